@@ -1,0 +1,133 @@
+"""Every refusal and every warning: a code, what is wrong, where, and one way to fix it.
+
+A `Diagnostic` is a value; `KaleError` carries one or several to the user and renders itself, so that a
+mistake in a notebook shows a few lines and no traceback of this package, and still fails the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal
+
+
+class Code(Enum):
+    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx compiling."""
+
+    UNKNOWN_KIND = ("KALE101", "no such kind of cell")
+    UNKNOWN_OPTION = ("KALE102", "no such option")
+    BAD_ARGUMENTS = ("KALE103", "arguments that cannot be read")
+    STEP_WITHOUT_NAME = ("KALE104", "a step without a name")
+    NOT_FIRST_LINE = ("KALE105", "the magic is not the first line of its cell")
+    EMPTY_BODY = ("KALE106", "a marked cell with nothing in it")
+    UNKNOWN_STEP = ("KALE107", "no step of that name")
+    BAD_VALUE = ("KALE108", "a value that an option or a parameter does not take")
+    UNKNOWN_PARAMETER = ("KALE109", "no parameter of that name")
+
+    NOTHING_MARKED = ("KALE201", "no step is marked")
+    SYNTAX = ("KALE202", "a cell that is not Python")
+    NOT_AN_ASSIGNMENT = ("KALE203", "a parameters cell with something else than assignments")
+    UNKNOWN_NAME = ("KALE204", "a name that no marked cell makes")
+    CYCLE = ("KALE205", "steps that wait for each other")
+    METRIC_WITHOUT_STEP = ("KALE206", "a metric that no step has")
+    METRIC_NOT_A_NUMBER = ("KALE207", "a metric that is not a number")
+    CANNOT_CROSS = ("KALE208", "a value that cannot go from step to step")
+    UNSUPPORTED_SYNTAX = ("KALE209", "notebook syntax that means nothing outside a notebook")
+    INTERLEAVED = ("KALE210", "a step that goes on after another step has used what it changes")
+    PRELUDE_READS_STEP = ("KALE211", "an imports or functions cell that needs what a step makes")
+    CELL_FAILED = ("KALE212", "a marked cell whose last execution failed")
+    DUPLICATE_PARAMETER = ("KALE213", "a parameter that is given twice")
+    PRELUDE_CHANGED = ("KALE214", "a prelude cell that redefines what a step above it has used")
+
+    STEP_FAILED = ("KALE301", "a step failed")
+    RUN_FOLDER = ("KALE302", "the folder of the run cannot be written")
+    NO_SUCH_OUTPUT = ("KALE303", "no such output of a run")
+
+    BAD_FILE_NAME = ("KALE401", "a file name that a pipeline cannot be written to")
+    PROGRAM_TOO_LARGE = ("KALE402", "a step whose code is larger than a container takes")
+
+    def __init__(self, code: str, meaning: str) -> None:
+        self.code = code
+        self.meaning = meaning
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where something is: any part may be unknown.
+
+    Attributes:
+        cell: As the user sees it, "In [5]".
+        step: The step's name.
+        line: The line in the cell, from 1, the magic's line included.
+        text: That line.
+    """
+
+    cell: str = ""
+    step: str = ""
+    line: int | None = None
+    text: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.cell, f"step {self.step}" if self.step else ""]
+        parts.append(f"line {self.line}" if self.line else "")
+        place = ", ".join(part for part in parts if part)
+        return f"{place}: {self.text.strip()}" if self.text.strip() else place
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One thing to tell the user.
+
+    Attributes:
+        code: Which kind of thing.
+        message: What is wrong, one sentence, with the user's own names.
+        fix: One way out, one sentence.
+        where: Where it is.
+        severity: An error refuses; a warning is shown.
+    """
+
+    code: Code
+    message: str
+    fix: str
+    where: Where = Where()
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        lines = [f"{self.code.code} {self.message}"]
+        if str(self.where):
+            lines.append(f"  at:  {self.where}")
+        lines.append(f"  fix: {self.fix}")
+        return "\n".join(lines)
+
+
+class KaleError(Exception):
+    """A refusal, shown as its diagnostics alone.
+
+    Attributes:
+        diagnostics: At least one.
+    """
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__("\n".join(str(d) for d in diagnostics))
+        self.diagnostics = diagnostics
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython's protocol for exceptions that know how they want to be shown."""
+        return str(self).splitlines()
+
+
+def refuse(code: Code, message: str, fix: str, where: Where | None = None) -> KaleError:
+    """A `KaleError` of one diagnostic, to be raised by the caller."""
+    return KaleError(Diagnostic(code, message, fix, where or Where()))
+
+
+def raise_errors(diagnostics: Sequence[Diagnostic]) -> None:
+    """Raise what is an error among `diagnostics`, all of it at once.
+
+    Raises:
+        KaleError: At least one of them is an error.
+    """
+    errors = [d for d in diagnostics if d.severity == "error"]
+    if errors:
+        raise KaleError(*errors)

@@ -1,0 +1,60 @@
+"""The one place where a user's names become names that KFP and Python take.
+
+KFP wants names of inputs and outputs that start with an ASCII letter and go on with letters, digits and
+underscores; a lightweight component wants Python identifiers; a file system may not tell `X` from `x`.
+Users are shown their own names; these keys stand where a machine reads.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterable
+
+RESERVED = frozenset({"output", "locals", "exec", "compile"})
+"""Keys never given (compared case-blind): KFP keeps `Output`, the step program calls the others."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_]")
+
+
+def encode(name: str) -> str:
+    """Spell a name with ASCII letters, digits and underscores, starting with a letter.
+
+    Args:
+        name: Any text that a user gave to a step or a variable.
+
+    Returns:
+        An identifier. A name that is one already, and free, is returned unchanged; a space or a hyphen
+        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal.
+    """
+    text = "".join(
+        c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name
+    )
+    if not text[:1].isalpha():
+        text = "v" + text if text.startswith("_") else "v_" + text
+    if keyword.iskeyword(text) or text.lower() in RESERVED:
+        text += "_"
+    return text
+
+
+def unique_keys(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Give each name a key of its own, distinct even where case is not told apart.
+
+    Args:
+        names: Distinct names, in the order in which they are served.
+        taken: Keys that are no longer free.
+
+    Returns:
+        The key of every name, in the order of `names`.
+    """
+    used = {key.lower() for key in taken}
+    keys: dict[str, str] = {}
+    for name in names:
+        base = key = encode(name)
+        number = 2
+        while key.lower() in used:
+            key = f"{base}_{number}"
+            number += 1
+        used.add(key.lower())
+        keys[name] = key
+    return keys
