@@ -1,0 +1,14 @@
+"""What runs inside a step: the same text in a pod and on this machine.
+
+`kale_magics` is not installed in pods, so the modules here are sent as one text (`program`). That is why they
+import the standard library only (and cloudpickle when a value is written or read), why their names are
+distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
+
+    pickling   values and definitions as pickles, and which part of a value cannot be one
+    artifacts  the file that carries values from step to step, and what is told about it
+    shell      what `get_ipython()` can do in a step
+    runtime    `run_step`: parameters, code, inputs and outputs, errors
+"""
+
+MODULES = ("pickling", "artifacts", "shell", "runtime")
+"""The modules in the order in which their texts follow each other."""

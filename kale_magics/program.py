@@ -1,0 +1,200 @@
+"""The program of a step: the source of one function, as a pod and the embedded engine run it.
+
+    def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
+        arguments = {**locals()}
+        import ast, base64, zlib
+        step = {...}             # the step, in literals; the user's code line by line
+        runtime = {...}
+        exec(...)                # the text of `step_runtime`, compressed
+        runtime['run_step'](step, arguments)
+
+KFP puts values in the places of `{{$...}}` and Argo in those of `{{...}}`, wherever they stand in a program. So
+no two braces of one kind stand side by side here: in literals the second one is an escape.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kale_magics import step_runtime
+from kale_magics.diagnostics import Code as ErrorCode
+from kale_magics.diagnostics import Where, refuse
+from kale_magics.pipeline import Code, Json, Step
+
+LARGEST_PROGRAM = 120_000
+"""Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
+
+WIDTH = 90
+"""Characters that a list or a dict may take on one line."""
+
+LEFT_OUT = ("__future__", "collections.abc", "typing", "kale_magics")
+"""From what the runtime imports only for annotations, or finds in its own text."""
+
+
+def render_program(step: Step) -> str:
+    """The program of a step, in ASCII.
+
+    Args:
+        step: Its keys are distinct identifiers and none of `naming.RESERVED`.
+
+    Returns:
+        Python text that defines a function of the name `step.key`. Its arguments are named by the keys of
+        the step's parameters, inputs and outputs; `metrics` is one more output if the step logs any.
+
+    Raises:
+        KaleError: The text is too large for an argument of a process.
+    """
+    spec = specification(step)
+    program = _assemble(step, f"step = {literal(spec, 1)}")
+    if len(program) > LARGEST_PROGRAM:
+        packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
+        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())")
+    if len(program) > LARGEST_PROGRAM:
+        raise refuse(
+            ErrorCode.PROGRAM_TOO_LARGE,
+            f"the code of step {step.name} takes {len(program):,} bytes compressed;"
+            f" a container takes {LARGEST_PROGRAM:,}",
+            "read long texts and tables from a file or an address instead of writing them into a cell",
+            Where(step=step.name),
+        )
+    return program
+
+
+def specification(step: Step) -> dict[str, Any]:
+    """A step as `step_runtime.runtime.run_step` takes it."""
+
+    def pieces(codes: tuple[Code, ...]) -> list[tuple[str, str, dict[str, str]]]:
+        return [(code.filename, code.source, dict(code.defines)) for code in codes]
+
+    return {
+        "step": step.name,
+        "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},
+        "inputs": {i.key: list(i.names) for i in step.inputs},
+        "outputs": {a.key: list(a.names) for a in step.outputs},
+        "metrics": list(step.metrics),
+        "setup": pieces(step.setup),
+        "cells": pieces(step.cells),
+    }
+
+
+def literal(value: Any, depth: int = 0) -> str:
+    """Python's literal for a value of JSON or a tuple: ASCII, no two equal braces side by side.
+
+    Args:
+        value: The value; a text of several lines becomes a literal a line.
+        depth: How far the literal is indented, in steps of four spaces.
+    """
+    inner = "\n" + "    " * (depth + 1)
+    if isinstance(value, str):
+        lines = value.splitlines(keepends=True) or [""]
+        return f"({inner}{inner.join(map(_text, lines))})" if len(lines) > 1 else _text(value)
+    if isinstance(value, float):
+        return repr(value).replace("inf", "1e999")
+    if not isinstance(value, (dict, list, tuple)):
+        return repr(value)
+    left, right = {dict: "{}", list: "[]"}.get(type(value), "()")
+    items = [f"{item}," for item in _items(value, depth + 1)]
+    flat = " ".join(items)
+    if len(flat) > WIDTH or "\n" in flat:
+        return f"{left}{inner}{inner.join(items)}{inner[:-4]}{right}"
+    flat = flat if isinstance(value, tuple) and len(value) == 1 else flat.rstrip(",")
+    return f"{left}{flat}{' ' * (flat[-1:] == right == '}')}{right}"
+
+
+def _items(value: dict[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> Iterator[str]:
+    if isinstance(value, dict):
+        return (f"{_text(key)}: {literal(item, depth)}" for key, item in value.items())
+    return (literal(item, depth) for item in value)
+
+
+def _text(text: str) -> str:
+    return ascii(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+
+
+def _assemble(step: Step, spec: str) -> str:
+    return f"""\
+def {step.key}({_signature(step)}):
+    arguments = {{**locals()}}
+    import ast, base64, zlib
+    {spec}
+    runtime = {{'__name__': 'kale_step_runtime'}}
+    exec(compile({_runtime()}, '<kale step runtime>', 'exec'), runtime)
+    runtime['run_step'](step, arguments)
+"""
+
+
+def _signature(step: Step) -> str:
+    required = [f"{p.key}: {p.type}" for p in step.parameters if kfp_holds(p.default)]
+    required += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
+    required += [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
+    required += ["metrics: Output[Metrics]"] * bool(step.metrics)
+    types = {p.key: "str" if p.type == "None" else p.type for p in step.parameters if not kfp_holds(p.default)}
+    return ", ".join([*required, *(f"{key}: {kind} = None" for key, kind in types.items())])
+
+
+def kfp_holds(default: Json) -> bool:
+    """Whether KFP's format has a place for a default: there is no null in it, and no infinity.
+
+    A parameter whose default has no place there is optional; the step knows the default by itself.
+    """
+    if isinstance(default, (list, dict)):
+        return all(map(kfp_holds, default.values() if isinstance(default, dict) else default))
+    if isinstance(default, (int, float)):
+        return abs(default) <= sys.float_info.max
+    return default is not None
+
+
+def _pack(text: bytes) -> str:
+    packed = base64.b64encode(zlib.compress(text, 9)).decode()
+    return f"zlib.decompress(base64.b64decode('{packed}'))"
+
+
+@functools.cache
+def _runtime() -> str:
+    folder = Path(step_runtime.__file__).parent
+    texts = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in step_runtime.MODULES]
+    return _pack("\n".join(map(minify, texts)).encode())
+
+
+def minify(source: str) -> str:
+    """A module of the runtime without comments, docstrings, annotations, and imports that serve only these."""
+    return ast.unparse(ast.fix_missing_locations(_Minifier().visit(ast.parse(source))))
+
+
+class _Minifier(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        module = node.module or ""
+        return None if any(module == m or module.startswith(m + ".") for m in LEFT_OUT) else node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        self.generic_visit(node)
+        return ast.Assign([node.target], node.value) if node.value else None
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._plain(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._plain(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._plain(node)
+
+    def _plain(self, node: Any) -> ast.AST:
+        self.generic_visit(node)
+        node.returns = None
+        node.body = node.body or [ast.Pass()]
+        return node

@@ -1,0 +1,189 @@
+"""What `get_ipython()` can do in a step: commands, and the few magics that mean something in a pod."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import shlex
+import string
+import sys
+from collections.abc import Callable
+from typing import Any
+
+SILENT = frozenset(
+    "autoreload colors conda config history kale kale_compile kale_graph kale_reset kale_run load_ext matplotlib"
+    " pdb pinfo pinfo2 pip precision psearch reload_ext unload_ext who whos xmode".split()
+)
+"""Line magics that say how a notebook shows things, or that have done their work before the step runs."""
+
+DOLLAR = re.compile(r"(.*?)\$(\$?[\w.]+)(?=(?:[^']*'[^']*')*[^']*$)", re.DOTALL)
+"""`$name` outside single quotes, and `$$name`, which means `$name`: IPython's `DollarFormatter`."""
+
+
+class Lines(list):  # type: ignore[type-arg]
+    """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
+
+    l = list = property(lambda self: self)  # noqa: E741, A003
+    n = nlstr = property("\n".join)
+    s = spstr = property(" ".join)
+
+
+class Shell:
+    """A stand-in for IPython's shell.
+
+    Args:
+        namespace: The variables of the step.
+    """
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        self.user_ns = namespace
+
+    def system(self, command: str) -> None:
+        """Run a command; what it prints is printed as it comes."""
+        code = run(self._expand(command), sys.stdout.write)
+        self.user_ns["_exit_code"] = code if code <= 128 else 128 - code
+
+    def getoutput(self, command: str) -> Lines:
+        """Run a command and take the lines that it prints."""
+        return output(self._expand(command))
+
+    def run_line_magic(self, name: str, line: str) -> Any:
+        """Run `%name line`."""
+        if name in ("sx", "system", "sc"):
+            return output(self._expand(line))
+        action = getattr(self, f"_magic_{name}", None)
+        if action is not None:
+            return action(self._expand(line).strip())
+        if name not in SILENT:
+            raise RuntimeError(f"%{name} means nothing outside a notebook")
+        return None
+
+    def run_cell_magic(self, name: str, line: str, cell: str) -> Any:
+        """Run `%%name line` on a cell."""
+        if name in ("sx", "system"):
+            return output(self._expand(f"{line}\n{cell}"))
+        if name not in ("bash", "sh", "writefile", "file"):
+            raise RuntimeError(f"%%{name} means nothing outside a notebook")
+        words = shlex.split(self._expand(line))
+        flags = {word for word in words if word.startswith("-")}
+        if name in ("bash", "sh"):
+            return run_script(name, flags, cell)
+        return write_file(flags, [word for word in words if word not in flags], cell)
+
+    def _magic_cd(self, line: str) -> None:
+        flags, folder = ("-q", line[2:].strip()) if line.split()[:1] == ["-q"] else ("", line)
+        os.chdir(os.path.expanduser(folder.strip("\"'") or "~"))
+        if not flags:
+            print(os.getcwd())
+
+    def _magic_pwd(self, line: str) -> str:
+        return os.getcwd()
+
+    def _magic_env(self, line: str) -> Any:
+        if not line:
+            return dict(os.environ)
+        if "=" in line or " " in line:
+            return self._magic_set_env(line)
+        return os.environ[line]
+
+    def _magic_set_env(self, line: str) -> None:
+        name, _, value = line.partition("=" if "=" in line else " ")
+        os.environ[name.strip()] = value.strip()
+        print(f"env: {name.strip()}={value.strip()}")
+
+    def _expand(self, text: str) -> str:
+        """Put values for `{expression}` and `$name`, as seen from where the user's code called.
+
+        As in IPython, a text in which something cannot be evaluated stays as it is.
+        """
+        names = {**self.user_ns, **sys._getframe(2).f_locals}
+        try:
+            return "".join(expand(text, names))
+        except Exception:  # whatever the user's expression raises
+            return text
+
+
+def expand(text: str, names: dict[str, Any]) -> Any:
+    """The pieces of a text, values in the places of `{expression}` and `$name`."""
+    for literal, field, spec, conversion in string.Formatter().parse(text):
+        end = 0
+        for match in DOLLAR.finditer(literal):
+            yield match[1]
+            yield match[2] if match[2].startswith("$") else str(eval(match[2], names))  # noqa: S307
+            end = match.end()
+        yield literal[end:]
+        if field is not None:
+            # A colon belongs to the expression, a slice: IPython takes no format.
+            value = eval(f"{field}:{spec}" if spec else field, names)  # noqa: S307
+            yield {"r": repr, "a": ascii}.get(conversion or "", str)(value)
+
+
+def output(command: str) -> Lines:
+    """The lines that a command of the shell prints."""
+    printed: list[str] = []
+    run(command, printed.append)
+    return Lines("".join(printed).splitlines())
+
+
+def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
+    """Run a command, in the shell if it is a text, and pass on what it prints as it comes.
+
+    Args:
+        command: A text for the user's shell, or a list of words.
+        write: Takes the printed text.
+        given: What the command can read.
+
+    Returns:
+        Its exit code; negative if a signal ended it.
+    """
+    import subprocess
+    import tempfile
+
+    in_shell = isinstance(command, str)
+    if in_shell and command.rstrip().endswith("&"):
+        raise OSError("Background processes not supported.")
+    sys.stdout.flush()
+    with tempfile.TemporaryFile() as source:
+        source.write(given.encode())
+        source.seek(0)
+        process = subprocess.Popen(  # noqa: S602
+            command,
+            shell=in_shell,
+            executable=os.environ.get("SHELL") if in_shell else None,
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    with process:
+        pipe: Any = process.stdout
+        while chunk := pipe.read1(1 << 16):
+            write(decoder.decode(chunk))
+            sys.stdout.flush()
+    return process.returncode
+
+
+def run_script(name: str, flags: set[str], cell: str) -> None:
+    """Run a `%%bash` or `%%sh` cell.
+
+    Raises:
+        CalledProcessError: It failed, which fails the cell as in a notebook.
+    """
+    import subprocess
+
+    unknown = flags - {"--no-raise-error"}
+    if unknown:
+        raise RuntimeError(f"%%{name} {' '.join(sorted(unknown))} means nothing outside a notebook")
+    code = run([name], sys.stdout.write, cell)
+    if code and not flags:
+        raise subprocess.CalledProcessError(code, name)
+
+
+def write_file(flags: set[str], paths: list[str], cell: str) -> None:
+    """Write a `%%writefile` cell."""
+    path = os.path.expanduser(" ".join(paths))
+    append = bool(flags & {"-a", "--append"})
+    print("Appending to" if append else "Overwriting" if os.path.exists(path) else "Writing", path)
+    with open(path, "a" if append else "w", encoding="utf-8") as file:
+        file.write(cell)

@@ -1,0 +1,447 @@
+"""What a step does: the program of a hand-made step, run in this process with stand-ins for KFP's classes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kale_magics.diagnostics import KaleError
+from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Step
+from kale_magics.program import literal, render_program
+from kale_magics.step_runtime.runtime import restore
+from kale_magics.step_runtime.shell import expand
+
+
+class File:
+    """Stands in for an artifact of KFP."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+        self.metadata: dict[str, Any] = {}
+
+    def __class_getitem__(cls, item: object) -> object:
+        return item
+
+    def log_metric(self, name: str, value: float) -> None:
+        self.metadata[name] = value
+
+
+KFP = dict.fromkeys(["Input", "Output", "Artifact", "Dataset", "Model", "Metrics"], File)
+
+
+class Steps:
+    """Runs steps one after the other; a step reads what the ones before it wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: dict[str, File] = {}
+        self.metrics = File(folder / "metrics")
+
+    def run(
+        self,
+        *cells: str,
+        setup: tuple[str | tuple[str, tuple[tuple[str, str], ...]], ...] = (),
+        needs: str = "",
+        makes: str = "",
+        metrics: tuple[str, ...] = (),
+        parameters: tuple[Parameter, ...] = (),
+        arguments: dict[str, Json] | None = None,
+        name: str = "try",
+    ) -> dict[str, Any]:
+        """Run a step whose inputs and outputs are one artifact a variable; gives its variables."""
+        prelude = tuple(
+            Code(clean(p if isinstance(p, str) else p[0]), f"imports, In [{n}]", () if isinstance(p, str) else p[1])
+            for n, p in enumerate(setup, 1)
+        )
+        step = Step(
+            name,
+            "step_" + name,
+            prelude,
+            tuple(Code(clean(c), f"step {name}, In [{n}]") for n, c in enumerate(cells, 10)),
+            parameters=parameters,
+            inputs=tuple(Input((v,), f"in_{v}", "before", Artifact((v,), f"out_{v}")) for v in needs.split()),
+            outputs=tuple(Artifact((v,), f"out_{v}") for v in makes.split()),
+            metrics=metrics,
+        )
+        return self.call(step, arguments or {})
+
+    def call(self, step: Step, arguments: dict[str, Json]) -> dict[str, Any]:
+        namespace: dict[str, Any] = dict(KFP)
+        exec(compile(render_program(step), "program.py", "exec", dont_inherit=True), namespace)
+        outputs = {a.key: File(self.folder / a.key) for a in step.outputs}
+        inputs = {i.key: self.files[i.artifact.key] for i in step.inputs}
+        logged = {"metrics": self.metrics} if step.metrics else {}
+        namespace[step.key](**arguments, **inputs, **outputs, **logged)
+        self.files |= outputs
+        return vars(sys.modules["__main__"])
+
+
+def clean(source: str) -> str:
+    return textwrap.dedent(source).lstrip("\n")
+
+
+@pytest.fixture
+def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    monkeypatch.setenv("KALE_ERROR_FILE", str(tmp_path / "error.json"))
+    monkeypatch.chdir(tmp_path)
+    return Steps(tmp_path)
+
+
+def failure(steps: Steps, capsys: pytest.CaptureFixture[str], *cells: str, **how: Any) -> tuple[str, dict[str, Any]]:
+    """What a step that fails prints to stderr, and what it tells the engine."""
+    with pytest.raises(SystemExit) as ended:
+        steps.run(*cells, **how)
+    assert ended.value.code == 1
+    return capsys.readouterr().err, json.loads((steps.folder / "error.json").read_text())
+
+
+def test_values_cross_as_they_are(steps: Steps) -> None:
+    steps.run("xs = [1, 2**70]; text = 'größe ☃'; gone = 1; del gone", makes="xs text gone")
+    after = steps.run("xs.append(len(text))", needs="xs text gone", makes="xs")
+    assert after["xs"] == [1, 2**70, 7]
+    assert "gone" not in after
+    assert steps.run("n = sum(xs)", needs="xs")["n"] == 2**70 + 8
+
+
+def test_names_of_one_artifact_share_their_object(steps: Steps) -> None:
+    both = Artifact(("a", "b"), "out_ab")
+    steps.call(Step("m", "m", (), (Code("a = [1]; b = {'a': a}", "step m, In [1]"),), outputs=(both,)), {})
+    taker = Step("t", "t", (), (Code("a.append(2)", "step t, In [2]"),), inputs=(Input(("a", "b"), "in_ab", "m", both),))
+    assert steps.call(taker, {})["b"] == {"a": [1, 2]}
+
+
+def test_a_replayed_definition_is_one_class(steps: Steps) -> None:
+    source = """
+        import enum, functools
+        class Base:
+            class Inner: pass
+            def who(self): return type(self).__name__
+        class Child(Base):
+            def who(self): return "child of " + super().who()
+        class Color(enum.Enum):
+            RED = 1
+        @functools.lru_cache
+        def twice(x): return 2 * x
+    """
+    setup = ((source, tuple((name, f"{name}@1") for name in ("Base", "Child", "Color", "twice"))),)
+    steps.run(
+        "v = [Child(), Base.Inner(), Color.RED, Child, Base.who, twice]; base = Base()",
+        setup=setup, makes="v base",
+    )  # fmt: skip
+    after = steps.run(
+        """
+        answers = [isinstance(v[0], Base), v[0].who(), isinstance(v[1], Base.Inner), v[2] is Color.RED,
+                   v[3] is Child, v[4] is Base.who, v[5] is twice, type(base) is Base]
+        """,
+        setup=setup, needs="v base",
+    )  # fmt: skip
+    assert after["answers"] == [True, "child of Child", *[True] * 6]
+
+
+def test_a_missing_definition_is_named(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    steps.run("v = C()", setup=(("class C: pass", (("C", "C@12ab"),)),), makes="v")
+    err, told = failure(steps, capsys, "v", needs="v")
+    assert err == "step try: a value needs the definition of 'C' (C@12ab), which this step does not have\n"
+    assert told["traceback"] == ""
+
+
+CLOSURES = """
+    def counter():
+        n = 0
+        def inc():
+            nonlocal n
+            n += 1
+            return n + k
+        def get(): return n
+        return inc, get
+    inc, get = counter()
+    def make():
+        def fact(n): return 1 if n < 2 else n * fact(n - 1)
+        fact.me = fact
+        return fact
+    fact = make()
+    late = lambda x, y=1, *, z=2: x + y + z + k
+    def annotated(x: int = 3) -> "str":
+        "doc"
+    class Model:
+        def __init__(self): super().__init__()
+        def predict(self): return k
+        @property
+        def kind(self): return __class__.__name__
+        @staticmethod
+        def s(): return k
+    k = 10
+    inc()
+    model = Model()
+"""
+
+
+def test_functions_travel_without_their_globals(steps: Steps) -> None:
+    steps.run(CLOSURES, makes="inc get fact late annotated model Model")
+    pair = Artifact(("inc", "get"), "out_pair")
+    code = (Code(clean(CLOSURES), "step m, In [1]"),)
+    steps.call(Step("m", "m", (), code, outputs=(pair,)), {})
+    after = steps.run(
+        "r = [late(0), fact(5), fact.me is fact, model.predict(), model.kind, model.s(), isinstance(model, Model)]",
+        setup=("k = 1000",), needs="late fact annotated model Model",
+    )  # fmt: skip
+    assert after["r"] == [1003, 120, True, 1000, "Model", 1000, True]
+    assert after["late"].__globals__ is after
+    assert (after["annotated"].__doc__, after["annotated"].__annotations__) == ("doc", {"x": int, "return": "str"})
+    cells = (Code("k = 100; r = inc(), get()", "step t, In [2]"),)
+    taker = Step("t", "t", (), cells, inputs=(Input(("inc", "get"), "in_pair", "m", pair),))
+    assert steps.call(taker, {})["r"] == (102, 2)
+
+
+DYNAMIC = """
+    import abc, collections, dataclasses, enum, typing
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        tags: list = dataclasses.field(default_factory=list)
+    Pair = collections.namedtuple("Pair", "a b")
+    class Row(typing.NamedTuple):
+        a: int = 1
+    class Shape(abc.ABC):
+        @abc.abstractmethod
+        def area(self): ...
+    class Square(Shape):
+        __slots__ = ("side",)
+        def area(self): return 4
+    class Color(enum.Flag):
+        RED = 1
+        BLUE = 2
+    T = typing.TypeVar("T")
+    class Box(typing.Generic[T]): pass
+    v = [Point(1), Pair(1, 2), Row(), Square(), Color.RED | Color.BLUE, Box()]
+    w = {type(x).__name__: x for x in v}
+"""
+
+
+def test_dynamic_classes_are_one_class_in_two_artifacts(steps: Steps) -> None:
+    steps.run(DYNAMIC, makes="v w")
+    check = """
+        same = [type(x) is type(w[type(x).__name__]) for x in v]
+        r = [v[0] == w["Point"], v[0].tags, type(v[0])(2).tags, v[1].b, v[3].area(), v[4] is w[type(v[4]).__name__]]
+    """
+    first = steps.run(check, needs="v w", makes="v")
+    second = steps.run(check, needs="v w")
+    assert first["same"] == second["same"] == [True] * 6
+    assert first["r"] == second["r"] == [True, [], [], 2, 4, True]
+
+
+def test_code_runs_as_in_a_notebook(steps: Steps) -> None:
+    after = steps.run(
+        "import asyncio\nasync def work():\n    await asyncio.sleep(0)\n    return 5\ntask = asyncio.create_task(work())",
+        "v = await task\nclass A:\n    def f(self) -> Nope: return __name__",
+        "main = __name__ == '__main__', A().f(), sys.modules['__main__'].v",
+        setup=("from __future__ import annotations\nimport sys",),
+    )  # fmt: skip
+    assert after["main"] == (True, "__main__", 5)
+    assert os.environ["MPLBACKEND"] == "Agg"
+
+
+def test_a_backend_that_was_chosen_stays(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    assert steps.run("import os; b = os.environ['MPLBACKEND']")["b"] == "svg"
+
+
+SHELL = [
+    ("!echo", "sh.system('echo hello; echo oops >&2; exit 3'); r = _exit_code", 3, "hello\noops\n"),
+    ("values", "x = [1, 2]; r = sh.getoutput('echo {x[0]} $x')", ["1 [1, 2]"], ""),
+    ("in a function", "def f(q): return sh.getoutput('echo {q}')\nr = f(7).n", "7", ""),
+    ("not an expression", "r = sh.getoutput(\"echo '{a b}'\").s", "{a b}", ""),
+    ("lines", "o = sh.getoutput('printf \"a\\\\nb\\\\n\"'); r = [o.n, o.s, o.l is o]", ["a\nb", "a b", True], ""),
+    ("magics", "r = [sh.run_line_magic('matplotlib', 'inline'), sh.run_line_magic('sx', 'echo 1')]", [None, ["1"]], ""),
+    ("env", "sh.run_line_magic('env', 'KALE_T={1+1}'); r = sh.run_line_magic('env', 'KALE_T')", "2", "env: KALE_T=2\n"),
+    ("cd", "sh.run_line_magic('cd', '-q /'); r = sh.run_line_magic('pwd', '')", "/", ""),
+    ("bash", "r = sh.run_cell_magic('bash', '', 'X=1\\necho $X {y}\\n')", None, "1 {y}\n"),
+    ("display", "r = display('a', 2)", None, "a\n2\n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "expected", "printed"), [t[1:] for t in SHELL], ids=[t[0] for t in SHELL])
+def test_shell(
+    source: str, expected: Any, printed: str, steps: Steps, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("KALE_T", "")
+    assert steps.run("sh = get_ipython()\n" + source)["r"] == expected
+    assert capsys.readouterr().out == printed
+
+
+EXPANDED = [
+    "$x", "{x[1:]}", "{x[0]!r}{y:>3}", "{{a}} {{{{", "$$HOME", "a.$obj.imag'", "'$y' $y '$y", "$y$y {y}$", "{y!s} {y!a}", "no", "",
+    "{a b}", "{nothing} $y", "$nothing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", EXPANDED)
+def test_commands_are_expanded_as_ipython_does(text: str) -> None:
+    formatter = pytest.importorskip("IPython.utils.text").DollarFormatter()
+    names = {"x": [1, 2], "y": "é", "obj": 3}
+    try:
+        expected = formatter.vformat(text, args=[], kwargs=names)
+    except Exception:
+        with pytest.raises((NameError, SyntaxError, ValueError)):
+            "".join(expand(text, names))
+    else:
+        assert "".join(expand(text, names)) == expected
+
+
+def test_writefile(steps: Steps) -> None:
+    write = "get_ipython().run_cell_magic('writefile', {!r}, 'größe\\n')"
+    steps.run(write.format("'my file.txt'"), write.format("-a 'my file.txt'"))
+    assert (steps.folder / "my file.txt").read_text(encoding="utf-8") == "größe\ngröße\n"
+
+
+def test_a_failure_shows_the_users_frames(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    err, told = failure(
+        steps, capsys, "\n\nx = 1\ny = f(0)", "never = 1",
+        setup=("import json\ndef f(x):\n    return json.loads('{') / x",),
+    )  # fmt: skip
+    lines = err.splitlines()
+    assert lines[:5] == [
+        "Traceback (most recent call last):",
+        '  File "<step try, In [10]>", line 2, in <module>',
+        "    y = f(0)",
+        "         ^^^^" if sys.version_info >= (3, 11) else '  File "<imports, In [1]>", line 3, in f',
+        lines[4],
+    ]
+    assert "json/__init__.py" in err
+    assert "kale" not in err.lower().replace("kale-magics", "")
+    assert told | {"traceback": "", "message": ""} == {
+        "code": "KALE301", "type": "JSONDecodeError", "message": "", "traceback": "",
+        "cell": "imports, In [1]", "line": 3, "text": "return json.loads('{') / x",
+    }  # fmt: skip
+    assert told["traceback"] == err.removesuffix("\n")
+
+
+FAILURES = [
+    ("syntax", "x = 1\ny = = 2", "SyntaxError", 2),
+    ("exit", "import sys\nsys.exit(0)", "SystemExit", 2),
+    ("stop", "next(iter([]))", "StopIteration", 1),
+    ("await", "import asyncio\nawait asyncio.sleep(0)\n1/0", "ZeroDivisionError", 3),
+    ("magic", "get_ipython().run_line_magic('frobnicate', '')", "RuntimeError", 1),
+    ("bash", "get_ipython().run_cell_magic('bash', '', 'exit 4')", "CalledProcessError", 1),
+]
+
+
+@pytest.mark.parametrize(("source", "kind", "line"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
+def test_failures(source: str, kind: str, line: int, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    err, told = failure(steps, capsys, source)
+    assert (told["type"], told["cell"], told["line"]) == (kind, "step try, In [10]", line)
+    assert "kale_magics" not in err
+    assert err.count("Traceback") <= 1
+
+
+def test_pieces_of_one_cell_keep_their_lines(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    first = Code("def f():\n    return 1 / 0\n", "step a, In [1]")
+    second = Code("\n\nf()\n", "step a, In [1]")
+    with pytest.raises(SystemExit):
+        steps.call(Step("a", "a", (first,), (second,)), {})
+    err = capsys.readouterr().err
+    assert "    f()\n" in err
+    assert "    return 1 / 0\n" in err
+
+
+CANNOT_CROSS = [
+    ("generator", "v = (x for x in [])", "v is a generator"),
+    ("lock", "import threading; v = {'a': [threading.Lock()]}", "v['a'][0] is a _thread.lock"),
+    ("attribute", "import sqlite3\nclass A: pass\nv = A(); v.db = {'c': sqlite3.connect(':memory:')}",
+     "v.db['c'] is a sqlite3.Connection"),
+    ("open file", "v = [open(__import__('os').devnull)]", "v[0] is a _io.TextIOWrapper"),
+    ("closure", "def make(g):\n    return lambda: g\nv = make(x for x in [])", "g in v is a generator"),
+    ("coroutine", "async def f(): pass\nv = f()", "v is a coroutine"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "sentence"), [c[1:] for c in CANNOT_CROSS], ids=[c[0] for c in CANNOT_CROSS])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
+def test_what_cannot_cross(source: str, sentence: str, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    err, told = failure(steps, capsys, source, makes="v")
+    assert err.startswith("step try: v ")
+    assert sentence in err
+    assert told["code"] == "KALE208"
+    assert not list(steps.folder.glob("out_*"))
+
+
+def test_metrics(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    numpy = pytest.importorskip("numpy")
+    steps.run("acc = np.float32(0.5); n = 3; bad = float('nan')", setup=("import numpy as np",), metrics=("acc", "n", "bad"))
+    assert steps.metrics.metadata == {"acc": 0.5, "n": 3}
+    assert type(steps.metrics.metadata["acc"]) is float
+    assert "bad is nan" in capsys.readouterr().err
+    for source, sentence in [("m = 'x'", "the metric m is no number but a str"), ("", "the metric m has no value")]:
+        assert sentence in failure(steps, capsys, source, metrics=("m",))[0]
+    assert numpy
+
+
+RESTORED = [
+    (3.0, 1, "int", 3), (3, 1, "int", 3), (float(2**53), 2**53 + 1, "int", 2**53 + 1), (2**53, 2**53 + 1, "int", 2**53 + 1),
+    (3, 0.5, "float", 3.0), (True, False, "bool", True), ("1", "x", "str", "1"), (None, None, "None", None),
+    ("x", None, "None", "x"),
+    ([1.0, 2.0], [1, 2], "list", [1, 2]), ([1.0, 2.0], [1, 2.0], "list", [1, 2.0]), ([5.0, 6.0, 7.0], [1], "list", [5, 6, 7]),
+    ([5.0, 6.0], [0.5], "list", [5.0, 6.0]), ([1, 2], [0.5], "list", [1.0, 2.0]), ([True, 1.0], [True, 1], "list", [True, 1]),
+    ([1.0], [True], "list", [1]), ([2.5], [1], "list", [2.5]), ([-(2.0**60)], [-(2**60) + 1], "list", [-(2**60) + 1]),
+    ({"a": {"b": 1.0}, "c": 2.0}, {"a": {"b": 1}}, "dict", {"a": {"b": 1}, "c": 2}),
+    ({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2}, "dict", {"a": 1.0, "b": 2}),
+    ({"lr": 1.0, "new": 2.0}, {"lr": 0.1}, "dict", {"lr": 1.0, "new": 2.0}), ([None, "a", []], [], "list", [None, "a", []]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "default", "kind", "expected"), RESTORED)
+def test_parameters_get_their_types_back(value: Json, default: Json, kind: str, expected: Json) -> None:
+    assert repr(restore(value, default, kind)) == repr(expected)
+
+
+def test_parameters_are_bound_under_their_names(steps: Steps) -> None:
+    after = steps.run(
+        "r = größe, exec_",
+        parameters=(Parameter("exec_", "v_exec", "None", None), Parameter("größe", "arguments", "dict", {"a": 1})),
+        arguments={"arguments": {"a": 1.0}},
+    )
+    assert after["r"] == ({"a": 1}, None)
+
+
+HOSTILE = [
+    "{{$.x}}", "{{{{", "}}}}}", "'{{' \"}}\"", "\\{{", "r'\\{{'", "a\tb \n  c\r\nd\x0ce\u2028f", "größe ☃ 🚀", "'''\"\"\"\\", "", "\n\n",
+    "\ud800", "a\x00b", "{'a': {'b': {}}}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_literals_are_exact_and_hold_no_braces_in_pairs(text: str) -> None:
+    value = {text: [text, {"a": {"b": {}, text: (text,)}}, -1, 2**70, 1e999, None, True]}
+    written = literal(value)
+    assert eval(written) == value
+    assert written.isascii()
+    assert "{{" not in written
+    assert "}}" not in written
+
+
+def test_a_large_program_is_compressed_and_a_huge_one_refused(steps: Steps) -> None:
+    table = "\n".join(f"    {n * 7919 % 10007}," for n in range(20_000))
+    after = steps.run(f"t = [\n{table}\n]\nk = '}}}}{{{{'", name="large")
+    assert (len(after["t"]), after["k"]) == (20_000, "}}{{")
+    noise = "".join(chr(33 + (n * n * 7919 + n * 31) % 90) for n in range(400)) + str(os.urandom(200_000).hex())
+    with pytest.raises(KaleError, match=r"KALE402 the code of step huge takes .* compressed"):
+        steps.run(f"t = {noise!r}", name="huge")
+
+
+def test_the_program_needs_nothing_of_this_package(steps: Steps) -> None:
+    program = render_program(Step("a", "a", (), (Code("x = 1", "step a, In [1]"),)))
+    assert "kale_magics" not in program
+    namespace = types.SimpleNamespace(**KFP).__dict__
+    exec(program, namespace)
+    assert list(namespace["a"].__annotations__) == []
