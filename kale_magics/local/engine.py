@@ -1,0 +1,284 @@
+"""The embedded engine: runs a pipeline on this machine, every step in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from kale_magics.local.exchange import Result, result_of, task_for
+from kale_magics.local.folder import (
+    create_run_folder,
+    record,
+    step_folder,
+    write_json,
+    write_programs,
+    writing,
+)
+from kale_magics.local.process import LineReader, StepProcess
+from kale_magics.pipeline import Json, Pipeline, Step
+from kale_magics.program import render_program
+from kale_magics.run import (
+    Event,
+    LinePrinted,
+    Run,
+    RunEnded,
+    RunStarted,
+    RunState,
+    StepEnded,
+    StepRun,
+    StepStarted,
+    Stream,
+)
+
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+# The launcher imports before the notebook's folder is on the path: a json.py there is not the library's.
+BOOTSTRAP = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; "
+    "exec(compile(open(sys.argv[1], 'rb').read(), sys.argv[1], 'exec'), {'__name__': 'kale_launcher'})"
+)
+
+GRACE = 0.5
+"""Seconds between the request to end and the end, for the processes of a cancelled run."""
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    arguments: Mapping[str, Json],
+    *,
+    runs_folder: Path,
+    working_directory: Path,
+    listener: Callable[[Event], None],
+    max_parallel: int | None = None,
+    name: str = "",
+) -> Run:
+    """Run a pipeline and wait for its end.
+
+    A step starts when all that it needs have succeeded. When one fails, those that depend on it are skipped
+    and the others finish.
+
+    Args:
+        pipeline: What to run.
+        arguments: Values of parameters, by the user's name; the others have their default.
+        runs_folder: The run's files go into a new folder in `runs` there.
+        working_directory: Where the steps run: the notebook's folder.
+        listener: Is told each event as it happens, in the calling thread. What it raises ends the run.
+        max_parallel: How many steps may run at the same time; by default one for every core.
+        name: Of the run; by default the pipeline's.
+
+    Returns:
+        The run, succeeded or failed.
+
+    Raises:
+        KaleError: The run's files cannot be written.
+        KeyboardInterrupt: The user interrupted; no process is left and the run is cancelled.
+    """
+    programs = [(step, render_program(step)) for step in pipeline.steps]
+    folder = create_run_folder(runs_folder)
+    write_programs(folder, programs)
+    parameters = {p.name: arguments.get(p.name, p.default) for p in pipeline.parameters}
+    steps = {step.name: _step_run(folder, step) for step in pipeline.steps}
+    run = Run(name or pipeline.name, folder, parameters, steps)
+    _Execution(pipeline, run, working_directory, listener, max_parallel or available_cores()).execute()
+    return run
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _step_run(folder: Path, step: Step) -> StepRun:
+    place = step_folder(folder, step)
+    artifacts = {name: place / "outputs" / a.key for a in step.outputs for name in a.names}
+    return StepRun(step.name, place, artifacts)
+
+
+class _Running:
+    """What belongs to a step while its process lives."""
+
+    def __init__(self, step: Step, process: StepProcess, log: TextIO) -> None:
+        self.step, self.process, self.log = step, process, log
+        self.began = time.monotonic()
+
+    def close(self) -> None:
+        self.process.close()
+        with contextlib.suppress(OSError):  # lines that could not be written have been told of
+            self.log.close()
+
+
+class _Execution:
+    """The bookkeeping of one run: what is ready, what runs, what comes out of it."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        run: Run,
+        directory: Path,
+        listener: Callable[[Event], None],
+        max_parallel: int,
+    ) -> None:
+        self.run, self.directory, self.tell, self.max_parallel = run, directory, listener, max_parallel
+        self.steps = {step.name: step for step in pipeline.steps}
+        self.missing = {step.name: set(step.needs) for step in pipeline.steps}
+        self.dependents: dict[str, list[str]] = {name: [] for name in self.steps}
+        for step in pipeline.steps:
+            for need in step.needs:
+                self.dependents[need].append(step.name)
+        self.ready = deque(name for name, needs in self.missing.items() if not needs)
+        self.running: dict[str, _Running] = {}
+        self.results: dict[str, Result] = {}
+        self.selector = selectors.DefaultSelector()
+        self.environment = _environment()
+        self.began = time.monotonic()
+
+    def execute(self) -> None:
+        """Run all steps; whatever goes wrong here, no process is left."""
+        try:
+            self.save()
+            self.tell(RunStarted(self.run))
+            while self.ready or self.running:
+                while self.ready and len(self.running) < self.max_parallel:
+                    self.start(self.steps[self.ready.popleft()])
+                for key, _ in self.selector.select():
+                    key.data()
+            failed = any(step.state == "failed" for step in self.run.steps.values())
+            self.end("failed" if failed else "succeeded")
+        except BaseException:
+            try:
+                self.stop()
+            finally:
+                self.end("cancelled")
+            raise
+        finally:
+            self.selector.close()
+        self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+
+    def save(self) -> None:
+        """Bring `run.json` up to date."""
+        with writing(self.run.folder):
+            write_json(self.run.folder / "run.json", record(self.run))
+
+    def end(self, state: RunState) -> None:
+        """Close the books."""
+        self.run.state = state
+        self.run.ended = datetime.now(timezone.utc)
+        self.run.seconds = time.monotonic() - self.began
+        self.save()
+
+    def start(self, step: Step) -> None:
+        """Begin a step's process and listen to it."""
+        state = self.run.steps[step.name]
+        with writing(self.run.folder):
+            task = task_for(step, self.run, self.results)
+            write_json(state.folder / "arguments.json", task)
+            log = open(state.folder / "log.txt", "w", encoding="utf-8", newline="")  # noqa: SIM115
+        command = [sys.executable, "-c", BOOTSTRAP, str(LAUNCHER), str(state.folder / "arguments.json")]
+        process = StepProcess(command, self.directory, self.environment)
+        running = self.running[step.name] = _Running(step, process, log)
+        for stream, reader in process.streams.items():
+            listen = partial(self.hear, running, stream, reader)
+            self.selector.register(reader.fd, selectors.EVENT_READ, listen)
+        self.selector.register(process.ended, selectors.EVENT_READ, partial(self.finish, running))
+        process.start()
+        state.state = "running"
+        self.save()
+        self.tell(StepStarted(step.name))
+
+    def hear(self, running: _Running, stream: Stream, reader: LineReader) -> None:
+        """Pass on what a step has printed."""
+        if not reader.at_end:
+            self.print(running, stream, reader.read())
+            if reader.at_end:
+                self.selector.unregister(reader.fd)
+
+    def print(self, running: _Running, stream: Stream, lines: list[str]) -> None:
+        """Log lines of a step and tell of them."""
+        if lines:
+            with writing(self.run.folder):
+                running.log.writelines(f"{line}\n" for line in lines)
+                running.log.flush()
+        for line in lines:
+            self.tell(LinePrinted(running.step.name, stream, line))
+
+    def finish(self, running: _Running) -> None:
+        """Take in how a step ended, and what follows for the others."""
+        process, state = running.process, self.run.steps[running.step.name]
+        for stream, reader in process.streams.items():
+            if not reader.at_end:
+                self.selector.unregister(reader.fd)
+                self.print(running, stream, reader.drain())
+        self.selector.unregister(process.ended)
+        del self.running[state.name]
+        running.close()
+        result = self.results[state.name] = result_of(running.step, state.folder, process)
+        state.seconds = time.monotonic() - running.began
+        state.error, state.metrics = result.error, dict(result.metrics)
+        state.state = "failed" if result.error else "succeeded"
+        skipped = self.follow_up(state.name)
+        self.save()
+        self.tell(StepEnded(state.name, state.state, state.seconds))
+        for name in skipped:
+            self.tell(StepEnded(name, "skipped", None))
+
+    def follow_up(self, ended: str) -> list[str]:
+        """Make ready what waited for a step alone, or skip all that depends on it if it failed.
+
+        Returns:
+            The steps that are skipped.
+        """
+        if self.run.steps[ended].state == "succeeded":
+            for name in self.dependents[ended]:
+                self.missing[name].discard(ended)
+                if not self.missing[name] and self.run.steps[name].state == "waiting":
+                    self.ready.append(name)
+            return []
+        skipped: list[str] = []
+        doomed = deque(self.dependents[ended])
+        while doomed:
+            name = doomed.popleft()
+            if self.run.steps[name].state == "waiting":
+                self.run.steps[name].state = "skipped"
+                skipped.append(name)
+                doomed += self.dependents[name]
+        return skipped
+
+    def stop(self) -> None:
+        """End every process: asked first, then not asked; the steps that have not ended are cancelled."""
+        processes = [running.process for running in self.running.values()]
+        try:
+            for process in processes:
+                process.send(signal.SIGTERM)
+            deadline = time.monotonic() + GRACE
+            for process in processes:
+                process.wait(deadline - time.monotonic())
+        finally:
+            for process in processes:
+                process.send(signal.SIGKILL)
+            for running in self.running.values():
+                self.run.steps[running.step.name].seconds = time.monotonic() - running.began
+                if running.process.wait(timeout=GRACE):
+                    running.close()
+            for step in self.run.steps.values():
+                if step.state in ("running", "waiting"):
+                    step.state = "cancelled"
+
+
+def _environment() -> dict[str, str]:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    # The kernel's inline backend shows figures in a notebook, which a step does not have.
+    if environment.get("MPLBACKEND", "module://").startswith("module://"):
+        environment["MPLBACKEND"] = "agg"
+    return environment

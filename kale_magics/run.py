@@ -1,0 +1,236 @@
+"""The handle of a run, the same whichever engine made it, and the events that tell how it goes on.
+
+An engine fills the handle in while it works; everybody else reads it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from kale_magics.diagnostics import Code, Diagnostic, KaleError
+from kale_magics.pipeline import Json
+
+RunState = Literal["running", "succeeded", "failed", "cancelled"]
+StepState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
+Stream = Literal["stdout", "stderr"]
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class StepError:
+    """Why a step failed.
+
+    Attributes:
+        type: The name of the exception's class; "StepDied" when the process ended without one.
+        message: What it says.
+        traceback: As Python prints it, without frames of this package; empty if there is none.
+        cell: The innermost cell in the traceback, "In [5]"; empty if unknown.
+        line: The line in that cell, from 1.
+        code: That line.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+    cell: str = ""
+    line: int | None = None
+    code: str = ""
+
+
+@dataclass(repr=False)
+class StepRun:
+    """One step of a run.
+
+    Attributes:
+        name: As the user typed it.
+        folder: Where its files are.
+        artifacts: The file of every variable that it hands on.
+        state: How far it is.
+        seconds: How long it took; None until it has ended, or if it never started.
+        metrics: The numbers that it logged.
+        error: Why it failed.
+    """
+
+    name: str
+    folder: Path
+    artifacts: Mapping[str, Path]
+    state: StepState = "waiting"
+    seconds: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    error: StepError | None = None
+
+    @property
+    def log(self) -> str:
+        """All that it printed so far, stdout and stderr in the order in which they came."""
+        try:
+            return (self.folder / "log.txt").read_text(encoding="utf-8")
+        except FileNotFoundError:  # it has not started
+            return ""
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}: {self.state}{_duration(self.seconds)}>"
+
+
+class NoSuchOutputError(KaleError, KeyError):
+    """A step or a variable that a run does not have; a KeyError too, as a mapping owes it."""
+
+    __str__ = Exception.__str__
+
+
+class Lookup(Mapping[str, Value], Generic[Value]):
+    """A mapping whose values are made when asked for.
+
+    Args:
+        names: What there is.
+        make: Gives the value of a name.
+        explain: Gives the sentence for a name that is not there.
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], make: Callable[[str], Value], explain: Callable[[str], str]
+    ) -> None:
+        self._names, self._make, self._explain = names, make, explain
+
+    def __getitem__(self, name: str) -> Value:
+        if name in self._names:
+            return self._make(name)
+        near = difflib.get_close_matches(str(name), self._names, n=1)
+        fix = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(self._names) or 'nothing'}"
+        raise NoSuchOutputError(Diagnostic(Code.NO_SUCH_OUTPUT, self._explain(name), fix))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<outputs: {', '.join(self._names) or 'none'}>"
+
+
+class Run:
+    """A run of a pipeline.
+
+    Attributes:
+        id: Unique; sorts by the time of the start.
+        name: The pipeline's, or the one given to the run.
+        folder: Where its files are.
+        parameters: The values that the pipeline's inputs had.
+        steps: Every step, in the pipeline's order.
+        state: How far it is.
+        started: When, in UTC.
+        ended: When, in UTC; None until then.
+        seconds: How long it took; None until it has ended.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, parameters: Mapping[str, Json], steps: Mapping[str, StepRun]
+    ) -> None:
+        self.id = folder.name
+        self.name = name
+        self.folder = folder
+        self.parameters = dict(parameters)
+        self.steps = dict(steps)
+        self.state: RunState = "running"
+        self.started = datetime.now(timezone.utc)
+        self.ended: datetime | None = None
+        self.seconds: float | None = None
+        self._loaded: dict[Path, Mapping[str, Any]] = {}
+
+    @property
+    def outputs(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the steps that succeeded hand on: `run.outputs["train"]["model"]`.
+
+        A value is loaded when asked for, and kept. Names that share an object in the step share it here.
+
+        Raises:
+            KaleError: On access, if there is no such step or variable; the message says what there is.
+        """
+        done = tuple(name for name, step in self.steps.items() if step.state == "succeeded")
+        return Lookup(done, self._outputs_of, self._no_step)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers that the steps logged."""
+        return {name: value for step in self.steps.values() for name, value in step.metrics.items()}
+
+    def __repr__(self) -> str:
+        return f"<run {self.name} {self.id}: {self.state}{_duration(self.seconds)}>"
+
+    def _outputs_of(self, name: str) -> Mapping[str, Any]:
+        step = self.steps[name]
+
+        def load(variable: str) -> Any:
+            path = step.artifacts[variable]
+            if path not in self._loaded:
+                self._loaded[path] = _load(path)
+            return self._loaded[path][variable]
+
+        return Lookup(
+            tuple(step.artifacts), load, lambda variable: f"step {name} hands on no variable {variable!r}"
+        )
+
+    def _no_step(self, name: str) -> str:
+        step = self.steps.get(name)
+        return f"step {name} has no outputs: it is {step.state}" if step else f"the run has no step {name!r}"
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else f", {seconds:.1f} s"
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    from kale_magics.step_runtime import load_artifact  # seam until it exists
+
+    return load_artifact(path)
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """The run begins; its handle is filled in from now on."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """A step's process begins."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class LinePrinted:
+    """A step printed a line, given here without its end."""
+
+    step: str
+    stream: Stream
+    text: str
+
+
+@dataclass(frozen=True)
+class StepEnded:
+    """A step succeeded, failed or was skipped (then `seconds` is None)."""
+
+    step: str
+    state: StepState
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The run succeeded or failed. A run that is cancelled raises instead."""
+
+    state: RunState
+    seconds: float
+
+
+Event = RunStarted | StepStarted | LinePrinted | StepEnded | RunEnded

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from kale_magics.diagnostics import Code as Refusal
+from kale_magics.diagnostics import KaleError
+from kale_magics.local.engine import run_pipeline
+from kale_magics.local.process import LineReader
+from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
+from kale_magics.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
+
+DEADLINE = 20
+"""Seconds after which a test gives up what it waits for."""
+
+MEETING = f"""
+import time
+from pathlib import Path
+
+def meet(mine, theirs):
+    Path(mine).touch()
+    end = time.monotonic() + {DEADLINE}
+    while not Path(theirs).exists():
+        if time.monotonic() > end:
+            raise TimeoutError(theirs)
+        time.sleep(0.005)
+"""
+
+STAY = """
+import fcntl, subprocess, time
+lock = open("lock", "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+child = subprocess.Popen(["sleep", "600"], pass_fds=[lock.fileno()])
+print("here")
+time.sleep(600)
+"""
+
+
+def step(name, source, takes=None, gives=(), **more):
+    """A step of one cell; `takes` maps a variable to the step that makes it."""
+    inputs = tuple(
+        Input((v,), f"in_{v}", maker, Artifact((v,), f"out_{v}")) for v, maker in (takes or {}).items()
+    )
+    outputs = tuple(Artifact((v,), f"out_{v}") for v in gives)
+    cell = Code(source, f"step {name}, In [1]")
+    return Step(name, name, more.pop("setup", ()), (cell,), inputs=inputs, outputs=outputs, **more)
+
+
+class Runner:
+    """Runs steps in a folder of their own and keeps what the listener heard."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.runs = folder / "work", folder / ".kale"
+        self.folder.mkdir()
+        (self.folder / "meeting.py").write_text(MEETING)
+        self.events, self.run = [], None
+        self.react = lambda event: None
+
+    def __call__(self, *steps, arguments=None, parameters=(), runs=None, **more):
+        pipeline = Pipeline("test", steps, parameters)
+        more = {"max_parallel": 2, "working_directory": self.folder, **more}
+        return run_pipeline(
+            pipeline, arguments or {}, runs_folder=runs or self.runs, listener=self.listen, **more
+        )
+
+    def listen(self, event):
+        assert threading.current_thread() is threading.main_thread()
+        self.events.append(event)
+        if isinstance(event, RunStarted):
+            self.run = event.run
+        self.react(event)
+
+    def when_printed(self, text, do):
+        self.react = lambda event: do() if isinstance(event, LinePrinted) and event.text == text else None
+
+    def nothing_is_left(self):
+        """Whether all processes that held the lock are gone, soon."""
+        end = time.monotonic() + DEADLINE
+        with open(self.folder / "lock") as lock:
+            while time.monotonic() < end:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(0.005)
+                else:
+                    return True
+        return False
+
+
+@pytest.fixture
+def kale(tmp_path):
+    return Runner(tmp_path)
+
+
+def raiser(error):
+    def throw():
+        raise error
+
+    return throw
+
+
+def states(run):
+    return {name: s.state for name, s in run.steps.items()}
+
+
+def test_values_parameters_and_metrics_cross(kale):
+    rate = Parameter("rate", "rate", "float", 0.5)
+    base = Parameter("größe", "gru00f6u00dfe", "int", 2)
+    run = kale(
+        step("load", "xs = [größe] * 3", gives=["xs"], parameters=(base,)),
+        step("train", "acc = sum(xs) * rate", {"xs": "load"}, ["acc"], parameters=(rate,), metrics=("acc",)),
+        parameters=(rate, base),
+        arguments={"größe": 4},
+    )
+    assert (run.state, states(run)) == ("succeeded", {"load": "succeeded", "train": "succeeded"})
+    assert run.parameters == {"rate": 0.5, "größe": 4}
+    assert run.metrics == {"acc": 6.0}
+    assert run.outputs["load"]["xs"] == [4, 4, 4]
+    assert run.outputs["load"]["xs"] is run.outputs["load"]["xs"]
+    assert {k: list(v) for k, v in run.outputs.items()} == {"load": ["xs"], "train": ["acc"]}
+    assert run.seconds >= run.steps["train"].seconds > 0
+
+
+def test_outputs_load_when_asked_for_and_say_what_there_is(kale):
+    run = kale(step("train", "model = 1", gives=["model"]))
+    (run.folder / "train" / "outputs" / "out_model").unlink()
+    assert "model" in run.outputs["train"]
+    assert "modle" not in run.outputs["train"]
+    assert len(run.outputs) == 1
+    assert run.outputs.get("tain") is None
+    with pytest.raises(KaleError, match=r"KALE303 the run has no step 'tain'\n.*did you mean 'train'\?"):
+        run.outputs["tain"]
+    with pytest.raises(KaleError, match=r"step train hands on no variable 'x'\n.*there is: model"):
+        run.outputs["train"]["x"]
+
+
+def test_branches_run_at_the_same_time(kale):
+    run = kale(
+        step("load", "n = 1", gives=["n"]),
+        step("left", "from meeting import meet; meet('l', 'r'); a = n", {"n": "load"}, ["a"]),
+        step("right", "from meeting import meet; meet('r', 'l'); b = n", {"n": "load"}, ["b"]),
+        step("join", "total = a + b", {"a": "left", "b": "right"}, ["total"]),
+    )
+    assert run.state == "succeeded", [s.error for s in run.steps.values()]
+    assert run.outputs["join"]["total"] == 2
+
+
+def test_one_at_a_time_when_asked(kale):
+    kale(step("a", ""), step("b", ""), step("c", "", after=("a",)), max_parallel=1)
+    order = [(type(e), e.step) for e in kale.events if isinstance(e, StepStarted | StepEnded)]
+    assert order == [(kind, name) for name in "abc" for kind in (StepStarted, StepEnded)]
+
+
+def test_a_failure_skips_what_depends_on_it_and_nothing_else(kale):
+    run = kale(
+        step("bad", "x = 1 / 0", gives=["x"]),
+        step("child", "y = x", {"x": "bad"}, ["y"]),
+        step("grandchild", "", after=("child",)),
+        step("other", "z = 1", gives=["z"]),
+        step("late", "w = z", {"z": "other"}, ["w"]),
+    )
+    skipped, done = (
+        dict.fromkeys(("child", "grandchild"), "skipped"),
+        dict.fromkeys(("other", "late"), "succeeded"),
+    )
+    assert states(run) == {"bad": "failed", **skipped, **done}
+    assert run.state == "failed"
+    assert run.outputs["late"]["w"] == 1
+    with pytest.raises(KaleError, match="step child has no outputs: it is skipped"):
+        run.outputs["child"]
+    ended = {e.step: e.state for e in kale.events if isinstance(e, StepEnded)}
+    assert ended == states(run)
+    assert isinstance(kale.events[-1], RunEnded)
+    assert kale.events[-1].state == "failed"
+
+
+def test_an_error_names_cell_and_line_and_shows_no_frame_of_ours(kale):
+    helper = Code("\ndef half(x):\n    return x / 0", "step train, In [3]")
+    cell = "import json\ntry:\n    json.loads('{')\nexcept ValueError:\n    half(2)"
+    run = kale(step("train", cell, setup=(helper,)))
+    error = run.steps["train"].error
+    assert (error.type, error.message) == ("ZeroDivisionError", "division by zero")
+    assert (error.cell, error.line, error.code) == ("In [3]", 3, "return x / 0")
+    for text in (
+        '"step train, In [1]", line 5',
+        '"step train, In [3]", line 3',
+        "JSONDecodeError",
+        "json.loads('{')",
+    ):
+        assert text in error.traceback
+    for ours in ("kale_magics", "launcher", "program.py", "<string>"):
+        assert ours not in error.traceback
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "message"),
+    [
+        ("import os; os._exit(3)", "StepDied", "exit code 3 before the step was done"),
+        ("import os; os._exit(0)", "StepDied", "exit code 0 before the step was done"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            "StepDied",
+            "signal 9 (SIGKILL): often because memory ran out",
+        ),
+        ("import os; os.kill(os.getpid(), 11)", "StepDied", "signal 11 (SIGSEGV)"),
+        ("import sys; sys.exit(0)", "SystemExit", "sys.exit(0)"),
+        ("f = open('/dev/full', 'w'); f.write('x'); f.flush()", "OSError", "the disk is full"),
+        ("class E(Exception):\n    def __str__(self): raise ValueError\nraise E", "E", "cannot be shown"),
+    ],
+)
+def test_a_step_that_dies_says_how(kale, source, kind, message):
+    run = kale(step("train", source))
+    assert run.steps["train"].state == "failed"
+    assert run.steps["train"].error.type == kind
+    assert message in run.steps["train"].error.message
+
+
+def test_lines_arrive_while_the_step_runs(kale):
+    kale.when_printed("one", (kale.folder / "heard").touch)
+    source = "import sys\nfrom meeting import meet\nprint('one')\nmeet('said', 'heard')\nprint('two', file=sys.stderr)"
+    run = kale(step("train", source))
+    assert run.state == "succeeded", run.steps["train"].error
+    lines = [e for e in kale.events if isinstance(e, LinePrinted)]
+    assert lines == [LinePrinted("train", "stdout", "one"), LinePrinted("train", "stderr", "two")]
+    assert run.steps["train"].log == "one\ntwo\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [
+        ([b"a\nb\n"], ["a", "b"]),
+        ([b"a\r", b"\nb\r\n"], ["a", "b"]),
+        ([b"\n\na"], ["", "", "a"]),
+        ([b"\r 1%\r 2%", b"\r 3%\n"], [" 1%", " 2%", " 3%"]),
+        (["ü".encode()[:1], "ü".encode()[1:] + b"\xff\n"], ["ü\\xff"]),
+        ([b"no line end"], ["no line end"]),
+        ([b"done\r"], ["done"]),
+    ],
+)
+def test_what_counts_as_a_line(written, lines):
+    reader = LineReader()
+    heard = []
+    for part in written:
+        os.write(reader.writer, part)
+        heard += reader.read()
+    os.close(reader.writer)
+    assert heard + reader.drain() == lines
+    reader.close()
+
+
+def test_a_child_that_outlives_its_step_does_not_hold_up_the_run(kale):
+    run = kale(step("train", STAY.replace("time.sleep(600)", "")))
+    assert run.state == "succeeded"
+    assert kale.nothing_is_left()
+
+
+def test_a_child_that_left_the_session_does_not_hold_up_the_run(kale):
+    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(child.pid)"
+    run = kale(step("train", source))
+    os.kill(int(run.steps["train"].log), signal.SIGKILL)
+    assert run.state == "succeeded"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+@pytest.mark.parametrize("ignores", ["", "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"])
+def test_what_the_listener_raises_ends_every_process(kale, error, ignores):
+    kale.when_printed("here", raiser(error()))
+    with pytest.raises(error):
+        kale(step("train", ignores + STAY), step("later", "", after=("train",)), step("done", ""))
+    assert kale.nothing_is_left()
+    assert kale.run.state == "cancelled"
+    assert states(kale.run)["train"] == states(kale.run)["later"] == "cancelled"
+    assert json.loads((kale.run.folder / "run.json").read_text())["state"] == "cancelled"
+
+
+def test_ctrl_c_while_waiting_ends_every_process(kale):
+    kale.when_printed("here", threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start)
+    with pytest.raises(KeyboardInterrupt):
+        kale(step("train", STAY))
+    assert kale.nothing_is_left()
+    assert states(kale.run) == {"train": "cancelled"}
+
+
+def test_steps_run_in_the_working_directory_and_see_its_modules(kale):
+    (kale.folder / "json.py").write_text("")
+    source = "import os, sys\nimport meeting\nhere = os.getcwd()\nkale = 'kale_magics' in sys.modules\nargv = sys.argv"
+    run = kale(step("train", source, gives=["here", "kale", "argv"]))
+    assert run.state == "succeeded", run.steps["train"].error
+    assert dict(run.outputs["train"]) == {"here": str(kale.folder), "kale": False, "argv": ["-c"]}
+
+
+def test_the_folder_of_a_run_is_private_and_readable(kale):
+    run = kale(step("train", "print('hi')\nx = 1", gives=["x"]), name="first")
+    assert run.folder == kale.runs / "runs" / run.id
+    assert run.folder.stat().st_mode & 0o777 == 0o700
+    assert (kale.runs / ".gitignore").read_text() == "*\n"
+    written = json.loads((run.folder / "run.json").read_text())
+    assert (written["id"], written["name"], written["state"]) == (run.id, "first", "succeeded")
+    assert written["steps"]["train"]["state"] == "succeeded"
+    files = {str(p.relative_to(run.folder)) for p in run.folder.rglob("*") if p.is_file()}
+    mine = {f"train/{f}" for f in ("program.py", "arguments.json", "result.json", "log.txt", "outputs/out_x")}
+    assert files == {"run.json", *mine}
+
+
+def test_a_folder_of_the_users_own_gets_no_gitignore(kale):
+    kale(step("train", ""), runs=kale.folder)
+    assert not (kale.folder / ".gitignore").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(kale):
+    (kale.folder / "file").touch()
+    with pytest.raises(KaleError, match=r"KALE302 .*work/file/x: Not a directory") as refused:
+        kale(step("train", ""), runs=kale.folder / "file" / "x")
+    assert refused.value.diagnostics[0].code is Refusal.RUN_FOLDER
+    assert kale.events == []
+
+
+def test_a_step_never_leaves_the_run_folder(kale):
+    with pytest.raises(ValueError, match="no key"):
+        kale(step("../train", ""))
+
+
+def test_a_missing_working_directory_fails_the_step(kale):
+    run = kale(step("train", ""), working_directory=kale.folder / "gone")
+    assert "could not be started" in run.steps["train"].error.message
+
+
+def test_handles_show_themselves_in_a_line(kale):
+    run = kale(step("train", "x = 1", gives=["x"]))
+    assert repr(run) == f"<run test {run.id}: succeeded, {run.seconds:.1f} s>"
+    assert repr(run.steps["train"]).startswith("<step train: succeeded")
+    assert repr(run.outputs) == "<outputs: train>"
