@@ -1,0 +1,134 @@
+"""The YAML, judged by KFP itself: what its loader reads and what its local runner computes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kale_magics.diagnostics import KaleError
+from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
+from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step
+
+CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
+SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
+ACCOUNT = Artifact(("account",), "out_account", "Model")
+TOTAL = Artifact(("total", "count"), "out_total", "Dataset")
+
+VALUES: list[tuple[str, Any, Json]] = [
+    ("int", 3, 3), ("int", -(2**60) - 1, -(2**60) - 1), ("float", 0.5, 2.0), ("float", 1.0, 1.0), ("bool", True, False),
+    ("str", "it's \"größe\" {{$.x}} \\n\n☃", "it's \"größe\" {{$.x}} \\n\n☃"), ("str", "", "x y"),
+    ("list", [1, 2.0, [True, None]], [1, 2.0, [True, None]]), ("list", [1, 2], [5, 6, 7]), ("list", [], []),
+    ("dict", {"a": {"b": 2**60 + 1}}, {"a": {"b": 2**60 + 1}}), ("float", 1e999, 1e999), ("None", None, None), ("None", None, "now"),
+]  # fmt: skip
+
+
+def step(name: str, key: str, source: str, number: int, **more: Any) -> Step:
+    return Step(name, key, SETUP, (Code(source, f"step {name}, In [{number}]"),), **more)
+
+
+def everything() -> tuple[Pipeline, dict[str, Json]]:
+    """A pipeline with all that can stand in one, and the arguments for a run of it."""
+    parameters = tuple(Parameter(f"p{n}", f"P_{n}", kind, default) for n, (kind, default, _) in enumerate(VALUES))
+    unused = Parameter("unused", "unused", "int", 1)
+    given = {p.key: value for p, (_, default, value) in zip(parameters, VALUES, strict=True) if value != default}
+    take = (Input(("account",), "in_account", "Train model 2", ACCOUNT),)
+    mutate = "account.sums.append(sum([1, 2]))\ntotal = float(account.sums[0]); count = 1\nassert type(account) is Account"
+    both = (Input(("count",), "in_total", "a", TOTAL), Input(("account",), "in_account_2", "Train model 2", ACCOUNT))
+    end = "print('RESULT', [total_of(account), count], ascii(values))"
+    steps = (
+        step("Train model 2", "Train_model_2", "account = Account('größe')", 2, outputs=(ACCOUNT,)),
+        step("A", "A", "print('alone')", 3),
+        step("a", "a_2", mutate, 4, inputs=take, outputs=(TOTAL,), metrics=("total",), after=("A",)),
+    )  # fmt: skip
+    values = "values = [" + ", ".join(p.name for p in parameters) + "]\ntotal_of = lambda a: len(a.sums)\n"
+    last = Step(
+        "Input", "Input", SETUP, (Code(values + end, "step Input, In [5]"),), parameters=parameters,
+        inputs=(Input(("count",), "in_total", "a", TOTAL), both[1]), after=("A", "a"),
+    )  # fmt: skip
+    return Pipeline("Überall, 2!", (*steps, last), (*parameters, unused), "Line one\nline two: größe"), given
+
+
+def load(path: Path) -> Any:
+    from kfp import components
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # kfp's own
+        return components.load_component_from_file(str(path))
+
+
+def run_locally(path: Path, arguments: dict[str, Json], capfd: pytest.CaptureFixture[str]) -> str:
+    """All that KFP's local runner prints, whether or not the run succeeds."""
+    from kfp import local
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # kfp's own
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(path.parent / "root"), raise_on_error=False)
+        load(path)(**arguments)
+    captured = capfd.readouterr()
+    return captured.out + captured.err
+
+
+def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pipeline, arguments = everything()
+    path = tmp_path / "pipeline.yaml"
+    compile_pipeline(pipeline, path)
+    printed = run_locally(path, arguments, capfd)
+    expected = [value for _, _, value in VALUES]
+    assert f"RESULT [0, 1] {ascii(expected)}" in printed
+    metadata = next(path.parent.glob("root/*/a-2/executor_output.json")).read_text()
+    assert '"metadata": {"total": 3.0}' in metadata
+    assert '"type": "float"' in metadata
+
+
+def test_a_failing_step_shows_its_users_line_in_kfp(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pipeline.yaml"
+    compile_pipeline(Pipeline("p", (step("a", "a", "x = 0\n1 / x", 7),)), path)
+    printed = run_locally(path, {}, capfd)
+    assert '  File "<step a, In [7]>", line 2, in <module>\n    1 / x\n' in printed
+    assert "in run_step" not in printed
+
+
+def test_the_yaml_says_what_the_pipeline_is(tmp_path: Path) -> None:
+    pipeline, _ = everything()
+    path = tmp_path / "pipeline.yml"
+    compile_pipeline(pipeline, path)
+    text = path.read_text(encoding="ascii")
+    spec = yaml.safe_load(text)
+    assert spec["pipelineInfo"]["displayName"] == "Überall, 2!"
+    tasks = spec["root"]["dag"]["tasks"]
+    assert {t["taskInfo"]["name"] for t in tasks.values()} == {"Train model 2", "A", "a", "Input"}
+    assert tasks["a-2"]["dependentTasks"] == ["a", "train-model-2"]
+    inputs = spec["root"]["inputDefinitions"]["parameters"]
+    assert inputs["P_4"] == {"defaultValue": True, "isOptional": True, "parameterType": "BOOLEAN"}
+    container = spec["deploymentSpec"]["executors"]["exec-input"]["container"]
+    assert container["image"] == f"python:3.{sys.version_info.minor}-slim"
+    assert f"'cloudpickle=={importlib.metadata.version('cloudpickle')}'" in container["command"][2]
+    program = container["command"][-1]
+    assert not re.search(r"\{\{|\}\}", program)
+    # For people: the user's lines stand in the file as they are.
+    assert "'total_of = lambda a: len(a.sums)\\n'\n" in text
+    assert load(path).description == "Line one\nline two: gr\\xf6\\xdfe"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("p", "p"), ("My Pipe_2", "my-pipe-2"), ("Größe", "gru00f6u00dfe"), ("2nd", "v-2nd"), ("-", "v"), ("x" * 200, "x" * 128)],
+)
+def test_pipeline_names(name: str, expected: str) -> None:
+    assert pipeline_name(name) == expected
+
+
+def test_a_file_that_cannot_be(tmp_path: Path) -> None:
+    pipeline = Pipeline("p", (step("a", "a", "x = 1", 1),))
+    with pytest.raises(KaleError, match=r"KALE401 .*'p.json'.*\n.*p\.yaml"):
+        compile_pipeline(pipeline, tmp_path / "p.json")
+    with pytest.raises(KaleError, match="KALE401 .* cannot be written: No such file"):
+        compile_pipeline(pipeline, tmp_path / "nowhere" / "p.yaml")
+    assert not list(tmp_path.iterdir())
