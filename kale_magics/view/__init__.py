@@ -1,0 +1,22 @@
+"""What users see: pure functions from the model and the run to text, tables and pictures."""
+
+from __future__ import annotations
+
+from kale_magics.view.graph import GraphView
+from kale_magics.view.progress import Progress, summary
+from kale_magics.view.svg import svg
+from kale_magics.view.table import Row, TableView, diagnostics_text, registered, rows
+from kale_magics.view.tree import tree
+
+__all__ = [
+    "GraphView",
+    "Progress",
+    "Row",
+    "TableView",
+    "diagnostics_text",
+    "registered",
+    "rows",
+    "summary",
+    "svg",
+    "tree",
+]

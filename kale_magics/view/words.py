@@ -1,0 +1,130 @@
+"""The words that every view uses: sizes, what crosses an edge, text cut to a width."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kale_magics.pipeline import Artifact, Input, Parameter, Pipeline, Step
+
+_BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def human_size(size: int) -> str:
+    """A number of bytes as people say it: "512 B", "3.4 KB", "100 KB", "1.2 GB" (1 KB is 1,024 bytes)."""
+    if size < 1024:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("KB", "MB", "GB", "TB", "PB"):
+        value /= 1024
+        if round(value) < 1024 or unit == "PB":
+            break
+    return f"{value:.1f} {unit}" if round(value, 1) < 10 else f"{value:.0f} {unit}"
+
+
+def plural(count: int, word: str) -> str:
+    """A count of things: "1 step", "2 steps"."""
+    return f"{count} {word}" + "s" * (count != 1)
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes: two for a wide character, none for a combining one."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """A text with spaces behind it, `width` columns wide."""
+    return text + " " * (width - columns(text))
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and control characters, which would tear a line or a terminal."""
+    return _BREAKS.sub(" ", text).strip()
+
+
+def shorten(text: str, limit: int) -> str:
+    """A text in one line of at most `limit` columns, with an ellipsis for what is left out."""
+    text = one_line(text)
+    if columns(text) <= limit:
+        return text
+    while columns(text) > limit - 1:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def listed(names: Iterable[str], limit: int) -> str:
+    """Names with commas between them in at most `limit` columns; "+2" stands for two that have no room."""
+    names = [one_line(name) for name in names]
+    for shown in range(len(names), 0, -1):
+        rest = len(names) - shown
+        text = ", ".join(names[:shown]) + (f" +{rest}" if rest else "")
+        if columns(text) <= limit:
+            return text
+    tail = f" +{len(names) - 1}" if len(names) > 1 else ""
+    return shorten(names[0], limit - len(tail)) + tail if names else ""
+
+
+def kind_and_size(artifact: Artifact) -> str:
+    """What is known of a value, as in "DataFrame 426 x 30, 100 KB"; may be empty."""
+    size = "" if artifact.size is None else human_size(artifact.size)
+    return ", ".join(part for part in (artifact.description, size) if part)
+
+
+def described(names: Iterable[str], artifact: Artifact, source: str = "") -> str:
+    """Variables with what is known of them, as in "X_train from prep (DataFrame 426 x 30, 100 KB)"."""
+    known = kind_and_size(artifact)
+    return ", ".join(names) + (f" from {source}" if source else "") + (f" ({known})" if known else "")
+
+
+def assignment(parameter: Parameter) -> str:
+    """A parameter with its default, as it is written in Python."""
+    return f"{parameter.name} = {parameter.default!r}"
+
+
+def cell_labels(step: Step) -> tuple[str, ...]:
+    """The labels of a step's cells, as in "In [5]", taken from what tracebacks call them."""
+    prefix = f"step {step.name}, "
+    return tuple(cell.filename.removeprefix(prefix) for cell in step.cells)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One step that another one waits for.
+
+    Attributes:
+        source: The name of the step that comes first.
+        target: The name of the step that waits.
+        inputs: What crosses; empty for an order that `--after` alone gives.
+        after: Whether `--after` asks for it.
+    """
+
+    source: str
+    target: str
+    inputs: tuple[Input, ...]
+    after: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that cross, in the order in which the step takes them."""
+        return tuple(name for i in self.inputs for name in i.names)
+
+    @property
+    def size(self) -> int | None:
+        """About how many bytes cross; None where some of it is not known."""
+        sizes = [i.artifact.size for i in self.inputs]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if known and len(known) == len(sizes) else None
+
+
+def edges(pipeline: Pipeline) -> tuple[Edge, ...]:
+    """All edges of a pipeline, each once, in the order of the steps that wait."""
+    return tuple(
+        Edge(name, step.name, tuple(i for i in step.inputs if i.step == name), name in step.after)
+        for step in pipeline.steps
+        for name in step.needs
+    )

@@ -1,0 +1,373 @@
+"""What users see of a pipeline and of a run: the picture, the tree, the table, the lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from kale_magics import run as running
+from kale_magics.diagnostics import Code as DiagnosticCode
+from kale_magics.diagnostics import Diagnostic, Where
+from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
+from kale_magics.registry import Cell
+from kale_magics.view import GraphView, Progress, diagnostics_text, registered, rows, summary, svg, tree
+from kale_magics.view.layout import Link, assign_rows
+from kale_magics.view.progress import duration
+from kale_magics.view.words import columns, human_size, listed, shorten
+
+Flow = tuple[str, Mapping[str, Iterable[str]], tuple[str, ...]]
+N_TREES = Parameter("n_trees", "n_trees", "int", 200)
+
+
+def pipeline(*flows: Flow, name: str = "demo", parameters: tuple[Parameter, ...] = ()) -> Pipeline:
+    """A pipeline of steps given as (name, {source: variables}, after); the last step logs a metric."""
+    handed: dict[str, dict[str, Artifact]] = {step: {} for step, _, _ in flows}
+    for _, takes, _ in flows:
+        for source, variables in takes.items():
+            for v in variables:
+                handed[source][v] = Artifact((v,), f"out_{v}", "Dataset", "DataFrame 426 x 30", 102_240)
+    steps = [
+        Step(
+            name=step,
+            key=f"s{number}",
+            setup=(),
+            cells=(Code("", f"step {step}, In [{number + 1}]"),),
+            parameters=parameters,
+            inputs=tuple(Input((v,), f"in_{v}", s, handed[s][v]) for s, vs in takes.items() for v in vs),
+            outputs=tuple(handed[step].values()),
+            after=after,
+            metrics=("auc",) if number == len(flows) - 1 else (),
+        )
+        for number, (step, takes, after) in enumerate(flows)
+    ]
+    return Pipeline(name, tuple(steps), parameters)
+
+
+def chain(length: int) -> Pipeline:
+    return pipeline(*((f"s{i}", {f"s{i - 1}": ["x"]} if i else {}, ()) for i in range(length)))
+
+
+def fan(branches: int) -> Pipeline:
+    fits: list[Flow] = [(f"fit{i}", {"load": ["X"]}, ()) for i in range(branches)]
+    return pipeline(("load", {}, ()), *fits, ("join", {f"fit{i}": [f"m{i}"] for i in range(branches)}, ()))
+
+
+DIAMOND = pipeline(
+    ("load", {}, ()),
+    ("forest", {"load": ["X", "y"]}, ()),
+    ("svm", {"load": ["X", "y"]}, ("forest",)),
+    ("compare", {"forest": ["rf"], "svm": ["sv"], "load": ["X_test"]}, ()),
+    parameters=(N_TREES,),
+)
+LOOSE = pipeline(*((f"job{i}", {}, ()) for i in range(4)), ("end", {}, ("job1", "job3")))
+NASTY = pipeline(
+    ('a<b & "c"', {}, ()), ("größe\x00\n通知", {'a<b & "c"': ["x"]}, ()), name="<script>alert(1)</script>"
+)
+GRAPHS = [chain(1), chain(12), fan(6), fan(30), DIAMOND, LOOSE, NASTY]
+
+
+def titles(picture: str) -> list[str]:
+    root = ElementTree.fromstring(picture)  # raises if it is not well-formed
+    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}title")]
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_every_step_and_edge_of_the_picture_has_a_title(graph: Pipeline) -> None:
+    found = titles(svg(graph))
+    for step in graph.steps:
+        name = step.name.replace("\x00", "\N{REPLACEMENT CHARACTER}")
+        assert any(t == name or t.startswith(f"{name}\n") for t in found)
+        for needed in step.needs:
+            assert any(t.startswith(f"{needed} → {name}\n") for t in found)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_picture_has_nothing_that_a_sanitiser_removes(graph: Pipeline) -> None:
+    for element in ElementTree.fromstring(svg(graph)).iter():
+        tag = element.tag.removeprefix("{http://www.w3.org/2000/svg}")
+        assert tag in {"svg", "g", "rect", "path", "circle", "text", "tspan", "title"}
+        assert not {"style", "class", "id", "href"} & set(element.attrib)
+        assert "url(" not in "".join(element.attrib.values())
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_views_are_the_same_every_time(graph: Pipeline) -> None:
+    assert svg(graph) == svg(graph)
+    assert tree(graph) == tree(graph)
+
+
+def test_titles_tell_what_crosses_and_what_a_step_does() -> None:
+    found = titles(svg(DIAMOND))
+    assert "load → forest\nX: DataFrame 426 x 30, 100 KB\ny: DataFrame 426 x 30, 100 KB" in found
+    assert "forest → svm\n--after" in found
+    (svm,) = [t for t in found if t.startswith("svm\n")]
+    assert "cells: In [3]" in svm
+    assert "parameter: n_trees = 200" in svm
+    assert "takes: X from load (DataFrame 426 x 30, 100 KB)" in svm
+    assert "hands on: sv (DataFrame 426 x 30, 100 KB)" in svm
+    assert "after: forest" in svm
+
+
+def test_only_an_edge_from_after_alone_is_dashed() -> None:
+    assert "stroke-dasharray" in svg(LOOSE)
+    assert "stroke-dasharray" not in svg(fan(3))
+    both = pipeline(("a", {}, ()), ("b", {"a": ["x"]}, ("a",)))
+    assert "stroke-dasharray" not in svg(both)
+
+
+def test_a_long_name_is_shortened_and_whole_in_the_title() -> None:
+    name = "a step with a name that goes on and on and on"
+    picture = svg(pipeline((name, {}, ())))
+    assert picture.count(name) == 1
+    assert "a step with a name that…" in picture
+
+
+def test_states_show_as_signs_and_words() -> None:
+    picture = svg(DIAMOND, {"load": "succeeded", "forest": "failed"})
+    assert ">✓<" in picture
+    assert ">✗<" in picture
+    assert "forest: failed\n" in picture
+    assert "✗" in tree(DIAMOND, {"forest": "failed"})
+
+
+def test_boxes_of_one_row_do_not_overlap_and_lie_below_what_they_need() -> None:
+    names = {f"s{i}": 100.0 for i in range(40)}
+    links = [Link("s0", f"s{i}") for i in range(1, 39)] + [Link(f"s{i}", "s39") for i in range(1, 39)]
+    placed = assign_rows(names, links)
+    assert all(placed[link.source] < placed[link.target] for link in links)
+    assert max(list(placed.values()).count(row) for row in placed.values()) <= 8
+
+
+@pytest.mark.parametrize("graph", [chain(60), fan(58), pipeline(*((f"j{i}", {}, ()) for i in range(60)))])
+def test_sixty_steps_are_no_wider_than_a_notebook(graph: Pipeline) -> None:
+    assert float(ElementTree.fromstring(svg(graph)).attrib["width"]) < 1000
+
+
+@pytest.mark.parametrize(("make", "size"), [(chain, 1000), (fan, 998)])
+def test_a_thousand_steps_are_drawn_quickly(make: Callable[[int], Pipeline], size: int) -> None:
+    graph = make(size)
+    start = time.perf_counter()
+    svg(graph)
+    tree(graph)
+    assert time.perf_counter() - start < 2
+
+
+def test_no_step_at_all_is_drawn_too() -> None:
+    assert titles(svg(Pipeline("empty", ()))) == ["Pipeline empty: 0 steps"]
+    assert tree(Pipeline("empty", ())).startswith("empty (0 steps)")
+
+
+def test_the_graph_has_a_picture_for_browsers_and_a_tree_for_terminals() -> None:
+    bundle = GraphView(DIAMOND)._repr_mimebundle_()
+    assert bundle == {"image/svg+xml": svg(DIAMOND), "text/plain": tree(DIAMOND)}
+    assert repr(GraphView(DIAMOND)) == tree(DIAMOND)
+
+
+@pytest.mark.parametrize("graph", [chain(12), fan(6), fan(30), DIAMOND, LOOSE])
+def test_the_tree_has_one_line_for_every_step(graph: Pipeline) -> None:
+    lines = [line.split() for line in tree(graph).splitlines()[1:]]
+    for step in graph.steps:
+        # a step's own name is the first word after its rails
+        assert sum(next((w for w in words if w.isalnum()), "") == step.name for words in lines) == 1
+
+
+def test_the_tree_shows_branches_joins_and_what_crosses() -> None:
+    assert tree(DIAMOND).splitlines() == [
+        "demo (4 steps)",
+        "parameters: n_trees = 200",
+        "",
+        "●      load",
+        "├─●    forest   X, y from load (200 KB)",
+        "├─┼─●  svm      X, y from load (200 KB); after forest",
+        "●─┴─┘  compare  rf from forest (100 KB); sv from svm (100 KB); X_test from load (100 KB);",
+        "                  metrics auc",
+    ]
+
+
+def test_the_tree_keeps_what_does_not_belong_together_apart() -> None:
+    assert tree(LOOSE).splitlines()[2:] == [
+        "●    job0",
+        "",
+        "●    job1",
+        "│ ●  job2",
+        "│",
+        "│ ●  job3",
+        "●─┘  end   after job1; after job3; metrics auc",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KB"),
+        (3408, "3.3 KB"),
+        (102_240, "100 KB"),
+        (1024**2 - 1, "1.0 MB"),
+        (1_500_000_000, "1.4 GB"),
+        (9_000 * 1024**5, "9000 PB"),
+    ],
+)
+def test_sizes(size: int, text: str) -> None:
+    assert human_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.004, "0.00 s"),
+        (0.42, "0.42 s"),
+        (0.999, "1.0 s"),
+        (12.34, "12.3 s"),
+        (59.97, "1 min 00 s"),
+        (125, "2 min 05 s"),
+        (3599.8, "1 h 00 min"),
+        (7380, "2 h 03 min"),
+    ],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_text_is_cut_by_columns() -> None:
+    assert columns("通知") == 4
+    assert shorten("通知通知", 5) == "通知…"
+    assert shorten("a\nb\tc", 9) == "a b c"
+    assert listed(["X_train", "y_train", "weights"], 19) == "X_train, y_train +1"
+    assert listed(["X_train", "y_train", "weights"], 18) == "X_train +2"
+    assert columns(listed(["x" * 50, "y"], 12)) == 12
+
+
+CELLS = (
+    Cell("parameters", "n_trees = 200", execution_count=1),
+    Cell("step", "a", name="load", execution_count=2),
+    Cell("step", "b", name="load", execution_count=3, state="failed"),
+    Cell("step", "c", name="svm", state="not run", run=False),
+    Cell("metrics", "auc", execution_count=5),
+)
+
+
+def test_rows_say_what_cells_read_and_hand_on() -> None:
+    known = rows(CELLS, DIAMOND, {CELLS[1]: "changed since"})
+    assert [(r.kind, r.step, r.cell, r.state) for r in known] == [
+        ("parameters", "", "In [1]", "ran"),
+        ("step", "load", "In [2]", "changed since"),
+        ("step", "load", "In [3]", "failed"),
+        ("step", "svm", "", "not run"),
+        ("metrics", "", "In [5]", "ran"),
+    ]
+    assert known[0].hands_on == ("n_trees = 200 (int)",)
+    assert known[1].hands_on[0] == "X (DataFrame 426 x 30, 100 KB)"
+    assert known[2].hands_on == ()  # told in the row of the step's first cell
+    assert known[3].reads == (
+        "X from load (DataFrame 426 x 30, 100 KB)",
+        "y from load (DataFrame 426 x 30, 100 KB)",
+        "n_trees from the parameters",
+        "after forest",
+    )
+    assert known[4].reads == ("auc from compare",)
+
+
+def test_without_a_pipeline_nothing_is_said_of_reads() -> None:
+    assert all(row.reads == row.hands_on == () for row in rows(CELLS, None))
+    assert "reads" not in repr(registered(rows(CELLS, None)))
+
+
+def test_the_table_is_aligned() -> None:
+    lines = repr(registered(rows(CELLS, DIAMOND))).splitlines()
+    state, reads = lines[0].index("state"), lines[0].index("reads")
+    assert lines[1].startswith("----------  ----")
+    assert [line[state:reads].strip() for line in lines[2:4]] == ["✓ ran", "✓ ran"]
+    (svm,) = [number for number, line in enumerate(lines) if "svm" in line]
+    assert lines[svm][reads:].startswith("X from load")
+    assert lines[svm + 1][reads:].startswith("y from load")
+    assert not lines[svm + 1][:reads].strip()
+
+
+def test_the_html_table_is_escaped_and_well_formed() -> None:
+    cells = [Cell("step", "", name='a<b & "c"', execution_count=1)]
+    html = registered(rows(cells, NASTY))._repr_mimebundle_()["text/html"]
+    root = ElementTree.fromstring(html.replace("<br>", "<br/>"))
+    assert [td.text for td in root.iter("td")][:3] == ["step", 'a<b & "c"', "In [1]"]
+
+
+def test_an_empty_table_says_how_to_begin() -> None:
+    bundle = registered(())._repr_mimebundle_()
+    assert "%%kale step" in bundle["text/plain"]
+    assert "%%kale step" in bundle["text/html"]
+
+
+def test_diagnostics_are_counted_and_errors_come_first() -> None:
+    warning = Diagnostic(DiagnosticCode.CELL_FAILED, "a cell failed", "run it", severity="warning")
+    error = Diagnostic(DiagnosticCode.UNKNOWN_NAME, "no cell makes df", "mark it", Where("In [5]", line=3))
+    text = diagnostics_text([warning, error])
+    assert text.startswith("1 error, 1 warning\n\nKALE204 no cell makes df\n  at:  In [5], line 3")
+    assert text.index("KALE204") < text.index("KALE212")
+    assert diagnostics_text([]) == ""
+
+
+def a_run() -> running.Run:
+    names = ("load", "train", "report")
+    steps = {name: running.StepRun(name, Path("steps") / name, {}) for name in names}
+    return running.Run("demo", Path("runs") / "1", {"n_trees": 200}, steps)
+
+
+def test_progress_gives_every_line_the_name_of_its_step() -> None:
+    progress = Progress(["load", "report"])
+    events: list[running.Event] = [
+        running.RunStarted(a_run()),
+        running.StepStarted("load"),
+        running.LinePrinted("load", "stdout", "569 rows"),
+        running.LinePrinted("report", "stderr", ""),
+        running.StepEnded("load", "succeeded", 0.42),
+        running.StepEnded("report", "skipped", None),
+        running.RunEnded("failed", 1.0),
+    ]
+    assert [line for event in events for line in progress.lines(event)] == [
+        "demo: 3 steps, n_trees = 200",
+        "load   | ▸ running",
+        "load   | 569 rows",
+        "report |",
+        "load   | ✓ succeeded in 0.42 s",
+        "report | ○ skipped",
+    ]
+
+
+def test_the_summary_of_a_run_that_succeeded() -> None:
+    run = a_run()
+    for step in run.steps.values():
+        step.state, step.seconds = "succeeded", 1.5
+    run.steps["train"].metrics = {"auc": 0.99123456, "rows": 426}
+    run.state, run.seconds = "succeeded", 4.6
+    assert summary(run).splitlines() == [
+        "step    state        time",
+        "------  -----------  -----",
+        "load    ✓ succeeded  1.5 s",
+        "train   ✓ succeeded  1.5 s",
+        "report  ✓ succeeded  1.5 s",
+        "",
+        "✓ run succeeded in 4.6 s",
+        "metrics:",
+        "  auc   0.991235  from train",
+        "  rows  426       from train",
+        f"files: {run.folder}",
+    ]
+
+
+def test_the_summary_of_a_run_that_failed_names_what_was_skipped() -> None:
+    run = a_run()
+    run.steps["load"].state, run.steps["load"].seconds = "succeeded", 0.5
+    run.steps["train"].state, run.steps["train"].seconds = "failed", 2.0
+    run.steps["train"].error = running.StepError("ValueError", "no\nrows", cell="In [5]", line=3)
+    run.steps["report"].state = "skipped"
+    run.state, run.seconds = "failed", 2.6
+    text = summary(run)
+    assert "train   ✗ failed     2.0 s   ValueError: no rows (In [5], line 3)" in text
+    assert "report  ○ skipped" in text
+    assert "✗ run failed in 2.6 s; train failed; report skipped" in text
