@@ -1,0 +1,46 @@
+"""A cell read: its Python, and the effects of each of its statements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kale_magics.analysis.effects import Define, Effect, Read, flattened
+from kale_magics.analysis.syntax import PythonCell, to_python
+from kale_magics.analysis.visitor import effects_of
+
+
+@dataclass(frozen=True)
+class CellFacts:
+    """What a cell does.
+
+    Attributes:
+        python: Its code.
+        statements: The effects of each statement at its top level.
+    """
+
+    python: PythonCell
+    statements: tuple[tuple[Effect, ...], ...]
+
+
+def read_cell(source: str) -> CellFacts:
+    """Read a cell.
+
+    Raises:
+        Problem: It is not Python, or has a magic that means nothing outside a notebook.
+    """
+    python = to_python(source)
+    return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
+
+
+def mentioned(effects: tuple[Effect, ...]) -> set[str]:
+    """All names that are looked up, at once or when a function is called that is made here."""
+    names: set[str] = set()
+    for effect in flattened(effects):
+        if isinstance(effect, Read):
+            names.add(effect.name)
+        elif isinstance(effect, Define):
+            names |= mentioned(effect.at_once)
+            names |= mentioned(effect.behaviour.effects) if effect.behaviour else set()
+        for behaviour in getattr(effect, "behaviours", ()):
+            names |= mentioned(behaviour.effects)
+    return names

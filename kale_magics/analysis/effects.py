@@ -1,0 +1,211 @@
+"""What code does to names, as far as its text can tell: a few kinds of effects, in the order of execution.
+
+The names in effects are those of the notebook's namespace. Names that belong to a function, a comprehension or a
+class body never show: what happens to them is told of the notebook's names whose objects they may stand for.
+In the effects of a function its own parameters show too, as `PARAMETER` followed by their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+PARAMETER = "@"
+"""What a function's own parameters begin with among the names of its effects."""
+
+Bond = Literal["same", "part", "call", "weak"]
+"""How an object hangs together with another one: it is the other or holds it ("same"), it is taken out of it
+("part"), it came out of a call of the notebook's code that got it ("call"), or out of any other call ("weak")."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A name whose object an expression may give, hold or be part of.
+
+    Attributes:
+        name: The name.
+        bond: How they hang together.
+        callee: For "call": the name of what is called.
+        argument: For "call": where the object went in, a position or a keyword.
+    """
+
+    name: str
+    bond: Bond = "same"
+    callee: str = ""
+    argument: int | str = -1
+
+
+@dataclass(frozen=True)
+class Read:
+    """A name is looked up.
+
+    Attributes:
+        name: The name.
+        line: In the cell, from 1.
+        certain: False where it may not happen, or where it may fail without harm.
+    """
+
+    name: str
+    line: int
+    certain: bool = True
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A name gets a value.
+
+    Attributes:
+        name: The name.
+        line: In the cell, from 1.
+        sources: What the value may share an object with.
+        uses: All names that the value was computed from.
+        behaviours: The functions that are made in the expression.
+        constant: Whether the value is known to be immutable.
+    """
+
+    name: str
+    line: int
+    sources: tuple[Source, ...] = ()
+    uses: frozenset[str] = frozenset()
+    behaviours: tuple[Behaviour, ...] = ()
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Mutate:
+    """An object is changed.
+
+    Attributes:
+        source: The object.
+        line: In the cell, from 1.
+        cause: "write" changes it for certain, "operator" if it can be (`+=`), "iteration" if it is an iterator.
+        linked: What it may hold from now on.
+        uses: All names that what it holds was computed from.
+        behaviours: The functions that are made in that expression.
+    """
+
+    source: Source
+    line: int
+    cause: Literal["write", "operator", "iteration"] = "write"
+    linked: tuple[Source, ...] = ()
+    uses: frozenset[str] = frozenset()
+    behaviours: tuple[Behaviour, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something is called: who knows it knows what it changes.
+
+    Attributes:
+        line: In the cell, from 1.
+        path: As written, as in "np.random.shuffle"; empty where it is no plain chain of names.
+        method: The last attribute; empty for a plain call.
+        receiver: For a method, the objects that it may change; else the object that is called.
+        arguments: Position or keyword, and what the argument may be.
+        inplace: Whether it was called with `inplace=True` or an `out=`.
+    """
+
+    line: int
+    path: str
+    method: str
+    receiver: tuple[Source, ...]
+    arguments: tuple[tuple[int | str, tuple[Source, ...]], ...] = ()
+    inplace: bool = False
+
+
+@dataclass(frozen=True)
+class Unbind:
+    """A name is deleted."""
+
+    name: str
+    line: int
+
+
+@dataclass(frozen=True)
+class Path:
+    """One way through a branch.
+
+    Attributes:
+        effects: What happens on it.
+        ends: True if what follows the branch is not reached from it.
+    """
+
+    effects: tuple[Effect, ...]
+    ends: bool = False
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of several ways is taken."""
+
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Define:
+    """A statement makes definitions that another step can replay: an import, a `def` or a `class`.
+
+    Attributes:
+        kind: Which of them.
+        names: The names that it binds; for a star import, none.
+        line: In the cell, from 1.
+        module: For a star import, the module; else empty.
+        modules: For an import, the modules that it imports.
+        behaviour: What its functions do when they are called; None for an import.
+        at_once: What happens when the statement itself runs: decorators, defaults, bases, class body.
+        decorated: Whether it has a decorator, a base or a metaclass, whose code runs then.
+    """
+
+    kind: Literal["import", "def", "class"]
+    names: tuple[str, ...]
+    line: int
+    module: str = ""
+    modules: tuple[str, ...] = ()
+    behaviour: Behaviour | None = None
+    at_once: tuple[Effect, ...] = ()
+    decorated: bool = False
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    """Names are looked up in ways that the text does not show: `eval`, `exec`, `globals()`."""
+
+    line: int
+
+
+Effect = Read | Bind | Mutate | Call | Unbind | Branch | Define | Dynamic
+
+
+@dataclass(frozen=True, eq=False)
+class Behaviour:
+    """What a function does when it is called, or the methods of a class; equal only to itself.
+
+    Attributes:
+        name: What the notebook calls it; "lambda" for a function without a name.
+        parameters: The names that its arguments get, in order; `self` included.
+        effects: What its body does, without the branches: all of it may happen.
+        returns: What its result may share an object with.
+        methods: For a class: its methods by name.
+    """
+
+    name: str
+    parameters: tuple[str, ...] = ()
+    effects: tuple[Effect, ...] = ()
+    returns: tuple[Source, ...] = ()
+    methods: dict[str, Behaviour] = field(default_factory=dict)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class."""
+        return bool(self.methods)
+
+
+def flattened(effects: tuple[Effect, ...]) -> Iterator[Effect]:
+    """All effects, those of branches included."""
+    for effect in effects:
+        if isinstance(effect, Branch):
+            for path in effect.paths:
+                yield from flattened(path.effects)
+        else:
+            yield effect

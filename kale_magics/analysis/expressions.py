@@ -1,0 +1,431 @@
+"""From the tree of an expression to its effects, and to the names that its value may share objects with."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from kale_magics.analysis.effects import (
+    PARAMETER,
+    Behaviour,
+    Bind,
+    Branch,
+    Call,
+    Dynamic,
+    Effect,
+    Mutate,
+    Path,
+    Read,
+    Source,
+    flattened,
+)
+from kale_magics.analysis.knowledge import FRESH, SCALAR_CALLS
+from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
+from kale_magics.step_runtime.shell import DOLLAR
+
+LOOKUPS = frozenset({"eval", "exec", "globals", "locals", "vars"})
+"""What finds variables by names that may be computed."""
+
+COMMANDS = frozenset({"system", "getoutput", "run_line_magic", "run_cell_magic"})
+"""Methods of IPython's shell that put values into the text that they get."""
+
+
+QUERIES = frozenset({"query", "eval"})
+"""Methods of frames that find the notebook's variables by `@name`."""
+
+_AT_NAME = re.compile(r"@([^\W\d]\w*)")
+
+
+@dataclass
+class Scope:
+    """A function, a comprehension or a class body that is being read.
+
+    Attributes:
+        kind: Which of them.
+        names: Those that belong to it, each with what its value may be.
+        declared: The names that it declares `global`.
+    """
+
+    kind: Literal["function", "comprehension", "class"]
+    names: dict[str, list[Source]] = field(default_factory=dict)
+    declared: set[str] = field(default_factory=set)
+
+
+def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """What an element or an attribute of these may be."""
+    return tuple(replace(s, bond="part") if s.bond == "same" else s for s in sources)
+
+
+def weakened(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """What an unknown function that got these may give."""
+    return tuple(Source(s.name, "weak") for s in sources)
+
+
+def dotted(node: ast.AST) -> str:
+    """A chain of names as text, as in "np.random.shuffle"; empty if it is anything else."""
+    names = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else ""
+
+
+class ExpressionReader:
+    """Collects the effects of expressions in `out`; `StatementReader` adds the statements."""
+
+    def __init__(self) -> None:
+        self.out: list[Effect] = []
+        self.scopes: list[Scope] = []
+        self.returns: list[Source] = []
+        self.behaviours: list[Behaviour] = []
+        self.certain = True
+        self._arguments = 0
+        self._elements: dict[ast.AST, tuple[Source, ...]] = {}
+
+    @contextmanager
+    def collecting(self) -> Iterator[list[Effect]]:
+        """Collect in a list of its own what is read in this context."""
+        before, self.out = self.out, []
+        try:
+            yield self.out
+        finally:
+            self.out = before
+
+    @contextmanager
+    def scope(self, scope: Scope) -> Iterator[Scope]:
+        """Read in a scope inside the present one."""
+        self.scopes.append(scope)
+        try:
+            yield scope
+        finally:
+            self.scopes.pop()
+
+    @contextmanager
+    def uncertain(self) -> Iterator[None]:
+        """What is read in this context may not happen."""
+        before, self.certain = self.certain, False
+        try:
+            yield
+        finally:
+            self.certain = before
+
+    @property
+    def in_function(self) -> bool:
+        """Whether what is read runs only when a function is called."""
+        return any(scope.kind == "function" for scope in self.scopes)
+
+    def find(self, name: str) -> list[Source] | None:
+        """What a name of an inner scope may stand for; None for a name of the notebook."""
+        for scope in reversed(self.scopes):
+            if scope.kind == "class" and scope is not self.scopes[-1]:
+                continue
+            if name in scope.declared:
+                return None
+            if name in scope.names:
+                return scope.names[name]
+        return None
+
+    def read(self, name: str, line: int) -> None:
+        """Note that a name is looked up."""
+        own = self.find(name)
+        if own is None:
+            self.out.append(Read(name, line, self.certain))
+        elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
+            # Before the class has bound it, the notebook's variable is meant.
+            self.out.append(Read(name, line, certain=False))
+
+    def expression(self, node: ast.AST | None) -> None:
+        """Note the effects of an expression."""
+        if node is None:
+            return
+        method = getattr(self, f"_{type(node).__name__.lower()}", None)
+        if method is not None:
+            method(node)
+        else:
+            for child in ast.iter_child_nodes(node):
+                self.expression(child)
+
+    def _name(self, node: ast.Name) -> None:
+        self.read(node.id, node.lineno)
+
+    def _namedexpr(self, node: ast.NamedExpr) -> None:
+        self.assign([node.target], node.value)
+
+    def _ifexp(self, node: ast.IfExp) -> None:
+        self.expression(node.test)
+        self.branch([node.body], [node.orelse])
+
+    def _boolop(self, node: ast.BoolOp) -> None:
+        self.expression(node.values[0])
+        self.branch(node.values[1:], [])
+
+    def branch(self, *ways: Sequence[ast.AST]) -> None:
+        """Note that one of several sequences of expressions is evaluated."""
+        paths = []
+        for way in ways:
+            with self.collecting() as effects:
+                for node in way:
+                    self.expression(node)
+            paths.append(Path(tuple(effects)))
+        self.out.append(Branch(tuple(paths)))
+
+    def _listcomp(self, node: Comprehension) -> None:
+        self.expression(node.generators[0].iter)
+        bound, _, _ = bound_names([g.target for g in node.generators])
+        scope = Scope("comprehension", {name: [] for name in bound})
+        with self.collecting() as effects:
+            self.iterate(node.generators[0], scope)
+            with self.scope(scope):
+                for test in node.generators[0].ifs:
+                    self.expression(test)
+                for generator in node.generators[1:]:
+                    self.expression(generator.iter)
+                    self.iterate(generator, scope)
+                    for test in generator.ifs:
+                        self.expression(test)
+                values = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+                for value in values:
+                    self.expression(value)
+                self._elements[node] = tuple(s for value in values for s in self.roots(value))
+        if any(isinstance(effect, Bind) for effect in flattened(tuple(effects))):
+            self.out.append(Branch((Path(tuple(effects)), Path(()))))
+        else:
+            self.out += effects
+
+    _setcomp = _dictcomp = _generatorexp = _listcomp
+
+    def iterate(self, node: ast.comprehension | ast.For | ast.AsyncFor, scope: Scope | None = None) -> None:
+        """Note that elements of something are bound, one after the other, in a scope of their own if given."""
+        sources = self.roots(node.iter)
+        for source in sources:
+            if source.bond == "same":
+                self.out.append(Mutate(source, node.iter.lineno, "iteration"))
+        if scope is None:
+            self.bind(node.target, part_of(sources), self.names_in(node.iter))
+        else:
+            with self.scope(scope):
+                self.bind(node.target, part_of(sources), frozenset())
+
+    def _lambda(self, node: ast.Lambda) -> None:
+        for default in (*node.args.defaults, *node.args.kw_defaults):
+            self.expression(default)
+        if self.in_function or self._arguments:
+            self.inline(node.args, [node.body], ())
+        if not self.in_function:
+            self.behaviours.append(self.behaviour("lambda", node.args, [node.body]))
+
+    def inline(self, arguments: ast.arguments, body: Sequence[ast.AST], sources: Sequence[Source]) -> None:
+        """Read a function's body where it stands, as if it were called with any of `sources`."""
+        if not sources and self.scopes:
+            sources = [s for scope in self.scopes for name in scope.names.values() for s in name]
+        bound, declared, _ = bound_names(body)
+        names = {name: list[Source]() for name in bound}
+        names |= {name: list(sources) for name in parameters_of(arguments)}
+        with self.scope(Scope("function", names, declared)):
+            self.body(body)
+
+    def behaviour(self, name: str, arguments: ast.arguments, body: Sequence[ast.AST]) -> Behaviour:
+        """Read a function that is called later."""
+        parameters = parameters_of(arguments)
+        bound, declared, _ = bound_names(body)
+        names = {name: list[Source]() for name in bound}
+        names |= {name: [Source(PARAMETER + name)] for name in parameters}
+        before, self.returns = self.returns, []
+        with self.collecting() as effects, self.scope(Scope("function", names, declared)):
+            self.body(body)
+            if len(body) == 1 and isinstance(body[0], ast.expr):
+                self.returns += self.roots(body[0])
+        returns, self.returns = tuple(dict.fromkeys(self.returns)), before
+        own = tuple(PARAMETER + parameter for parameter in parameters)
+        return Behaviour(name, own, tuple(flattened(tuple(effects))), returns)
+
+    def body(self, body: Sequence[ast.AST]) -> None:
+        """Read statements, or the expression of a lambda."""
+        for node in body:
+            self.expression(node)
+
+    def _yield(self, node: ast.Yield | ast.YieldFrom | ast.Await) -> None:
+        self.expression(node.value)
+        if not isinstance(node, ast.Await) and node.value is not None:
+            self.returns += self.roots(node.value)
+
+    _yieldfrom = _yield
+
+    def _call(self, node: ast.Call) -> None:
+        path = dotted(node.func)
+        self.expression(node.func)
+        self._arguments += 1
+        arguments: list[tuple[int | str, tuple[Source, ...]]] = []
+        labelled: list[tuple[int | str, ast.expr]] = list(enumerate(node.args))
+        labelled += [(keyword.arg or "**", keyword.value) for keyword in node.keywords]
+        for label, value in labelled:
+            self.expression(value)
+            arguments.append((label, self.roots(value)))
+        self._arguments -= 1
+        if path and self.find(path.partition(".")[0]) is not None:
+            path = ""
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
+        inplace = any(k.arg == "out" or (k.arg == "inplace" and not _is(k.value, False)) for k in node.keywords)
+        self.out.append(Call(node.lineno, path, method, receiver, tuple(arguments), inplace))
+        if path in LOOKUPS and not (path == "vars" and node.args):
+            self.out.append(Dynamic(node.lineno))
+        if method in COMMANDS and ast.unparse(node.func).startswith("get_ipython()."):
+            self._texts(node, _expanded)
+        elif method in QUERIES:
+            self._texts(node, _AT_NAME.findall)
+
+    def _texts(self, node: ast.Call, names: Callable[[str], Iterable[str]]) -> None:
+        """Note the names that a text mentions to what is called with it."""
+        for argument in node.args[:2]:
+            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                with self.uncertain():
+                    for name in names(argument.value):
+                        self.read(name, node.lineno)
+
+    def assign(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
+        """Note that targets are bound to the value of an expression."""
+        made = len(self.behaviours)
+        with self.collecting() as effects:
+            self.expression(value)
+        self.out += effects
+        uses = frozenset(e.name for e in flattened(tuple(effects)) if isinstance(e, Read))
+        behaviours = tuple(self.behaviours[made:])
+        for target in targets:
+            if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
+                if len(target.elts) == len(value.elts) and not _starred(target) and not _starred(value):
+                    for one, its in zip(target.elts, value.elts, strict=True):
+                        self.bind(one, self.roots(its), uses, behaviours, is_constant(its))
+                    continue
+            self.bind(target, self.roots(value), uses, behaviours, is_constant(value))
+
+    def bind(
+        self,
+        target: ast.AST,
+        sources: tuple[Source, ...],
+        uses: frozenset[str],
+        behaviours: tuple[Behaviour, ...] = (),
+        constant: bool = False,
+    ) -> None:
+        """Note that a target gets a value."""
+        if isinstance(target, ast.Name):
+            self.bind_name(target.id, target.lineno, sources, uses, behaviours, constant)
+        elif isinstance(target, ast.Starred):
+            self.bind(target.value, sources, uses, behaviours)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            for element in target.elts:
+                self.bind(element, part_of(sources), uses, behaviours)
+        elif isinstance(target, (ast.Attribute, ast.Subscript)):
+            self.expression(target.value)
+            self.expression(getattr(target, "slice", None))
+            for root in self.roots(target.value):
+                self.out.append(Mutate(root, target.lineno, "write", () if constant else sources, uses, behaviours))
+
+    def bind_name(
+        self,
+        name: str,
+        line: int,
+        sources: tuple[Source, ...] = (),
+        uses: frozenset[str] = frozenset(),
+        behaviours: tuple[Behaviour, ...] = (),
+        constant: bool = False,
+    ) -> None:
+        """Note that a name gets a value."""
+        own = self.find(name)
+        if own is None:
+            self.out.append(Bind(name, line, sources, uses, behaviours, constant))
+        else:
+            own += [source for source in sources if source not in own]
+
+    def names_in(self, node: ast.AST) -> frozenset[str]:
+        """The notebook's names that stand in an expression."""
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return frozenset(name for name in names if self.find(name) is None)
+
+    def roots(self, node: ast.AST) -> tuple[Source, ...]:
+        """What the value of an expression may share objects with; its effects must have been noted before."""
+        if isinstance(node, ast.Name):
+            own = self.find(node.id)
+            return (Source(node.id),) if own is None else tuple(own)
+        if isinstance(node, (ast.Attribute, ast.Subscript)):
+            return part_of(self.roots(node.value))
+        if isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
+            return self.roots(node.value)
+        if isinstance(node, ast.IfExp):
+            return self.roots(node.body) + self.roots(node.orelse)
+        if isinstance(node, ast.BoolOp):
+            return self._all_roots(node.values)
+        if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+            return self._all_roots(node.elts)
+        if isinstance(node, ast.Dict):
+            return self._all_roots([*filter(None, node.keys), *node.values])
+        if isinstance(node, ast.BinOp):
+            return weakened(self._all_roots([node.left, node.right]))
+        if isinstance(node, ast.Call):
+            return self._result(node)
+        return self._elements.get(node, ())
+
+    def _all_roots(self, nodes: Iterable[ast.AST]) -> tuple[Source, ...]:
+        return tuple(dict.fromkeys(source for node in nodes for source in self.roots(node)))
+
+    def _result(self, node: ast.Call) -> tuple[Source, ...]:
+        """What the result of a call may share objects with."""
+        path = dotted(node.func)
+        if path in FRESH or path in SCALAR_CALLS:
+            return ()
+        labelled = [*enumerate(node.args), *((k.arg or "**", k.value) for k in node.keywords)]
+        own_root = bool(path) and self.find(path.partition(".")[0]) is not None
+        if isinstance(node.func, ast.Name) and not own_root:
+            return tuple(
+                Source(s.name, "call", node.func.id, label) if s.bond != "weak" else s
+                for label, value in labelled
+                for s in self.roots(value)
+            )
+        arguments = weakened(self._all_roots([value for _, value in labelled]))
+        if not isinstance(node.func, ast.Attribute):
+            return arguments
+        receiver = self.roots(node.func.value)
+        method = node.func.attr
+        given = tuple(Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver)
+        return given + arguments
+
+
+def is_constant(node: ast.AST) -> bool:
+    """Whether the value of an expression is immutable, whatever stands in it."""
+    if isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.Not) or is_constant(node.operand)
+    if isinstance(node, ast.BinOp):
+        return is_constant(node.left) and is_constant(node.right)
+    if isinstance(node, ast.Tuple):
+        return all(map(is_constant, node.elts))
+    return isinstance(node, ast.Call) and dotted(node.func) in SCALAR_CALLS
+
+
+def _is(node: ast.AST, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def _starred(node: ast.Tuple | ast.List) -> bool:
+    return any(isinstance(element, ast.Starred) for element in node.elts)
+
+
+def _expanded(text: str) -> Iterator[str]:
+    """The names in `{expression}` and `$name` of a command."""
+    try:
+        fields = [f"{name}:{spec}" if spec else name for _, name, spec, _ in string.Formatter().parse(text) if name]
+    except ValueError:  # braces that are the command's own
+        fields = []
+    fields += [match[2] for match in DOLLAR.finditer(text)]
+    for code in fields:
+        try:
+            tree = ast.parse(code.strip(), mode="eval")
+        except SyntaxError:
+            continue
+        yield from (n.id for n in ast.walk(tree) if isinstance(n, ast.Name))

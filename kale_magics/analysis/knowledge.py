@@ -1,0 +1,141 @@
+"""What is known of functions and methods of libraries: whether they change what they get.
+
+The tables hold what users of notebooks call most. For a method that stands in no table, the caller decides.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+SCALAR_CALLS = frozenset(
+    "abs all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"
+    " repr round str".split()
+)
+"""Builtins whose result is immutable."""
+
+FRESH = frozenset(
+    "copy.deepcopy deepcopy input open print range sum type json.dumps json.loads pickle.dumps pickle.loads"
+    " time.time time.perf_counter os.path.join".split()
+)
+"""Functions whose result shares no object with what they get."""
+
+CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {
+    "setattr": (0,),
+    "delattr": (0,),
+    "next": (0,),
+    "anext": (0,),
+    "random.shuffle": (0,),
+    "shuffle": (0,),
+    "np.random.shuffle": (0,),
+    "numpy.random.shuffle": (0,),
+    "np.put": (0,),
+    "np.place": (0,),
+    "np.putmask": (0,),
+    "np.copyto": (0,),
+    "np.fill_diagonal": (0,),
+    "np.put_along_axis": (0,),
+    "operator.setitem": (0,),
+    "operator.delitem": (0,),
+    "operator.iadd": (0,),
+    "setitem": (0,),
+    "delitem": (0,),
+    "iadd": (0,),
+    "collections.deque.append": (0,),
+    "list.append": (0,),
+    "list.sort": (0,),
+    "list.extend": (0,),
+    "dict.update": (0,),
+    "dict.setdefault": (0,),
+    "set.add": (0,),
+    "object.__setattr__": (0,),
+    **dict.fromkeys(
+        (
+            f"{prefix}{name}"
+            for prefix in ("", "heapq.")
+            for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop")
+        ),
+        (0,),
+    ),
+    **dict.fromkeys(
+        (f"{p}{name}" for p in ("", "bisect.") for name in ("insort", "insort_left", "insort_right")), (0,)
+    ),
+}
+"""Functions, as they are usually written, and the positions of the arguments that they change."""
+
+CONSUMING_FUNCTIONS = frozenset(
+    "list tuple set frozenset dict sorted sum min max any all enumerate zip map filter reversed"
+    " itertools.islice islice itertools.chain chain collections.deque deque ''.join".split()
+)
+"""Functions that use up an iterator that they get."""
+
+CHANGING_METHODS = frozenset(
+    "append appendleft extend extendleft insert pop popitem popleft remove clear sort reverse rotate add"
+    " discard update setdefault difference_update intersection_update symmetric_difference_update subtract"
+    " fit fit_transform fit_predict partial_fit set_params __setitem__ __delitem__ __setattr__ __iadd__"
+    " move_to_end push put fill resize setflags load_state_dict step zero_grad backward train eval write"
+    " writelines send throw close".split()
+)
+"""Methods that change their object, whatever it is."""
+
+HOLDING_METHODS = frozenset(
+    "append appendleft extend extendleft insert add update setdefault push put __setitem__ put_nowait"
+    " register add_edge add_node".split()
+)
+"""Methods after which their object may hold what they got."""
+
+READING_METHODS = frozenset(
+    # text, bytes, numbers
+    "capitalize casefold center count decode encode endswith expandtabs find format format_map index isalnum"
+    " isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join"
+    " ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip"
+    " split splitlines startswith strip swapcase title translate upper zfill is_integer as_integer_ratio bit_length"
+    # containers
+    " copy get items keys values most_common elements total union intersection difference symmetric_difference"
+    " isdisjoint issubset issuperset"
+    # arrays and frames
+    " abs agg aggregate all any apply argmax argmin argsort asfreq assign astype at_time between bfill boxplot clip"
+    " combine_first corr cov cummax cummin cumprod cumsum describe diff dot drop drop_duplicates dropna duplicated"
+    " eq equals ewm expanding explode ffill fillna filter first flatten floordiv from_dict ge groupby gt head hist"
+    " idxmax idxmin infer_objects info interpolate isin isna isnull iterrows itertuples kurt le last lt map mask"
+    " max mean median melt memory_usage merge min mod mode mul ne nlargest notna notnull nsmallest nunique"
+    " pct_change pipe pivot pivot_table plot pow prod quantile query rank ravel reindex rename rename_axis"
+    " reset_index reshape resample rolling round sample searchsorted select_dtypes sem set_axis set_index shift"
+    " skew sort_index sort_values squeeze stack std sub sum swapaxes tail take to_csv to_dict to_excel to_feather"
+    " to_frame to_html to_json to_latex to_list to_markdown to_numpy to_parquet to_pickle to_records to_sql"
+    " to_string tolist tobytes trace transform transpose truediv tz_convert tz_localize unique unstack value_counts"
+    " var view where xs zfill cat dt to_timestamp to_period strftime date time isoformat timestamp normalize"
+    # estimators
+    " predict predict_proba predict_log_proba decision_function score score_samples inverse_transform get_params"
+    " get_feature_names_out get_support feature_names_out staged_predict kneighbors apply_transform"
+    # tensors, paths, dates, patterns
+    " cpu cuda detach numpy item size dim numel permute unsqueeze contiguous state_dict parameters"
+    " named_parameters exists is_file is_dir read_text read_bytes resolve absolute glob rglob iterdir with_suffix"
+    " with_name joinpath as_posix relative_to expanduser match fullmatch search findall finditer group groups"
+    " groupdict total_seconds weekday isoweekday".split()
+)
+"""Methods that leave their object as it is; with `inplace=True` none does."""
+
+CLOSED_TYPES: dict[str, frozenset[str]] = {
+    "pandas": frozenset("insert pop update isetitem __setitem__ __delitem__ add_categories set_flags clear".split()),
+    "numpy.ndarray": frozenset("sort fill put resize itemset setflags partition byteswap setfield".split()),
+    "scipy.sparse": frozenset(
+        "sort_indices sum_duplicates eliminate_zeros resize setdiag prune".split()
+    ),
+    "sklearn": frozenset("fit fit_transform fit_predict partial_fit set_params set_output".split()),
+}
+"""For objects of a module, or of a type, the only methods that change them."""
+
+
+def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps"]:
+    """Whether a method changes its object.
+
+    Args:
+        method: Its name.
+        type_name: The object's type with its module, as in "pandas.core.frame.DataFrame"; empty if unknown.
+    """
+    for prefix, changing in CLOSED_TYPES.items():
+        if type_name == prefix or type_name.startswith(f"{prefix}."):
+            return "yes" if method in changing else "no"
+    if method in CHANGING_METHODS:
+        return "yes"
+    return "no" if method in READING_METHODS else "perhaps"

@@ -1,0 +1,153 @@
+"""The cells that are lists: parameters with their defaults, and metrics."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from kale_magics.analysis.syntax import Problem
+from kale_magics.diagnostics import Code
+from kale_magics.pipeline import Json, ParameterType
+
+TYPES: dict[type, ParameterType] = {
+    bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict", type(None): "None",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Default:
+    """A parameter as its cell gives it.
+
+    Attributes:
+        name: The variable.
+        type: The type of its value.
+        value: The value.
+        line: In the cell, from 1.
+    """
+
+    name: str
+    type: ParameterType
+    value: Json
+    line: int
+
+
+def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tuple[str, int]]]:
+    """Read a parameters cell.
+
+    Args:
+        tree: The cell.
+
+    Returns:
+        The parameters; the numbers of the statements that compute others from them; the names of these, with
+        their lines.
+
+    Raises:
+        Problem: There is something else than assignments to names.
+    """
+    defaults: list[Default] = []
+    derived: list[int] = []
+    names: list[tuple[str, int]] = []
+    for number, statement in enumerate(tree.body):
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+            continue
+        found = list(_assigned(statement))
+        literal = [_literal(value) for _, value in found]
+        if all(known for known, _ in literal):
+            for (name, _), (_, value) in zip(found, literal, strict=True):
+                defaults.append(Default(name, TYPES[type(value)], value, statement.lineno))
+        else:
+            derived.append(number)
+            names += [(name, statement.lineno) for name, _ in found]
+    return defaults, derived, names
+
+
+def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a statement assigns, each with its expression."""
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        yield from _pairs(statement.target, statement.value)
+    elif isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            yield from _pairs(target, statement.value)
+    else:
+        raise _not_an_assignment(statement)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(target, ast.Name):
+        yield target.id, value
+    elif isinstance(target, (ast.Tuple, ast.List)):
+        same = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
+        for index, element in enumerate(target.elts):
+            own = cast(ast.Tuple, value).elts[index] if same else value
+            yield from _pairs(element.value if isinstance(element, ast.Starred) else element, own)
+    else:
+        raise _not_an_assignment(target)
+
+
+def _not_an_assignment(node: ast.stmt | ast.expr) -> Problem:
+    return Problem(
+        Code.NOT_AN_ASSIGNMENT,
+        "a parameters cell holds assignments to names and nothing else",
+        "move this line into a step, or into a %%kale functions cell",
+        node.lineno,
+    )
+
+
+def _literal(node: ast.expr) -> tuple[bool, Any]:
+    """Whether an expression is a value that a pipeline's input can have, and the value."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError):
+        return False, None
+    return _is_json(value), value
+
+
+def _is_json(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
+    return type(value) in TYPES
+
+
+def metric_names(tree: ast.Module) -> list[tuple[str, int]]:
+    """The variables that a metrics cell lists, with their lines: those printed, and those that stand alone.
+
+    Raises:
+        Problem: There is something else in the cell.
+    """
+    found: list[tuple[str, int]] = []
+    for statement in tree.body:
+        if not isinstance(statement, ast.Expr):
+            raise _no_metric(statement)
+        names = list(_listed(statement.value))
+        if not names and not isinstance(statement.value, ast.Constant):
+            raise _no_metric(statement)
+        found += [(name, statement.lineno) for name in names]
+    return list(dict.fromkeys(found))
+
+
+def _listed(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, (ast.Tuple, ast.List)):
+        for element in node.elts:
+            yield from _listed(element)
+    elif isinstance(node, ast.JoinedStr):
+        for value in node.values:
+            if isinstance(value, ast.FormattedValue):
+                yield from _listed(value.value)
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "display"):
+        for argument in node.args:
+            yield from _listed(argument)
+
+
+def _no_metric(node: ast.stmt) -> Problem:
+    return Problem(
+        Code.METRIC_NOT_A_NUMBER,
+        "a metrics cell lists variables, as in print(accuracy), and nothing else",
+        "compute the value in a step and name its variable here",
+        node.lineno,
+    )

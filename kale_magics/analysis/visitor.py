@@ -1,0 +1,270 @@
+"""From the tree of a statement to its effects."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+
+from kale_magics.analysis.effects import (
+    Behaviour,
+    Bind,
+    Branch,
+    Define,
+    Effect,
+    Mutate,
+    Path,
+    Source,
+    Unbind,
+)
+from kale_magics.analysis.expressions import ExpressionReader, Scope, part_of
+from kale_magics.analysis.scopes import bound_names, imported_names
+
+_ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Block = Callable[[], None]
+
+
+def effects_of(statement: ast.stmt) -> tuple[Effect, ...]:
+    """The effects of a statement at the top level of a cell."""
+    reader = StatementReader()
+    reader.statement(statement)
+    return tuple(reader.out)
+
+
+class StatementReader(ExpressionReader):
+    """Collects the effects of statements in `out`."""
+
+    def statement(self, node: ast.AST) -> None:
+        """Note the effects of a statement."""
+        self.expression(node)
+
+    def block(self, body: Sequence[ast.AST]) -> Path:
+        """The effects of statements that may not be reached."""
+        with self.collecting() as effects:
+            self.body(body)
+        return Path(tuple(effects), bool(body) and _ends(body[-1]))
+
+    def _assign(self, node: ast.Assign) -> None:
+        self.assign(node.targets, node.value)
+
+    def _annassign(self, node: ast.AnnAssign) -> None:
+        with self.uncertain():
+            if not self.in_function:
+                self.expression(node.annotation)
+        if node.value is not None:
+            self.assign([node.target], node.value)
+
+    def _augassign(self, node: ast.AugAssign) -> None:
+        target = node.target
+        load = ast.Name(target.id, ast.Load(), lineno=target.lineno) if isinstance(target, ast.Name) else None
+        self.expression(load or target.value)  # type: ignore[union-attr]
+        self.expression(getattr(target, "slice", None))
+        self.expression(node.value)
+        uses = self.names_in(node.value)
+        changed = self.roots(load or target.value)  # type: ignore[union-attr]
+        linked = part_of(self.roots(node.value))
+        for root in changed:
+            self.out.append(Mutate(root, node.lineno, "operator" if load else "write", linked, uses))
+        if load is not None:
+            self.bind_name(load.id, node.lineno, self.roots(load), uses | {load.id})
+
+    def _delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                if self.find(target.id) is None:
+                    self.out.append(Unbind(target.id, target.lineno))
+            elif isinstance(target, (ast.Tuple, ast.List)):
+                self._delete(ast.Delete(target.elts))
+            elif isinstance(target, (ast.Attribute, ast.Subscript)):
+                self.expression(target.value)
+                self.expression(getattr(target, "slice", None))
+                self.out += [Mutate(root, target.lineno) for root in self.roots(target.value)]
+
+    def _return(self, node: ast.Return) -> None:
+        self.expression(node.value)
+        if node.value is not None:
+            self.returns += self.roots(node.value)
+
+    def _if(self, node: ast.If) -> None:
+        if ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__"):
+            self.body(node.body)
+            return
+        self.expression(node.test)
+        self.out.append(Branch((self.block(node.body), self.block(node.orelse))))
+
+    def _while(self, node: ast.While) -> None:
+        self.expression(node.test)
+        self.out.append(Branch((self._loop(node.body), Path(()))))
+        self._otherwise(node.orelse)
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> None:
+        self.expression(node.iter)
+        with self.collecting() as effects:
+            self.iterate(node)
+            self.body(node.body)
+        self.out.append(Branch((Path(tuple(effects)), Path(()))))
+        self._otherwise(node.orelse)
+
+    _asyncfor = _for
+
+    def _loop(self, body: Sequence[ast.AST]) -> Path:
+        return Path(self.block(body).effects)
+
+    def _otherwise(self, body: Sequence[ast.AST]) -> None:
+        if body:
+            self.out.append(Branch((self.block(body), Path(()))))
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> None:
+        for item in node.items:
+            self.expression(item.context_expr)
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, self.roots(item.context_expr), self.names_in(item.context_expr))
+        if any("suppress" in ast.unparse(item.context_expr) for item in node.items):
+            self.out.append(Branch((self._loop(node.body), Path(()))))
+        else:
+            self.body(node.body)
+
+    _asyncwith = _with
+
+    def _try(self, node: ast.Try) -> None:
+        paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
+        if node.handlers:
+            self.out.append(Branch(tuple(paths)))
+        else:
+            self.out += paths[0].effects
+        self.body(node.finalbody)
+
+    _trystar = _try
+
+    def _handler(self, node: ast.ExceptHandler) -> Path:
+        with self.collecting() as effects:
+            self.expression(node.type)
+            if node.name:
+                self.bind_name(node.name, node.lineno)
+            body = self.block(node.body)
+            self.out += body.effects
+            if node.name and self.find(node.name) is None:
+                self.out.append(Unbind(node.name, node.lineno))
+        return Path(tuple(effects), body.ends)
+
+    def _match(self, node: ast.Match) -> None:
+        self.expression(node.subject)
+        sources, uses = part_of(self.roots(node.subject)), self.names_in(node.subject)
+        paths = []
+        for case in node.cases:
+            with self.collecting() as effects:
+                for child in ast.walk(case.pattern):
+                    if isinstance(child, (ast.MatchValue, ast.MatchClass)):
+                        self.expression(child.cls if isinstance(child, ast.MatchClass) else child.value)
+                for name in sorted(bound_names([case.pattern])[0]):
+                    self.bind_name(name, case.pattern.lineno, sources, uses)
+                self.expression(case.guard)
+                body = self.block(case.body)
+                self.out += body.effects
+            paths.append(Path(tuple(effects), body.ends))
+        last = node.cases[-1]
+        if last.guard or not (isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None):
+            paths.append(Path(()))
+        self.out.append(Branch(tuple(paths)))
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        names = imported_names(node)
+        if self.scopes:
+            for name in names:
+                self.bind_name(name, node.lineno)
+            return
+        star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+        package = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        modules = (package,) if package else tuple(alias.name for alias in node.names)
+        self.out.append(Define("import", tuple(names), node.lineno, package if star else "", modules))
+
+    _importfrom = _import
+
+    def _functiondef(self, node: Function) -> None:
+        with self.collecting() as at_once:
+            self._evaluated_at_once(node)
+        if self.scopes:
+            self.out += at_once
+            self.inline(node.args, node.body, ())
+            self.bind_name(node.name, node.lineno)
+            return
+        behaviour = self.behaviour(node.name, node.args, node.body)
+        self.out.append(
+            Define(
+                "def", (node.name,), node.lineno, behaviour=behaviour, at_once=tuple(at_once),
+                decorated=bool(node.decorator_list),
+            )
+        )
+
+    _asyncfunctiondef = _functiondef
+
+    def _evaluated_at_once(self, node: Function) -> None:
+        for expression in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+            self.expression(expression)
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+        with self.uncertain():
+            for argument in arguments:
+                self.expression(argument.annotation if argument else None)
+            self.expression(node.returns)
+
+    def _classdef(self, node: ast.ClassDef) -> None:
+        methods: dict[str, Behaviour] = {}
+        with self.collecting() as at_once:
+            for expression in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
+                self.expression(expression)
+            self._class_body(node, methods)
+        if self.scopes:
+            self.out += at_once
+            self.out += [effect for method in methods.values() for effect in method.effects]
+            self.bind_name(node.name, node.lineno)
+            return
+        effects = tuple(effect for method in methods.values() for effect in method.effects)
+        methods.setdefault("", Behaviour(node.name))
+        behaviour = Behaviour(node.name, effects=effects, methods=methods)
+        decorated = bool(node.decorator_list or node.bases or node.keywords)
+        self.out.append(
+            Define(
+                "class", (node.name,), node.lineno, behaviour=behaviour, at_once=tuple(at_once), decorated=decorated
+            )
+        )
+
+    def _class_body(self, node: ast.ClassDef, methods: dict[str, Behaviour]) -> None:
+        """Read what runs with the class statement, and the methods, which run later."""
+        bound, declared, _ = bound_names(node.body)
+        made = len(self.behaviours)
+        with self.scope(Scope("class", {name: list[Source]() for name in bound}, declared)):
+            for statement in node.body:
+                if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    self._evaluated_at_once(statement)
+                    methods[statement.name] = self.behaviour(statement.name, statement.args, statement.body)
+                elif isinstance(statement, ast.ClassDef):
+                    for expression in (*statement.decorator_list, *statement.bases):
+                        self.expression(expression)
+                    self._class_body(statement, methods)
+                else:
+                    self.statement(statement)
+        for number, behaviour in enumerate(self.behaviours[made:]):
+            methods[f"lambda {number}"] = behaviour
+        del self.behaviours[made:]
+
+    def _typealias(self, node: ast.AST) -> None:
+        name: ast.Name = node.name  # type: ignore[attr-defined]
+        with self.uncertain():
+            self.expression(node.value)  # type: ignore[attr-defined]
+        self.out.append(Bind(name.id, name.lineno, uses=self.names_in(node.value)))  # type: ignore[attr-defined]
+
+    def _global(self, node: ast.AST) -> None:
+        """Declarations were taken in with their scope."""
+
+    _nonlocal = _global
+
+
+def _ends(node: ast.AST) -> bool:
+    if isinstance(node, _ENDS):
+        return True
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        return ast.unparse(node.value.func) in ("sys.exit", "exit", "quit")
+    if isinstance(node, ast.If):
+        return bool(node.orelse) and _ends(node.body[-1]) and _ends(node.orelse[-1])
+    return False
