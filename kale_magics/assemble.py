@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from kale_magics.analysis.packages import imported_modules, requirements
 from kale_magics.analysis.statements import cut
-from kale_magics.bindings import Binding, Definition, StepFlow
 from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import Diagnostic
+from kale_magics.flow.bindings import Binding, Definition, StepFlow
+from kale_magics.flow.notebook import ONE_AFTER_THE_OTHER, NotebookFlow
 from kale_magics.naming import unique_keys
-from kale_magics.notebook_flow import NotebookFlow
 from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
 from kale_magics.registry import Cell
 from kale_magics.session import Facts, Session
@@ -65,7 +65,9 @@ def assemble(
     flow = NotebookFlow(cells, session or Session())
     if not flow.steps and not flow.diagnostics:
         flow.tell(
-            Refusal.NOTHING_MARKED, "no step is marked", "begin a cell with %%kale step NAME, run it, and try again"
+            Refusal.NOTHING_MARKED,
+            "no step is marked",
+            "begin a cell with %%kale step NAME, run it, and try again",
         )
     assembler = _Assembler(flow, settings or Settings())
     assembler.connect()
@@ -93,7 +95,7 @@ class _Assembler:
         self.handed: dict[str, list[list[str]]] = {name: [] for name in self.steps}
         self._imported: dict[tuple[int, int], frozenset[str]] = {}
         self._definitions: dict[int, list[Definition]] = defaultdict(list)
-        for definition in flow.flow.all_definitions:
+        for definition in flow.flow.definitions:
             self._definitions[definition.cell].append(definition)
 
     # Who hands what to whom
@@ -109,8 +111,8 @@ class _Assembler:
         for name, step in self.steps.items():
             for variable, maker in list(self.providers[name].items()):
                 self._provide(step, step.takes[variable], self.steps[maker])
-        for name, step in self.steps.items():
-            for variable, maker in self.providers[name].items():
+        for taken in self.providers.values():
+            for variable, maker in taken.items():
                 self._hand_on(maker, variable, together[maker])
 
     def _unify(self, step: StepFlow, group: Iterable[str], together: dict[str, list[set[str]]]) -> None:
@@ -131,9 +133,9 @@ class _Assembler:
             where = self.flow.place(step.cells[0])
             self.flow.tell(
                 Refusal.INTERLEAVED,
-                f"step {maker.name} goes on below step {step.name} and changes {binding.name}, which {step.name} has"
-                f" used before: all cells of a step run one after the other",
-                f"give the later cell of {maker.name} a step name of its own, as in %%kale step {maker.name}-2",
+                f"step {maker.name} goes on below step {step.name} and changes {binding.name}, which"
+                f" {step.name} has used before: {ONE_AFTER_THE_OTHER}",
+                f"give the later cell of {maker.name} a name of its own, as in %%kale step {maker.name}-2",
                 where,
                 about=binding.name,
             )
@@ -152,7 +154,8 @@ class _Assembler:
         whole = "" if path == binding.name or facts is None else f" (a {facts.type_name})"
         self.flow.tell(
             Refusal.CANNOT_CROSS,
-            f"{binding.name}{whole} cannot go from step {maker.name} to step {step.name}: {path} is a {kind} ({reason})",
+            f"{binding.name}{whole} cannot go from step {maker.name} to step {step.name}:"
+            f" {path} is a {kind} ({reason})",
             f"make it in step {step.name}, or hand on what it is made of",
             self.flow.place(binding.cell, binding.line),
             about=binding.name,
@@ -178,7 +181,7 @@ class _Assembler:
 
     def ordered(self) -> list[StepFlow]:
         """The steps, each after all that it needs, else in the notebook's order; tells of a cycle."""
-        waiting = {name: {n for n in self.needs(step)} for name, step in self.steps.items()}
+        waiting = {name: set(self.needs(step)) for name, step in self.steps.items()}
         dependents: dict[str, list[str]] = defaultdict(list)
         for name, needs in waiting.items():
             for need in needs:
@@ -210,7 +213,7 @@ class _Assembler:
             message = f"step {loop[0]} is to run after itself"
         else:
             message = f"these steps wait for each other: {' -> '.join(loop)}"
-        fix = "take one of the --after away, or give cells of one step that others stand between names of their own"
+        fix = "take an --after away, or give a step whose cells others stand between a name for each cell"
         self.flow.tell(Refusal.CYCLE, message, fix, self.flow.place(cell, 1))
 
     # The pieces of the pipeline
@@ -219,7 +222,9 @@ class _Assembler:
         """The pipeline of steps that are in order."""
         names = [default.name for default in self.flow.parameters]
         keys = unique_keys(names, taken=["metrics"])
-        self.parameters = {d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters}
+        self.parameters = {
+            d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
+        }
         self.keys = unique_keys([step.name for step in order])
         self.artifacts = {step.name: self._artifacts(step) for step in order}
         steps = tuple(self._step(step) for step in order)
@@ -282,7 +287,7 @@ class _Assembler:
         )
 
     def _setup(self, step: StepFlow) -> list[tuple[int, list[int]]]:
-        """What runs in a step before its inputs are there: numbers of cells, and of the statements in them."""
+        """What runs in a step before its inputs are there: numbers of cells, with numbers of statements."""
         pieces: dict[int, list[int]] = {}
         for number in self.flow.prelude.cells:
             read = self.flow.cells[number]
@@ -321,8 +326,12 @@ class _Assembler:
         return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines)
 
     def _packages(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> tuple[str, ...]:
-        """What pip must install for a step: what it asks for, what it imports, what its inputs are made with."""
-        asked = [p for n in (*self.flow.prelude.cells, *step.cells) for p in self.flow.cells[n].facts.python.packages]
+        """What pip must install for a step: what it asks for, imports, or gets objects of."""
+        asked = [
+            p
+            for n in (*self.flow.prelude.cells, *step.cells)
+            for p in self.flow.cells[n].facts.python.packages
+        ]
         modules: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
         for number, statements in (*kept, *own):
@@ -341,4 +350,3 @@ class _Assembler:
             node = self.flow.cells[number].facts.python.tree.body[statement]
             self._imported[number, statement] = imported_modules(node)
         return self._imported[number, statement]
-

@@ -135,12 +135,14 @@ class Session:
 @functools.lru_cache(maxsize=4096)
 def _bound_by(source: str) -> frozenset[str]:
     from kale_magics.analysis.scopes import bound_names
-    from kale_magics.analysis.syntax import Problem, to_python
+    from kale_magics.analysis.syntax import CellProblemError, to_python
 
     first, newline, rest = source.partition("\n")
     try:
-        return frozenset(bound_names(to_python(newline + rest if first.lstrip().startswith("%") else source).tree.body)[0])
-    except Problem:
+        return frozenset(
+            bound_names(to_python(newline + rest if first.lstrip().startswith("%") else source).tree.body)[0]
+        )
+    except CellProblemError:
         return frozenset()
 
 
@@ -151,7 +153,9 @@ def star_names(module: str) -> tuple[str, ...]:
         found = sys.modules.get(module) or importlib.import_module(module)
     except ImportError:
         return ()
-    names: Iterable[str] = getattr(found, "__all__", None) or (n for n in vars(found) if not n.startswith("_"))
+    names: Iterable[str] = getattr(found, "__all__", None) or (
+        n for n in vars(found) if not n.startswith("_")
+    )
     return tuple(names)
 
 

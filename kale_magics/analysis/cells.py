@@ -26,7 +26,7 @@ def read_cell(source: str) -> CellFacts:
     """Read a cell.
 
     Raises:
-        Problem: It is not Python, or has a magic that means nothing outside a notebook.
+        CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
     """
     python = to_python(source)
     return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))

@@ -1,7 +1,7 @@
 """What code does to names, as far as its text can tell: a few kinds of effects, in the order of execution.
 
-The names in effects are those of the notebook's namespace. Names that belong to a function, a comprehension or a
-class body never show: what happens to them is told of the notebook's names whose objects they may stand for.
+The names in effects are those of the notebook's namespace. Names that belong to a function, a comprehension
+or a class body never show: what happens to them is told of the notebook's names that they may stand for.
 In the effects of a function its own parameters show too, as `PARAMETER` followed by their names.
 """
 
@@ -16,7 +16,7 @@ PARAMETER = "@"
 
 Bond = Literal["same", "part", "call", "weak"]
 """How an object hangs together with another one: it is the other or holds it ("same"), it is taken out of it
-("part"), it came out of a call of the notebook's code that got it ("call"), or out of any other call ("weak")."""
+("part"), it came out of a call of a name that got it ("call"), or out of any other call ("weak")."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Mutate:
     Attributes:
         source: The object.
         line: In the cell, from 1.
-        cause: "write" changes it for certain, "operator" if it can be (`+=`), "iteration" if it is an iterator.
+        cause: "write" changes it for certain, "operator" (`+=`) if it can be,
+            "iteration" if it is an iterator.
         linked: What it may hold from now on.
         uses: All names that what it holds was computed from.
         behaviours: The functions that are made in that expression.

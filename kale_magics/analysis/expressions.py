@@ -200,7 +200,7 @@ class ExpressionReader:
     _setcomp = _dictcomp = _generatorexp = _listcomp
 
     def iterate(self, node: ast.comprehension | ast.For | ast.AsyncFor, scope: Scope | None = None) -> None:
-        """Note that elements of something are bound, one after the other, in a scope of their own if given."""
+        """Note that elements of something are bound, one after the other, in their own scope if given."""
         sources = self.roots(node.iter)
         for source in sources:
             if source.bond == "same":
@@ -261,9 +261,7 @@ class ExpressionReader:
         self.expression(node.func)
         self._arguments += 1
         arguments: list[tuple[int | str, tuple[Source, ...]]] = []
-        labelled: list[tuple[int | str, ast.expr]] = list(enumerate(node.args))
-        labelled += [(keyword.arg or "**", keyword.value) for keyword in node.keywords]
-        for label, value in labelled:
+        for label, value in _labelled(node):
             self.expression(value)
             arguments.append((label, self.roots(value)))
         self._arguments -= 1
@@ -271,7 +269,9 @@ class ExpressionReader:
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
-        inplace = any(k.arg == "out" or (k.arg == "inplace" and not _is(k.value, False)) for k in node.keywords)
+        inplace = any(
+            k.arg == "out" or (k.arg == "inplace" and not _is(k.value, False)) for k in node.keywords
+        )
         self.out.append(Call(node.lineno, path, method, receiver, tuple(arguments), inplace))
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
@@ -297,12 +297,8 @@ class ExpressionReader:
         uses = frozenset(e.name for e in flattened(tuple(effects)) if isinstance(e, Read))
         behaviours = tuple(self.behaviours[made:])
         for target in targets:
-            if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
-                if len(target.elts) == len(value.elts) and not _starred(target) and not _starred(value):
-                    for one, its in zip(target.elts, value.elts, strict=True):
-                        self.bind(one, self.roots(its), uses, behaviours, is_constant(its))
-                    continue
-            self.bind(target, self.roots(value), uses, behaviours, is_constant(value))
+            for one, its in paired(target, value):
+                self.bind(one, self.roots(its), uses, behaviours, is_constant(its))
 
     def bind(
         self,
@@ -324,7 +320,9 @@ class ExpressionReader:
             self.expression(target.value)
             self.expression(getattr(target, "slice", None))
             for root in self.roots(target.value):
-                self.out.append(Mutate(root, target.lineno, "write", () if constant else sources, uses, behaviours))
+                self.out.append(
+                    Mutate(root, target.lineno, "write", () if constant else sources, uses, behaviours)
+                )
 
     def bind_name(
         self,
@@ -378,7 +376,7 @@ class ExpressionReader:
         path = dotted(node.func)
         if path in FRESH or path in SCALAR_CALLS:
             return ()
-        labelled = [*enumerate(node.args), *((k.arg or "**", k.value) for k in node.keywords)]
+        labelled = _labelled(node)
         own_root = bool(path) and self.find(path.partition(".")[0]) is not None
         if isinstance(node.func, ast.Name) and not own_root:
             return tuple(
@@ -391,8 +389,15 @@ class ExpressionReader:
             return arguments
         receiver = self.roots(node.func.value)
         method = node.func.attr
-        given = tuple(Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver)
+        given = tuple(
+            Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver
+        )
         return given + arguments
+
+
+def _labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
+    """The arguments of a call, each with its position or keyword."""
+    return [*enumerate(node.args), *((keyword.arg or "**", keyword.value) for keyword in node.keywords)]
 
 
 def is_constant(node: ast.AST) -> bool:
@@ -412,14 +417,21 @@ def _is(node: ast.AST, value: object) -> bool:
     return isinstance(node, ast.Constant) and node.value is value
 
 
-def _starred(node: ast.Tuple | ast.List) -> bool:
-    return any(isinstance(element, ast.Starred) for element in node.elts)
+def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Targets with their values, one by one where both are written out, as in `a, b = 1, 2`."""
+    if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
+        starred = any(isinstance(element, ast.Starred) for element in (*target.elts, *value.elts))
+        if len(target.elts) == len(value.elts) and not starred:
+            return [pair for pairs in map(paired, target.elts, value.elts) for pair in pairs]
+    return [(target, value)]
 
 
 def _expanded(text: str) -> Iterator[str]:
     """The names in `{expression}` and `$name` of a command."""
     try:
-        fields = [f"{name}:{spec}" if spec else name for _, name, spec, _ in string.Formatter().parse(text) if name]
+        fields = [
+            f"{name}:{spec}" if spec else name for _, name, spec, _ in string.Formatter().parse(text) if name
+        ]
     except ValueError:  # braces that are the command's own
         fields = []
     fields += [match[2] for match in DOLLAR.finditer(text)]

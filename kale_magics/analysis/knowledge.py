@@ -84,43 +84,48 @@ HOLDING_METHODS = frozenset(
 """Methods after which their object may hold what they got."""
 
 READING_METHODS = frozenset(
-    # text, bytes, numbers
-    "capitalize casefold center count decode encode endswith expandtabs find format format_map index isalnum"
-    " isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle isupper join"
-    " ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust rpartition rsplit rstrip"
-    " split splitlines startswith strip swapcase title translate upper zfill is_integer as_integer_ratio bit_length"
-    # containers
-    " copy get items keys values most_common elements total union intersection difference symmetric_difference"
-    " isdisjoint issubset issuperset"
-    # arrays and frames
-    " abs agg aggregate all any apply argmax argmin argsort asfreq assign astype at_time between bfill boxplot clip"
-    " combine_first corr cov cummax cummin cumprod cumsum describe diff dot drop drop_duplicates dropna duplicated"
-    " eq equals ewm expanding explode ffill fillna filter first flatten floordiv from_dict ge groupby gt head hist"
-    " idxmax idxmin infer_objects info interpolate isin isna isnull iterrows itertuples kurt le last lt map mask"
-    " max mean median melt memory_usage merge min mod mode mul ne nlargest notna notnull nsmallest nunique"
-    " pct_change pipe pivot pivot_table plot pow prod quantile query rank ravel reindex rename rename_axis"
-    " reset_index reshape resample rolling round sample searchsorted select_dtypes sem set_axis set_index shift"
-    " skew sort_index sort_values squeeze stack std sub sum swapaxes tail take to_csv to_dict to_excel to_feather"
-    " to_frame to_html to_json to_latex to_list to_markdown to_numpy to_parquet to_pickle to_records to_sql"
-    " to_string tolist tobytes trace transform transpose truediv tz_convert tz_localize unique unstack value_counts"
-    " var view where xs zfill cat dt to_timestamp to_period strftime date time isoformat timestamp normalize"
-    # estimators
-    " predict predict_proba predict_log_proba decision_function score score_samples inverse_transform get_params"
-    " get_feature_names_out get_support feature_names_out staged_predict kneighbors apply_transform"
-    # tensors, paths, dates, patterns
-    " cpu cuda detach numpy item size dim numel permute unsqueeze contiguous state_dict parameters"
-    " named_parameters exists is_file is_dir read_text read_bytes resolve absolute glob rglob iterdir with_suffix"
-    " with_name joinpath as_posix relative_to expanduser match fullmatch search findall finditer group groups"
-    " groupdict total_seconds weekday isoweekday".split()
+    (
+        # text, bytes, numbers
+        " capitalize casefold center count decode encode endswith expandtabs find format format_map index"
+        " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle"
+        " isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust"
+        " rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper zfill"
+        " is_integer as_integer_ratio bit_length"
+        # containers
+        " copy get items keys values most_common elements total union intersection difference"
+        " symmetric_difference isdisjoint issubset issuperset"
+        # arrays and frames
+        " abs agg aggregate all any apply argmax argmin argsort asfreq assign astype at_time between bfill"
+        " boxplot clip combine_first corr cov cummax cummin cumprod cumsum describe diff dot drop"
+        " drop_duplicates dropna duplicated eq equals ewm expanding explode ffill fillna filter first flatten"
+        " floordiv from_dict ge groupby gt head hist idxmax idxmin infer_objects info interpolate isin isna"
+        " isnull iterrows itertuples kurt le last lt map mask max mean median melt memory_usage merge min mod"
+        " mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe pivot pivot_table plot pow prod"
+        " quantile query rank ravel reindex rename rename_axis reset_index reshape resample rolling round"
+        " sample searchsorted select_dtypes sem set_axis set_index shift skew sort_index sort_values squeeze"
+        " stack std sub sum swapaxes tail take to_csv to_dict to_excel to_feather to_frame to_html to_json"
+        " to_latex to_list to_markdown to_numpy to_parquet to_pickle to_records to_sql to_string tolist"
+        " tobytes trace transform transpose truediv tz_convert tz_localize unique unstack value_counts var"
+        " view where xs zfill cat dt to_timestamp to_period strftime date time isoformat timestamp normalize"
+        # estimators
+        " predict predict_proba predict_log_proba decision_function score score_samples inverse_transform"
+        " get_params get_feature_names_out get_support feature_names_out staged_predict kneighbors"
+        " apply_transform"
+        # tensors, paths, dates, patterns
+        " cpu cuda detach numpy item size dim numel permute unsqueeze contiguous state_dict parameters"
+        " named_parameters exists is_file is_dir read_text read_bytes resolve absolute glob rglob iterdir"
+        " with_suffix with_name joinpath as_posix relative_to expanduser match fullmatch search findall"
+        " finditer group groups groupdict total_seconds weekday isoweekday"
+    ).split()
 )
 """Methods that leave their object as it is; with `inplace=True` none does."""
 
 CLOSED_TYPES: dict[str, frozenset[str]] = {
-    "pandas": frozenset("insert pop update isetitem __setitem__ __delitem__ add_categories set_flags clear".split()),
-    "numpy.ndarray": frozenset("sort fill put resize itemset setflags partition byteswap setfield".split()),
-    "scipy.sparse": frozenset(
-        "sort_indices sum_duplicates eliminate_zeros resize setdiag prune".split()
+    "pandas": frozenset(
+        "insert pop update isetitem __setitem__ __delitem__ add_categories set_flags clear".split()
     ),
+    "numpy.ndarray": frozenset("sort fill put resize itemset setflags partition byteswap setfield".split()),
+    "scipy.sparse": frozenset("sort_indices sum_duplicates eliminate_zeros resize setdiag prune".split()),
     "sklearn": frozenset("fit fit_transform fit_predict partial_fit set_params set_output".split()),
 }
 """For objects of a module, or of a type, the only methods that change them."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from kale_magics.analysis.syntax import Problem
+from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.diagnostics import Code
 from kale_magics.pipeline import Json, ParameterType
 
@@ -44,7 +44,7 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
         their lines.
 
     Raises:
-        Problem: There is something else than assignments to names.
+        CellProblemError: There is something else than assignments to names.
     """
     defaults: list[Default] = []
     derived: list[int] = []
@@ -86,8 +86,8 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         raise _not_an_assignment(target)
 
 
-def _not_an_assignment(node: ast.stmt | ast.expr) -> Problem:
-    return Problem(
+def _not_an_assignment(node: ast.stmt | ast.expr) -> CellProblemError:
+    return CellProblemError(
         Code.NOT_AN_ASSIGNMENT,
         "a parameters cell holds assignments to names and nothing else",
         "move this line into a step, or into a %%kale functions cell",
@@ -116,7 +116,7 @@ def metric_names(tree: ast.Module) -> list[tuple[str, int]]:
     """The variables that a metrics cell lists, with their lines: those printed, and those that stand alone.
 
     Raises:
-        Problem: There is something else in the cell.
+        CellProblemError: There is something else in the cell.
     """
     found: list[tuple[str, int]] = []
     for statement in tree.body:
@@ -139,13 +139,17 @@ def _listed(node: ast.expr) -> Iterator[str]:
         for value in node.values:
             if isinstance(value, ast.FormattedValue):
                 yield from _listed(value.value)
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "display"):
+    elif (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("print", "display")
+    ):
         for argument in node.args:
             yield from _listed(argument)
 
 
-def _no_metric(node: ast.stmt) -> Problem:
-    return Problem(
+def _no_metric(node: ast.stmt) -> CellProblemError:
+    return CellProblemError(
         Code.METRIC_NOT_A_NUMBER,
         "a metrics cell lists variables, as in print(accuracy), and nothing else",
         "compute the value in a step and name its variable here",

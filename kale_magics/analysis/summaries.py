@@ -56,7 +56,9 @@ def parameter_for(behaviour: Behaviour, label: int | str, bound: bool) -> str | 
     return behaviour.parameters[place] if place < len(behaviour.parameters) else None
 
 
-def target_of(call: Call, find: Find, methods: dict[str, Behaviour] | None = None) -> tuple[Behaviour, bool] | None:
+def target_of(
+    call: Call, find: Find, methods: dict[str, Behaviour] | None = None
+) -> tuple[Behaviour, bool] | None:
     """The function of the notebook that a call goes to, and whether its `self` is taken already."""
     if not call.method:
         found = find(call.path) if call.path else None
@@ -105,7 +107,9 @@ def _changed_by(effect: Effect, find: Find, table: dict[Behaviour, Summary]) -> 
                 yield from sources
     elif effect.method:
         verdict = "yes" if effect.inplace else method_changes(effect.method, "")
-        yield from (s for s in effect.receiver if verdict == "yes" or (verdict == "perhaps" and s.bond != "weak"))
+        yield from (
+            s for s in effect.receiver if verdict == "yes" or (verdict == "perhaps" and s.bond != "weak")
+        )
     for position in CHANGING_FUNCTIONS.get(effect.path, ()):
         yield from (s for label, sources in effect.arguments if label == position for s in sources)
 

@@ -1,4 +1,4 @@
-"""IPython's syntax as Python: what a step can do is left to its shell, what means nothing in a pod is refused."""
+"""IPython's syntax as Python: what a step can do is its shell's, what means nothing in a pod is refused."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from kale_magics.diagnostics import Code
 from kale_magics.step_runtime.shell import SILENT, Shell
@@ -28,7 +29,7 @@ LINE_MAGICS = SILENT | {"sx", "system", "sc", "time"} | DROPPED | INSTALLERS
 LINE_MAGICS |= {name.removeprefix("_magic_") for name in vars(Shell) if name.startswith("_magic_")}
 
 
-class Problem(Exception):
+class CellProblemError(Exception):
     """Something in a cell that is refused; who knows the cell makes a diagnostic of it.
 
     Attributes:
@@ -65,21 +66,23 @@ def to_python(source: str) -> PythonCell:
         source: The cell as typed; the line of its kale magic is empty.
 
     Raises:
-        Problem: It is not Python, or has a magic that means nothing outside a notebook.
+        CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
     """
     try:
         return PythonCell(source, ast.parse(source))
     except SyntaxError:
         return _from_ipython(source)
     except ValueError as error:  # a null byte
-        raise Problem(Code.SYNTAX, f"the cell is not Python: {error}", "remove it", 1) from error
+        raise CellProblemError(Code.SYNTAX, f"the cell is not Python: {error}", "remove it", 1) from error
 
 
 def _from_ipython(source: str) -> PythonCell:
     text = _without_line_magics(_without_cell_magic(source))
     tree = _parsed(text)
     packages: list[str] = []
-    replaced = [(node, new) for node in _shell_calls(tree) if (new := _replacement(node, packages)) is not None]
+    replaced = [
+        (node, new) for node in _shell_calls(tree) if (new := _replacement(node, packages)) is not None
+    ]
     if not replaced:
         return PythonCell(text, tree, tuple(packages))
     for node, new in sorted(replaced, key=lambda pair: -pair[0].col_offset):
@@ -94,7 +97,9 @@ def _parsed(text: str) -> ast.Module:
         return ast.parse(text)
     except SyntaxError as error:
         message = f"the cell is not Python: {error.msg}"
-        raise Problem(Code.SYNTAX, message, "mend this line and run the cell again", error.lineno or 1) from error
+        raise CellProblemError(
+            Code.SYNTAX, message, "mend this line and run the cell again", error.lineno or 1
+        ) from error
 
 
 def _without_cell_magic(source: str) -> str:
@@ -111,7 +116,7 @@ def _without_cell_magic(source: str) -> str:
     if name in DROPPED:
         return "\n".join([*before, "pass"] + [""] * len(body))
     if name not in SCRIPTS and name != "!":
-        raise Problem(
+        raise CellProblemError(
             Code.UNSUPPORTED_SYNTAX,
             f"%%{name} means nothing outside a notebook",
             "mark the cell %%kale skip, or write it in Python",
@@ -130,7 +135,9 @@ def _without_line_magics(source: str) -> str:
     """Let IPython turn `%magic`, `!command` and `name?` into calls."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    return "".join(TransformerManager().do_token_transforms((source + "\n").splitlines(keepends=True)))
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+    text: str = "".join(manager.do_token_transforms((source + "\n").splitlines(keepends=True)))
+    return text
 
 
 def _shell_calls(tree: ast.Module) -> Iterator[ast.Call]:
@@ -138,7 +145,11 @@ def _shell_calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             shell = node.func.value
-            if isinstance(shell, ast.Call) and isinstance(shell.func, ast.Name) and shell.func.id == "get_ipython":
+            if (
+                isinstance(shell, ast.Call)
+                and isinstance(shell.func, ast.Name)
+                and shell.func.id == "get_ipython"
+            ):
                 yield node
 
 
@@ -146,7 +157,7 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
     """What stands for a call of the shell in a step; None if the step's shell does it.
 
     Raises:
-        Problem: It means nothing in a pod.
+        CellProblemError: It means nothing in a pod.
     """
     method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
@@ -169,7 +180,7 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
     if name in DROPPED:
         return "None"
     if name not in LINE_MAGICS:
-        raise Problem(
+        raise CellProblemError(
             Code.UNSUPPORTED_SYNTAX,
             f"%{name} means nothing outside a notebook",
             "move the line into a cell that is marked %%kale skip, or write it in Python",
@@ -192,7 +203,16 @@ def _installed(command: str) -> list[str] | None:
     requirements, skip = [], False
     for word in words[2:]:
         if skip or word.startswith("-"):
-            skip = not skip and word in ("-i", "--index-url", "--extra-index-url", "-f", "-r", "-c", "-t", "--target")
+            skip = not skip and word in (
+                "-i",
+                "--index-url",
+                "--extra-index-url",
+                "-f",
+                "-r",
+                "-c",
+                "-t",
+                "--target",
+            )
             continue
         requirements.append(word)
     return requirements

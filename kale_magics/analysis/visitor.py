@@ -192,7 +192,11 @@ class StatementReader(ExpressionReader):
         behaviour = self.behaviour(node.name, node.args, node.body)
         self.out.append(
             Define(
-                "def", (node.name,), node.lineno, behaviour=behaviour, at_once=tuple(at_once),
+                "def",
+                (node.name,),
+                node.lineno,
+                behaviour=behaviour,
+                at_once=tuple(at_once),
                 decorated=bool(node.decorator_list),
             )
         )
@@ -202,7 +206,13 @@ class StatementReader(ExpressionReader):
     def _evaluated_at_once(self, node: Function) -> None:
         for expression in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
             self.expression(expression)
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+        arguments = [
+            *node.args.posonlyargs,
+            *node.args.args,
+            *node.args.kwonlyargs,
+            node.args.vararg,
+            node.args.kwarg,
+        ]
         with self.uncertain():
             for argument in arguments:
                 self.expression(argument.annotation if argument else None)
@@ -225,7 +235,12 @@ class StatementReader(ExpressionReader):
         decorated = bool(node.decorator_list or node.bases or node.keywords)
         self.out.append(
             Define(
-                "class", (node.name,), node.lineno, behaviour=behaviour, at_once=tuple(at_once), decorated=decorated
+                "class",
+                (node.name,),
+                node.lineno,
+                behaviour=behaviour,
+                at_once=tuple(at_once),
+                decorated=decorated,
             )
         )
 

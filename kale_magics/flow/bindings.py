@@ -1,0 +1,101 @@
+"""What the names of the notebook stand for at a point of the walk through its cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kale_magics.analysis.effects import Behaviour
+
+BindingKind = Literal["definition", "parameter", "prelude", "value"]
+
+
+@dataclass(frozen=True, eq=False)
+class Definition:
+    """A statement that can be replayed in another step: an import, a `def` or a `class`.
+
+    Attributes:
+        cell: The number of its cell in the notebook.
+        statement: The number of the statement in its cell.
+        kind: Which of them.
+        names: The names that it binds.
+        identity: What tells it from every other definition, the same in all steps.
+        in_prelude: Whether every step has it anyway.
+        needs: What its names stand for that it reads when it runs.
+        modules: For an import, the modules.
+    """
+
+    cell: int
+    statement: int
+    kind: Literal["import", "def", "class"]
+    names: tuple[str, ...]
+    identity: str
+    in_prelude: bool
+    needs: tuple[Binding, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """What a name stands for from one point of the notebook to the next; equal only to itself.
+
+    Attributes:
+        name: The name.
+        kind: A replayable definition; a parameter of the pipeline; a value that the prelude makes in every
+            step; a value that a step makes.
+        maker: The step that makes the value; empty for the prelude.
+        cell: The number of the cell in which the name was bound last.
+        line: The line there.
+        definition: The definition, also where a step has changed what it made.
+        behaviours: The functions that may run when the value is used.
+        direct: The function or class that the name itself stands for.
+        constant: Whether the value is known to be immutable.
+    """
+
+    name: str
+    kind: BindingKind
+    maker: str = ""
+    cell: int = -1
+    line: int = 0
+    definition: Definition | None = None
+    behaviours: frozenset[Behaviour] = frozenset()
+    direct: Behaviour | None = None
+    constant: bool = False
+
+    @property
+    def is_import(self) -> bool:
+        """Whether the name was imported."""
+        return self.definition is not None and self.definition.kind == "import"
+
+
+@dataclass(eq=False)
+class StepFlow:
+    """What the walk has found out about a step, or about the prelude (then the name is empty).
+
+    Attributes:
+        name: As typed.
+        cells: The numbers of its cells.
+        after: The steps named by `--after`.
+        local: What names stand for in its own process, as far as it has used them.
+        takes: The values that it needs from other steps, by name.
+        optional: Those of `takes` that only a look-up by computed names may need.
+        parameters: The parameters that it needs.
+        replays: The definitions of other steps that it needs.
+        imports: The imports of the prelude that it may use.
+        metrics: The names that it logs.
+        guesses: Names with the methods that were taken for changes because nothing tells.
+        dynamic: Whether it looks names up by computed names.
+    """
+
+    name: str
+    cells: list[int] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    local: dict[str, Binding | None] = field(default_factory=dict)
+    takes: dict[str, Binding] = field(default_factory=dict)
+    optional: set[str] = field(default_factory=set)
+    parameters: set[str] = field(default_factory=set)
+    replays: set[Definition] = field(default_factory=set)
+    imports: set[Definition] = field(default_factory=set)
+    metrics: list[str] = field(default_factory=list)
+    guesses: dict[str, str] = field(default_factory=dict)
+    dynamic: bool = False

@@ -1,0 +1,297 @@
+"""From marked cells to what each step takes and makes, with all there is to tell the user about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kale_magics.analysis.cells import CellFacts, mentioned, read_cell
+from kale_magics.analysis.effects import Bind, Define, flattened
+from kale_magics.analysis.parameters import Default, metric_names, read_parameters
+from kale_magics.analysis.syntax import CellProblemError
+from kale_magics.diagnostics import Code, Diagnostic, Where
+from kale_magics.flow.bindings import Binding, StepFlow
+from kale_magics.flow.walk import Flow
+from kale_magics.registry import Cell
+from kale_magics.session import BUILTINS, Session, star_names
+
+ONE_AFTER_THE_OTHER = "all cells of a step run one after the other"
+"""Why other steps' cells between those of a step may stand in the way."""
+
+
+@dataclass(frozen=True)
+class ReadCell:
+    """A marked cell with what is in it.
+
+    Attributes:
+        cell: The cell.
+        facts: What it does.
+        kept: The numbers of the statements that the pipeline runs.
+    """
+
+    cell: Cell
+    facts: CellFacts
+    kept: tuple[int, ...]
+
+
+class NotebookFlow:
+    """Reads and walks the cells.
+
+    Args:
+        cells: In the order of the notebook.
+        session: What a live kernel knows.
+
+    Attributes:
+        cells: The cells that could be read, by their number.
+        steps: What was found out about each step, in the order of their first cells.
+        prelude: The same of the imports, functions and parameters cells together.
+        parameters: The pipeline's parameters.
+        mentioned: All names that are looked up anywhere.
+        diagnostics: What there is to tell.
+        flow: What names stand for at the end.
+    """
+
+    def __init__(self, cells: Sequence[Cell], session: Session) -> None:
+        self.session = session
+        self.diagnostics: list[Diagnostic] = []
+        self.parameters: list[Default] = []
+        self.steps: dict[str, StepFlow] = {}
+        self.prelude = StepFlow("")
+        self.cells: dict[int, ReadCell] = {}
+        self._defaults: dict[int, list[Default]] = {}
+        self._metrics: dict[int, list[tuple[str, int]]] = {}
+        self._told: set[tuple[Code, str, str]] = set()
+        for number, cell in enumerate(cells):
+            if cell.kind != "skip":
+                self._read(number, cell)
+        self.mentioned = {n for c in self.cells.values() for s in c.facts.statements for n in mentioned(s)}
+        self._last_bound = self._bindings()
+        self.flow = Flow(session, self._last_bound, self._missing, self._conflict)
+        for number, read in self.cells.items():
+            self._walk(number, read)
+        self._check_after()
+
+    def tell(
+        self,
+        code: Code,
+        message: str,
+        fix: str,
+        where: Where | None = None,
+        *,
+        about: str = "",
+        warn: bool = False,
+    ) -> None:
+        """Add a diagnostic; one of the same kind about the same thing in the same step is not added again."""
+        place = where or Where()
+        key = (code, about or message, place.step or place.cell)
+        if key not in self._told:
+            self._told.add(key)
+            self.diagnostics.append(Diagnostic(code, message, fix, place, "warning" if warn else "error"))
+
+    def place(self, number: int, line: int = 0) -> Where:
+        """Where a line of a cell is."""
+        read = self.cells.get(number)
+        return _where(read.cell, line) if read else Where()
+
+    def _read(self, number: int, cell: Cell) -> None:
+        try:
+            facts = read_cell(cell.source)
+            kept = tuple(range(len(facts.statements)))
+            if cell.kind == "parameters":
+                self._defaults[number], derived, names = read_parameters(facts.python.tree)
+                kept = tuple(derived)
+                self._check_parameters(number, cell, names)
+            elif cell.kind == "metrics":
+                self._metrics[number] = metric_names(facts.python.tree)
+        except CellProblemError as problem:
+            self.tell(problem.code, problem.message, problem.fix, _where(cell, problem.line))
+            return
+        self.cells[number] = ReadCell(cell, facts, kept)
+        if cell.state == "failed":
+            self.tell(
+                Code.CELL_FAILED,
+                "the last execution of this cell failed",
+                "mend it and run it again",
+                _where(cell, 0),
+                warn=True,
+            )
+
+    def _check_parameters(self, number: int, cell: Cell, derived: list[tuple[str, int]]) -> None:
+        given = {default.name for default in self.parameters}
+        for default in self._defaults[number]:
+            if default.name in given:
+                self._duplicate(cell, default.name, default.line)
+            else:
+                self.parameters.append(default)
+            given.add(default.name)
+        for name, line in derived:
+            if name in given:
+                self._duplicate(cell, name, line)
+
+    def _duplicate(self, cell: Cell, name: str, line: int) -> None:
+        message = f"the parameter {name} is given twice"
+        self.tell(
+            Code.DUPLICATE_PARAMETER,
+            message,
+            "keep one of the two, or give one another name",
+            _where(cell, line),
+        )
+
+    def _bindings(self) -> dict[str, int]:
+        """For every name the number of the last cell that binds it, if the session has run that cell."""
+        last: dict[str, int] = {}
+        for number, read in self.cells.items():
+            names = {n for effects in read.facts.statements for e in flattened(effects) for n in _bound(e)}
+            ran = read.cell.run and read.cell.state == "ran"
+            last.update(dict.fromkeys(names, number if ran else -2))
+        return last
+
+    def _walk(self, number: int, read: ReadCell) -> None:
+        cell = read.cell
+        if cell.kind == "step":
+            step = self.steps.setdefault(cell.name, StepFlow(cell.name))
+            step.cells.append(number)
+            step.after += [name for name in cell.after if name not in step.after]
+            self.flow.walk(step, number, read.facts)
+        elif cell.kind == "metrics":
+            for name, line in self._metrics[number]:
+                self._metric(number, name, line)
+        else:
+            self._walk_prelude(number, read)
+
+    def _walk_prelude(self, number: int, read: ReadCell) -> None:
+        self._check_redefinition(number, read)
+        self.prelude.cells.append(number)
+        for default in self._defaults.get(number, []):
+            constant = not isinstance(default.value, (list, dict))
+            binding = Binding(default.name, "parameter", cell=number, line=default.line, constant=constant)
+            self.flow.names[default.name] = binding
+        self.flow.walk(self.prelude, number, read.facts, read.kept)
+        for binding in self.prelude.takes.values():
+            self.tell(
+                Code.PRELUDE_READS_STEP,
+                f"the {read.cell.kind} cell runs before any step, but needs {binding.name}, which step"
+                f" {binding.maker} makes",
+                "move what needs it into a step",
+                self.place(number),
+                about=binding.name,
+            )
+        self.prelude.takes.clear()
+
+    def _check_redefinition(self, number: int, read: ReadCell) -> None:
+        """A prelude cell below a step must not change what that step has used."""
+        names = {n for i in read.kept for e in flattened(read.facts.statements[i]) for n in _bound(e)}
+        names |= {default.name for default in self._defaults.get(number, [])}
+        for step in self.steps.values():
+            for name in sorted(names & step.local.keys()):
+                self.tell(
+                    Code.PRELUDE_CHANGED,
+                    f"this cell gives {name} a meaning for every step, but step {step.name} above has used another",
+                    f"move the cell above the step, or give {name} another name here",
+                    self.place(number),
+                    about=name,
+                )
+
+    def _metric(self, number: int, name: str, line: int) -> None:
+        binding = self.flow.names.get(name)
+        where = self.place(number, line)
+        if binding is None:
+            self.tell(
+                Code.METRIC_WITHOUT_STEP, f"no step above makes the metric {name}", self._near(name), where
+            )
+            return
+        if binding.kind != "value":
+            fix = "compute it in a step, or leave it out: parameters are shown with every run anyway"
+            self.tell(Code.METRIC_WITHOUT_STEP, f"the metric {name} is made by no step", fix, where)
+            return
+        facts = self.flow.facts(binding)
+        if facts is not None and not facts.number:
+            message = f"the metric {name} is not a number but a {facts.type_name}"
+            self.tell(Code.METRIC_NOT_A_NUMBER, message, "list a variable that is an int or a float", where)
+            return
+        step = self.steps[binding.maker]
+        if step.local.get(name) is not binding:
+            self._conflict(step, name, binding)
+        if name not in step.metrics:
+            step.metrics.append(name)
+
+    def _near(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.flow.names, n=1)
+        return f"did you mean {near[0]}?" if near else f"make {name} in a step above this cell"
+
+    def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
+        known = self.session.has(name)
+        if not certain and not known:
+            return
+        number = self.flow.cell
+        where = self.place(number, line)
+        below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
+        if not step.name and below is not None and self.cells[below].cell.kind == "step":
+            maker = self.cells[below].cell.name
+            self.tell(
+                Code.PRELUDE_READS_STEP,
+                f"this cell runs before any step, but needs {name}, which step {maker} makes",
+                "move what needs it into a step", where, about=name,
+            )  # fmt: skip
+            return
+        if below is not None and below > number and not known:
+            message = f"{name} is made only below, by {self.cells[below].cell.label}"
+            fix = "move the cell that makes it above this one, and run both"
+        else:
+            message, fix = self._unmarked(name, known)
+        self.tell(Code.UNKNOWN_NAME, message, fix, where, about=name)
+
+    def _unmarked(self, name: str, known: bool) -> tuple[str, str]:
+        origin = self.session.origin(name)
+        marked = {read.cell.execution_count: read.cell for read in self.cells.values()}
+        cell = marked.get(int(origin[4:-1])) if origin else None
+        if known and origin and cell is None:
+            fix = f"mark that cell, as in %%kale step NAME, or make {name} in a marked cell"
+            return f"no marked cell above makes {name}; {origin} made it, which is not in the pipeline", fix
+        if known:
+            made = f"; it is left in the session from {origin}" if origin else ", though the session has it"
+            return f"no marked cell above makes {name}{made}", f"make {name} in a marked cell above this one"
+        near = difflib.get_close_matches(name, [*self.flow.names, *BUILTINS], n=1)
+        fix = f"did you mean {near[0]}?" if near else f"make {name} in a marked cell above this one"
+        return f"no marked cell above makes {name}, and the session does not have it", fix
+
+    def _conflict(self, step: StepFlow, name: str, binding: Binding) -> None:
+        if not step.name:
+            return
+        other = f"step {binding.maker}" if binding.maker else "the prelude"
+        self.tell(
+            Code.INTERLEAVED,
+            f"step {step.name} goes on here with {name}, which {other} has changed since an earlier cell of"
+            f" {step.name} used it: {ONE_AFTER_THE_OTHER}",
+            f"give this cell a step name of its own, as in %%kale step {step.name}-2",
+            self.place(self.flow.cell, 0),
+            about=name,
+        )
+
+    def _check_after(self) -> None:
+        for read in self.cells.values():
+            for name in read.cell.after:
+                if name not in self.steps:
+                    near = difflib.get_close_matches(name, self.steps, n=1)
+                    fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
+                    message = f"step {read.cell.name} is to run after {name}, but no step is called so"
+                    self.tell(Code.UNKNOWN_STEP, message, fix, _where(read.cell, 1))
+
+
+def _where(cell: Cell, line: int) -> Where:
+    lines = cell.source.splitlines()
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return Where(cell.label if cell.execution_count is not None else "", cell.name, line or None, text)
+
+
+def _bound(effect: object) -> Iterable[str]:
+    if isinstance(effect, Bind):
+        return (effect.name,)
+    if isinstance(effect, Define):
+        return star_names(effect.module) if effect.module else effect.names
+    return ()
+
+
+def _binds(read: ReadCell) -> set[str]:
+    return {n for effects in read.facts.statements for e in flattened(effects) for n in _bound(e)}

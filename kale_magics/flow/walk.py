@@ -1,0 +1,241 @@
+"""The walk through the notebook, from top to bottom: who makes what a step reads.
+
+Each effect of a cell either looks a name up, then the step takes what its maker hands on, or gives it a new
+meaning, or changes an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from kale_magics.analysis.cells import CellFacts
+from kale_magics.analysis.effects import (
+    PARAMETER,
+    Bind,
+    Branch,
+    Call,
+    Define,
+    Dynamic,
+    Effect,
+    Mutate,
+    Path,
+    Read,
+    Source,
+    Unbind,
+    flattened,
+)
+from kale_magics.analysis.knowledge import HOLDING_METHODS
+from kale_magics.flow.bindings import Binding, Definition, StepFlow
+from kale_magics.flow.changes import Changes
+from kale_magics.session import star_names
+
+
+class Flow(Changes):
+    """Goes through cells, in the order of the notebook."""
+
+    def walk(
+        self, step: StepFlow, number: int, facts: CellFacts, statements: Iterable[int] | None = None
+    ) -> None:
+        """Go through a cell.
+
+        Args:
+            step: The step that it belongs to; one without a name for the prelude.
+            number: The cell's number in the notebook.
+            facts: What is in it.
+            statements: The statements to go through; all by default.
+        """
+        self.step, self.cell, self._expanded = step, number, set()
+        for index in range(len(facts.statements)) if statements is None else statements:
+            self.effects(facts.statements[index], index)
+
+    def effects(self, effects: Iterable[Effect], statement: int = -1, late: bool = False) -> None:
+        """Go through effects; `late` for those of a function that may be called."""
+        for effect in effects:
+            if isinstance(effect, Read):
+                self.read(effect.name, effect.line, effect.certain and not late)
+            elif isinstance(effect, Bind):
+                self._bind(effect, late)
+            elif isinstance(effect, Mutate):
+                self._mutate(effect)
+            elif isinstance(effect, Call):
+                self._call(effect)
+            elif isinstance(effect, Define):
+                self._define(effect, statement)
+            elif isinstance(effect, Unbind):
+                self._unbind(effect, late)
+            elif isinstance(effect, Branch):
+                self._branch(effect.paths)
+            elif isinstance(effect, Dynamic):
+                self._dynamic(effect.line)
+
+    def _dynamic(self, line: int) -> None:
+        if self.step.dynamic or not self.step.name:
+            return
+        self.step.dynamic = True
+        for name in list(self.names):
+            if name not in self.step.local:
+                self.read(name, line, certain=False)
+                if name in self.step.takes:
+                    self.step.optional.add(name)
+
+    def _new(self, effect: Bind | Define, name: str) -> Binding:
+        return Binding(name, self.made, self.step.name, self.cell, effect.line)
+
+    def _bind(self, effect: Bind, late: bool) -> None:
+        behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
+        direct = effect.behaviours[0] if len(effect.behaviours) == 1 and not effect.sources else None
+        binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=direct)
+        facts = self.facts(binding)
+        if effect.constant or (facts is not None and facts.plain):
+            behaviours = set()
+        old = self.names.get(effect.name)
+        if late and old is not None:
+            self.read(effect.name, effect.line, certain=False)
+            behaviours |= old.behaviours
+        alias = self._alias(effect)
+        linked = [source.name for source in effect.sources if self._joined(binding, source)]
+        if not late and Source(effect.name) not in effect.sources:
+            self._leave_group(effect.name)
+        if alias is not None:
+            binding = replace(binding, direct=alias.direct, definition=None)
+        self.rebind(replace(binding, behaviours=frozenset(behaviours)))
+        for name in linked:
+            self._join(effect.name, name)
+
+    def _alias(self, effect: Bind) -> Binding | None:
+        """What a name stands for if it is just another name for it."""
+        only = effect.sources[0] if len(effect.sources) == 1 else None
+        return self.names.get(only.name) if only is not None and only.bond == "same" else None
+
+    def _unbind(self, effect: Unbind, late: bool) -> None:
+        if late:
+            self.read(effect.name, effect.line, certain=False)
+            return
+        self.read(effect.name, effect.line)
+        self.names.pop(effect.name, None)
+        self.step.local[effect.name] = None
+        self._leave_group(effect.name)
+
+    def _define(self, effect: Define, statement: int) -> None:
+        for name in sorted(_names_at_once(effect)):
+            self.read(name, effect.line, certain=_certain(effect, name))
+        self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
+        needs = tuple(self.names[name] for name in sorted(_names_at_once(effect)) if name in self.names)
+        names = star_names(effect.module) if effect.module else effect.names
+        behaviours = {b for need in needs for b in need.behaviours}
+        if effect.behaviour is not None:
+            behaviours.add(effect.behaviour)
+        top = not self._branches and statement >= 0
+        definition = None
+        if top and all(need.kind != "value" for need in needs) and not self._impure(effect):
+            definition = self._definition(effect, statement, names, needs)
+        for name in names:
+            self._leave_group(name)
+            binding = replace(
+                self._new(effect, name), behaviours=frozenset(behaviours), direct=effect.behaviour
+            )
+            if definition is not None:
+                binding = replace(binding, kind="definition", definition=definition)
+            self.rebind(binding)
+
+    def _definition(
+        self, effect: Define, statement: int, names: tuple[str, ...], needs: tuple[Binding, ...]
+    ) -> Definition:
+        first = names[0] if names else effect.module
+        count = self._identities[first] = self._identities.get(first, 0) + 1
+        definition = Definition(
+            self.cell, statement, effect.kind, names, str(count), not self.step.name, needs, effect.modules
+        )
+        self.definitions.append(definition)
+        if effect.behaviour is not None:
+            self._of_behaviour[effect.behaviour] = definition
+        return definition
+
+    def _impure(self, effect: Define) -> bool:
+        """Whether a definition calls code of the notebook that changes something when it runs."""
+        if not any(isinstance(e, Call) for e in flattened(effect.at_once)) and not effect.decorated:
+            return False
+        own = (e for b in self.behaviours_of(_names_at_once(effect)) for e in b.effects)
+        return any(
+            isinstance(e, Bind)
+            or (isinstance(e, Mutate) and not e.source.name.startswith(PARAMETER))
+            or (isinstance(e, Call) and e.method in HOLDING_METHODS and _is_global(e.receiver))
+            for e in own
+        )
+
+    def _branch(self, paths: tuple[Path, ...]) -> None:
+        """Go through every way, each from the same start; where they differ the step has a value of its own."""
+        names, local, groups = dict(self.names), dict(self.step.local), self.groups
+        ends: list[dict[str, Binding | None]] = []
+        self._branches += 1
+        for path in paths:
+            self.groups = {name: set(group) for name, group in groups.items()} if groups else {}
+            self.effects(path.effects)
+            if not path.ends:
+                ends.append(_changes(names, self.names))
+            taken = {
+                n: b
+                for n, b in self.step.local.items()
+                if n not in local and self.names.get(n) is b and names.get(n) is b
+            }
+            groups = _merged(groups, self.groups)
+            self.names = dict(names)
+            local |= taken
+            self.step.local = dict(local)
+        self._branches -= 1
+        self.groups = groups
+        for name in dict.fromkeys(name for end in ends for name in end):
+            self._merge(
+                name, [end.get(name, names.get(name)) for end in ends], all(name in end for end in ends)
+            )
+
+    def _merge(self, name: str, found: list[Binding | None], always: bool) -> None:
+        """A name has been bound on some of the ways."""
+        old = self.names.get(name)
+        if not always and old is not None:
+            self.read(name, old.line, certain=False)
+        present = [binding for binding in found if binding is not None]
+        if not present:
+            self.names.pop(name, None)
+            self.step.local[name] = None
+            return
+        newest = max(present, key=lambda b: (b.cell, b.line))
+        self.rebind(
+            replace(
+                newest,
+                kind=self.made,
+                maker=self.step.name,
+                definition=present[0].definition if len(set(present)) == 1 else None,
+                behaviours=frozenset(b for binding in present for b in binding.behaviours),
+                constant=all(binding.constant for binding in present),
+            )
+        )
+
+
+def _is_global(sources: Iterable[Source]) -> bool:
+    return any(not source.name.startswith(PARAMETER) for source in sources)
+
+
+def _names_at_once(effect: Define) -> set[str]:
+    return {e.name for e in flattened(effect.at_once) if isinstance(e, Read)}
+
+
+def _certain(effect: Define, name: str) -> bool:
+    return any(isinstance(e, Read) and e.name == name and e.certain for e in flattened(effect.at_once))
+
+
+def _changes(before: dict[str, Binding], after: dict[str, Binding]) -> dict[str, Binding | None]:
+    changed: dict[str, Binding | None] = {n: b for n, b in after.items() if before.get(n) is not b}
+    return changed | dict.fromkeys(before.keys() - after.keys())
+
+
+def _merged(one: dict[str, set[str]], other: dict[str, set[str]]) -> dict[str, set[str]]:
+    merged = {name: set(group) for name, group in one.items()}
+    for name, group in other.items():
+        union = merged.get(name, {name}) | group
+        for member in group:
+            union |= merged.get(member, set())
+        for member in union:
+            merged[member] = union
+    return merged
