@@ -26,7 +26,7 @@ MOST_ELEMENTS = 2_000
 
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, type(None), type(...), range, types.ModuleType,
-    types.BuiltinFunctionType, types.MethodDescriptorType, types.GenericAlias,
+    types.MethodDescriptorType, types.GenericAlias,
 )  # fmt: skip
 
 _IMMUTABLE_NAMES = frozenset(
@@ -89,6 +89,7 @@ class Session:
         history = getattr(shell, "history_manager", None)
         self._inputs: list[str] = list(history.input_hist_raw) if history is not None else []
         self._facts: dict[str, Facts | None] = {}
+        self._parts: dict[str, frozenset[int]] = {}
 
     def has(self, name: str) -> bool:
         """Whether the user gave that name a value that is still there."""
@@ -104,11 +105,15 @@ class Session:
         """Whether two names' values share an object that can change; None if that is not known."""
         if not (self.has(one) and self.has(other)):
             return None
-        first = _mutable_parts(self._values[one])
-        second = _mutable_parts(self._values[other])
+        first, second = self._parts_of(one), self._parts_of(other)
         if not first.isdisjoint(second):
             return True
         return None if max(len(first), len(second)) >= MOST_OBJECTS else False
+
+    def _parts_of(self, name: str) -> frozenset[int]:
+        if name not in self._parts:
+            self._parts[name] = _mutable_parts(self._values[name])
+        return self._parts[name]
 
     def cannot_cross(self, name: str) -> tuple[str, str, str] | None:
         """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""
@@ -170,7 +175,7 @@ def facts_of(value: Any) -> Facts:
         size=_size(value),
         immutable=immutable,
         iterator=hasattr(type(value), "__next__"),
-        plain=_is_plain(value, [MOST_ELEMENTS]),
+        plain=_is_plain(value),
         number=isinstance(value, (int, float)) or (hasattr(type(value), "__float__") and _size_one(value)),
         calls_change_it=not immutable and not _is_open_function(value),
         own=type(value).__module__ == "__main__",
@@ -182,6 +187,8 @@ def _is_open_function(value: Any) -> bool:
 
 
 def _is_immutable(value: Any) -> bool:
+    if isinstance(value, types.BuiltinFunctionType):
+        return value.__self__ is None or isinstance(value.__self__, (types.ModuleType, type))
     if isinstance(value, type):
         return value.__module__ != "__main__"
     if isinstance(value, (tuple, frozenset)):
@@ -202,23 +209,33 @@ def _size_one(value: Any) -> bool:
     return getattr(value, "size", 1) == 1 and getattr(value, "shape", ()) in ((), (1,))
 
 
-def _is_plain(value: Any, budget: list[int]) -> bool:
-    """Whether there is no code of the notebook in a value; `budget` counts down, at zero the answer is no."""
-    budget[0] -= 1
-    if budget[0] < 0:
-        return False
-    if isinstance(value, dict) and type(value).__module__ != "__main__":
-        return all(_is_plain(k, budget) and _is_plain(v, budget) for k, v in value.items())
-    if isinstance(value, (list, tuple, set, frozenset)) and type(value).__module__ != "__main__":
-        return all(_is_plain(item, budget) for item in value)
-    if isinstance(value, (type, types.ModuleType)):
-        return getattr(value, "__module__", "") != "__main__"
-    if type(value).__module__ == "__main__":
-        return False
-    name = _full_name(value)
+def _is_plain(value: Any) -> bool:
+    """Whether there is no code of the notebook in a value; "no" as well for one with too many elements."""
+    seen: set[int] = set()
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if len(seen) > MOST_ELEMENTS or type(item).__module__ == "__main__":
+            return False
+        if isinstance(item, dict):
+            pending += [*item, *item.values()][: MOST_ELEMENTS + 1]
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            pending += list(item)[: MOST_ELEMENTS + 1]
+        elif not _is_plain_leaf(item):
+            return False
+    return True
+
+
+def _is_plain_leaf(item: Any) -> bool:
+    name = _full_name(item)
     if name == "numpy.ndarray":
-        return not value.dtype.hasobject
-    return _is_immutable(value) or name.startswith("pandas.")
+        return not item.dtype.hasobject
+    if isinstance(item, type):
+        return item.__module__ != "__main__"
+    return _is_immutable(item) or name.startswith("pandas.")
 
 
 def _artifact_kind(value: Any, name: str) -> ArtifactKind:
@@ -253,16 +270,17 @@ def _size(value: Any) -> int | None:
     return None
 
 
-def _mutable_parts(value: Any) -> set[int]:
+def _mutable_parts(value: Any) -> frozenset[int]:
     """The identities of the objects in a value that can change; at most about `MOST_OBJECTS`."""
     found: set[int] = set()
     keep: list[Any] = []
     pending = [value]
     while pending and len(found) < MOST_OBJECTS:
         item = pending.pop()
-        if isinstance(item, (type, types.FunctionType, types.CodeType)) or id(item) in found:
+        if isinstance(item, types.FunctionType):
+            pending += item.__closure__ or ()
             continue
-        if _is_immutable(item):
+        if isinstance(item, (type, types.CodeType)) or id(item) in found or _is_immutable(item):
             continue
         found.add(id(item))
         keep.append(item)
@@ -273,4 +291,4 @@ def _mutable_parts(value: Any) -> set[int]:
             pending += item.ravel().tolist() if item.dtype.hasobject and item.size < MOST_ELEMENTS else []
         elif not name.startswith("pandas."):
             pending += gc.get_referents(item)
-    return found
+    return frozenset(found)

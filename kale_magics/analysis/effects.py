@@ -80,7 +80,7 @@ class Mutate:
         source: The object.
         line: In the cell, from 1.
         cause: "write" changes it for certain, "operator" (`+=`) if it can be,
-            "iteration" if it is an iterator.
+            "iteration" if it is an iterator, "item" if looking an item up changes it (`defaultdict`).
         linked: What it may hold from now on.
         uses: All names that what it holds was computed from.
         behaviours: The functions that are made in that expression.
@@ -88,7 +88,7 @@ class Mutate:
 
     source: Source
     line: int
-    cause: Literal["write", "operator", "iteration"] = "write"
+    cause: Literal["write", "operator", "iteration", "item"] = "write"
     linked: tuple[Source, ...] = ()
     uses: frozenset[str] = frozenset()
     behaviours: tuple[Behaviour, ...] = ()
@@ -155,7 +155,6 @@ class Define:
         modules: For an import, the modules that it imports.
         behaviour: What its functions do when they are called; None for an import.
         at_once: What happens when the statement itself runs: decorators, defaults, bases, class body.
-        decorated: Whether it has a decorator, a base or a metaclass, whose code runs then.
     """
 
     kind: Literal["import", "def", "class"]
@@ -165,7 +164,6 @@ class Define:
     modules: tuple[str, ...] = ()
     behaviour: Behaviour | None = None
     at_once: tuple[Effect, ...] = ()
-    decorated: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +186,11 @@ class Behaviour:
         effects: What its body does, without the branches: all of it may happen.
         returns: What its result may share an object with.
         methods: For a class: its methods by name.
+        positional: How many of its parameters take positions.
+        vararg: The parameter that takes further positions; empty if there is none.
+        kwarg: The parameter that takes further keywords; empty if there is none.
+        remembering: The parameters whose default can change, and stays changed.
+        implicit: Whether it is called without a call: an operator, a property.
     """
 
     name: str
@@ -195,6 +198,11 @@ class Behaviour:
     effects: tuple[Effect, ...] = ()
     returns: tuple[Source, ...] = ()
     methods: dict[str, Behaviour] = field(default_factory=dict)
+    positional: int = 0
+    vararg: str = ""
+    kwarg: str = ""
+    remembering: frozenset[str] = frozenset()
+    implicit: bool = False
 
     @property
     def is_class(self) -> bool:

@@ -35,6 +35,9 @@ COMMANDS = frozenset({"system", "getoutput", "run_line_magic", "run_cell_magic"}
 """Methods of IPython's shell that put values into the text that they get."""
 
 
+MOST_OTHERS = 8
+"""How many of the targets to its left a target is compared with."""
+
 QUERIES = frozenset({"query", "eval"})
 """Methods of frames that find the notebook's variables by `@name`."""
 
@@ -241,8 +244,16 @@ class ExpressionReader:
             if len(body) == 1 and isinstance(body[0], ast.expr):
                 self.returns += self.roots(body[0])
         returns, self.returns = tuple(dict.fromkeys(self.returns)), before
-        own = tuple(PARAMETER + parameter for parameter in parameters)
-        return Behaviour(name, own, tuple(flattened(tuple(effects))), returns)
+        return Behaviour(
+            name,
+            tuple(PARAMETER + parameter for parameter in parameters),
+            tuple(flattened(tuple(effects))),
+            returns,
+            positional=len(arguments.posonlyargs) + len(arguments.args),
+            vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",
+            kwarg=PARAMETER + arguments.kwarg.arg if arguments.kwarg else "",
+            remembering=_remembering(arguments),
+        )
 
     def body(self, body: Sequence[ast.AST]) -> None:
         """Read statements, or the expression of a lambda."""
@@ -255,6 +266,11 @@ class ExpressionReader:
             self.returns += self.roots(node.value)
 
     _yieldfrom = _yield
+
+    def _subscript(self, node: ast.Subscript) -> None:
+        self.expression(node.value)
+        self.expression(node.slice)
+        self.out += [Mutate(s, node.lineno, "item") for s in self.roots(node.value) if s.bond == "same"]
 
     def _call(self, node: ast.Call) -> None:
         path = dotted(node.func)
@@ -269,14 +285,14 @@ class ExpressionReader:
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
-        inplace = any(
-            k.arg == "out" or (k.arg == "inplace" and not _is(k.value, False)) for k in node.keywords
-        )
+        inplace = any(k.arg == "inplace" and not _is(k.value, False) for k in node.keywords)
         self.out.append(Call(node.lineno, path, method, receiver, tuple(arguments), inplace))
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
         if method in COMMANDS and ast.unparse(node.func).startswith("get_ipython()."):
             self._texts(node, _expanded)
+            if method == "system":
+                self.bind_name("_exit_code", node.lineno, constant=True)
         elif method in QUERIES:
             self._texts(node, _AT_NAME.findall)
 
@@ -296,9 +312,12 @@ class ExpressionReader:
         self.out += effects
         uses = frozenset(e.name for e in flattened(tuple(effects)) if isinstance(e, Read))
         behaviours = tuple(self.behaviours[made:])
+        others: tuple[Source, ...] = ()
         for target in targets:
             for one, its in paired(target, value):
-                self.bind(one, self.roots(its), uses, behaviours, is_constant(its))
+                self.bind(one, (*self.roots(its), *others), uses, behaviours, is_constant(its))
+            if isinstance(target, ast.Name) and not is_constant(value):
+                others += self.roots(target)
 
     def bind(
         self,
@@ -314,8 +333,12 @@ class ExpressionReader:
         elif isinstance(target, ast.Starred):
             self.bind(target.value, sources, uses, behaviours)
         elif isinstance(target, (ast.Tuple, ast.List)):
+            # What comes out of one call may hang together, as two closures do.
+            others: tuple[Source, ...] = ()
             for element in target.elts:
-                self.bind(element, part_of(sources), uses, behaviours)
+                self.bind(element, (*part_of(sources), *others[:MOST_OTHERS]), uses, behaviours)
+                if isinstance(element, ast.Name):
+                    others += weakened(self.roots(element))
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self.expression(target.value)
             self.expression(getattr(target, "slice", None))
@@ -397,7 +420,11 @@ class ExpressionReader:
 
 def _labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
     """The arguments of a call, each with its position or keyword."""
-    return [*enumerate(node.args), *((keyword.arg or "**", keyword.value) for keyword in node.keywords)]
+    labels: list[int | str] = ["*" if isinstance(a, ast.Starred) else n for n, a in enumerate(node.args)]
+    return [
+        *zip(labels, node.args, strict=True),
+        *((keyword.arg or "**", keyword.value) for keyword in node.keywords),
+    ]
 
 
 def is_constant(node: ast.AST) -> bool:
@@ -411,6 +438,16 @@ def is_constant(node: ast.AST) -> bool:
     if isinstance(node, ast.Tuple):
         return all(map(is_constant, node.elts))
     return isinstance(node, ast.Call) and dotted(node.func) in SCALAR_CALLS
+
+
+def _remembering(arguments: ast.arguments) -> frozenset[str]:
+    """The parameters whose default is an object that can change."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(plain[::-1], arguments.defaults[::-1], strict=False)]
+    pairs += [
+        (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
+    ]
+    return frozenset(PARAMETER + a.arg for a, default in pairs if not is_constant(default))
 
 
 def _is(node: ast.AST, value: object) -> bool:

@@ -24,10 +24,7 @@ CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {
     "delattr": (0,),
     "next": (0,),
     "anext": (0,),
-    "random.shuffle": (0,),
     "shuffle": (0,),
-    "np.random.shuffle": (0,),
-    "numpy.random.shuffle": (0,),
     "np.put": (0,),
     "np.place": (0,),
     "np.putmask": (0,),
@@ -77,6 +74,9 @@ CHANGING_METHODS = frozenset(
 )
 """Methods that change their object, whatever it is."""
 
+ARGUMENT_CHANGING_METHODS = frozenset({"shuffle", "readinto", "readinto1", "recv_into", "pack_into"})
+"""Methods that change their first argument."""
+
 HOLDING_METHODS = frozenset(
     "append appendleft extend extendleft insert add update setdefault push put __setitem__ put_nowait"
     " register add_edge add_node".split()
@@ -87,7 +87,8 @@ READING_METHODS = frozenset(
     (
         # text, bytes, numbers
         " capitalize casefold center count decode encode endswith expandtabs find format format_map index"
-        " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace istitle"
+        " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace"
+        " istitle"
         " isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind rindex rjust"
         " rpartition rsplit rstrip split splitlines startswith strip swapcase title translate upper zfill"
         " is_integer as_integer_ratio bit_length"
@@ -100,7 +101,8 @@ READING_METHODS = frozenset(
         " drop_duplicates dropna duplicated eq equals ewm expanding explode ffill fillna filter first flatten"
         " floordiv from_dict ge groupby gt head hist idxmax idxmin infer_objects info interpolate isin isna"
         " isnull iterrows itertuples kurt le last lt map mask max mean median melt memory_usage merge min mod"
-        " mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe pivot pivot_table plot pow prod"
+        " mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe pivot pivot_table plot pow"
+        " prod"
         " quantile query rank ravel reindex rename rename_axis reset_index reshape resample rolling round"
         " sample searchsorted select_dtypes sem set_axis set_index shift skew sort_index sort_values squeeze"
         " stack std sub sum swapaxes tail take to_csv to_dict to_excel to_feather to_frame to_html to_json"

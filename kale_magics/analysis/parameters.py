@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from kale_magics.analysis.expressions import is_constant
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.diagnostics import Code
 from kale_magics.pipeline import Json, ParameterType
@@ -54,7 +55,13 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
             continue
         found = list(_assigned(statement))
         literal = [_literal(value) for _, value in found]
-        if all(known for known, _ in literal):
+        # Names of one list or dict stay names of one object only if the statement itself makes them so.
+        shared = (
+            isinstance(statement, ast.Assign)
+            and len(statement.targets) > 1
+            and not is_constant(statement.value)
+        )
+        if all(known for known, _ in literal) and not shared:
             for (name, _), (_, value) in zip(found, literal, strict=True):
                 defaults.append(Default(name, TYPES[type(value)], value, statement.lineno))
         else:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Call, Effect, Mutate, Source
-from kale_magics.analysis.knowledge import CHANGING_FUNCTIONS, HOLDING_METHODS, method_changes
+from kale_magics.analysis.knowledge import (
+    ARGUMENT_CHANGING_METHODS,
+    CHANGING_FUNCTIONS,
+    HOLDING_METHODS,
+    method_changes,
+)
 
 Find = Callable[[str], Behaviour | None]
 """Gives the function or class of the notebook that a name stands for."""
@@ -41,19 +46,23 @@ def summarise(behaviour: Behaviour, find: Find) -> Summary:
         table = new
 
 
-def parameter_for(behaviour: Behaviour, label: int | str, bound: bool) -> str | None:
-    """The parameter that an argument goes to; None if it is not known.
+def parameters_for(behaviour: Behaviour, label: int | str, bound: bool) -> tuple[str, ...]:
+    """The parameters that an argument may go to.
 
     Args:
         behaviour: A function.
-        label: The argument's position or keyword.
+        label: The argument's position or keyword; "*" or "**" for one that is unpacked.
         bound: Whether its first parameter is taken: a method's `self`.
     """
+    if label in ("*", "**"):
+        return behaviour.parameters
     if isinstance(label, str):
         name = PARAMETER + label
-        return name if name in behaviour.parameters else None
+        return (name,) if name in behaviour.parameters else tuple(filter(None, [behaviour.kwarg]))
     place = label + bound
-    return behaviour.parameters[place] if place < len(behaviour.parameters) else None
+    if place < behaviour.positional:
+        return (behaviour.parameters[place],)
+    return tuple(filter(None, [behaviour.vararg]))
 
 
 def target_of(
@@ -94,7 +103,7 @@ def _once(behaviour: Behaviour, find: Find, table: dict[Behaviour, Summary]) -> 
 
 
 def _changed_by(effect: Effect, find: Find, table: dict[Behaviour, Summary]) -> Iterator[Source]:
-    if isinstance(effect, Mutate) and effect.cause != "iteration" and effect.source.bond != "weak":
+    if isinstance(effect, Mutate) and effect.cause in ("write", "operator") and effect.source.bond != "weak":
         yield effect.source
     if not isinstance(effect, Call):
         return
@@ -103,15 +112,21 @@ def _changed_by(effect: Effect, find: Find, table: dict[Behaviour, Summary]) -> 
         function, bound = target
         summary = table.get(function, NOTHING)
         for label, sources in effect.arguments:
-            if parameter_for(function, label, bound) in summary.changed:
+            if not summary.changed.isdisjoint(parameters_for(function, label, bound)):
                 yield from sources
     elif effect.method:
         verdict = "yes" if effect.inplace else method_changes(effect.method, "")
         yield from (
             s for s in effect.receiver if verdict == "yes" or (verdict == "perhaps" and s.bond != "weak")
         )
-    for position in CHANGING_FUNCTIONS.get(effect.path, ()):
-        yield from (s for label, sources in effect.arguments if label == position for s in sources)
+    yield from arguments_changed(effect)
+
+
+def arguments_changed(call: Call) -> list[Source]:
+    """What a function or a method of a library changes of its arguments, by what is known of its name."""
+    labels: set[int | str] = {"out", *CHANGING_FUNCTIONS.get(call.path, ())}
+    labels |= {0} if call.method in ARGUMENT_CHANGING_METHODS else set()
+    return [source for label, sources in call.arguments if label in labels for source in sources]
 
 
 def _links_of(effect: Effect) -> Iterator[tuple[str, str]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
     Branch,
+    Call,
     Define,
     Effect,
     Mutate,
@@ -16,13 +18,12 @@ from kale_magics.analysis.effects import (
     Source,
     Unbind,
 )
-from kale_magics.analysis.expressions import ExpressionReader, Scope, part_of
+from kale_magics.analysis.expressions import ExpressionReader, Scope, dotted, part_of
 from kale_magics.analysis.scopes import bound_names, imported_names
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Block = Callable[[], None]
 
 
 def effects_of(statement: ast.stmt) -> tuple[Effect, ...]:
@@ -197,14 +198,19 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
-                decorated=bool(node.decorator_list),
             )
         )
 
     _asyncfunctiondef = _functiondef
 
     def _evaluated_at_once(self, node: Function) -> None:
-        for expression in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
+        for decorator in node.decorator_list:
+            self.expression(decorator)
+            if isinstance(decorator, ast.Attribute):
+                self.out.append(
+                    Call(node.lineno, dotted(decorator), decorator.attr, self.roots(decorator.value))
+                )
+        for expression in (*node.args.defaults, *node.args.kw_defaults):
             self.expression(expression)
         arguments = [
             *node.args.posonlyargs,
@@ -229,10 +235,9 @@ class StatementReader(ExpressionReader):
             self.out += [effect for method in methods.values() for effect in method.effects]
             self.bind_name(node.name, node.lineno)
             return
-        effects = tuple(effect for method in methods.values() for effect in method.effects)
+        effects = tuple(e for name, m in methods.items() if name != "__init_subclass__" for e in m.effects)
         methods.setdefault("", Behaviour(node.name))
         behaviour = Behaviour(node.name, effects=effects, methods=methods)
-        decorated = bool(node.decorator_list or node.bases or node.keywords)
         self.out.append(
             Define(
                 "class",
@@ -240,7 +245,6 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
-                decorated=decorated,
             )
         )
 
@@ -252,7 +256,10 @@ class StatementReader(ExpressionReader):
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self._evaluated_at_once(statement)
-                    methods[statement.name] = self.behaviour(statement.name, statement.args, statement.body)
+                    method = self.behaviour(statement.name, statement.args, statement.body)
+                    methods[_method_key(statement, methods)] = replace(
+                        method, implicit=_is_implicit(statement)
+                    )
                 elif isinstance(statement, ast.ClassDef):
                     for expression in (*statement.decorator_list, *statement.bases):
                         self.expression(expression)
@@ -273,6 +280,24 @@ class StatementReader(ExpressionReader):
         """Declarations were taken in with their scope."""
 
     _nonlocal = _global
+
+
+EXPLICIT = frozenset(
+    "__init__ __new__ __post_init__ __call__ __setstate__ __getstate__ __reduce__ __del__ __init_subclass__"
+    " __set_name__ __setattr__ __delattr__ __setitem__ __delitem__ __iadd__".split()
+)
+"""Special methods that run when an object is made, called, changed or thrown away."""
+
+
+def _is_implicit(node: Function) -> bool:
+    """Whether a method runs without a call: for an operator, or as a property."""
+    special = node.name.startswith("__") and node.name.endswith("__") and node.name not in EXPLICIT
+    return special or any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
+def _method_key(node: Function, methods: Mapping[str, Behaviour]) -> str:
+    """The name of a method, of which a property has several."""
+    return node.name if node.name not in methods else f"{node.name} {len(methods)}"
 
 
 def _ends(node: ast.AST) -> bool:

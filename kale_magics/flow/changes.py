@@ -6,19 +6,28 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Call, Mutate, Source
-from kale_magics.analysis.knowledge import (
-    CHANGING_FUNCTIONS,
-    CONSUMING_FUNCTIONS,
-    HOLDING_METHODS,
-    method_changes,
-)
-from kale_magics.analysis.summaries import Summary, parameter_for, summarise
+from kale_magics.analysis.knowledge import CONSUMING_FUNCTIONS, HOLDING_METHODS, method_changes
+from kale_magics.analysis.summaries import Summary, arguments_changed, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.lookup import Lookup
+
+FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
+"""Types whose objects may change when an item is looked up."""
 
 
 class Changes(Lookup):
     """Knows what a step changes."""
+
+    def read(self, name: str, line: int, certain: bool = True) -> None:
+        """The step looks a name up; an object whose operators or properties change it is changed by that."""
+        super().read(name, line, certain)
+        binding = self.names.get(name)
+        if binding is None or binding.direct is not None or name in self._used:
+            return
+        self._used.add(name)
+        methods = (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
+        if any(not self.summary(m).changed.isdisjoint(m.parameters[:1]) for m in methods):
+            self.change(name)
 
     def change(self, name: str) -> None:
         """The step changes the object that a name stands for, and so what all its other names stand for."""
@@ -34,6 +43,8 @@ class Changes(Lookup):
             return
         facts = self.facts(binding)
         if effect.cause == "iteration" and not (facts is not None and facts.iterator):
+            return
+        if effect.cause == "item" and not (facts is not None and facts.type_name in FILLED_BY_LOOKUP):
             return
         if self.immutable(binding):
             return
@@ -58,9 +69,8 @@ class Changes(Lookup):
         for source in call.receiver if call.method else ():
             self._call_method(call, source)
         root = self.names.get(call.path.partition(".")[0]) if call.path else None
-        if root is None or root.is_import:
-            for position in CHANGING_FUNCTIONS.get(call.path, ()):
-                self._change_all(s for label, sources in call.arguments if label == position for s in sources)
+        if root is None or root.direct is None:
+            self._change_all(arguments_changed(call))
             if call.path in CONSUMING_FUNCTIONS:
                 for _, sources in call.arguments:
                     for source in sources:
@@ -122,9 +132,10 @@ class Changes(Lookup):
         if bound and owner is not None and function.parameters:
             given[function.parameters[0]] = (Source(owner),)
         for label, sources in call.arguments:
-            name = parameter_for(function, label, bound)
-            if name is not None:
+            for name in parameters_for(function, label, bound):
                 given[name] = given.get(name, ()) + sources
+        if call.path in self.names and summary.changed & function.remembering - given.keys():
+            self.change(call.path)
         for name in sorted(summary.changed & given.keys()):
             self._change_all(given[name])
         for holder, held in sorted(summary.links):
@@ -186,7 +197,8 @@ class Changes(Lookup):
             return False
         if function.is_class:
             return True
-        return parameter_for(function, source.argument, bound=False) in self.summary(function).returned
+        names = parameters_for(function, source.argument, bound=False)
+        return not self.summary(function).returned.isdisjoint(names)
 
     def _join(self, one: str, other: str) -> None:
         union = self.groups.get(one, {one}) | self.groups.get(other, {other})

@@ -45,6 +45,7 @@ class Lookup:
         self.step = StepFlow("")
         self.cell = -1
         self._expanded: set[Behaviour] = set()
+        self._used: set[str] = set()
         self._branches = 0
         self._summaries: dict[Behaviour, Summary] = {}
         self._identities: dict[str, int] = {}
@@ -58,7 +59,8 @@ class Lookup:
         if name.startswith(PARAMETER):
             return
         binding = self.names.get(name)
-        known = self.step.local.get(name)
+        # The prelude has no inputs: what its cells need of each other is told as for any other step.
+        known = self.step.local.get(name) if self.step.name else None
         if known is not None:
             if known is not binding and binding is not None:
                 self.conflict(self.step, name, binding)

@@ -187,7 +187,7 @@ class NotebookFlow:
             for name in sorted(names & step.local.keys()):
                 self.tell(
                     Code.PRELUDE_CHANGED,
-                    f"this cell gives {name} a meaning for every step, but step {step.name} above has used another",
+                    f"this cell gives {name} a meaning for all steps, but step {step.name} above used another",
                     f"move the cell above the step, or give {name} another name here",
                     self.place(number),
                     about=name,
@@ -227,6 +227,8 @@ class NotebookFlow:
         number = self.flow.cell
         where = self.place(number, line)
         below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
+        if not certain and below is not None:
+            return  # looked up late, when that cell has run
         if not step.name and below is not None and self.cells[below].cell.kind == "step":
             maker = self.cells[below].cell.name
             self.tell(

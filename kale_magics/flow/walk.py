@@ -11,7 +11,6 @@ from dataclasses import replace
 
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.effects import (
-    PARAMETER,
     Bind,
     Branch,
     Call,
@@ -25,7 +24,6 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.knowledge import HOLDING_METHODS
 from kale_magics.flow.bindings import Binding, Definition, StepFlow
 from kale_magics.flow.changes import Changes
 from kale_magics.session import star_names
@@ -46,6 +44,7 @@ class Flow(Changes):
             statements: The statements to go through; all by default.
         """
         self.step, self.cell, self._expanded = step, number, set()
+        self._used = set()
         for index in range(len(facts.statements)) if statements is None else statements:
             self.effects(facts.statements[index], index)
 
@@ -118,9 +117,7 @@ class Flow(Changes):
         self._leave_group(effect.name)
 
     def _define(self, effect: Define, statement: int) -> None:
-        for name in sorted(_names_at_once(effect)):
-            self.read(name, effect.line, certain=_certain(effect, name))
-        self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
+        grown = self._run_at_once(effect, statement)
         needs = tuple(self.names[name] for name in sorted(_names_at_once(effect)) if name in self.names)
         names = star_names(effect.module) if effect.module else effect.names
         behaviours = {b for need in needs for b in need.behaviours}
@@ -128,7 +125,7 @@ class Flow(Changes):
             behaviours.add(effect.behaviour)
         top = not self._branches and statement >= 0
         definition = None
-        if top and all(need.kind != "value" for need in needs) and not self._impure(effect):
+        if top and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
         for name in names:
             self._leave_group(name)
@@ -138,6 +135,32 @@ class Flow(Changes):
             if definition is not None:
                 binding = replace(binding, kind="definition", definition=definition)
             self.rebind(binding)
+        for binding in grown or () if definition is not None else ():
+            # Who uses what was added to needs the addition too.
+            self.rebind(replace(binding, definition=definition, behaviours=binding.behaviours | behaviours))
+
+    def _run_at_once(self, effect: Define, statement: int) -> list[Binding] | None:
+        """Go through what a definition does when its statement runs.
+
+        Returns:
+            The definitions that it adds to, as with `@dispatcher.register`; None if it changes anything else.
+        """
+        names = sorted(_names_at_once(effect))
+        before = dict(self.names) if names else {}
+        for name in names:
+            self.read(name, effect.line, certain=_certain(effect, name))
+        self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
+        if effect.kind == "class":
+            for name in names:
+                base = self._function(name)
+                if base is not None and "__init_subclass__" in base.methods:
+                    self.effects(base.methods["__init_subclass__"].effects, late=True)
+        changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
+        if any(binding.kind != "definition" or binding.is_import for binding in changed):
+            return None
+        for binding in changed:
+            self.rebind(binding)
+        return changed
 
     def _definition(
         self, effect: Define, statement: int, names: tuple[str, ...], needs: tuple[Binding, ...]
@@ -152,20 +175,8 @@ class Flow(Changes):
             self._of_behaviour[effect.behaviour] = definition
         return definition
 
-    def _impure(self, effect: Define) -> bool:
-        """Whether a definition calls code of the notebook that changes something when it runs."""
-        if not any(isinstance(e, Call) for e in flattened(effect.at_once)) and not effect.decorated:
-            return False
-        own = (e for b in self.behaviours_of(_names_at_once(effect)) for e in b.effects)
-        return any(
-            isinstance(e, Bind)
-            or (isinstance(e, Mutate) and not e.source.name.startswith(PARAMETER))
-            or (isinstance(e, Call) and e.method in HOLDING_METHODS and _is_global(e.receiver))
-            for e in own
-        )
-
     def _branch(self, paths: tuple[Path, ...]) -> None:
-        """Go through every way, each from the same start; where they differ the step has a value of its own."""
+        """Go through every way, each from the same start; where they differ the step has its own value."""
         names, local, groups = dict(self.names), dict(self.step.local), self.groups
         ends: list[dict[str, Binding | None]] = []
         self._branches += 1
@@ -211,10 +222,6 @@ class Flow(Changes):
                 constant=all(binding.constant for binding in present),
             )
         )
-
-
-def _is_global(sources: Iterable[Source]) -> bool:
-    return any(not source.name.startswith(PARAMETER) for source in sources)
 
 
 def _names_at_once(effect: Define) -> set[str]:
