@@ -8,8 +8,8 @@
         exec(...)                # the text of `step_runtime`, compressed
         runtime['run_step'](step, arguments)
 
-KFP puts values in the places of `{{$...}}` and Argo in those of `{{...}}`, wherever they stand in a program. So
-no two braces of one kind stand side by side here: in literals the second one is an escape.
+KFP puts values in the places of `{{$...}}` and Argo in those of `{{...}}`, wherever they stand in a program.
+So no two braces of one kind stand side by side here: in literals the second one is an escape.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import ast
 import base64
 import functools
-import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +25,7 @@ from typing import Any
 from kale_magics import step_runtime
 from kale_magics.diagnostics import Code as ErrorCode
 from kale_magics.diagnostics import Where, refuse
-from kale_magics.pipeline import Code, Json, Step
+from kale_magics.pipeline import Code, Step
 
 LARGEST_PROGRAM = 120_000
 """Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
@@ -99,7 +98,7 @@ def literal(value: Any, depth: int = 0) -> str:
         return repr(value).replace("inf", "1e999")
     if not isinstance(value, (dict, list, tuple)):
         return repr(value)
-    left, right = {dict: "{}", list: "[]"}.get(type(value), "()")
+    left, right = {dict: ("{", "}"), list: ("[", "]")}.get(type(value), ("(", ")"))
     items = [f"{item}," for item in _items(value, depth + 1)]
     flat = " ".join(items)
     if len(flat) > WIDTH or "\n" in flat:
@@ -131,24 +130,11 @@ def {step.key}({_signature(step)}):
 
 
 def _signature(step: Step) -> str:
-    required = [f"{p.key}: {p.type}" for p in step.parameters if kfp_holds(p.default)]
-    required += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
-    required += [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
-    required += ["metrics: Output[Metrics]"] * bool(step.metrics)
-    types = {p.key: "str" if p.type == "None" else p.type for p in step.parameters if not kfp_holds(p.default)}
-    return ", ".join([*required, *(f"{key}: {kind} = None" for key, kind in types.items())])
-
-
-def kfp_holds(default: Json) -> bool:
-    """Whether KFP's format has a place for a default: there is no null in it, and no infinity.
-
-    A parameter whose default has no place there is optional; the step knows the default by itself.
-    """
-    if isinstance(default, (list, dict)):
-        return all(map(kfp_holds, default.values() if isinstance(default, dict) else default))
-    if isinstance(default, (int, float)):
-        return abs(default) <= sys.float_info.max
-    return default is not None
+    inputs = [f"{p.key}: {'str' if p.type == 'None' else p.type}" for p in step.parameters]
+    inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
+    outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
+    outputs += ["metrics: Output[Metrics]"] * bool(step.metrics)
+    return ", ".join([*inputs, *outputs])
 
 
 def _pack(text: bytes) -> str:
@@ -164,7 +150,7 @@ def _runtime() -> str:
 
 
 def minify(source: str) -> str:
-    """A module of the runtime without comments, docstrings, annotations, and imports that serve only these."""
+    """A module of the runtime without comments, docstrings, annotations and what is imported for these."""
     return ast.unparse(ast.fix_missing_locations(_Minifier().visit(ast.parse(source))))
 
 
@@ -185,16 +171,17 @@ class _Minifier(ast.NodeTransformer):
         return node
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._plain(node)
+        node.returns = None
+        return self._with_body(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._plain(node)
+        node.returns = None
+        return self._with_body(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._plain(node)
+        return self._with_body(node)
 
-    def _plain(self, node: Any) -> ast.AST:
+    def _with_body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
         self.generic_visit(node)
-        node.returns = None
         node.body = node.body or [ast.Pass()]
         return node

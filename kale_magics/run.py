@@ -6,13 +6,15 @@ An engine fills the handle in while it works; everybody else reads it.
 from __future__ import annotations
 
 import difflib
+import functools
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from kale_magics.diagnostics import Code, Diagnostic, KaleError
+from kale_magics.diagnostics import Code, Diagnostic, KaleError, refuse
 from kale_magics.pipeline import Json
 
 RunState = Literal["running", "succeeded", "failed", "cancelled"]
@@ -32,6 +34,7 @@ class StepError:
         cell: The innermost cell in the traceback, "In [5]"; empty if unknown.
         line: The line in that cell, from 1.
         code: That line.
+        kale_code: The code of a refusal, "KALE208"; empty where the user's code raised.
     """
 
     type: str
@@ -40,6 +43,10 @@ class StepError:
     cell: str = ""
     line: int | None = None
     code: str = ""
+    kale_code: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kale_code or self.type + ':'} {self.message}"
 
 
 @dataclass(repr=False)
@@ -171,7 +178,7 @@ class Run:
         def load(variable: str) -> Any:
             path = step.artifacts[variable]
             if path not in self._loaded:
-                self._loaded[path] = _load(path)
+                self._loaded[path] = _load(path, f"{variable} of step {name}")
             return self._loaded[path][variable]
 
         return Lookup(
@@ -187,10 +194,37 @@ def _duration(seconds: float | None) -> str:
     return "" if seconds is None else f", {seconds:.1f} s"
 
 
-def _load(path: Path) -> Mapping[str, Any]:
-    from kale_magics.step_runtime import load_artifact  # seam until it exists
+def _load(path: Path, what: str) -> Mapping[str, Any]:
+    """Load an artifact into this session, whose own classes and functions take the place of the step's.
 
-    return load_artifact(path)
+    Raises:
+        KaleError: It is gone or damaged, or the session lacks what its values need.
+    """
+    from kale_magics.step_runtime.artifacts import load_artifact
+    from kale_magics.step_runtime.pickling import StepError as StepRefusal
+
+    namespace = vars(sys.modules["__main__"])
+
+    def resolve(identity: str) -> Any:
+        name, _, rest = identity.partition("@")
+        members = rest.split(".")[1:]
+        try:
+            return functools.reduce(getattr, members, namespace[name])
+        except (KeyError, AttributeError) as error:
+            needed = ".".join([name, *members])
+            message = f"{what} cannot be loaded: it needs {needed}, which this session does not have"
+            fix = f"execute the cell that defines {name}, then ask again"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error
+
+    try:
+        return load_artifact(str(path), namespace, resolve)
+    except KaleError:
+        raise
+    except Exception as error:  # loading runs code of the libraries that the values come from
+        reason = error if isinstance(error, StepRefusal) else f"{type(error).__name__}: {error}"
+        message = f"{what} cannot be loaded: {reason}"
+        fix = "run the pipeline again, in a session that has what the step had"
+        raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error
 
 
 @dataclass(frozen=True)

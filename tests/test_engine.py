@@ -4,9 +4,11 @@ import fcntl
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -189,8 +191,8 @@ def test_an_error_names_cell_and_line_and_shows_no_frame_of_ours(kale):
     assert (error.type, error.message) == ("ZeroDivisionError", "division by zero")
     assert (error.cell, error.line, error.code) == ("In [3]", 3, "return x / 0")
     for text in (
-        '"step train, In [1]", line 5',
-        '"step train, In [3]", line 3',
+        '"<step train, In [1]>", line 5',
+        '"<step train, In [3]>", line 3',
         "JSONDecodeError",
         "json.loads('{')",
     ):
@@ -222,9 +224,80 @@ def test_a_step_that_dies_says_how(kale, source, kind, message):
     assert message in run.steps["train"].error.message
 
 
+def test_the_log_ends_with_the_traceback_that_nothing_prints(kale):
+    run = kale(step("train", "print('hi')\n1 / 0"))
+    assert [e.text for e in kale.events if isinstance(e, LinePrinted)] == ["hi"]
+    assert run.steps["train"].log == "hi\n" + run.steps["train"].error.traceback
+    assert run.steps["train"].log.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_a_log_takes_every_character(kale):
+    run = kale(step("train", r"raise ValueError('\ud800')"))
+    assert run.steps["train"].log.endswith("ValueError: \\ud800\n")
+
+
+def test_a_refusal_has_its_code_and_no_traceback(kale):
+    run = kale(step("train", "x = (n for n in [])", gives=["x"]), step("next", "x", {"x": "train"}))
+    error = run.steps["train"].error
+    assert (error.kale_code, error.traceback) == ("KALE208", "")
+    assert str(error).startswith("KALE208 x cannot go to another step: x is a generator (")
+    assert run.steps["train"].log == f"{error}\n"
+
+
+def test_a_program_that_cannot_begin_is_told(kale):
+    run = kale(step("class", ""))
+    assert run.steps["class"].error.type == "SyntaxError"
+    assert "SyntaxError" in run.steps["class"].log
+
+
+def test_input_fails_with_a_reason(kale):
+    run = kale(step("train", "name = input('Name? ')"))
+    error = run.steps["train"].error
+    assert (error.type, error.line) == ("EOFError", 1)
+    assert error.message == "a step has nobody to ask: make what it reads a parameter"
+
+
+CLASSES = "class Net:\n    class Layer: pass\n    def __init__(self): self.layer, self.n = Net.Layer(), 3\n"
+
+
+@pytest.fixture
+def trained(kale):
+    setup = (Code(CLASSES, "functions, In [1]", (("Net", "Net@12ab"),)),)
+    return kale(step("train", "net = Net()", gives=["net"], setup=setup))
+
+
+def test_outputs_are_instances_of_the_classes_of_the_session(trained, monkeypatch):
+    session = ModuleType("__main__")
+    monkeypatch.setitem(sys.modules, "__main__", session)
+    with pytest.raises(KaleError, match=r"KALE303 net of step train .*needs Net, which.*\n.*defines Net"):
+        trained.outputs["train"]["net"]
+    exec("class Net: pass", vars(session))
+    with pytest.raises(KaleError, match=r"KALE303 net of step train .*needs Net\.Layer, which"):
+        trained.outputs["train"]["net"]
+    exec(CLASSES, vars(session))
+    net = trained.outputs["train"]["net"]
+    assert (type(net), type(net.layer), net.n) == (session.Net, session.Net.Layer, 3)
+
+
+def test_outputs_that_are_gone_or_damaged_are_told(trained):
+    file = trained.steps["train"].artifacts["net"]
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(KaleError, match=r"KALE303 net of step train cannot be loaded: .*damaged"):
+        trained.outputs["train"]["net"]
+    file.unlink()
+    with pytest.raises(KaleError, match=r"KALE303 net of step train cannot be loaded: .*not there"):
+        trained.outputs["train"]["net"]
+
+
 def test_lines_arrive_while_the_step_runs(kale):
     kale.when_printed("one", (kale.folder / "heard").touch)
-    source = "import sys\nfrom meeting import meet\nprint('one')\nmeet('said', 'heard')\nprint('two', file=sys.stderr)"
+    source = """if True:
+        import sys
+        from meeting import meet
+        print('one')
+        meet('said', 'heard')
+        print('two', file=sys.stderr)
+    """
     run = kale(step("train", source))
     assert run.state == "succeeded", run.steps["train"].error
     lines = [e for e in kale.events if isinstance(e, LinePrinted)]
@@ -262,7 +335,7 @@ def test_a_child_that_outlives_its_step_does_not_hold_up_the_run(kale):
 
 
 def test_a_child_that_left_the_session_does_not_hold_up_the_run(kale):
-    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'], start_new_session=True)\nprint(child.pid)"
+    source = "import subprocess\nprint(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
     run = kale(step("train", source))
     os.kill(int(run.steps["train"].log), signal.SIGKILL)
     assert run.state == "succeeded"
@@ -290,7 +363,9 @@ def test_ctrl_c_while_waiting_ends_every_process(kale):
 
 def test_steps_run_in_the_working_directory_and_see_its_modules(kale):
     (kale.folder / "json.py").write_text("")
-    source = "import os, sys\nimport meeting\nhere = os.getcwd()\nkale = 'kale_magics' in sys.modules\nargv = sys.argv"
+    source = (
+        "import os, sys, meeting\nhere = os.getcwd(); kale = 'kale_magics' in sys.modules; argv = sys.argv"
+    )
     run = kale(step("train", source, gives=["here", "kale", "argv"]))
     assert run.state == "succeeded", run.steps["train"].error
     assert dict(run.outputs["train"]) == {"here": str(kale.folder), "kale": False, "argv": ["-c"]}

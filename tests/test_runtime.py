@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import gc
 import json
 import os
 import sys
@@ -15,7 +17,8 @@ import pytest
 from kale_magics.diagnostics import KaleError
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Step
 from kale_magics.program import literal, render_program
-from kale_magics.step_runtime.runtime import restore
+from kale_magics.step_runtime import MODULES, runtime
+from kale_magics.step_runtime.runtime import NULL
 from kale_magics.step_runtime.shell import expand
 
 
@@ -57,7 +60,11 @@ class Steps:
     ) -> dict[str, Any]:
         """Run a step whose inputs and outputs are one artifact a variable; gives its variables."""
         prelude = tuple(
-            Code(clean(p if isinstance(p, str) else p[0]), f"imports, In [{n}]", () if isinstance(p, str) else p[1])
+            Code(
+                clean(p if isinstance(p, str) else p[0]),
+                f"imports, In [{n}]",
+                () if isinstance(p, str) else p[1],
+            )
             for n, p in enumerate(setup, 1)
         )
         step = Step(
@@ -90,18 +97,39 @@ def clean(source: str) -> str:
 @pytest.fixture
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    monkeypatch.setattr(sys, "stdin", sys.stdin)
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    monkeypatch.setenv("KALE_ERROR_FILE", str(tmp_path / "error.json"))
     monkeypatch.chdir(tmp_path)
     return Steps(tmp_path)
 
 
-def failure(steps: Steps, capsys: pytest.CaptureFixture[str], *cells: str, **how: Any) -> tuple[str, dict[str, Any]]:
-    """What a step that fails prints to stderr, and what it tells the engine."""
-    with pytest.raises(SystemExit) as ended:
-        steps.run(*cells, **how)
-    assert ended.value.code == 1
-    return capsys.readouterr().err, json.loads((steps.folder / "error.json").read_text())
+class Failure:
+    """Runs steps that fail: once as in a pod, and once as under an engine that listens."""
+
+    def __init__(
+        self, steps: Steps, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.steps, self.capsys, self.monkeypatch = steps, capsys, monkeypatch
+
+    def __call__(self, *cells: str, **how: Any) -> tuple[str, dict[str, Any]]:
+        """What is printed to stderr where nobody listens, and what the engine is told."""
+        printed = self.run(*cells, **how)
+        told = self.steps.folder / "error.json"
+        with self.monkeypatch.context() as patch:
+            patch.setenv("KALE_ERROR_FILE", str(told))
+            assert self.run(*cells, **how) == ""
+        return printed, json.loads(told.read_text())
+
+    def run(self, *cells: str, **how: Any) -> str:
+        with pytest.raises(SystemExit) as ended:
+            self.steps.run(*cells, **how)
+        assert ended.value.code == 1
+        return self.capsys.readouterr().err
+
+
+@pytest.fixture
+def failure(steps: Steps, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Failure:
+    return Failure(steps, capsys, monkeypatch)
 
 
 def test_values_cross_as_they_are(steps: Steps) -> None:
@@ -115,7 +143,13 @@ def test_values_cross_as_they_are(steps: Steps) -> None:
 def test_names_of_one_artifact_share_their_object(steps: Steps) -> None:
     both = Artifact(("a", "b"), "out_ab")
     steps.call(Step("m", "m", (), (Code("a = [1]; b = {'a': a}", "step m, In [1]"),), outputs=(both,)), {})
-    taker = Step("t", "t", (), (Code("a.append(2)", "step t, In [2]"),), inputs=(Input(("a", "b"), "in_ab", "m", both),))
+    taker = Step(
+        "t",
+        "t",
+        (),
+        (Code("a.append(2)", "step t, In [2]"),),
+        inputs=(Input(("a", "b"), "in_ab", "m", both),),
+    )
     assert steps.call(taker, {})["b"] == {"a": [1, 2]}
 
 
@@ -147,9 +181,9 @@ def test_a_replayed_definition_is_one_class(steps: Steps) -> None:
     assert after["answers"] == [True, "child of Child", *[True] * 6]
 
 
-def test_a_missing_definition_is_named(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_definition_is_named(steps: Steps, failure: Failure) -> None:
     steps.run("v = C()", setup=(("class C: pass", (("C", "C@12ab"),)),), makes="v")
-    err, told = failure(steps, capsys, "v", needs="v")
+    err, told = failure("v", needs="v")
     assert err == "step try: a value needs the definition of 'C' (C@12ab), which this step does not have\n"
     assert told["traceback"] == ""
 
@@ -191,12 +225,18 @@ def test_functions_travel_without_their_globals(steps: Steps) -> None:
     code = (Code(clean(CLOSURES), "step m, In [1]"),)
     steps.call(Step("m", "m", (), code, outputs=(pair,)), {})
     after = steps.run(
-        "r = [late(0), fact(5), fact.me is fact, model.predict(), model.kind, model.s(), isinstance(model, Model)]",
+        """
+        r = [late(0), fact(5), fact.me is fact, model.predict(), model.kind, model.s()]
+        r.append(isinstance(model, Model))
+        """,
         setup=("k = 1000",), needs="late fact annotated model Model",
     )  # fmt: skip
     assert after["r"] == [1003, 120, True, 1000, "Model", 1000, True]
     assert after["late"].__globals__ is after
-    assert (after["annotated"].__doc__, after["annotated"].__annotations__) == ("doc", {"x": int, "return": "str"})
+    assert (after["annotated"].__doc__, after["annotated"].__annotations__) == (
+        "doc",
+        {"x": int, "return": "str"},
+    )
     cells = (Code("k = 100; r = inc(), get()", "step t, In [2]"),)
     taker = Step("t", "t", (), cells, inputs=(Input(("inc", "get"), "in_pair", "m", pair),))
     assert steps.call(taker, {})["r"] == (102, 2)
@@ -231,7 +271,8 @@ def test_dynamic_classes_are_one_class_in_two_artifacts(steps: Steps) -> None:
     steps.run(DYNAMIC, makes="v w")
     check = """
         same = [type(x) is type(w[type(x).__name__]) for x in v]
-        r = [v[0] == w["Point"], v[0].tags, type(v[0])(2).tags, v[1].b, v[3].area(), v[4] is w[type(v[4]).__name__]]
+        r = [v[0] == w["Point"], v[0].tags, type(v[0])(2).tags, v[1].b, v[3].area()]
+        r.append(v[4] is w[type(v[4]).__name__])
     """
     first = steps.run(check, needs="v w", makes="v")
     second = steps.run(check, needs="v w")
@@ -241,7 +282,8 @@ def test_dynamic_classes_are_one_class_in_two_artifacts(steps: Steps) -> None:
 
 def test_code_runs_as_in_a_notebook(steps: Steps) -> None:
     after = steps.run(
-        "import asyncio\nasync def work():\n    await asyncio.sleep(0)\n    return 5\ntask = asyncio.create_task(work())",
+        "import asyncio\nasync def five():\n    await asyncio.sleep(0)\n    return 5",
+        "task = asyncio.create_task(five())",
         "v = await task\nclass A:\n    def f(self) -> Nope: return __name__",
         "main = __name__ == '__main__', A().f(), sys.modules['__main__'].v",
         setup=("from __future__ import annotations\nimport sys",),
@@ -260,13 +302,28 @@ SHELL = [
     ("values", "x = [1, 2]; r = sh.getoutput('echo {x[0]} $x')", ["1 [1, 2]"], ""),
     ("in a function", "def f(q): return sh.getoutput('echo {q}')\nr = f(7).n", "7", ""),
     ("not an expression", "r = sh.getoutput(\"echo '{a b}'\").s", "{a b}", ""),
-    ("lines", "o = sh.getoutput('printf \"a\\\\nb\\\\n\"'); r = [o.n, o.s, o.l is o]", ["a\nb", "a b", True], ""),
-    ("magics", "r = [sh.run_line_magic('matplotlib', 'inline'), sh.run_line_magic('sx', 'echo 1')]", [None, ["1"]], ""),
-    ("env", "sh.run_line_magic('env', 'KALE_T={1+1}'); r = sh.run_line_magic('env', 'KALE_T')", "2", "env: KALE_T=2\n"),
+    (
+        "lines",
+        "o = sh.getoutput('printf \"a\\\\nb\\\\n\"'); r = [o.n, o.s, o.l is o]",
+        ["a\nb", "a b", True],
+        "",
+    ),
+    (
+        "magics",
+        "r = [sh.run_line_magic('matplotlib', 'inline'), sh.run_line_magic('sx', 'echo 1')]",
+        [None, ["1"]],
+        "",
+    ),
+    (
+        "env",
+        "sh.run_line_magic('env', 'KALE_T={1+1}'); r = sh.run_line_magic('env', 'KALE_T')",
+        "2",
+        "env: KALE_T=2\n",
+    ),
     ("cd", "sh.run_line_magic('cd', '-q /'); r = sh.run_line_magic('pwd', '')", "/", ""),
     ("bash", "r = sh.run_cell_magic('bash', '', 'X=1\\necho $X {y}\\n')", None, "1 {y}\n"),
     ("display", "r = display('a', 2)", None, "a\n2\n"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("source", "expected", "printed"), [t[1:] for t in SHELL], ids=[t[0] for t in SHELL])
@@ -280,9 +337,21 @@ def test_shell(
 
 
 EXPANDED = [
-    "$x", "{x[1:]}", "{x[0]!r}{y:>3}", "{{a}} {{{{", "$$HOME", "a.$obj.imag'", "'$y' $y '$y", "$y$y {y}$", "{y!s} {y!a}", "no", "",
-    "{a b}", "{nothing} $y", "$nothing",
-]  # fmt: skip
+    "$x",
+    "{x[1:]}",
+    "{x[0]!r}{y:>3}",
+    "{{a}} {{{{",
+    "$$HOME",
+    "a.$obj.imag'",
+    "'$y' $y '$y",
+    "$y$y {y}$",
+    "{y!s} {y!a}",
+    "no",
+    "",
+    "{a b}",
+    "{nothing} $y",
+    "$nothing",
+]
 
 
 @pytest.mark.parametrize("text", EXPANDED)
@@ -304,26 +373,26 @@ def test_writefile(steps: Steps) -> None:
     assert (steps.folder / "my file.txt").read_text(encoding="utf-8") == "größe\ngröße\n"
 
 
-def test_a_failure_shows_the_users_frames(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_shows_the_users_frames(failure: Failure) -> None:
     err, told = failure(
-        steps, capsys, "\n\nx = 1\ny = f(0)", "never = 1",
+        "\n\nx = 1\ny = f(0)", "never = 1",
         setup=("import json\ndef f(x):\n    return json.loads('{') / x",),
     )  # fmt: skip
-    lines = err.splitlines()
+    lines = [line for line in err.splitlines() if not set(line) <= set(" ~^")]
     assert lines[:5] == [
         "Traceback (most recent call last):",
         '  File "<step try, In [10]>", line 2, in <module>',
         "    y = f(0)",
-        "         ^^^^" if sys.version_info >= (3, 11) else '  File "<imports, In [1]>", line 3, in f',
-        lines[4],
+        '  File "<imports, In [1]>", line 3, in f',
+        "    return json.loads('{') / x",
     ]
     assert "json/__init__.py" in err
     assert "kale" not in err.lower().replace("kale-magics", "")
     assert told | {"traceback": "", "message": ""} == {
-        "code": "KALE301", "type": "JSONDecodeError", "message": "", "traceback": "",
-        "cell": "imports, In [1]", "line": 3, "text": "return json.loads('{') / x",
+        "kale_code": "", "type": "JSONDecodeError", "message": "", "traceback": "",
+        "cell": "imports, In [1]", "line": 3, "code": "return json.loads('{') / x",
     }  # fmt: skip
-    assert told["traceback"] == err.removesuffix("\n")
+    assert told["traceback"] == err
 
 
 FAILURES = [
@@ -337,8 +406,8 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("source", "kind", "line"), [f[1:] for f in FAILURES], ids=[f[0] for f in FAILURES])
-def test_failures(source: str, kind: str, line: int, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
-    err, told = failure(steps, capsys, source)
+def test_failures(source: str, kind: str, line: int, failure: Failure) -> None:
+    err, told = failure(source)
     assert (told["type"], told["cell"], told["line"]) == (kind, "step try, In [10]", line)
     assert "kale_magics" not in err
     assert err.count("Traceback") <= 1
@@ -365,59 +434,68 @@ CANNOT_CROSS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "sentence"), [c[1:] for c in CANNOT_CROSS], ids=[c[0] for c in CANNOT_CROSS])
+@pytest.mark.parametrize(
+    ("source", "sentence"), [c[1:] for c in CANNOT_CROSS], ids=[c[0] for c in CANNOT_CROSS]
+)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")
-def test_what_cannot_cross(source: str, sentence: str, steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
-    err, told = failure(steps, capsys, source, makes="v")
+def test_what_cannot_cross(source: str, sentence: str, steps: Steps, failure: Failure) -> None:
+    err, told = failure(source, makes="v")
     assert err.startswith("step try: v ")
     assert sentence in err
-    assert told["code"] == "KALE208"
+    assert told["kale_code"] == "KALE208"
     assert not list(steps.folder.glob("out_*"))
+    # Let go of the value here, where what it warns of is expected.
+    vars(sys.modules["__main__"]).clear()
+    gc.collect()
 
 
-def test_metrics(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics(steps: Steps, failure: Failure, capsys: pytest.CaptureFixture[str]) -> None:
     numpy = pytest.importorskip("numpy")
-    steps.run("acc = np.float32(0.5); n = 3; bad = float('nan')", setup=("import numpy as np",), metrics=("acc", "n", "bad"))
+    steps.run(
+        "acc = np.float32(0.5); n = 3; bad = float('nan')",
+        setup=("import numpy as np",),
+        metrics=("acc", "n", "bad"),
+    )
     assert steps.metrics.metadata == {"acc": 0.5, "n": 3}
     assert type(steps.metrics.metadata["acc"]) is float
     assert "bad is nan" in capsys.readouterr().err
-    for source, sentence in [("m = 'x'", "the metric m is no number but a str"), ("", "the metric m has no value")]:
-        assert sentence in failure(steps, capsys, source, metrics=("m",))[0]
+    for source, sentence in [
+        ("m = 'x'", "the metric m is no number but a str"),
+        ("", "the metric m has no value"),
+    ]:
+        assert sentence in failure(source, metrics=("m",))[0]
     assert numpy
-
-
-RESTORED = [
-    (3.0, 1, "int", 3), (3, 1, "int", 3), (float(2**53), 2**53 + 1, "int", 2**53 + 1), (2**53, 2**53 + 1, "int", 2**53 + 1),
-    (3, 0.5, "float", 3.0), (True, False, "bool", True), ("1", "x", "str", "1"), (None, None, "None", None),
-    ("x", None, "None", "x"),
-    ([1.0, 2.0], [1, 2], "list", [1, 2]), ([1.0, 2.0], [1, 2.0], "list", [1, 2.0]), ([5.0, 6.0, 7.0], [1], "list", [5, 6, 7]),
-    ([5.0, 6.0], [0.5], "list", [5.0, 6.0]), ([1, 2], [0.5], "list", [1.0, 2.0]), ([True, 1.0], [True, 1], "list", [True, 1]),
-    ([1.0], [True], "list", [1]), ([2.5], [1], "list", [2.5]), ([-(2.0**60)], [-(2**60) + 1], "list", [-(2**60) + 1]),
-    ({"a": {"b": 1.0}, "c": 2.0}, {"a": {"b": 1}}, "dict", {"a": {"b": 1}, "c": 2}),
-    ({"a": 1.0, "b": 2.0}, {"a": 1.0, "b": 2}, "dict", {"a": 1.0, "b": 2}),
-    ({"lr": 1.0, "new": 2.0}, {"lr": 0.1}, "dict", {"lr": 1.0, "new": 2.0}), ([None, "a", []], [], "list", [None, "a", []]),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("value", "default", "kind", "expected"), RESTORED)
-def test_parameters_get_their_types_back(value: Json, default: Json, kind: str, expected: Json) -> None:
-    assert repr(restore(value, default, kind)) == repr(expected)
 
 
 def test_parameters_are_bound_under_their_names(steps: Steps) -> None:
     after = steps.run(
         "r = größe, exec_",
-        parameters=(Parameter("exec_", "v_exec", "None", None), Parameter("größe", "arguments", "dict", {"a": 1})),
-        arguments={"arguments": {"a": 1.0}},
+        parameters=(
+            Parameter("exec_", "v_exec", "None", None),
+            Parameter("größe", "arguments", "dict", {"a": 1}),
+        ),
+        arguments={"arguments": {"a": 1.0}, "v_exec": NULL},
     )
     assert after["r"] == ({"a": 1}, None)
 
 
 HOSTILE = [
-    "{{$.x}}", "{{{{", "}}}}}", "'{{' \"}}\"", "\\{{", "r'\\{{'", "a\tb \n  c\r\nd\x0ce\u2028f", "größe ☃ 🚀", "'''\"\"\"\\", "", "\n\n",
-    "\ud800", "a\x00b", "{'a': {'b': {}}}",
-]  # fmt: skip
+    "{{$.x}}",
+    "{{{{",
+    "}}}}}",
+    "'{{' \"}}\"",
+    "\\{{",
+    "r'\\{{'",
+    "a\tb \n  c\r\nd\x0ce\u2028f",
+    "größe ☃ 🚀",
+    "'''\"\"\"\\",
+    "",
+    "\n\n",
+    "\ud800",
+    "a\x00b",
+    "{'a': {'b': {}}}",
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -434,7 +512,9 @@ def test_a_large_program_is_compressed_and_a_huge_one_refused(steps: Steps) -> N
     table = "\n".join(f"    {n * 7919 % 10007}," for n in range(20_000))
     after = steps.run(f"t = [\n{table}\n]\nk = '}}}}{{{{'", name="large")
     assert (len(after["t"]), after["k"]) == (20_000, "}}{{")
-    noise = "".join(chr(33 + (n * n * 7919 + n * 31) % 90) for n in range(400)) + str(os.urandom(200_000).hex())
+    noise = "".join(chr(33 + (n * n * 7919 + n * 31) % 90) for n in range(400)) + str(
+        os.urandom(200_000).hex()
+    )
     with pytest.raises(KaleError, match=r"KALE402 the code of step huge takes .* compressed"):
         steps.run(f"t = {noise!r}", name="huge")
 
@@ -445,3 +525,118 @@ def test_the_program_needs_nothing_of_this_package(steps: Steps) -> None:
     namespace = types.SimpleNamespace(**KFP).__dict__
     exec(program, namespace)
     assert list(namespace["a"].__annotations__) == []
+
+
+def test_the_modules_of_the_runtime_can_become_one_text() -> None:
+    defined: dict[str, str] = {}
+    for module in MODULES:
+        source = Path(runtime.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
+        for node in ast.parse(source).body:
+            name = getattr(node, "name", "")
+            assert not name or defined.setdefault(name, module) == module, name
+
+
+STATEFUL = """
+    import abc, enum, functools
+    class Counter(abc.ABC):
+        __slots__ = ("free",)
+        total = 0
+        seen = []
+        gone = 1
+        class Inner: n = 0
+        def __init__(self): Counter.total += 1; Counter.seen.append(self)
+        @property
+        def sum(self): return Counter.total
+        @staticmethod
+        def kind(): return "first"
+        def call(self): pass
+    def bump():
+        bump.calls = getattr(bump, "calls", 0) + 1
+        return bump.calls
+    class Color(enum.Enum):
+        RED = 1
+    @functools.lru_cache
+    def cached(x): return x
+"""
+
+
+def test_the_state_of_a_definition_travels_under_its_name(steps: Steps) -> None:
+    setup = ((STATEFUL, tuple((name, f"{name}@1") for name in ("Counter", "bump", "Color", "cached"))),)
+    change = """
+        c = Counter(); Counter.Inner.n = 5; Counter.call.tag = "t"; Counter.new = Color.RED; del Counter.gone
+        Counter.kind = staticmethod(lambda: "second")
+        bump(); bump(); bump.other = {"k": c}
+        Color.note = [Color.RED]; cached.note = 1
+    """
+    names = "Counter bump Color cached c"
+    steps.run(change, setup=setup, makes=names)
+    # A second step that has the definitions and changes them further hands all of it on.
+    steps.run("Counter(); bump(); del bump.other", setup=setup, needs=names, makes=names)
+    after = steps.run(
+        """
+        of_class = [Counter.total, len(Counter.seen), type(Counter.seen[0]) is Counter, Counter.Inner.n,
+                    Counter.call.tag, Counter.new is Color.RED, hasattr(Counter, "gone"), Counter.kind(),
+                    c.sum]
+        of_others = [bump.calls, bump(), hasattr(bump, "other"), Color.note[0] is Color.RED, cached.note]
+        """,
+        setup=setup, needs=names,
+    )  # fmt: skip
+    assert after["of_class"] == [2, 2, True, 5, "t", True, False, "second", 2]
+    assert after["of_others"] == [3, 4, False, True, 1]
+
+
+def test_an_instance_leaves_the_state_of_its_class_alone(steps: Steps) -> None:
+    setup = (("class C: n = 0", (("C", "C@1"),)),)
+    steps.run("C.n = 5; v = [C(), C]", setup=setup, makes="v")
+    assert steps.run("r = C.n, v[1].n, type(v[0]) is C", setup=setup, needs="v")["r"] == (0, 0, True)
+
+
+def test_the_state_of_a_definition_that_cannot_cross_is_named(steps: Steps, failure: Failure) -> None:
+    setup = (("import threading\nclass C: pass", (("C", "C@1"),)),)
+    err, _ = failure("C.locks = {'a': threading.Lock()}", setup=setup, makes="C")
+    assert err.startswith("step try: C (a type) cannot go to another step: C.locks['a'] is a _thread.lock (")
+
+
+def test_chained_exceptions_show_no_frame_of_ours(failure: Failure) -> None:
+    err, told = failure(
+        """
+        try:
+            get_ipython().run_cell_magic("bash", "", "exit 3")
+        except Exception as error:
+            raise ValueError("no") from error
+        """
+    )
+    assert "kale step runtime" not in err
+    assert "CalledProcessError" in err
+    assert '"<step try, In [10]>", line 2' in err
+    assert (told["type"], told["line"], told["code"]) == (
+        "ValueError",
+        4,
+        'raise ValueError("no") from error',
+    )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exception groups are new in Python 3.11")
+def test_exception_groups_show_no_frame_of_ours(failure: Failure) -> None:
+    err, _ = failure(
+        """
+        try:
+            get_ipython().run_line_magic("frobnicate", "")
+        except Exception as error:
+            raise ExceptionGroup("both", [error, KeyError("k")])
+        """
+    )
+    assert "kale step runtime" not in err
+    assert "%frobnicate means nothing outside a notebook" in err
+
+
+def test_a_step_has_nobody_to_ask(failure: Failure) -> None:
+    for source in ("input('Name? ')", "import sys; sys.stdin.read()"):
+        assert "EOFError: a step has nobody to ask: make what it reads a parameter" in failure(source)[0]
+
+
+def test_an_error_that_cannot_be_told_is_printed(failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALE_ERROR_FILE", "/dev/full/error.json")
+    err = failure.run("1 / 0")
+    assert "its error cannot be written" in err
+    assert "ZeroDivisionError: division by zero" in err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
@@ -148,12 +147,13 @@ def test_sixty_steps_are_no_wider_than_a_notebook(graph: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(("make", "size"), [(chain, 1000), (fan, 998)])
-def test_a_thousand_steps_are_drawn_quickly(make: Callable[[int], Pipeline], size: int) -> None:
+def test_all_of_a_thousand_steps_are_drawn(make: Callable[[int], Pipeline], size: int) -> None:
     graph = make(size)
-    start = time.perf_counter()
-    svg(graph)
-    tree(graph)
-    assert time.perf_counter() - start < 2
+    drawn = {title.split("\n")[0] for title in titles(svg(graph))}
+    written = {word for line in tree(graph).splitlines() for word in line.split()}
+    names = {step.name for step in graph.steps}
+    assert names <= drawn
+    assert names <= written
 
 
 def test_no_step_at_all_is_drawn_too() -> None:

@@ -15,20 +15,21 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from kale_magics import naming
 from kale_magics.diagnostics import Code, refuse
 from kale_magics.pipeline import Parameter, Pipeline, Step
-from kale_magics.program import kfp_holds, render_program
+from kale_magics.program import render_program
+from kale_magics.step_runtime.runtime import hold
 
 SUFFIXES = (".yaml", ".yml")
 
 LONGEST_NAME = 128
 """Characters that KFP takes for the name of a pipeline."""
 
-ANNOTATIONS: dict[str, Any] = {
-    "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "None": Optional[str],
+ANNOTATIONS: dict[str, type] = {
+    "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "None": str,
 }  # fmt: skip
 
 
@@ -79,7 +80,7 @@ def pipeline_yaml(pipeline: Pipeline) -> str:
         documents.append(json_format.MessageToDict(graph.platform_spec))
     # libyaml where PyYAML was built with it: an order of magnitude faster.
     base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    dumper = type("Dumper", (base,), {"ignore_aliases": lambda *_: True})
+    dumper: Any = type("Dumper", (base,), {"ignore_aliases": lambda *_: True})
     dumper.add_representer(str, _represent_text)
     text: str = yaml.dump_all(documents, Dumper=dumper, sort_keys=True, width=2**31 - 1)
     return _header(pipeline) + text
@@ -133,7 +134,7 @@ def _signature_of(parameter: Parameter) -> inspect.Parameter:
     return inspect.Parameter(
         parameter.key,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=parameter.default if kfp_holds(parameter.default) else None,
+        default=hold(parameter.default),
         annotation=ANNOTATIONS[parameter.type],
     )
 

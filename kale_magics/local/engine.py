@@ -18,6 +18,7 @@ from typing import TextIO
 from kale_magics.local.exchange import Result, result_of, task_for
 from kale_magics.local.folder import (
     create_run_folder,
+    open_log,
     record,
     step_folder,
     write_json,
@@ -184,7 +185,7 @@ class _Execution:
         with writing(self.run.folder):
             task = task_for(step, self.run, self.results)
             write_json(state.folder / "arguments.json", task)
-            log = open(state.folder / "log.txt", "w", encoding="utf-8", newline="")  # noqa: SIM115
+            log = open_log(state.folder / "log.txt")
         command = [sys.executable, "-c", BOOTSTRAP, str(LAUNCHER), str(state.folder / "arguments.json")]
         process = StepProcess(command, self.directory, self.environment)
         running = self.running[step.name] = _Running(step, process, log)
@@ -221,9 +222,12 @@ class _Execution:
                 self.selector.unregister(reader.fd)
                 self.print(running, stream, reader.drain())
         self.selector.unregister(process.ended)
+        result = self.results[state.name] = result_of(state.folder, process)
+        if result.error:
+            with writing(self.run.folder):
+                running.log.write(result.error.traceback or f"{result.error}\n")
         del self.running[state.name]
         running.close()
-        result = self.results[state.name] = result_of(running.step, state.folder, process)
         state.seconds = time.monotonic() - running.began
         state.error, state.metrics = result.error, dict(result.metrics)
         state.state = "failed" if result.error else "succeeded"

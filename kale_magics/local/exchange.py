@@ -50,7 +50,6 @@ def task_for(step: Step, run: Run, results: Mapping[str, Result]) -> dict[str, A
     return {
         "program": str(folder / "program.py"),
         "function": step.key,
-        "sources": [code.filename for code in (*step.setup, *step.cells)],
         "parameters": {p.key: run.parameters[p.name] for p in step.parameters},
         "inputs": {
             i.key: {
@@ -65,7 +64,7 @@ def task_for(step: Step, run: Run, results: Mapping[str, Result]) -> dict[str, A
     }
 
 
-def result_of(step: Step, folder: Path, process: StepProcess) -> Result:
+def result_of(folder: Path, process: StepProcess) -> Result:
     """How a step ended, from its process and the files that it left."""
     if process.returncode is None:
         return Result(StepError("StepDied", f"its process could not be started: {process.failure}"))
@@ -76,7 +75,8 @@ def result_of(step: Step, folder: Path, process: StepProcess) -> Result:
     error = folder / "error.json"
     if error.exists():
         content = json.loads(error.read_text(encoding="utf-8"))
-        content["cell"] = content.pop("source").removeprefix(f"step {step.name}, ")
+        # "step train, In [5]": the cell alone is what the user knows.
+        content["cell"] = content.get("cell", "").rpartition(", ")[2]
         return Result(StepError(**content))
     return Result(StepError("StepDied", _death(process.returncode)))
 

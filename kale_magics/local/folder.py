@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from kale_magics.diagnostics import Code, refuse
 from kale_magics.pipeline import Step
@@ -98,9 +98,9 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(part, path)
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+def open_log(path: Path) -> TextIO:
+    """A new file for the lines of a step, whatever is in them."""
+    return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def record(run: Run) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def record(run: Run) -> dict[str, Any]:
                 "folder": step.folder.name,
                 "state": step.state,
                 "seconds": step.seconds,
-                "error": f"{step.error.type}: {step.error.message}" if step.error else None,
+                "error": str(step.error) if step.error else None,
             }
             for name, step in run.steps.items()
         },

@@ -16,14 +16,21 @@ import contextlib
 import json
 import mmap
 import os
-import pickle
 import platform
 import struct
 import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
-from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, find_culprit, make_pickler, type_name
+from kale_magics.step_runtime.pickling import (
+    Changed,
+    Definitions,
+    Reader,
+    StepError,
+    find_culprit,
+    make_pickler,
+    type_name,
+)
 
 MAGIC = b"KALE artifact 1\n"
 END = b"KALE end"
@@ -79,13 +86,15 @@ def write_values(
     file.write(MAGIC)
     sizes = {}
     for name, value in values.items():
+        identity = definitions.identities.get(id(value))
+        written = value if identity is None else Changed(value, identity, definitions)
         start, first = file.tell(), len(buffers)
         try:
-            pickler.dump(value)
+            pickler.dump(written)
         except OSError:
             raise
         except Exception as error:  # a user's own __reduce__ may raise anything
-            raise cannot_cross(name, value, error, namespace, definitions) from error
+            raise cannot_cross(name, written, error, namespace, definitions) from error
         sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in buffers[first:])
     places = []
     for buffer in buffers:
@@ -102,10 +111,12 @@ def cannot_cross(
 ) -> StepError:
     """The refusal of a value that cannot be pickled, with the part of it that is to blame."""
     path, culprit, error = find_culprit(value, name, namespace, definitions) or (name, value, error)
-    kind = "" if culprit is value else f" (a {type_name(value)})"
+    known = value.definition if isinstance(value, Changed) else value
+    kind = "" if culprit is value else f" (a {type_name(known)})"
     return StepError(
         f"{name}{kind} cannot go to another step: {path} is a {type_name(culprit)}"
-        f" ({type(error).__name__}: {error}); make it in the step that uses it, or hand on what it is made of",
+        f" ({type(error).__name__}: {error});"
+        " make it in the step that uses it, or hand on what it is made of",
         "KALE208",
     )
 
@@ -161,7 +172,8 @@ def describe(value: Any) -> dict[str, Any]:
     """What a manifest says about a value: type, version of its library, shape and columns."""
     library = type(value).__module__.partition(".")[0]
     version = getattr(sys.modules.get(library), "__version__", None)
-    about = {"type": type_name(value), "library": f"{library} {version}" if isinstance(version, str) else ""}
+    known = f"{library} {version}" if isinstance(version, str) else ""
+    about: dict[str, Any] = {"type": type_name(value), "library": known}
     # An object's attributes may be computed, and raise anything.
     with contextlib.suppress(Exception):
         if isinstance(value.shape, tuple):

@@ -32,11 +32,18 @@ class StepError(Exception):
 
 
 class Definitions:
-    """The functions and classes that a step made by replaying source, by identity."""
+    """The functions and classes that a step made by replaying source, by identity.
+
+    Attributes:
+        objects: The definitions by identity.
+        identities: Their identities by `id`.
+        originals: What each had in it when its source had been replayed.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
         self.identities: dict[int, str] = {}
+        self.originals: dict[str, dict[str, Any]] = {}
 
     def add(self, identity: str, definition: Any) -> None:
         """Note a definition of the notebook, and the methods and classes that are defined in a class."""
@@ -44,6 +51,7 @@ class Definitions:
             return
         self.objects[identity] = definition
         self.identities.setdefault(id(definition), identity)
+        self.originals[identity] = dict(getattr(definition, "__dict__", {}))
         if isinstance(definition, type):
             prefix = definition.__qualname__ + "."
             for name, member in list(vars(definition).items()):
@@ -62,6 +70,41 @@ class Definitions:
                 " which this step does not have"
             )
         return self.objects[identity]
+
+    def state(self, identity: str) -> dict[str, tuple[list[str], dict[str, Any]]]:
+        """What the notebook has changed in a definition and in the members that are definitions themselves.
+
+        Returns:
+            By identity: the names of all that is in the definition, and what of it the source may not give.
+        """
+        state = {}
+        for each, definition in self.objects.items():
+            if each == identity or each.startswith(identity + "."):
+                there, original = getattr(definition, "__dict__", {}), self.originals[each]
+                own = {n: v for n, v in there.items() if not comes_with_source(n, v, original.get(n))}
+                if isinstance(definition, types.FunctionType):
+                    # A default that is a list or a dict remembers what a call has put there.
+                    own.update(__defaults__=definition.__defaults__, __kwdefaults__=definition.__kwdefaults__)
+                state[each] = list(there), own
+        return state
+
+
+class Changed:
+    """A definition that is written with its state, under its own name; within other values it has none."""
+
+    def __init__(self, definition: Any, identity: str, definitions: Definitions) -> None:
+        self.definition, self.identity = definition, identity
+        self.state = definitions.state(identity)
+
+
+def comes_with_source(name: str, value: Any, original: Any) -> bool:
+    """Whether an entry of a class or a function is what replaying its source makes."""
+    return value is original and (is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__"))
+
+
+def is_special(name: str) -> bool:
+    """Whether a name is one of Python's own, with two underscores on either side."""
+    return name.startswith("__") and name.endswith("__")
 
 
 def runtime_reference(name: str) -> Any:
@@ -111,6 +154,9 @@ def make_pickler(
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
+            if type(obj) is Changed:
+                make, change = runtime_reference("definition"), runtime_reference("change_definition")
+                return make, (obj.identity,), obj.state, None, None, change
             identity = definitions.identities.get(id(obj))
             if identity is not None:
                 return runtime_reference("definition"), (identity,)
@@ -121,12 +167,41 @@ def make_pickler(
             # Empty, and filled with the function's state: what a function refers to may be itself.
             if type(obj) is types.CellType and id(obj) in cells:
                 return types.CellType, ()
+            view = array_view(obj)
+            if view is not None:
+                return runtime_reference("make_view"), view
             # cloudpickle would make a copy of the text that is in a file, and bytes of a view of bytes.
-            if isinstance(obj, (io.TextIOWrapper, memoryview)) and obj is not sys.stdout and obj is not sys.stderr:
+            shown = obj is sys.stdout or obj is sys.stderr
+            if isinstance(obj, (io.TextIOWrapper, memoryview)) and not shown:
                 raise pickle.PicklingError(f"cannot pickle {type(obj).__name__!r} object")
             return super().reducer_override(obj)
 
     return Pickler(file, protocol=5, buffer_callback=buffers)
+
+
+SMALL_ARRAY = 1 << 20
+"""Bytes that a view may bring along of the array that it shows a part of, however small it is."""
+
+
+def array_view(obj: Any) -> tuple[Any, ...] | None:
+    """For an array of numpy that shows memory of another one: that one, and what of it.
+
+    Two views of one array stay views of one array. A view of a small part of a large array is no such view: it
+    travels alone, as a copy.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(obj) is not numpy.ndarray or not obj.size:
+        return None
+    owner = obj.base
+    if type(owner) is not numpy.ndarray:
+        return None
+    while type(owner.base) is numpy.ndarray:
+        owner = owner.base
+    contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
+    if obj.dtype.hasobject or not contiguous or owner.nbytes > max(4 * obj.nbytes, SMALL_ARRAY):
+        return None
+    offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    return owner, offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable
 
 
 class Reader(pickle.Unpickler):
@@ -173,6 +248,27 @@ class Reader(pickle.Unpickler):
         for name, value in settings.items():
             setattr(function, name, value)
 
+    def make_view(
+        self, owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
+    ) -> Any:
+        """An array that shows memory of another one, as `array_view` said."""
+        memory = owner.ravel(order="K").view("u1")
+        view = type(owner)(shape, dtype, buffer=memory, offset=offset, strides=strides)
+        view.flags.writeable = writeable
+        return view
+
+    def change_definition(self, _: Any, state: Any) -> None:
+        """Give a definition what `Definitions.state` said; what is no longer in it is taken out."""
+        for identity, (names, own) in state.items():
+            definition = self.definition(identity)
+            # What a metaclass does when an attribute is set has been done where it was set first.
+            base: Any = type if isinstance(definition, type) else object
+            for name in vars(definition).keys() - set(names):
+                if not is_special(name):  # Python makes some when they are asked for
+                    base.__delattr__(definition, name)
+            for name, value in own.items():
+                base.__setattr__(definition, name, value)
+
 
 class Nowhere(io.RawIOBase):
     """A file that forgets what is written."""
@@ -185,7 +281,7 @@ class Nowhere(io.RawIOBase):
 def pickling_error(value: Any, namespace: dict[str, Any], definitions: Definitions) -> Exception | None:
     """Why a value cannot be pickled; None if it can."""
     try:
-        make_pickler(Nowhere(), namespace, definitions, lambda buffer: None).dump(value)
+        make_pickler(Nowhere(), namespace, definitions, lambda _: None).dump(value)
     except Exception as error:  # a user's own __reduce__ may raise anything
         return error
     return None
@@ -193,6 +289,10 @@ def pickling_error(value: Any, namespace: dict[str, Any], definitions: Definitio
 
 def children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of a value, with the expressions that lead to them."""
+    if isinstance(value, Changed):
+        for each, (_, own) in value.state.items():
+            yield from ((f"{path}{each[len(value.identity) :]}.{name}", item) for name, item in own.items())
+        return
     if isinstance(value, dict):
         for key, item in value.items():
             yield f"a key of {path}", key

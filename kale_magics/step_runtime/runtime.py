@@ -5,10 +5,11 @@ and outputs that are written.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
+import errno
+import io
 import itertools
 import json
 import linecache
@@ -29,6 +30,11 @@ CO_COROUTINE = 0x80
 """`inspect.CO_COROUTINE`: in the flags of code with an `await` at its top level."""
 
 MISSING = object()
+
+NULL = "None (no value)"
+"""Stands for None where KFP takes no null: in the default of a pipeline's input, and in what is in it."""
+
+NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
 
 
 def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
@@ -89,7 +95,8 @@ class StepRun:
         for key, (name, default, kind) in self.spec["parameters"].items():
             self.namespace[name] = restore(arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
-        ended = drive(self.execute(pieces, arguments), any(code.co_flags & CO_COROUTINE for code, _ in pieces))
+        awaits = any(code.co_flags & CO_COROUTINE for code, _ in pieces)
+        ended = drive(self.execute(pieces, arguments), awaits)
         if ended is not None:
             raise ended
         for key, names in self.spec["outputs"].items():
@@ -116,12 +123,10 @@ class StepRun:
         Returns:
             The exception that a coroutine must not raise.
         """
-        start_of_cells = len(self.spec["setup"])
         try:
-            for code, defines in pieces[:start_of_cells] + [(None, {})] + pieces[start_of_cells:]:
-                if code is None:
+            for number, (code, defines) in enumerate(pieces):
+                if number == len(self.spec["setup"]):
                     self.load_inputs(arguments)
-                    continue
                 awaitable = eval(code, self.namespace)  # noqa: S307
                 if awaitable is not None:
                     await awaitable
@@ -155,7 +160,20 @@ class StepRun:
         if math.isfinite(number):
             metrics.log_metric(name, number)
         else:
-            print(f"the metric {name} is {number}: it is not logged, KFP takes finite numbers", file=sys.stderr)
+            reason = "it is not logged, KFP takes finite numbers"
+            print(f"the metric {name} is {number}: {reason}", file=sys.stderr)
+
+
+class NoAnswers(io.TextIOBase):
+    """What a step reads from: `input()` fails with a reason, not with an end of file."""
+
+    def read(self, *_: Any) -> Any:
+        """Refuse."""
+        raise EOFError(NOBODY_ANSWERS)
+
+    def readline(self, *_: Any) -> Any:
+        """Refuse."""
+        raise EOFError(NOBODY_ANSWERS)
 
 
 def prepare_process() -> None:
@@ -163,14 +181,14 @@ def prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
+    sys.stdin = NoAnswers()
     if "inline" in os.environ.get("MPLBACKEND", "inline"):
         os.environ["MPLBACKEND"] = "Agg"
 
 
 def remember_source(filename: str, source: str) -> None:
     """Let tracebacks show the lines; pieces of one cell have their own lines each."""
-    known = linecache.cache.get(filename, (0, None, []))[2]
-    pairs = itertools.zip_longest(known, source.splitlines(True), fillvalue="\n")
+    pairs = itertools.zip_longest(linecache.getlines(filename), source.splitlines(True), fillvalue="\n")
     lines = [new if new.strip() else old for old, new in pairs]
     # Without a time of change, `linecache.checkcache` keeps it.
     linecache.cache[filename] = (len(source), None, lines, filename)
@@ -188,10 +206,28 @@ def drive(work: Any, with_loop: bool) -> Any:
         return end.value
 
 
-def restore(value: Any, default: Any, kind: str) -> Any:
-    """Give a parameter's value the types that it had before KFP took it for JSON.
+def hold(value: Any) -> Any:
+    """Spell a parameter's value so that KFP can hold it; `restore` undoes it.
 
-    KFP keeps numbers as doubles: in a list, 1 arrives as 1.0, and 2**53 + 1 as 2**53 anywhere.
+    KFP takes no null and no number beyond a double's, and replaces `{{$...}}` in texts.
+    """
+    if isinstance(value, dict):
+        return {key: hold(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hold(item) for item in value]
+    if type(value) in (int, float):
+        largest = sys.float_info.max
+        return largest if value > largest else -largest if value < -largest else value
+    if isinstance(value, str):
+        return value.replace("{{$", "{ {$")
+    return NULL if value is None else value
+
+
+def restore(value: Any, default: Any, kind: str) -> Any:
+    """Give a parameter's value what it lost when KFP took it for JSON.
+
+    KFP keeps numbers as doubles: in a list, 1 arrives as 1.0, and 2**53 + 1 as 2**53 anywhere. It does not
+    keep the order of a dict: keys stand here as they do in the default, new ones last.
 
     Args:
         value: What arrived.
@@ -202,13 +238,11 @@ def restore(value: Any, default: Any, kind: str) -> Any:
         The default itself where that is what arrived, else the value; a whole number is an int where the
         default has no float.
     """
-    if value is None:  # KFP hands over nothing where it cannot hold the default
-        return default
-    if kind == "float" and type(value) is int:
-        return float(value)
-    if kind in ("int", "list", "dict"):
-        return revive(value, default, has_float(default))
-    return value
+    if kind == "None":
+        return None if value == NULL else value
+    if kind == "str":
+        return default if value == hold(default) else value
+    return value if kind == "bool" else revive(value, default, has_float(default))
 
 
 def revive(value: Any, default: Any, floats: bool) -> Any:
@@ -218,13 +252,16 @@ def revive(value: Any, default: Any, floats: bool) -> Any:
         places = itertools.chain(known, itertools.repeat(MISSING))
         return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905
     if isinstance(value, dict):
-        known = default if isinstance(default, dict) else {}
-        return {key: revive(item, known.get(key, MISSING), floats) for key, item in value.items()}
+        items = default if isinstance(default, dict) else {}
+        keys = [key for key in items if key in value] + [key for key in value if key not in items]
+        return {key: revive(value[key], items.get(key, MISSING), floats) for key in keys}
+    if isinstance(value, str):
+        return default if value == hold(default) else None if value == NULL else value
     if type(value) not in (int, float):
         return value
     if type(default) in (int, float):
         floats = type(default) is float
-        if 2**53 < abs(default) < 2**1023 and not floats and value == float(default):
+        if value == float(hold(default)) and not -(2**53) <= default <= 2**53:
             return default
     if floats:
         return float(value)
@@ -239,49 +276,82 @@ def has_float(value: Any) -> bool:
 
 
 def report(error: BaseException, step: str, filenames: dict[str, str]) -> None:
-    """Say why a step failed, with the frames from the user's code on."""
-    frames = list(walk(error.__traceback__))
-    user = [frame for frame in frames if frame.tb_frame.f_code.co_filename in filenames]
-    told = isinstance(error, StepError)
-    # Frames of the runtime alone are shown only where the runtime is at fault.
-    shown = user[0] if user else None if told or isinstance(error, SyntaxError) else error.__traceback__
-    text = "" if told else "".join(traceback.format_exception(type(error), error, shown))
-    cell, line = "", None
-    if user:
-        cell, line = user[-1].tb_frame.f_code.co_filename, user[-1].tb_lineno
-    elif isinstance(error, SyntaxError):
-        cell, line = error.filename or "", error.lineno
-    sentence = message(error)
+    """Say why a step failed: to the file that `KALE_ERROR_FILE` names, else to stderr."""
+    answer = explain(error, filenames)
     sys.stdout.flush()
-    print(text or f"step {step}: {sentence}", file=sys.stderr, flush=True)
-    if isinstance(error, SystemExit):
-        print(f"step {step}: {sentence}", file=sys.stderr, flush=True)
-    if os.environ.get("KALE_ERROR_FILE"):
-        answer = {
-            "code": getattr(error, "code", "") if told else "KALE301",
-            "type": type(error).__name__,
-            "message": sentence,
-            "traceback": text,
-            "cell": filenames.get(cell, ""),
-            "line": line,
-            "text": linecache.getline(cell, line or 0).strip(),
-        }
-        with open(os.environ["KALE_ERROR_FILE"], "w", encoding="utf-8") as file:
-            json.dump(answer, file)
+    try:
+        if os.environ.get("KALE_ERROR_FILE"):
+            write_answer(os.environ["KALE_ERROR_FILE"], answer)
+            return
+    except OSError as unwritten:
+        print(f"step {step}: its error cannot be written: {unwritten}", file=sys.stderr)
+    if not answer["traceback"] or isinstance(error, SystemExit):
+        answer["traceback"] += f"step {step}: {answer['message']}\n"
+    print(answer["traceback"], end="", file=sys.stderr, flush=True)
 
 
-def walk(frame: types.TracebackType | None) -> Iterator[types.TracebackType]:
-    """The frames of a traceback, the outermost first."""
-    while frame is not None:
-        yield frame
-        frame = frame.tb_next
+def write_answer(path: str, answer: dict[str, Any]) -> None:
+    """Write JSON so that a reader finds all of it or nothing."""
+    with open(path + ".part", "w", encoding="utf-8") as file:
+        json.dump(answer, file)
+    os.replace(path + ".part", path)
+
+
+def explain(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
+    """Say what went wrong, with the frames that the user knows.
+
+    Args:
+        error: What ended the step.
+        filenames: What the cells are called in tracebacks, and what the user calls them.
+
+    Returns:
+        "kale_code": the code of a refusal, "" if the user's code raised; "type"; "message"; "traceback", ""
+        for a refusal; and the innermost place in a cell: "cell" ("" if there is none), "line" and "code".
+    """
+    trace = traceback.TracebackException.from_exception(error)
+    trim(trace, filenames)
+    places = [(f.filename, f.lineno, f.line) for f in trace.stack if f.filename in filenames]
+    if isinstance(error, SyntaxError) and error.filename in filenames:
+        places.append((error.filename, error.lineno, error.text))
+    filename, line, code = places[-1] if places else ("", None, "")
+    told = isinstance(error, StepError)
+    return {
+        "kale_code": error.code if isinstance(error, StepError) else "",
+        "type": type(error).__name__,
+        "message": message(error),
+        "traceback": "" if told else "".join(trace.format()),
+        "cell": filenames.get(filename, ""),
+        "line": line,
+        "code": (code or "").strip(),
+    }
+
+
+def trim(trace: traceback.TracebackException, filenames: dict[str, str]) -> None:
+    """Drop our frames, and what leads to the user's first one, from a traceback and those chained to it.
+
+    Where the user has no part in it, the fault may be ours, and all is shown.
+    """
+    ours = trim.__code__.co_filename
+    files = [frame.filename for frame in trace.stack]
+    first = next((i for i, file in enumerate(files) if file in filenames), None)
+    if first is not None:
+        trace.stack[:] = [frame for frame in trace.stack[first:] if frame.filename != ours]
+    elif getattr(trace, "filename", None) in filenames:  # a cell that is not Python: it never ran
+        trace.stack.clear()
+    for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
+        if other is not None:
+            trim(other, filenames)
 
 
 def message(error: BaseException) -> str:
     """What an exception says."""
     if isinstance(error, SystemExit):
-        return f"sys.exit({error.code!r}) ends a step as it stops a notebook: as a failure"
+        code = "" if error.code is None else repr(error.code)
+        return f"sys.exit({code}) ends a step as it stops a notebook: as a failure"
     try:
-        return str(error)
-    except Exception:  # a user's own __str__ may raise anything
-        return "(its message cannot be shown)"
+        text = str(error)
+    except Exception as broken:  # a user's own __str__ may raise anything
+        return f"(its message cannot be shown: {type(broken).__name__})"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: {text}"
+    return text

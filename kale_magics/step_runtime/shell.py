@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-SILENT = frozenset(
-    "autoreload colors conda config history kale kale_compile kale_graph kale_reset kale_run load_ext matplotlib"
-    " pdb pinfo pinfo2 pip precision psearch reload_ext unload_ext who whos xmode".split()
-)
+SILENT = frozenset({
+    "autoreload", "colors", "conda", "config", "history", "kale", "kale_compile", "kale_graph", "kale_reset",
+    "kale_run", "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2", "pip", "precision", "psearch",
+    "reload_ext", "unload_ext", "who", "whos", "xmode",
+})  # fmt: skip
 """Line magics that say how a notebook shows things, or that have done their work before the step runs."""
 
 DOLLAR = re.compile(r"(.*?)\$(\$?[\w.]+)(?=(?:[^']*'[^']*')*[^']*$)", re.DOTALL)
@@ -24,7 +25,7 @@ DOLLAR = re.compile(r"(.*?)\$(\$?[\w.]+)(?=(?:[^']*'[^']*')*[^']*$)", re.DOTALL)
 class Lines(list):  # type: ignore[type-arg]
     """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
 
-    l = list = property(lambda self: self)  # noqa: E741, A003
+    l = list = property(lambda self: self)  # noqa: E741
     n = nlstr = property("\n".join)
     s = spstr = property(" ".join)
 
@@ -77,7 +78,7 @@ class Shell:
         if not flags:
             print(os.getcwd())
 
-    def _magic_pwd(self, line: str) -> str:
+    def _magic_pwd(self, _: str) -> str:
         return os.getcwd()
 
     def _magic_env(self, line: str) -> Any:
@@ -147,7 +148,7 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
     with tempfile.TemporaryFile() as source:
         source.write(given.encode())
         source.seek(0)
-        process = subprocess.Popen(  # noqa: S602
+        process = subprocess.Popen(  # noqa: S603 - the user's own command
             command,
             shell=in_shell,
             executable=os.environ.get("SHELL") if in_shell else None,
@@ -161,6 +162,7 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
         while chunk := pipe.read1(1 << 16):
             write(decoder.decode(chunk))
             sys.stdout.flush()
+        write(decoder.decode(b"", final=True))
     return process.returncode
 
 

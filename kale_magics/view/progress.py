@@ -83,9 +83,7 @@ def _why(step: StepRun) -> str:
         return ""
     line = f"line {step.error.line}" if step.error.line else ""
     place = ", ".join(part for part in (step.error.cell, line) if part)
-    return shorten(f"{step.error.type}: {step.error.message}", LONGEST_ERROR) + (
-        f" ({place})" if place else ""
-    )
+    return shorten(str(step.error), LONGEST_ERROR) + (f" ({place})" if place else "")
 
 
 def _total(run: Run) -> str:
