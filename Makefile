@@ -1,0 +1,35 @@
+# Everything runs in a virtual environment of its own, which is made when it is needed.
+# Another Python than `python3`: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-all lint bench clean
+
+demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
+	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
+
+test: $(INSTALLED)  ## the test suite
+	$(BIN)/python -m pytest
+
+test-all:  ## the suite on every supported Python that is found, with the oldest and newest IPython, all of it with KFP
+	PYTHONS="$(PYTHONS)" .ci/test-all
+
+lint: $(INSTALLED)  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)  ## what loading, marking and compiling cost, beside KFP's own DSL
+	$(BIN)/python tests/benchmarks/bench.py
+
+clean:  ## remove what the other targets have made
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("kale_magics needs Python 3.10 or newer, as in: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
