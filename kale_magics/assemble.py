@@ -41,12 +41,18 @@ class Assembly:
     """What came of assembling.
 
     Attributes:
-        pipeline: The pipeline; None if there is an error.
+        draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps wait
+            for each other.
         diagnostics: All there is to tell.
     """
 
-    pipeline: Pipeline | None
+    draft: Pipeline | None
     diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The pipeline; None if there is an error."""
+        return None if any(d.severity == "error" for d in self.diagnostics) else self.draft
 
 
 def assemble(
@@ -71,12 +77,9 @@ def assemble(
         )
     assembler = _Assembler(flow, settings or Settings())
     assembler.connect()
-    failed = any(d.severity == "error" for d in flow.diagnostics)
-    order = [] if failed else assembler.ordered()
-    pipeline = None
-    if not any(d.severity == "error" for d in flow.diagnostics):
-        pipeline = assembler.pipeline(order)
-    return Assembly(pipeline, tuple(flow.diagnostics))
+    order = assembler.ordered()
+    draft = assembler.pipeline(order) if len(order) == len(flow.steps) else None
+    return Assembly(draft, tuple(flow.diagnostics))
 
 
 class _Assembler:

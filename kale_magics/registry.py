@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
@@ -22,6 +23,7 @@ class Cell:
         cell_id: What the frontend calls the cell; None where it does not say.
         execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
         state: How its last execution in the session ended.
+        marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
     """
 
     kind: Kind
@@ -32,6 +34,7 @@ class Cell:
     cell_id: str | None = None
     execution_count: int | None = None
     state: State = "ran"
+    marked_at: float = field(default=0.0, compare=False)
 
     @property
     def label(self) -> str:
@@ -39,3 +42,44 @@ class Cell:
         if self.execution_count is not None:
             return f"In [{self.execution_count}]"
         return f"step {self.name}" if self.name else f"the {self.kind} cell"
+
+
+class Registry:
+    """The marked cells of a session, in the order in which they were first marked.
+
+    A cell with an id is known by it, whatever becomes of its kind, name and source. A cell without one is
+    the same as another without one if kind, name and source are.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[str, ...], Cell] = {}
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """All of them."""
+        return tuple(self._cells.values())
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The names of the steps, each once."""
+        return tuple(dict.fromkeys(cell.name for cell in self._cells.values() if cell.kind == "step"))
+
+    def put(self, cell: Cell) -> None:
+        """Take a cell in: it takes the place of itself as it was, or stands last."""
+        self._cells[_identity(cell)] = cell
+
+    def forget(self, cell_id: str) -> None:
+        """Drop the cell of that id, if there is one: it is no longer marked."""
+        self._cells.pop(("id", cell_id), None)
+
+    def remove(self, steps: Collection[str]) -> None:
+        """Drop all cells of these steps."""
+        self._cells = {key: cell for key, cell in self._cells.items() if cell.name not in steps}
+
+    def clear(self) -> None:
+        """Drop everything."""
+        self._cells.clear()
+
+
+def _identity(cell: Cell) -> tuple[str, ...]:
+    return ("id", cell.cell_id) if cell.cell_id is not None else (cell.kind, cell.name, cell.source)

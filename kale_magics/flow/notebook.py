@@ -187,7 +187,7 @@ class NotebookFlow:
             for name in sorted(names & step.local.keys()):
                 self.tell(
                     Code.PRELUDE_CHANGED,
-                    f"this cell gives {name} a meaning for all steps, but step {step.name} above used another",
+                    f"this cell makes {name} anew for all steps, but step {step.name} above used another",
                     f"move the cell above the step, or give {name} another name here",
                     self.place(number),
                     about=name,

@@ -1,0 +1,286 @@
+"""The magics. Each reads its line, calls one thing, and shows what comes of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from traitlets import Bool, Int, Unicode, default
+
+from kale_magics import arguments
+from kale_magics.arguments import Arguments, Syntax
+from kale_magics.completion import Completion
+from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
+from kale_magics.marking import Marking
+from kale_magics.notebook import find_notebook, read_notebook
+from kale_magics.pipeline import Pipeline
+from kale_magics.registry import Cell, Registry
+from kale_magics.run import Event, Run, RunStarted, StepError, StepRun
+
+if TYPE_CHECKING:
+    from kale_magics.assemble import Assembly
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def documented(*syntaxes: Syntax) -> Callable[[Function], Function]:
+    """Add to a magic's docstring how the magic is written, so that `%name?` helps."""
+
+    def add(function: Function) -> Function:
+        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{arguments.usage(syntaxes)}\n"
+        return function
+
+    return add
+
+
+@magics_class
+class KaleMagics(Magics):
+    """Marks the cells of a notebook and runs them as a pipeline.
+
+    Attributes:
+        registry: The marked cells.
+        last_run: The run that was started last; None before the first.
+
+    Args:
+        shell: IPython's; its annotations differ from release to release.
+    """
+
+    pipeline_name = Unicode(
+        help="Name of the pipeline. If it is empty, the name of the notebook's file, or else 'pipeline'."
+    ).tag(config=True)
+    description = Unicode(help="What the pipeline is for, in your own words.").tag(config=True)
+    base_image = Unicode(help="Container image that the steps run in.").tag(config=True)
+    runs_folder = Unicode(
+        ".kale", help="Folder that keeps the runs; unless it is absolute, beside the notebook."
+    ).tag(config=True)
+    max_parallel = Int(
+        0, min=0, help="How many steps may run at the same time; 0: as many as there are cores."
+    ).tag(config=True)
+    slim_imports = Bool(
+        True, help="Whether an import goes only to the steps that may use it, or to every step."
+    ).tag(config=True)
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self.registry = Registry()
+        self.last_run: Run | None = None
+        self._shell = shell
+        self._marking = Marking(shell, self.registry)
+        self._completion = Completion(self.registry, _SYNTAXES)
+        self._shown_in = 0
+
+    @default("base_image")
+    def _image_of_this_python(self) -> str:
+        from kale_magics.kubeflow.compiler import default_image
+
+        return default_image()
+
+    def load(self) -> None:
+        """Make everything known to the shell."""
+        self._shell.register_magics(self)
+        self._marking.load()
+        self._shell.Completer.custom_matchers.append(self._completion.match)
+        self._shell.display_formatter.ipython_display_formatter.for_type(Run, self._hide)
+
+    def unload(self) -> None:
+        """Take back what `load` did."""
+        self._shell.display_formatter.ipython_display_formatter.pop(Run)
+        self._shell.Completer.custom_matchers.remove(self._completion.match)
+        self._marking.unload()
+        manager = self._shell.magics_manager
+        for kind, magics in self.magics.items():
+            for name in magics:
+                del manager.magics[kind][name]
+        del manager.registry[type(self).__name__]
+        self._shell.configurables.remove(self)
+
+    @no_var_expand
+    @line_cell_magic
+    @documented(*arguments.KINDS.values(), arguments.KALE)
+    def kale(self, line: str, cell: str | None = None) -> None:
+        """Mark a cell, as its first line; alone as %kale, show what is marked.
+
+        A marked cell runs as if this line were not there. `%kale KIND` as the first line does the same as
+        `%%kale KIND`, and leaves the cell Python for editors and formatters.
+
+        imports and functions go to every step; parameters are the inputs of the pipeline; a step is a part
+        that runs by itself, and cells of one name are one step; metrics are numbers to log; skip is left out.
+        `%kale` shows every marked cell, what each step takes and hands on, and what is wrong.
+        """
+        if cell is None and not arguments.has_words(line):
+            self._show()
+        else:
+            self._marking.mark(line)
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.GRAPH)
+    def kale_graph(self, line: str) -> None:
+        """Show the pipeline as a picture; in a terminal as a tree."""
+        self._parse(arguments.GRAPH, line)
+        from kale_magics.view import GraphView
+
+        _display(GraphView(self._pipeline()))
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.RUN)
+    def kale_run(self, line: str) -> Run:
+        """Run the pipeline on this machine and wait for its end.
+
+        Every step runs in a process of its own, those that do not wait for each other at the same time. The
+        result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
+        """
+        given = self._parse(arguments.RUN, line)
+        pipeline = self._pipeline()
+        values = arguments.parameter_values(
+            pipeline.parameters, given.options.get("-p", ()), self._where(arguments.RUN, line)
+        )
+        run = self._run(pipeline, values, *given.options.get("--name", ()))
+        failures = [_failure(step, step.error) for step in run.steps.values() if step.error]
+        if failures:
+            raise KaleError(*failures)
+        self._shown_in = self._shell.displayhook.prompt_count
+        return run
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.COMPILE)
+    def kale_compile(self, line: str) -> None:
+        """Write the pipeline as a file that Kubeflow Pipelines runs; it needs nothing else."""
+        path = Path(self._parse(arguments.COMPILE, line).words[0]).expanduser()
+        from kale_magics.kubeflow.compiler import compile_pipeline
+        from kale_magics.view.words import plural
+
+        pipeline = self._pipeline()
+        compile_pipeline(pipeline, path)
+        print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.RESET)
+    def kale_reset(self, line: str) -> None:
+        """Forget marked cells: those of the steps that are named, or all. To run a cell marks it again."""
+        steps = self._parse(arguments.RESET, line).words
+        for step in steps:
+            self._check_step(step, self._where(arguments.RESET, line))
+        before = len(self.registry.cells)
+        if steps:
+            self.registry.remove(steps)
+        else:
+            self.registry.clear()
+        print(f"marked cells forgotten: {before - len(self.registry.cells)}")
+
+    def _where(self, syntax: Syntax, line: str) -> Where:
+        return Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
+
+    def _parse(self, syntax: Syntax, line: str) -> Arguments:
+        return arguments.parse(syntax, line, self._where(syntax, line))
+
+    def _check_step(self, step: str, where: Where) -> None:
+        known = self.registry.steps
+        if step not in known:
+            guess = arguments.near(step, known)
+            fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"
+            raise refuse(Code.UNKNOWN_STEP, f"no step {step!r} is marked", fix, where)
+
+    def _assemble(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
+        """The cells in the order of the notebook, what the file tells of them, and what they make."""
+        from kale_magics.assemble import Settings, assemble
+        from kale_magics.session import Session
+
+        path = find_notebook(self._shell.user_ns)
+        notebook = read_notebook(path)
+        cells = notebook.ordered(self.registry.cells)
+        name = self.pipeline_name or (path.stem if path else "pipeline")
+        settings = Settings(name, self.description, self.base_image, self.slim_imports)
+        return cells, notebook.changed(cells), assemble(cells, Session(self._shell), settings)
+
+    def _pipeline(self) -> Pipeline:
+        """The pipeline, after its warnings have been printed.
+
+        Raises:
+            KaleError: It has errors.
+        """
+        from kale_magics.view import diagnostics_text
+
+        *_, assembly = self._assemble()
+        raise_errors(assembly.diagnostics)
+        if assembly.diagnostics:
+            print(diagnostics_text(assembly.diagnostics), end="\n\n")
+        return cast("Pipeline", assembly.pipeline)
+
+    def _show(self) -> None:
+        from kale_magics.view import diagnostics_text, registered, rows
+
+        if not self.registry.cells:
+            _display(registered(()))
+            return
+        cells, states, assembly = self._assemble()
+        _display(registered(rows(cells, assembly.draft, states)))
+        if assembly.diagnostics:
+            print(diagnostics_text(assembly.diagnostics))
+
+    def _run(self, pipeline: Pipeline, values: dict[str, Any], name: str = "") -> Run:
+        from kale_magics.local.engine import run_pipeline
+        from kale_magics.view import Progress, summary
+
+        progress = Progress([step.name for step in pipeline.steps])
+
+        def listen(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                self.last_run = event.run
+            for text in progress.lines(event):
+                print(text, flush=True)
+
+        path = find_notebook(self._shell.user_ns)
+        run = run_pipeline(
+            pipeline,
+            values,
+            runs_folder=(path.parent if path else Path.cwd()) / Path(self.runs_folder).expanduser(),
+            working_directory=Path.cwd(),
+            listener=listen,
+            max_parallel=self.max_parallel or None,
+            name=name,
+        )
+        print(f"\n{summary(run)}", flush=True)
+        return run
+
+    def _hide(self, run: Run) -> None:
+        """Show nothing of a run as the result of the cell that has just shown its summary.
+
+        Raises:
+            NotImplementedError: Everywhere else, and in terminals, which have written "Out[n]:" by then.
+        """
+        fresh = run is self.last_run and self._shown_in == self._shell.displayhook.prompt_count
+        if not fresh or not hasattr(self._shell, "kernel"):
+            raise NotImplementedError
+
+
+_SYNTAXES = {
+    syntax.magic.lstrip("%"): syntax
+    for syntax in (arguments.GRAPH, arguments.RUN, arguments.COMPILE, arguments.RESET)
+}
+
+
+def _display(view: object) -> None:
+    from IPython.display import display
+
+    show: Callable[[object], object] = display
+    show(view)
+
+
+def _failure(step: StepRun, error: StepError) -> Diagnostic:
+    """A step that failed, with the traceback of the user's code."""
+    report = error.traceback.rstrip() or str(error)
+    return Diagnostic(
+        Code.STEP_FAILED,
+        f"step {step.name} failed\n{indent(report, '    ')}",
+        "mend and run that cell; for all that the step printed:"
+        f" import kale_magics; print(kale_magics.last_run().steps[{step.name!r}].log)",
+        Where(error.cell, step.name, error.line, error.code),
+    )

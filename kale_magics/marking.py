@@ -1,0 +1,260 @@
+"""How a cell becomes marked: an input transformer, one call, and the events around an execution.
+
+The transformer puts a call in the place of the cell's first line and leaves the rest to IPython, so that the
+cell runs as it would without that line. The call, made as the cell runs, reads the line, refuses it or enters
+the cell into the registry. The events before and after tell what the cell is and how it ended.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from IPython.core.inputtransformer2 import (
+    cell_magic,
+    classic_prompt,
+    ipython_prompt,
+    leading_indent,
+    make_tokens_by_line,
+)
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+from kale_magics.arguments import Mark, has_words, parse_mark
+from kale_magics.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.registry import Cell, Registry
+
+_CLEANERS: tuple[Callable[[list[str]], list[str]], ...] = (leading_indent, classic_prompt, ipython_prompt)
+_call_of_cell_magic: Callable[[list[str]], list[str]] = cell_magic
+
+_LINE = re.compile(r"(?P<signs>%%?)kale(?P<arguments>(?:[ \t].*)?)$")
+
+
+@dataclass(frozen=True)
+class Magic:
+    """The first line of a marked cell.
+
+    Attributes:
+        text: As typed.
+        arguments: What follows its name.
+        above: How many empty lines are above it.
+        body: The lines below it, with their ends, without an indentation that all of them have.
+    """
+
+    text: str
+    arguments: str
+    above: int
+    body: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The cell with this line left empty."""
+        return "\n" * (self.above + 1) + "".join(self.body)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing below but comments."""
+        return all(not line.strip() or line.lstrip().startswith("#") for line in self.body)
+
+
+def find_magic(text: str) -> Magic | None:
+    """The magic that marks a cell, if its first line is one.
+
+    Args:
+        text: The cell as typed.
+
+    Returns:
+        None for `%kale` with nothing behind it as well: that one shows the table.
+    """
+    lines = text.splitlines(keepends=True)
+    above = _blank(lines)
+    if above == len(lines) or "kale" not in lines[above]:
+        return None
+    lines = _cleaned(lines)
+    match = _LINE.match(lines[above].strip())
+    if match is None or (match["signs"] == "%" and not has_words(match["arguments"])):
+        return None
+    body = tuple(_cleaned(lines[above + 1 :]))
+    return Magic(match.group(), match["arguments"].strip(), above, body)
+
+
+class Transformer:
+    """Puts a call in the place of the line that marks a cell. It is pure.
+
+    Attributes:
+        has_side_effects: IPython leaves a transformer that says so out of completeness checks. There, the
+            line must look like the cell magic that it is, so that a terminal waits for the cell's lines.
+    """
+
+    has_side_effects = True
+
+    def __call__(self, lines: list[str]) -> list[str]:
+        """Transform the lines of a cell; their number stays, unless another cell magic follows."""
+        magic = find_magic("".join(lines))
+        if magic is None:
+            return _as_line_magics(lines)
+        call = f"get_ipython().run_line_magic('kale', {magic.arguments!r})\n"
+        return ["\n"] * magic.above + [call, *_to_run(magic)]
+
+
+@dataclass
+class _Execution:
+    """An execution that has begun: what is known of its cell."""
+
+    info: ExecutionInfo
+    count: int | None
+    began: float
+    magic: Magic | None
+    cell: Cell | None = None
+
+    @property
+    def label(self) -> str:
+        return f"In [{self.count}]" if self.count is not None else ""
+
+    def place_of(self, arguments: str) -> Where:
+        """Where the last magic with these arguments stands."""
+        lines = (self.info.raw_cell or "").splitlines()
+        for number in range(len(lines), 0, -1):
+            match = _LINE.match(lines[number - 1].strip())
+            if match and match["arguments"].strip() == arguments.strip():
+                return Where(self.label, "", number, match.group())
+        return Where(self.label)
+
+    def read(self) -> Cell | None:
+        """The cell that is marked, if one is.
+
+        Raises:
+            KaleError: The line cannot be read, or there is nothing below it.
+        """
+        if self.magic is None:
+            return None
+        where = Where(self.label, "", self.magic.above + 1, self.magic.text)
+        mark = parse_mark(self.magic.arguments, where)
+        if self.magic.is_empty:
+            raise refuse(
+                Code.EMPTY_BODY,
+                "the cell is marked, and there is no code in it",
+                "write the code below the magic, in the same cell",
+                where,
+            )
+        return Cell(
+            mark.kind, self.magic.source, mark.name, mark.after, mark.run,
+            self.info.cell_id, self.count, "not run", self.began,
+        )  # fmt: skip
+
+
+class Marking:
+    """Enters the cells that a shell runs into a registry.
+
+    Args:
+        shell: The shell.
+        registry: Where marked cells go.
+    """
+
+    def __init__(self, shell: InteractiveShell, registry: Registry) -> None:
+        self._shell = shell
+        self._registry = registry
+        self._transformer = Transformer()
+        self._executions: list[_Execution] = []
+
+    def load(self) -> None:
+        """Begin."""
+        self._shell.input_transformers_cleanup.append(self._transformer)
+        self._shell.events.register("pre_run_cell", self._begin)
+        self._shell.events.register("post_run_cell", self._end)
+
+    def unload(self) -> None:
+        """Leave nothing behind."""
+        self._shell.input_transformers_cleanup.remove(self._transformer)
+        self._shell.events.unregister("pre_run_cell", self._begin)
+        self._shell.events.unregister("post_run_cell", self._end)
+
+    def mark(self, arguments: str) -> None:
+        """Mark the cell that is being executed.
+
+        Args:
+            arguments: What follows the magic.
+
+        Raises:
+            KaleError: The magic is not the first line of the cell, cannot be read, or has nothing below it.
+        """
+        execution = self._executions[-1] if self._executions else None
+        magic = execution.magic if execution else None
+        if execution is None or magic is None or execution.cell or magic.arguments != arguments.strip():
+            raise refuse(
+                Code.NOT_FIRST_LINE,
+                f"the magic that marks a cell, kale {arguments.strip()}, is not the first line of its cell",
+                "move it to the top, above comments and other magics too",
+                execution.place_of(arguments) if execution else None,
+            )
+        execution.cell = execution.read()
+        if execution.cell:
+            self._registry.put(execution.cell)
+
+    def _begin(self, info: ExecutionInfo) -> None:
+        # IPython counts on before or after this event, depending on its release; the prompt is right in all.
+        count = self._shell.displayhook.prompt_count if info.store_history else None
+        self._executions.append(_Execution(info, count, time.time(), find_magic(info.raw_cell or "")))
+
+    def _end(self, result: ExecutionResult) -> None:
+        # IPython tells of some ends without a beginning, as that of an empty cell.
+        if not self._executions or self._executions[-1].info is not result.info:
+            return
+        execution = self._executions.pop()
+        cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
+        if cell is not None:
+            ended = replace(cell, state="ran" if result.success else "failed") if cell.run else cell
+            self._registry.put(ended)
+        elif execution.info.cell_id is not None:
+            self._registry.forget(execution.info.cell_id)
+
+
+def _not_python(execution: _Execution) -> Cell | None:
+    """A marked cell that IPython refused before the call could be made."""
+    try:
+        return execution.read()
+    except KaleError:  # IPython has shown why the cell failed; this shows when that is mended
+        return None
+
+
+def _blank(lines: Sequence[str]) -> int:
+    return next((number for number, line in enumerate(lines) if line.strip()), len(lines))
+
+
+def _cleaned(lines: Sequence[str]) -> list[str]:
+    """Lines without the indentation and the prompts that IPython takes away, as many as before."""
+    above = _blank(lines)
+    rest = list(lines[above:])
+    for clean in _CLEANERS:
+        rest = clean(rest) if rest else rest
+    return [*lines[:above], *rest]
+
+
+def _to_run(magic: Magic) -> list[str]:
+    """The lines that run below the call."""
+    if not _mark(magic).run:
+        return ["\n"] * len(magic.body)
+    above = _blank(magic.body)
+    if magic.body[above : above + 1] and magic.body[above].startswith("%%"):
+        return _call_of_cell_magic(list(magic.body[above:]))
+    return list(magic.body)
+
+
+def _mark(magic: Magic) -> Mark:
+    try:
+        return parse_mark(magic.arguments)
+    except KaleError:  # the call says so when it is made; a transformer that raises spoils other things
+        return Mark("skip")
+
+
+def _as_line_magics(lines: list[str]) -> list[str]:
+    """Turn a `%%kale` that is below other lines into a `%kale`, which refuses that in our words."""
+    if not any(_LINE.match(line.strip()) for line in lines) or lines[0].startswith("%%"):
+        return lines
+    starts = {
+        tokens[0].start[0] - 1
+        for tokens in make_tokens_by_line(lines)
+        if [token.string for token in tokens[:3]] == ["%", "%", "kale"]
+    }
+    return [line[1:] if number in starts else line for number, line in enumerate(lines)]

@@ -1,0 +1,240 @@
+"""What stands behind the magics."""
+
+from __future__ import annotations
+
+import pytest
+
+from kale_magics import arguments
+from kale_magics.arguments import Mark, parse, parse_mark
+from kale_magics.diagnostics import KaleError, Where
+from kale_magics.pipeline import Json, Parameter
+
+MARKS = [
+    ("imports", Mark("imports")),
+    ("functions", Mark("functions")),
+    ("parameters", Mark("parameters")),
+    ("pipeline-parameters", Mark("parameters")),
+    ("metrics", Mark("metrics")),
+    ("pipeline-metrics # numbers", Mark("metrics")),
+    ("skip", Mark("skip")),
+    ("step train", Mark("step", "train")),
+    ("  step   train-model  ", Mark("step", "train-model")),
+    ('step "Train model 2"', Mark("step", "Train model 2")),
+    ("step 'Train \"model\" 2'", Mark("step", 'Train "model" 2')),
+    (r"step Train\ model", Mark("step", "Train model")),
+    ("step größe", Mark("step", "größe")),
+    ("step train # don't wait", Mark("step", "train")),
+    ("step train #1 of 2", Mark("step", "train")),
+    ("step train#1", Mark("step", "train#1")),
+    ('step "train # 1"', Mark("step", "train # 1")),
+    ("step c --after a b", Mark("step", "c", ("a", "b"))),
+    ("step c --after a,b", Mark("step", "c", ("a", "b"))),
+    ("step c --after a, b", Mark("step", "c", ("a", "b"))),
+    ("step c --after=a", Mark("step", "c", ("a",))),
+    ("step c --after=a,b", Mark("step", "c", ("a", "b"))),
+    ("step c --after a --after b", Mark("step", "c", ("a", "b"))),
+    ("step c --after a b --after=a", Mark("step", "c", ("a", "b"))),
+    ('step c --after "clean, then sort" b', Mark("step", "c", ("clean, then sort", "b"))),
+    ('step "a, b"', Mark("step", "a, b")),
+    ("step c --no-run", Mark("step", "c", run=False)),
+    ("step --no-run c", Mark("step", "c", run=False)),
+    ("step c --after a --no-run # later", Mark("step", "c", ("a",), run=False)),
+]
+
+
+@pytest.mark.parametrize(("text", "mark"), MARKS)
+def test_a_mark_is_read(text: str, mark: Mark) -> None:
+    assert parse_mark(text) == mark
+
+
+KINDS = "imports, functions, parameters, step NAME, metrics, skip"
+
+REFUSED_MARKS = [
+    ("", "KALE101 %%kale does not say which kind of cell", f"add one: {KINDS}"),
+    ("# step a", "KALE101 %%kale does not say which kind of cell", f"add one: {KINDS}"),
+    ("stp a", "KALE101 there is no kind of cell 'stp'", "did you mean %%kale step?"),
+    ("Step a", "KALE101 there is no kind of cell 'Step'", "did you mean %%kale step?"),
+    ("step:train", "KALE101 there is no kind of cell 'step:train'", "did you mean %%kale step?"),
+    ("parameter", "KALE101 there is no kind of cell 'parameter'", "did you mean %%kale parameters?"),
+    ("zzz", "KALE101 there is no kind of cell 'zzz'", f"write one of: {KINDS}"),
+    ("step a --afte b", "KALE102 %%kale step has no option --afte", "did you mean --after?"),
+    ("step a --norun", "KALE102 %%kale step has no option --norun", "did you mean --no-run?"),
+    ("step a -x", "KALE102 %%kale step has no option -x", "it takes --after, --no-run"),
+    ("imports --after a", "KALE102 %%kale imports has no option --after", "it takes no options"),
+    ("step a --after", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
+    ("step a --after=", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
+    ("step a --no-run=1", "KALE103 --no-run takes no value", "write --no-run alone"),
+    (
+        "step Train model 2",
+        "KALE103 %%kale step takes one NAME, not 'Train', 'model', '2'",
+        'put it in quotes: %%kale step "Train model 2"',
+    ),
+    ("imports numpy", "KALE103 %%kale imports takes no words, not 'numpy'", "leave them out"),
+    (
+        'step "Train model',
+        "KALE103 the arguments cannot be split into words: no closing quotation",
+        'close what is open; a name with spaces stands in quotes, as in "Train model 2"',
+    ),
+    ("step", "KALE104 %%kale step needs a name", "write it as in %%kale step train --after prepare"),
+    ('step ""', "KALE104 %%kale step needs a name", "write it as in %%kale step train --after prepare"),
+    (
+        "step --after a",
+        "KALE104 %%kale step needs a name",
+        "write it as in %%kale step train --after prepare",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "fix"), REFUSED_MARKS)
+def test_a_mark_is_refused(text: str, what: str, fix: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        parse_mark(text, Where("In [3]", line=1, text=f"%%kale {text}"))
+    assert str(refused.value).splitlines() == [
+        what,
+        f"  at:  In [3], line 1: %%kale {text}".rstrip(),
+        f"  fix: {fix}",
+    ]
+
+
+def test_the_arguments_of_a_run_are_read() -> None:
+    read = parse(arguments.RUN, "-p a=1 b=2 --name 'my run' -p \"c=x, y\" # now")
+    assert read.words == ()
+    assert read.options == {"-p": ("a=1", "b=2", "c=x, y"), "--name": ("my run",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("--name a --name b", "KALE103 --name is given twice"),
+        ("--nam a", "KALE102 %kale_run has no option --nam"),
+        ("-p", "KALE103 -p has no value"),
+        ("--name", "KALE103 --name has no value"),
+        ("--name a b", "KALE103 %kale_run takes no words, not 'b'"),
+        ("now", "KALE103 %kale_run takes no words, not 'now'"),
+    ],
+)
+def test_the_arguments_of_a_run_are_refused(text: str, message: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        parse(arguments.RUN, text)
+    assert str(refused.value).splitlines()[0] == message
+
+
+def test_a_file_is_needed_to_compile() -> None:
+    with pytest.raises(KaleError, match=r"KALE103 %kale_compile needs FILE\.yaml"):
+        parse(arguments.COMPILE, "")
+
+
+@pytest.mark.parametrize(
+    "name", ["train", "Train model 2", 'say "so"', "a, b", "x#1", "back\\slash", "größe"]
+)
+def test_a_name_in_quotes_is_read_as_the_name(name: str) -> None:
+    assert parse_mark(f"step {arguments.quoted(name)}").name == name
+    assert parse_mark(f"step last --after first {arguments.quoted(name)}").after == ("first", name)
+
+
+PARAMETERS = [
+    Parameter("epochs", "epochs", "int", 5),
+    Parameter("lr", "lr", "float", 0.1),
+    Parameter("fast", "fast", "bool", True),
+    Parameter("name", "name", "str", "x"),
+    Parameter("layers", "layers", "list", [64, 32]),
+    Parameter("options", "options", "dict", {"a": 1}),
+    Parameter("limit", "limit", "None", None),
+]
+
+VALUES = [
+    ("epochs=10", "epochs", 10),
+    ("epochs=-10", "epochs", -10),
+    ("lr=1", "lr", 1.0),
+    ("lr=1e-3", "lr", 0.001),
+    ("fast=false", "fast", False),
+    ("fast=True", "fast", True),
+    ("name=5", "name", "5"),
+    ("name=", "name", ""),
+    ("name=a=b", "name", "a=b"),
+    ("layers=[1, 2.5, null]", "layers", [1, 2.5, None]),
+    ("layers=['a', None, True]", "layers", ["a", None, True]),
+    ("layers=[]", "layers", []),
+    ('options={"a": {"b": [1]}}', "options", {"a": {"b": [1]}}),
+    ("options={'a': -1}", "options", {"a": -1}),
+    ("limit=5", "limit", "5"),
+]
+
+
+@pytest.mark.parametrize(("pair", "name", "value"), VALUES)
+def test_a_parameter_gets_a_value_of_its_type(pair: str, name: str, value: Json) -> None:
+    assert repr(arguments.parameter_values(PARAMETERS, [pair])) == repr({name: value})
+
+
+REFUSED_VALUES = [
+    ("epochs=ten", "KALE108 parameter epochs takes a whole number, not 'ten'", "-p epochs=5"),
+    ("epochs=1.5", "KALE108 parameter epochs takes a whole number, not '1.5'", "-p epochs=5"),
+    ("epochs=", "KALE108 parameter epochs takes a whole number, not ''", "-p epochs=5"),
+    ("lr=fast", "KALE108 parameter lr takes a number, not 'fast'", "-p lr=0.1"),
+    ("fast=1", "KALE108 parameter fast takes true or false, not '1'", "-p fast=true"),
+    (
+        "layers={}",
+        "KALE108 parameter layers takes a list as in JSON or Python, in quotes, not '{}'",
+        "-p 'layers=[64, 32]'",
+    ),
+    (
+        "layers=[(1, 2)]",
+        "KALE108 parameter layers takes a list as in JSON or Python, in quotes, not '[(1, 2)]'",
+        "-p 'layers=[64, 32]'",
+    ),
+    (
+        "options={a: 1}",
+        "KALE108 parameter options takes a dict as in JSON or Python, in quotes, not '{a: 1}'",
+        "-p 'options={\"a\": 1}'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("pair", "what", "example"), REFUSED_VALUES)
+def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        arguments.parameter_values(PARAMETERS, [pair])
+    assert str(refused.value).splitlines() == [what, f"  fix: write it like its default: {example}"]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "what", "fix"),
+    [
+        (["epoch=1"], "KALE109 the pipeline has no parameter 'epoch'", "did you mean epochs?"),
+        (
+            ["zzz=1"],
+            "KALE109 the pipeline has no parameter 'zzz'",
+            "there is: epochs, lr, fast, name, layers, options, limit",
+        ),
+        (["lr=1", "lr=2"], "KALE213 -p gives lr a value twice", "leave one of them out"),
+        (
+            ["lr", "=", "2"],
+            "KALE103 -p takes NAME=VALUE without spaces around the =, not 'lr'",
+            f"write it as in {arguments.RUN.example}",
+        ),
+    ],
+)
+def test_what_is_no_parameter_is_refused(pairs: list[str], what: str, fix: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        arguments.parameter_values(PARAMETERS, pairs)
+    assert str(refused.value).splitlines() == [what, f"  fix: {fix}"]
+
+
+@pytest.mark.parametrize(
+    "syntax", [*arguments.KINDS.values(), arguments.KALE, arguments.GRAPH, arguments.RUN, arguments.COMPILE]
+)
+def test_every_example_can_be_typed(syntax: arguments.Syntax) -> None:
+    _, _, text = syntax.example.partition(syntax.magic)
+    assert parse(syntax, text)
+
+
+def test_help_has_the_forms_the_options_and_an_example() -> None:
+    assert arguments.usage([arguments.RUN]) == (
+        "    %kale_run [-p NAME=VALUE ...] [--name NAME]\n"
+        "\n"
+        "-p NAME=VALUE ...  give a parameter another value\n"
+        "--name NAME        call the run so\n"
+        "\n"
+        "Example:\n"
+        "    run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\""
+    )

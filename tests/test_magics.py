@@ -1,0 +1,323 @@
+"""The magics, in a shell of this process: what each shows, and every mistake with its words."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kale_magics
+from kale_magics.run import Run
+from tests.shells import Outcome, Shell, fresh_shell
+
+NOTEBOOK = [
+    "%%kale imports\nimport math",
+    "%%kale parameters\nepochs = 3\nlr = 0.5\nname = 'a'\nlayers = [1, 2]",
+    "%%kale step load\ndata = list(range(epochs))\nprint('loading', len(data))",
+    "%%kale step train\nmodel = {'w': sum(data) * lr}\nloss = model['w']",
+    "%%kale step 'other branch'\nlargest = max(data)",
+    "%%kale step report --after train\nprint(math.floor(largest), model, name, layers)",
+    "%%kale metrics\nloss",
+]
+
+
+@pytest.fixture
+def shell(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        yield shell
+
+
+@pytest.fixture
+def marked(shell: Shell) -> Shell:
+    for cell in NOTEBOOK:
+        assert shell.run(cell).success
+    return shell
+
+
+def test_kale_shows_what_is_marked(marked: Shell) -> None:
+    lines = marked.run("%kale").printed.splitlines()
+    assert [line.split("  ")[0] for line in lines if line[:1].strip()] == [
+        "kind", "-" * 10, "imports", "parameters", "step", "step", "step", "step", "metrics",
+    ]  # fmt: skip
+    table = "\n".join(lines)
+    assert re.search(r"step +load +In \[4\] +✓ ran +epochs from the parameters +data \(list of 3.*\)", table)
+    assert "after train" in table
+    assert "loss from train" in table
+    assert "error" not in table
+
+
+def test_kale_shows_the_diagnostics_below_the_table(marked: Shell) -> None:
+    marked.run("%%kale step late --no-run --after lod\nx = data")
+    table, _, told = marked.run("%kale  # what is there").printed.partition("\n1 error")
+    assert re.search(r"step +late +In \[9\] +○ not run", table)
+    assert told.strip() == (
+        "KALE107 step late is to run after lod, but no step is called so\n"
+        "  at:  In [9], step late, line 1\n"
+        "  fix: did you mean load?"
+    )
+
+
+def test_kale_without_marked_cells_says_how_to_begin(shell: Shell) -> None:
+    assert shell.run("%kale").printed.strip() == "No cell is marked. Begin one with %%kale step NAME."
+
+
+def test_a_failed_cell_is_known_to_have_failed(shell: Shell) -> None:
+    shell.run("%%kale step a\nx = 1\n1 / 0")
+    printed = shell.run("%kale").printed
+    assert re.search(r"step +a +In \[2\] +✗ failed", printed)
+    assert "KALE212" in printed
+
+
+def test_a_cell_that_is_not_python_is_shown_and_refused(shell: Shell) -> None:
+    shell.run("%%kale step a\nx = = 1")
+    assert re.search(r"step +a +In \[2\] +✗ failed", shell.run("%kale").printed)
+    assert "KALE202" in shell.refusal("%kale_run")
+
+
+def test_the_graph_is_a_tree_in_a_terminal(marked: Shell) -> None:
+    printed = marked.run("%kale_graph").printed
+    assert printed.startswith("pipeline (4 steps)")
+    assert {"load", "train", "other branch", "report"} <= set(
+        re.findall(r"load|train|other branch|report", printed)
+    )
+
+
+def test_a_run_shows_its_lines_and_a_summary_and_is_returned(marked: Shell) -> None:
+    outcome = marked.run("run = %kale_run")
+    assert outcome.success
+    assert outcome.result is None
+    lines = outcome.printed.splitlines()
+    assert lines[0] == "pipeline: 4 steps, epochs = 3, lr = 0.5, name = 'a', layers = [1, 2]"
+    assert "load         | loading 3" in lines
+    assert "report       | 2 {'w': 1.5} a [1, 2]" in lines
+    assert any(line.startswith("✓ run succeeded in ") for line in lines)
+    assert "  loss  1.5  from train" in lines
+    assert lines[-1].startswith("files: ")
+    run = marked.ipython.user_ns["run"]
+    assert isinstance(run, Run)
+    assert (run.state, run.name, run.metrics) == ("succeeded", "pipeline", {"loss": 1.5})
+    assert run.outputs["train"]["model"] == {"w": 1.5}
+    assert run.steps["load"].log == "loading 3\n"
+    assert kale_magics.last_run() is run
+
+
+def test_a_run_takes_values_and_a_name(marked: Shell) -> None:
+    outcome = marked.run(
+        "%kale_run -p epochs=5 lr=2 -p 'name=b c' -p 'layers=[\"x\", null]' --name 'five epochs'"
+    )
+    assert "report       | 4 {'w': 20.0} b c ['x', None]" in outcome.printed
+    assert outcome.printed.startswith("five epochs: 4 steps, epochs = 5, lr = 2.0, name = 'b c'")
+    assert isinstance(outcome.result, Run)
+    assert outcome.result.parameters == {"epochs": 5, "lr": 2.0, "name": "b c", "layers": ["x", None]}
+
+
+def test_braces_and_dollars_reach_a_run_as_typed(shell: Shell) -> None:
+    shell.run("%%kale parameters\ntext = ''\noptions = {}\n")
+    shell.run("%%kale step show\nprint(text, options)")
+    shell.run("HOME = 1")
+    outcome = shell.run("%kale_run -p 'text={HOME} $HOME' -p 'options={\"a\": 1}'")
+    assert "show | {HOME} $HOME {'a': 1}" in outcome.printed
+
+
+FAILED = """\
+KALE301 step train failed
+    Traceback (most recent call last):
+      File "<step train, In [4]>", line 3, in <module>
+        1 / (epochs - 3)
+    ZeroDivisionError: division by zero
+  at:  In [4], step train, line 3: 1 / (epochs - 3)
+  fix: mend and run that cell; for all that the step printed: \
+import kale_magics; print(kale_magics.last_run().steps['train'].log)"""
+
+
+def test_a_step_that_fails_fails_the_cell_after_the_summary(shell: Shell) -> None:
+    shell.run("%%kale parameters\nepochs = 3\nother = 1")
+    shell.run("%%kale step load\ndata = epochs")
+    shell.run("%%kale step train --no-run\nprint('training', data)\n1 / (epochs - 3)\nmodel = data")
+    shell.run("%%kale step use --no-run\nmodel")
+    shell.run("%%kale step aside\nprint('aside', data)")
+    shown = shell.refusal("%kale_run")
+    before, _, error = shown.partition("KALE301")
+    # Pythons from 3.11 on mark the part of the line that failed.
+    assert re.sub(r"\n +[~^]+(?=\n)", "", "KALE301" + error) == FAILED
+    assert "aside | aside 3" in before
+    assert re.search(
+        r"train +✗ failed +[\d.]+ s +ZeroDivisionError: division by zero \(In \[4\], line 3\)", before
+    )
+    assert "✗ run failed in" in before
+    run = kale_magics.last_run()
+    assert run is not None
+    assert {name: step.state for name, step in run.steps.items()} == {
+        "load": "succeeded", "train": "failed", "use": "skipped", "aside": "succeeded",
+    }  # fmt: skip
+    assert run.steps["train"].log.startswith("training 3\n")
+
+
+def test_the_pipeline_is_written_as_yaml(marked: Shell, tmp_path: Path) -> None:
+    outcome = marked.run("%kale_compile 'my pipeline.yaml'  # for the cluster")
+    assert outcome.printed == "pipeline: 4 steps written to my pipeline.yaml\n"
+    text = (tmp_path / "my pipeline.yaml").read_text()
+    assert "schemaVersion: 2" in text
+    assert re.search(r"image: python:3\.\d+-slim", text)
+
+
+def test_settings_are_listed_and_used(marked: Shell, tmp_path: Path) -> None:
+    listed = marked.run("%config KaleMagics").printed
+    names = ("base_image", "description", "max_parallel", "pipeline_name", "runs_folder", "slim_imports")
+    for name in names:
+        assert re.search(rf"KaleMagics\.{name}=<\w+>\n +\w", listed)
+    settings = [
+        "pipeline_name = 'fraud'",
+        "base_image = 'python:3.12'",
+        "runs_folder = 'kept'",
+        "description = 'Why'",
+    ]
+    for setting in settings:
+        assert marked.run(f"%config KaleMagics.{setting}").success
+    assert marked.run("%kale_run").printed.startswith("fraud: 4 steps")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    marked.run("%kale_compile p.yaml")
+    text = (tmp_path / "p.yaml").read_text()
+    assert "image: python:3.12\n" in text
+    assert "Why" in text
+
+
+def test_reset_forgets(marked: Shell) -> None:
+    assert marked.run("%kale_reset report 'other branch'").printed == "marked cells forgotten: 2\n"
+    assert marked.registry.steps == ("load", "train")
+    assert marked.run("%kale_reset").printed == "marked cells forgotten: 5\n"
+    assert marked.registry.cells == ()
+
+
+REFUSALS = [
+    ("%kale_graph now", "KALE103 %kale_graph takes no words, not 'now'", "leave them out"),
+    ("%kale_run --nam x", "KALE102 %kale_run has no option --nam", "did you mean --name?"),
+    ("%kale_run -p epoch=1", "KALE109 the pipeline has no parameter 'epoch'", "did you mean epochs?"),
+    (
+        "%kale_run -p epochs=ten",
+        "KALE108 parameter epochs takes a whole number, not 'ten'",
+        "write it like its default: -p epochs=3",
+    ),
+    (
+        "%kale_compile",
+        "KALE103 %kale_compile needs FILE.yaml",
+        "write it as in %kale_compile pipeline.yaml",
+    ),
+    ("%kale_reset trian", "KALE107 no step 'trian' is marked", "did you mean train?"),
+    (
+        "%kale_reset train zzz",
+        "KALE107 no step 'zzz' is marked",
+        "there is: load, train, other branch, report",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cell", "what", "fix"), REFUSALS)
+def test_a_mistake_in_a_magic_is_refused(marked: Shell, cell: str, what: str, fix: str) -> None:
+    assert marked.refusal(cell).splitlines() == [what, f"  at:  In [9]: {cell}", f"  fix: {fix}"]
+    assert len(marked.registry.cells) == len(NOTEBOOK)
+
+
+def test_a_file_that_is_no_yaml_is_refused(marked: Shell) -> None:
+    assert marked.refusal("%kale_compile pipeline.json").splitlines() == [
+        "KALE401 a pipeline is written as YAML, not to 'pipeline.json'",
+        "  fix: give a name that ends in .yaml: pipeline.yaml",
+    ]
+
+
+@pytest.mark.parametrize("magic", ["%kale_run", "%kale_graph", "%kale_compile a.yaml"])
+def test_nothing_marked_is_refused(shell: Shell, magic: str) -> None:
+    assert shell.refusal(magic).splitlines()[0] == "KALE201 no step is marked"
+
+
+ASSEMBLY = [
+    (["%%kale step a --no-run --after b\nx = 1"], "KALE107", "In [2]"),
+    (["%%kale step a --no-run --after a\nx = 1"], "KALE205", "a"),
+    (["%%kale step a --after b\nx = 1", "%%kale step b --after a\ny = 1"], "KALE205", "b"),
+    (["%%kale step a --no-run\nx = missing"], "KALE204", "missing"),
+    (["seen = 1", "%%kale step a\nx = seen"], "KALE204", "In [2]"),
+    (["%%kale parameters\nprint(1)", "%%kale step a\nx = 1"], "KALE203", "print(1)"),
+    (["%%kale step a\nx = 1", "%%kale metrics --no-run\ny"], "KALE102", "--no-run"),
+    (["%%kale step a\nx = 'text'", "%%kale metrics\nx"], "KALE207", "x"),
+    (["other = 1", "%%kale step a\nx = 1", "%%kale metrics\nother"], "KALE206", "other"),
+    (["%%kale step a\nf = open('/dev/null')", "%%kale step b\nf.name"], "KALE208", "f"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize(("cells", "code", "named"), ASSEMBLY)
+def test_a_mistake_in_the_pipeline_is_refused_before_anything_runs(
+    shell: Shell, tmp_path: Path, cells: list[str], code: str, named: str
+) -> None:
+    outcomes = [shell.run(cell) for cell in cells]
+    shown = outcomes[-1].printed if not outcomes[-1].success else shell.refusal("%kale_run")
+    assert shown.startswith(code)
+    assert named in shown
+    assert "  fix: " in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused(marked: Shell, tmp_path: Path) -> None:
+    (tmp_path / ".kale").write_text("a file")
+    shown = marked.refusal("%kale_run")
+    assert shown.startswith("KALE302")
+    assert ".kale" in shown
+
+
+def test_warnings_are_shown_before_the_run(shell: Shell, tmp_path: Path) -> None:
+    shell.run("%%kale step a\nwith open('late.txt') as file:\n    print(file.read())")
+    (tmp_path / "late.txt").write_text("here")
+    outcome = shell.run("%kale_run")
+    assert outcome.success
+    assert outcome.printed.startswith("1 warning\n\nKALE212")
+    assert outcome.printed.index("KALE212") < outcome.printed.index("a | here")
+
+
+@pytest.mark.parametrize(
+    ("magic", "words"),
+    [
+        (
+            "%%kale?",
+            ["%%kale step NAME [--after STEP ...] [--no-run]", "Example:", "%%kale step train --after"],
+        ),
+        ("%kale?", ["Mark a cell", "%%kale metrics"]),
+        ("%kale_graph?", ["Show the pipeline as a picture", "Example:\n    %kale_graph"]),
+        ("%kale_run?", ["[-p NAME=VALUE ...]", "Example:", "run = %kale_run -p epochs=5"]),
+        ("%kale_compile?", ["%kale_compile FILE.yaml", "Example:", "%kale_compile pipeline.yaml"]),
+        ("%kale_reset?", ["%kale_reset [STEP ...]", "Example:", "%kale_reset train evaluate"]),
+    ],
+)
+def test_help_is_real(shell: Shell, magic: str, words: list[str]) -> None:
+    printed = shell.run(magic).printed
+    assert all(word in printed for word in words)
+    assert not [line for line in printed.splitlines() if len(line) > 110]
+
+
+def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kale_magics.local import engine
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "run_pipeline", interrupted)
+    outcome: Outcome = marked.run("%kale_run")
+    assert isinstance(outcome.error, KeyboardInterrupt)
+
+
+def test_the_package_tells_its_version_and_names() -> None:
+    assert kale_magics.__version__ == importlib.metadata.version("kale-magics")
+    assert all(hasattr(kale_magics, name) for name in kale_magics.__all__)
+
+
+def test_there_is_no_last_run_before_the_first(shell: Shell) -> None:
+    assert kale_magics.last_run() is None
+    shell.run("%unload_ext kale_magics")
+    assert kale_magics.last_run() is None

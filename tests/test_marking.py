@@ -1,0 +1,358 @@
+"""A marked cell: what it is to the shell, and what the registry knows of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kale_magics.registry import Cell
+from tests.shells import Outcome, Shell, fresh_shell
+
+
+@pytest.fixture
+def shell(capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.ipython.run_line_magic("load_ext", "kale_magics")
+        yield shell
+
+
+def only(shell: Shell) -> Cell:
+    (cell,) = shell.registry.cells
+    return cell
+
+
+SAME = [
+    "x = 1",
+    "x = 1\nx + 1",
+    "x = 1\nx + 1;",
+    "print('a')\nx = 1",
+    "import asyncio\nx = await asyncio.sleep(0, 'done')\nx",
+    "async def f():\n    return 5\nawait f()",
+    "\n\n\nx = 5\nx",
+    "    x = 5\n    y = 6\n    x + y",
+    "\n    x = 5\n    x",
+    ">>> x = 3\n>>> x",
+    "In [1]: x = 3",
+    "!echo hello",
+    "x = !echo hello\nx",
+    "%precision 3\nx = 1",
+    "x = 5\nint.bit_length?",
+    "%%bash\necho hi",
+    "\n%%bash\necho hi",
+    "%%python --no-raise-error\nprint('hi')",
+    "%%writefile /dev/null\n%%kale step inner\nx = 1",
+    "text = '''\n%%kale step inner\n'''\ntext",
+    "from __future__ import annotations\nx: Nothing = 1",
+    "def f(n):\n    return n and f(n - 1)\n\nf(3)",
+]
+
+
+@pytest.mark.parametrize("magic", ["%%kale step a", "%kale step a", "%%kale skip", "\n  %%kale step a"])
+@pytest.mark.parametrize("body", SAME)
+def test_a_marked_cell_does_what_the_cell_does(shell: Shell, magic: str, body: str) -> None:
+    plain = shell.run(body)
+    marked = shell.run(f"{magic}\n{body}")
+    assert (marked.success, marked.result) == (plain.success, plain.result)
+    assert numbered(marked) == numbered(plain)
+    assert plain.success
+    assert only(shell).state == "ran"
+
+
+def numbered(outcome: Outcome) -> str:
+    return outcome.printed.replace("Out[1]", "Out[n]").replace("Out[2]", "Out[n]")
+
+
+FAILING = [
+    ("x = 1\n\n1 / 0\nx", 4, "ZeroDivisionError"),
+    ("def f():\n    raise ValueError('no')\nf()", 4, "ValueError"),
+    ("import asyncio\nawait asyncio.sleep(0)\nmissing", 4, "NameError"),
+    ("x = 1\nx = = 2", 3, "SyntaxError"),
+    ("x = 1\n  y = 2", 3, "IndentationError"),
+    ("raise KeyboardInterrupt", 2, "KeyboardInterrupt"),
+]
+
+WITHOUT_A_TRACEBACK = ("SyntaxError", "IndentationError")
+
+
+@pytest.mark.parametrize(("body", "line", "error"), FAILING)
+def test_a_failing_cell_shows_one_traceback_with_its_lines(
+    shell: Shell, body: str, line: int, error: str
+) -> None:
+    outcome = shell.run(f"%%kale step a\n{body}")
+    assert not outcome.success
+    assert outcome.printed.count("Traceback (most recent call last)") == (error not in WITHOUT_A_TRACEBACK)
+    assert error in outcome.printed
+    assert f"In[1], line {line}" in outcome.printed
+    assert "kale_magics" not in outcome.printed
+    assert only(shell).state == "failed"
+
+
+def test_hooks_fire_once_and_history_keeps_what_was_typed(shell: Shell) -> None:
+    told: list[str] = []
+    for event in ("pre_execute", "pre_run_cell", "post_execute", "post_run_cell"):
+        shell.ipython.events.register(event, lambda *args, event=event: told.append(event))
+    typed = "%%kale step a --after b # because\nx = 1\nx"
+    shell.run(typed)
+    assert told == ["pre_execute", "pre_run_cell", "post_execute", "post_run_cell"]
+    assert shell.ipython.history_manager.input_hist_raw[-1] == typed
+    assert shell.ipython.user_ns["In"][-1].splitlines()[1:] == ["x = 1", "x"]
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("%%kale step a", "incomplete"),
+        ("%%kale step a\nx = 1", "incomplete"),
+        ("%%kale step a\nfor i in x:\n    i", "incomplete"),
+        ("%%kale step a\nx = 1\n\n", "complete"),
+        ("%%kale stp a\nx = 1\n\n", "complete"),
+        ("%kale step a\nfor i in x:", "incomplete"),
+        ("%kale step a\nx = 1", "complete"),
+        ("%kale", "complete"),
+        ("x = (", "incomplete"),
+    ],
+)
+def test_a_terminal_knows_when_the_cell_is_complete(shell: Shell, text: str, status: str) -> None:
+    assert shell.ipython.input_transformer_manager.check_complete(text)[0] == status
+    assert shell.registry.cells == ()
+
+
+def test_to_transform_a_cell_does_nothing_else(shell: Shell) -> None:
+    typed = "%%kale step a\nx = 1\ny = [\n    x]\n"
+    first, second = (shell.ipython.transform_cell(typed) for _ in range(2))
+    assert first == second
+    assert first.splitlines()[1:] == typed.splitlines()[1:]
+    assert shell.registry.cells == ()
+
+
+def test_to_mark_a_cell_costs_little(shell: Shell) -> None:
+    body = "".join(f"x{n} = {n}\n" for n in range(50))
+    plain, marked = (fastest(shell, f"{magic}{body}") for magic in ("\n", "%%kale step a --after b c\n"))
+    assert marked - plain < 0.002
+
+
+def fastest(shell: Shell, cell: str) -> float:
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        shell.ipython.run_cell(cell)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "source"),
+    [
+        ("%%kale imports\nimport os", "imports", "\nimport os"),
+        ("%%kale pipeline-parameters\nlr = 0.1\n", "parameters", "\nlr = 0.1\n"),
+        ("\n\n%kale metrics\n\nx = 1", "metrics", "\n\n\n\nx = 1"),
+        ("%%kale functions\n    def f():\n        pass", "functions", "\ndef f():\n    pass"),
+        ("%%kale skip\n%%bash\ntrue", "skip", "\n%%bash\ntrue"),
+    ],
+)
+def test_the_registry_knows_the_cell(shell: Shell, typed: str, kind: str, source: str) -> None:
+    shell.run(typed, "id-1")
+    cell = only(shell)
+    assert (cell.kind, cell.source, cell.cell_id, cell.label, cell.state) == (
+        kind,
+        source,
+        "id-1",
+        "In [1]",
+        "ran",
+    )
+
+
+def test_a_step_is_known_by_name_and_order(shell: Shell) -> None:
+    shell.run('%%kale step "Train model 2" --after a,b\nx = 1')
+    assert (only(shell).name, only(shell).after) == ("Train model 2", ("a", "b"))
+
+
+def test_no_run_marks_without_running(shell: Shell) -> None:
+    outcome = shell.run("%%kale step a --no-run\nx = 1\nprint('ran')\nx")
+    assert outcome == Outcome(True, None, "", None)
+    assert "x" not in shell.ipython.user_ns
+    assert only(shell).state == "not run"
+    assert only(shell).source == "\nx = 1\nprint('ran')\nx"
+
+
+def test_with_an_id_a_cell_is_itself_whatever_becomes_of_it(shell: Shell) -> None:
+    shell.run("%%kale step a\nx = 1", "one")
+    shell.run("%%kale step b\ny = 1", "two")
+    shell.run("%%kale step a\nx = 2", "one")
+    assert [(c.name, c.source, c.label) for c in shell.registry.cells] == [
+        ("a", "\nx = 2", "In [3]"),
+        ("b", "\ny = 1", "In [2]"),
+    ]
+    shell.run("%%kale skip\nx = 2", "one")
+    assert [(c.kind, c.name) for c in shell.registry.cells] == [("skip", ""), ("step", "b")]
+    shell.run("x = 2", "one")
+    assert [c.name for c in shell.registry.cells] == ["b"]
+    shell.run("%%kale stp b\ny = 1", "two")
+    assert shell.registry.cells == ()
+
+
+def test_without_ids_only_the_same_cell_is_replaced(shell: Shell) -> None:
+    for cell in ("x = 1", "y = 1", "x = 1", "x = 2"):
+        shell.run(f"%%kale step a\n{cell}")
+    shell.run("x = 1")
+    assert [(c.source, c.label) for c in shell.registry.cells] == [
+        ("\nx = 1", "In [3]"),
+        ("\ny = 1", "In [2]"),
+        ("\nx = 2", "In [4]"),
+    ]
+
+
+def test_a_cell_that_is_mended_has_not_failed(shell: Shell) -> None:
+    states = []
+    for cell in ("x = = 1", "1 / 0", "x = 1"):
+        shell.run(f"%%kale step a\n{cell}", "one")
+        states.append((only(shell).state, only(shell).source))
+    assert states == [("failed", "\nx = = 1"), ("failed", "\n1 / 0"), ("ran", "\nx = 1")]
+
+
+NOT_FIRST = """\
+KALE105 the magic that marks a cell, kale step a, is not the first line of its cell
+  at:  In [1], line {line}: {magic}
+  fix: move it to the top, above comments and other magics too"""
+
+
+@pytest.mark.parametrize("magic", ["%%kale step a", "%kale step a"])
+@pytest.mark.parametrize(
+    "above", ["# a comment\n", "\n# a comment\n\n", "x = 1\n", "'''a text'''\n", "%kale skip\n"]
+)
+def test_a_magic_below_other_lines_is_refused(shell: Shell, magic: str, above: str) -> None:
+    expected = NOT_FIRST.format(line=above.count("\n") + 1, magic=magic)
+    assert shell.refusal(f"{above}{magic}\nran = True") == expected
+    assert "ran" not in shell.ipython.user_ns
+
+
+def test_a_magic_below_another_cell_magic_is_refused(shell: Shell) -> None:
+    outcome = shell.run("%%time\n%%kale step a\nran = True")
+    assert NOT_FIRST.format(line=2, magic="%%kale step a") in outcome.printed
+    assert "ran" not in shell.ipython.user_ns
+    assert shell.registry.cells == ()
+
+
+@pytest.mark.parametrize("body", ["", "\n", "\n\n  \n", "\n# only a comment", "\n\n# a\n  # b\n"])
+def test_an_empty_body_is_refused(shell: Shell, body: str) -> None:
+    assert shell.refusal(f"%%kale step a{body}").splitlines() == [
+        "KALE106 the cell is marked, and there is no code in it",
+        "  at:  In [1], line 1: %%kale step a",
+        "  fix: write the code below the magic, in the same cell",
+    ]
+    assert shell.registry.cells == ()
+
+
+def test_a_mistake_is_told_before_anything_runs(shell: Shell) -> None:
+    assert shell.refusal("\n%%kale step a --aftr b # c\nran = True").splitlines() == [
+        "KALE102 %%kale step has no option --aftr",
+        "  at:  In [1], line 2: %%kale step a --aftr b # c",
+        "  fix: did you mean --after?",
+    ]
+    assert "ran" not in shell.ipython.user_ns
+
+
+def test_a_cell_within_a_cell_leaves_the_outer_one_marked(shell: Shell) -> None:
+    shell.run(
+        "%%kale step a\nget_ipython().run_cell('%%kale step b\\ny = 1')\nget_ipython().run_cell('')\n1 / 0"
+    )
+    assert [(c.name, c.state) for c in shell.registry.cells] == [("a", "failed"), ("b", "ran")]
+
+
+def test_completion_and_help_work_in_a_marked_cell(shell: Shell) -> None:
+    shell.run("number = 5")
+    assert "%%kale step a\nnumber.bit_length" in shell.completions("%%kale step a\nnumber.bit_l")
+    assert "int.bit_count" not in shell.run("%%kale step a\nx = 1\nnumber?").printed
+    assert "Type:        int" in shell.run("%%kale step a\nx = 1\nnumber?").printed
+
+
+def traces(ipython: Any) -> dict[str, Any]:
+    """All that an extension may leave in a shell."""
+    return {
+        "transformers": list(map(called, ipython.input_transformers_cleanup)),
+        "post": list(map(called, ipython.input_transformers_post)),
+        "events": {name: list(map(called, found)) for name, found in ipython.events.callbacks.items()},
+        "magics": {kind: sorted(found) for kind, found in ipython.magics_manager.magics.items()},
+        "registry": sorted(ipython.magics_manager.registry),
+        "matchers": list(map(called, ipython.Completer.custom_matchers)),
+        "configurables": [type(found).__name__ for found in ipython.configurables],
+        "printers": list(ipython.display_formatter.ipython_display_formatter.type_printers),
+        "variables": {name for name in ipython.user_ns if not name.startswith("_")},
+    }
+
+
+def called(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def test_nothing_is_left_and_nothing_doubled(capfd: pytest.CaptureFixture[str]) -> None:
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%unload_ext kale_magics")
+        before = traces(shell.ipython)
+        shell.run("%load_ext kale_magics")
+        loaded = traces(shell.ipython)
+        assert loaded != before
+        for cell in ("%load_ext kale_magics", "%reload_ext kale_magics", "%reload_ext kale_magics"):
+            shell.run(cell)
+            assert traces(shell.ipython) == loaded
+        shell.run("%%kale step a\nx = 1")
+        assert [c.name for c in shell.registry.cells] == ["a"]
+        for _ in range(2):
+            shell.run("%unload_ext kale_magics")
+            assert traces(shell.ipython) == {**before, "variables": {*before["variables"], "x"}}
+        assert "Cell magic `%%kale` not found" in shell.run("%%kale step a\nx = 1").printed
+        shell.run("%load_ext kale_magics")
+        assert shell.registry.cells == ()
+        assert shell.run("%%kale step a\nx = 1").success
+
+
+def test_to_load_imports_nothing_heavy() -> None:
+    code = """if True:
+        import sys
+        from IPython.core.interactiveshell import InteractiveShell
+        shell = InteractiveShell.instance()
+        before = set(sys.modules)
+        shell.run_line_magic("load_ext", "kale_magics")
+        shell.run_cell("%%kale step a\\nx = 1").raise_error()
+        heavy = {"kfp", "pandas", "numpy", "nbformat", "cloudpickle", "yaml", "IPython.display"}
+        assert "kale_magics.magics" in sys.modules
+        print(sorted(heavy & (set(sys.modules) - before)))
+        """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+COMPLETIONS = [
+    ("%%kale st", ["%%kale step"]),
+    ("%kale st", ["%kale step"]),
+    ("%%kale pi", ["%%kale pipeline-metrics", "%%kale pipeline-parameters"]),
+    ("%%kale step new --", ["%%kale step new --after", "%%kale step new --no-run"]),
+    ("%%kale step new --n", ["%%kale step new --no-run"]),
+    ("%%kale step new --after t", ["%%kale step new --after train"]),
+    ("%%kale step new --after=t", ["%%kale step new --after=train"]),
+    ("%%kale step new --after load,t", ["%%kale step new --after load,train"]),
+    ("%%kale step new --after load t", ["%%kale step new --after load train"]),
+    ('%%kale step new --after "Tr', ['%%kale step new --after "Train 2"']),
+    ("%%kale step t", ["%%kale step train"]),
+    ("%kale_run -", ["%kale_run --name", "%kale_run -p"]),
+    ("run = %kale_run --n", ["run = %kale_run --name"]),
+    ("%kale_run -p e", ["%kale_run -p epochs="]),
+    ("%kale_run -p lr=1 e", ["%kale_run -p lr=1 epochs="]),
+    ("%kale_reset tr", ["%kale_reset train"]),
+    ("%kale_reset load tr", ["%kale_reset load train"]),
+    ("%kale_r", ["%kale_reset", "%kale_run"]),
+]
+
+
+@pytest.mark.parametrize("above", ["", "x = 1\n"])
+@pytest.mark.parametrize(("typed", "expected"), COMPLETIONS)
+def test_tab_completes(shell: Shell, above: str, typed: str, expected: list[str]) -> None:
+    shell.run("%%kale parameters\nepochs: int = 5\nlr = 0.1")
+    for name in ("load", "train", '"Train 2"'):
+        shell.run(f"%%kale step {name}\nx = 1")
+    assert shell.completions(above + typed) == [above + text for text in expected]
