@@ -41,8 +41,8 @@ class Assembly:
     """What came of assembling.
 
     Attributes:
-        draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps wait
-            for each other.
+        draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps
+            wait for each other.
         diagnostics: All there is to tell.
     """
 
@@ -190,17 +190,15 @@ class _Assembler:
             for need in needs:
                 dependents[need].append(name)
         place = {name: number for number, name in enumerate(self.steps)}
-        ready = [name for name, needs in waiting.items() if not needs]
+        ready = [(place[name], name) for name, needs in waiting.items() if not needs]
         order: list[StepFlow] = []
-        heap = [(place[name], name) for name in ready]
-        heapq.heapify(heap)
-        while heap:
-            _, name = heapq.heappop(heap)
+        while ready:
+            _, name = heapq.heappop(ready)
             order.append(self.steps[name])
             for dependent in dependents[name]:
                 waiting[dependent].discard(name)
                 if not waiting[dependent]:
-                    heapq.heappush(heap, (place[dependent], dependent))
+                    heapq.heappush(ready, (place[dependent], dependent))
         done = {step.name for step in order}
         if len(done) < len(self.steps):
             self._tell_cycle({name: needs for name, needs in waiting.items() if name not in done})

@@ -109,7 +109,7 @@ class KaleError(Exception):
     """
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
-        super().__init__("\n".join(str(d) for d in diagnostics))
+        super().__init__("\n\n".join(str(d) for d in diagnostics))
         self.diagnostics = diagnostics
 
     def _render_traceback_(self) -> list[str]:

@@ -27,9 +27,7 @@ def encode(name: str) -> str:
         An identifier. A name that is one already, and free, is returned unchanged; a space or a hyphen
         becomes an underscore, any other character `uXXXX`, its code point in hexadecimal.
     """
-    text = "".join(
-        c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name
-    )
+    text = "".join(c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name)
     if not text[:1].isalpha():
         text = "v" + text if text.startswith("_") else "v_" + text
     if keyword.iskeyword(text) or text.lower() in RESERVED:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from collections.abc import Collection
-from typing import Any
+from typing import NamedTuple
 
 import ast_comments
+
+
+class Piece(NamedTuple):
+    """A part of a text: its first and last line, from 1, and the bytes in them where it begins and ends."""
+
+    first: int
+    column: int
+    last: int
+    end: int
 
 
 def cut(source: str, kept: Collection[int]) -> str:
@@ -21,44 +31,54 @@ def cut(source: str, kept: Collection[int]) -> str:
     """
     lines = source.encode().split(b"\n")
     result = [b""] * len(lines)
-    for number, nodes in enumerate(_with_comments(source)):
-        if number in kept:
-            for node in nodes:
-                _copy(lines, result, node)
+    for number, pieces in enumerate(_pieces(source)):
+        for piece in pieces if number in kept else ():
+            _copy(lines, result, piece)
     return b"\n".join(result).decode()
 
 
 @functools.lru_cache(maxsize=64)
-def _with_comments(source: str) -> list[list[Any]]:
-    """For every statement its node, with the comments above it and behind it."""
-    groups: list[list[Any]] = []
-    above: list[Any] = []
-    for node in ast_comments.parse(source).body:
-        if not isinstance(node, ast_comments.Comment):
-            touching = [c for i, c in enumerate(above) if c.lineno + len(above) - i == _start(node)[0]]
-            groups.append([*touching, node])
-            above = []
-        elif node.inline and groups:
-            groups[-1].append(node)
-        else:
-            above.append(node)
-    return groups
+def _pieces(source: str) -> list[list[Piece]]:
+    """For every statement the comments above it, itself, and the comment behind it."""
+    statements = [_place(node) for node in ast.parse(source).body]
+    ends = {statement.last: number for number, statement in enumerate(statements)}
+    comments = _comments(source)
+    pieces = []
+    for number, statement in enumerate(statements):
+        first = statement.first
+        while first - 1 in comments and first - 1 not in ends:
+            first -= 1
+        above = [comments[line] for line in range(first, statement.first)]
+        behind = (
+            [comments[statement.last]]
+            if statement.last in comments and ends[statement.last] == number
+            else []
+        )
+        pieces.append([*above, statement, *behind])
+    return pieces
 
 
-def _start(node: Any) -> tuple[int, int]:
-    """Line and column at which a node begins, its decorators included."""
+def _place(node: ast.stmt) -> Piece:
     decorators = getattr(node, "decorator_list", [])
-    return (decorators[0].lineno, 0) if decorators else (node.lineno, node.col_offset)
+    first, column = (decorators[0].lineno, 0) if decorators else (node.lineno, node.col_offset)
+    return Piece(first, column, node.end_lineno or first, node.end_col_offset or 0)
 
 
-def _copy(lines: list[bytes], result: list[bytes], node: Any) -> None:
-    first, column = _start(node)
-    last, end = node.end_lineno, node.end_col_offset
-    if isinstance(node, ast_comments.Comment):
-        end = column + len(node.value.encode())
-    for number in range(first - 1, last):
-        start = column if number == first - 1 else 0
-        text = lines[number][start : end if number == last - 1 else None]
+def _comments(source: str) -> dict[int, Piece]:
+    """The comments outside of statements, by line; their columns are counted in characters."""
+    lines = source.split("\n")
+    found = {}
+    for node in ast_comments.parse(source).body:
+        if isinstance(node, ast_comments.Comment):
+            column = len(lines[node.lineno - 1][: node.col_offset].encode())
+            found[node.lineno] = Piece(node.lineno, column, node.lineno, column + len(node.value.encode()))
+    return found
+
+
+def _copy(lines: list[bytes], result: list[bytes], piece: Piece) -> None:
+    for number in range(piece.first - 1, piece.last):
+        start = piece.column if number == piece.first - 1 else 0
+        text = lines[number][start : piece.end if number == piece.last - 1 else None]
         if result[number]:
             result[number] += b"  " if text.startswith(b"#") else b"; "
         result[number] += text

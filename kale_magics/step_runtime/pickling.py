@@ -186,8 +186,8 @@ SMALL_ARRAY = 1 << 20
 def array_view(obj: Any) -> tuple[Any, ...] | None:
     """For an array of numpy that shows memory of another one: that one, and what of it.
 
-    Two views of one array stay views of one array. A view of a small part of a large array is no such view: it
-    travels alone, as a copy.
+    Two views of one array stay views of one array. A view of a small part of a large array is no such view:
+    it travels alone, as a copy.
     """
     numpy = sys.modules.get("numpy")
     if numpy is None or type(obj) is not numpy.ndarray or not obj.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from kale_magics.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
 from kale_magics.view.states import look, signed
@@ -71,7 +72,13 @@ def summary(run: Run) -> str:
     ]
     if metrics:
         parts += ["metrics:", aligned(metrics, headed=False)]
-    return "\n".join([*parts, f"files: {run.folder}"])
+    return "\n".join([*parts, f"files: {_nearby(run.folder)}"])
+
+
+def _nearby(folder: Path) -> Path:
+    """A folder as it is called from here, if it is below."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _name(step: str) -> str:

@@ -53,7 +53,8 @@ def in_fresh_python(program: str, times: int) -> float:
     """The smallest number of seconds that a program prints."""
     command = [sys.executable, "-c", program]
     return min(
-        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout) for _ in range(times)
+        float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        for _ in range(times)
     )
 
 
@@ -81,7 +82,11 @@ def marked_cells(steps: int) -> list[Any]:
     cells = [
         Cell("imports", "\nimport math\nimport statistics", execution_count=1),
         Cell("parameters", "\nrate = 0.5", execution_count=2),
-        Cell("functions", "\ndef scaled(values):\n    return [value * rate for value in values]", execution_count=3),
+        Cell(
+            "functions",
+            "\ndef scaled(values):\n    return [value * rate for value in values]",
+            execution_count=3,
+        ),
         Cell("step", "\nx0 = [1.0, 2.0]", name="step 0", execution_count=4),
     ]
     for n in range(1, steps):
@@ -91,14 +96,14 @@ def marked_cells(steps: int) -> list[Any]:
 
 
 HEAD = "from kfp import dsl\nfrom kfp.dsl import Artifact, Input, Output\n\n"
-FIRST = '''
+FIRST = """
 @dsl.component(base_image="python:3.11-slim", packages_to_install=["cloudpickle==3.1.2"])
 def step_0(x0: Output[Artifact]):
     import pickle
     with open(x0.path, "wb") as file:
         pickle.dump([1.0, 2.0], file)
-'''
-NEXT = '''
+"""
+NEXT = """
 @dsl.component(base_image="python:3.11-slim", packages_to_install=["cloudpickle==3.1.2"])
 def step_{n}(rate: float, x0: Input[Artifact], before: Input[Artifact], x{n}: Output[Artifact]):
     import pickle, statistics
@@ -112,7 +117,7 @@ def step_{n}(rate: float, x0: Input[Artifact], before: Input[Artifact], x{n}: Ou
     mean = statistics.mean(result)
     with open(x{n}.path, "wb") as file:
         pickle.dump(result, file)
-'''
+"""
 
 
 def by_hand(steps: int) -> str:
@@ -155,12 +160,18 @@ def compiling(steps: int, times: int, folder: Path) -> tuple[float, float]:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--quick", action="store_true", help="small sizes and one repetition: whether it works")
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes and one repetition: whether it works"
+    )
     quick: bool = parser.parse_args().quick
     warnings.simplefilter("ignore")  # kfp's own
     times = 1 if quick else 3
     print(f"{'what':<44}{'ours':>12}{'beside':>12}{'ratio':>8}  aim")
-    row("load the extension, beside starting IPython", in_fresh_python(LOADING, times), in_fresh_python(STARTING, times))
+    row(
+        "load the extension, beside starting IPython",
+        in_fresh_python(LOADING, times),
+        in_fresh_python(STARTING, times),
+    )
     marked, plain = marking(20 if quick else 200)
     row("run a marked cell, beside an unmarked one", marked, plain)
     print(f"{'  the mark alone':<44}{(marked - plain) * 1000:>9.2f} ms{'':>20}  under 2 ms")
@@ -178,7 +189,10 @@ def main() -> None:
 
 def row(what: str, ours: float, beside: float, aim: str = "") -> None:
     """Print a row of the table."""
-    print(f"{what:<44}{ours * 1000:>9.1f} ms{beside * 1000:>9.1f} ms{ours / beside:>8.2f}  {aim}".rstrip(), flush=True)
+    print(
+        f"{what:<44}{ours * 1000:>9.1f} ms{beside * 1000:>9.1f} ms{ours / beside:>8.2f}  {aim}".rstrip(),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,318 @@
+"""What the text of code tells: tables of code and of the facts that must be read off it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+
+from kale_magics.analysis.cells import mentioned, read_cell
+from kale_magics.analysis.effects import (
+    Behaviour,
+    Bind,
+    Branch,
+    Call,
+    Define,
+    Effect,
+    Mutate,
+    Read,
+    Unbind,
+    flattened,
+)
+from kale_magics.analysis.packages import imported_modules, requirements
+from kale_magics.analysis.parameters import metric_names, read_parameters
+from kale_magics.analysis.statements import cut
+from kale_magics.analysis.summaries import summarise
+from kale_magics.analysis.syntax import CellProblemError, to_python
+
+
+def effects(source: str) -> tuple[Effect, ...]:
+    return tuple(effect for statement in read_cell(source).statements for effect in statement)
+
+
+def at_once(source: str) -> Iterator[Effect]:
+    """All that happens when the code runs, inside of definitions and branches too."""
+    for effect in flattened(effects(source)):
+        yield effect
+        if isinstance(effect, Define):
+            yield from flattened(effect.at_once)
+
+
+def reads(source: str) -> set[str]:
+    return {e.name for e in at_once(source) if isinstance(e, Read)}
+
+
+def binds(source: str) -> set[str]:
+    found = {e.name for e in at_once(source) if isinstance(e, Bind)}
+    return found | {n for e in at_once(source) if isinstance(e, Define) for n in e.names}
+
+
+READS = [
+    ("a plain name", "y = x + 1", "x"),
+    ("an attribute is no name", "y = x.z.w", "x"),
+    ("a keyword is no name", "f(key=v)", "f v"),
+    ("comprehension", "[i * k for i in xs if i > m]", "xs k m"),
+    ("the first iterable belongs outside", "i = [1]; [i for i in i]", "i"),
+    ("nested comprehension", "{a: b for a in xs for b in a.rows}", "xs"),
+    ("generator in a call", "total = sum(v * w for v in vs)", "sum w vs"),
+    ("lambda that is called by what gets it", "sorted(xs, key=lambda r: r[k])", "sorted xs k"),
+    ("lambda that is kept reads late", "f = lambda r: r + k", ""),
+    ("defaults of a lambda are read at once", "f = lambda r=d: r + k", "d"),
+    ("a function reads late", "def f(a):\n    return a + k", ""),
+    ("what a function evaluates at once", "@deco\ndef f(a: T = d) -> R:\n    return k", "deco T d R"),
+    ("a class body runs at once", "class C(B, metaclass=M):\n    x = v\n    def m(self): return k", "B M v"),
+    ("a class variable is no global of a method", "class C:\n    n = 1\n    def m(self): return n", ""),
+    ("walrus", "if (n := f(x)) > 2: print(n)", "f x print n"),
+    ("walrus in a comprehension", "[y := g(v) for v in vs]", "g vs"),
+    ("f-string", "s = f'{a} {b!r:>{w}}'", "a b w"),
+    ("global statement", "def f():\n    global g\n    g = h", ""),
+    ("with and for", "with open(p) as f:\n    for line in f: print(line)", "open p print f line"),
+    ("except", "try:\n    a()\nexcept E as e:\n    b(e)", "a E b e"),
+    ("match", "match v:\n    case P(x=0, y=q) if q > k: r = q", "v P k q"),
+    ("del", "del d[k]", "d k"),
+    ("a deleted name is looked up by deleting", "del a", ""),
+    ("augmented", "n += k", "n k"),
+    ("subscript target", "d[k] = v", "d k v"),
+    ("starred", "f(*a, **b)", "f a b"),
+    ("await", "r = await job()", "job"),
+    ("a command's values", "!echo {x} $y.z '$not'", "get_ipython x y"),
+    ("a frame's query", "df.query('a > @limit')", "df limit"),
+    ("annotation without a value", "x: T", "T"),
+    ("nested functions inside", "def f():\n    def g(): return k\n    return g", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "names"), [row[1:] for row in READS], ids=[row[0] for row in READS])
+def test_reads(code: str, names: str) -> None:
+    assert reads(code) == set(names.split())
+
+
+LATE = [
+    ("def f(a):\n    b = a\n    return b + k", "k"),
+    ("def f():\n    def g(x): return x + k\n    return g(m)", "k m"),
+    ("class C:\n    n = 1\n    def m(self): return n + self.k", "n"),
+    ("def f():\n    nums = [i for i in xs]\n    return nums", "xs"),
+    ("f = lambda a, *b, c=1, **d: (a, b, c, d, k)", "k"),
+    ("def f():\n    global g\n    g += 1", "g"),
+    ("def f():\n    import os\n    return os.getcwd()", ""),
+    ("def f(n):\n    return f(n - 1)", "f"),
+]
+
+
+@pytest.mark.parametrize(("code", "names"), LATE)
+def test_late_reads(code: str, names: str) -> None:
+    assert mentioned(effects(code)) == set(names.split())
+
+
+BINDS = [
+    ("a, (b, *c) = 1, (2, 3)", "a b c"),
+    ("x = y = 1", "x y"),
+    ("for i, j in p: k = 1", "i j k"),
+    ("import a.b, c.d as e\nfrom f import g as h, m", "a e h m"),
+    ("def f(): x = 1", "f"),
+    ("class C: x = 1", "C"),
+    ("with o as (a, b): pass", "a b"),
+    ("[y := v for v in vs]", "y"),
+    ("d[0] = o.a = 1", ""),
+    ("match v:\n    case [a, *b] | {'k': a, **b}: pass\n    case C() as c: pass", "a b c"),
+    ("try:\n    pass\nexcept E as e:\n    x = 1", "e x"),
+    ("n += 1", "n"),
+    ("x: int = 1\ny: int", "x"),
+    ("async def f(): pass", "f"),
+]
+
+
+@pytest.mark.parametrize(("code", "names"), BINDS)
+def test_binds(code: str, names: str) -> None:
+    assert binds(code) == set(names.split())
+
+
+CHANGES = [
+    ("d[k] = v", "d"), ("o.a.b = 1", "o"), ("o.rows[0].x += 1", "o"), ("del d[k], e.a", "d e"), ("n += 1", "n"),
+    ("x = 1", ""), ("(a if c else b)[0] = 1", "a b"), ("d['k'], o.v = 1, 2", "d o"), ("for d[0] in xs: pass", "d xs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "names"), CHANGES)
+def test_changes(code: str, names: str) -> None:
+    found = {e.source.name for e in at_once(code) if isinstance(e, Mutate) and e.cause != "item"}
+    assert found == set(names.split())
+
+
+def behaviour(source: str, name: str = "f") -> Behaviour:
+    return next(
+        e.behaviour for e in effects(source) if isinstance(e, Define) and name in e.names and e.behaviour
+    )
+
+
+SUMMARIES = [
+    ("def f(a, b):\n    a.append(b)", "@a", "", "@a>@b"),
+    ("def f(a):\n    a = list(a)\n    a.append(1)", "@a", "", ""),
+    ("def f(a):\n    b = a\n    b['x'] = 1\n    return b", "@a", "@a", ""),
+    ("def f(a):\n    return a.copy()", "", "@a", ""),
+    ("def f(a):\n    return len(a)", "", "", ""),
+    ("def f(a, *rest):\n    for r in rest: r.sort()", "@rest", "", ""),
+    ("def f(a):\n    g(a)\ndef g(x):\n    h(x)\ndef h(y):\n    y.clear()", "@a", "", ""),
+    ("def f(a, n):\n    if n: f(a, n - 1)\n    else: a.pop()", "@a", "", ""),
+    ("def f(a):\n    a.drop(columns=['x'], inplace=True)", "@a", "", ""),
+    ("def f(a):\n    random.shuffle(a)", "@a", "", ""),
+    ("def f(a):\n    LOG.append(a)", "", "", "LOG>@a"),
+    ("def f(a):\n    def inner(x): x.append(1)\n    inner(a)", "@a", "", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "changed", "returned", "links"), SUMMARIES)
+def test_summaries(code: str, changed: str, returned: str, links: str) -> None:
+    functions = {n: e.behaviour for e in effects(code) if isinstance(e, Define) for n in e.names}
+    summary = summarise(behaviour(code), functions.get)
+    assert summary.changed == set(changed.split())
+    assert summary.returned == set(returned.split())
+    assert {f"{a}>{b}" for a, b in summary.links if a != b} == set(links.split())
+
+
+def test_branches_keep_their_ways_apart() -> None:
+    (branch,) = [e for e in effects("if c:\n    x = 1\nelse:\n    raise E") if isinstance(e, Branch)]
+    assert [path.ends for path in branch.paths] == [False, True]
+    (loop,) = [e for e in effects("for i in xs: x = 1") if isinstance(e, Branch)]
+    assert loop.paths[1].effects == ()
+    assert not any(isinstance(e, Branch) for e in effects("if __name__ == '__main__':\n    x = 1"))
+
+
+def test_an_except_name_is_gone_after_its_handler() -> None:
+    assert [e.name for e in at_once("try: a()\nexcept E as e: pass") if isinstance(e, Unbind)] == ["e"]
+
+
+def test_a_call_says_what_goes_where() -> None:
+    (call,) = [e for e in effects("np.multiply(a, b[0], out=c)") if isinstance(e, Call)]
+    assert (call.path, call.method) == ("np.multiply", "multiply")
+    assert [(label, [s.name for s in sources]) for label, sources in call.arguments] == [
+        (0, ["a"]), (1, ["b"]), ("out", ["c"]),
+    ]  # fmt: skip
+
+
+PYTHON = [
+    ("plain", "\nx = 1", "\nx = 1", ()),
+    ("command", "\n!ls {x}", "\nget_ipython().system('ls {x}')", ()),
+    ("output", "\ny = !ls", "\ny = get_ipython().getoutput('ls')", ()),
+    ("time", "\n%time y = f(x)", "\ny = f(x)", ()),
+    ("timeit", "\n%timeit f(x)\nz = 1", "\nNone\nz = 1", ()),
+    ("time in an expression", "\ny = %time f(x)", "\ny = (f(x))", ()),
+    ("time of a command", "\n%time !ls", "\nget_ipython().system('ls')", ()),
+    ("cell time", "\n%%time\nx = 1\ny = 2", "\n\nx = 1\ny = 2", ()),
+    ("cell capture", "\n%%capture\nx = 1", "\n\nx = 1", ()),
+    ("cell timeit", "\n%%timeit\nx = 1", "\npass", ()),
+    ("bash", "\n%%bash\necho é", "\nget_ipython().run_cell_magic('bash', '', 'echo é')", ()),
+    ("pip", "\n%pip install -q 'a>=1' b  # both", "\nNone", ("a>=1", "b")),
+    ("pip as a command", "\n!pip install -i INDEX a", "\nNone", ("a",)),
+    ("python -m pip", "\n!python -m pip install a", "\nNone", ("a",)),
+    ("help", "\nx = 1\nx?", "\nx = 1\nget_ipython().run_line_magic('pinfo', 'x')", ()),
+    ("in a block", "\nif a:\n    %matplotlib inline", "\nif a:\n    get_ipython().run_line_magic('matplotlib', 'inline')", ()),
+    ("no magic in a text", "\ns = '''\n%time x\n!ls\n'''", "\ns = '''\n%time x\n!ls\n'''", ()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "python", "packages"), [row[1:] for row in PYTHON], ids=[row[0] for row in PYTHON]
+)
+def test_ipython_syntax(source: str, python: str, packages: tuple[str, ...]) -> None:
+    cell = to_python(source)
+    assert cell.source.rstrip() == python
+    assert cell.packages == packages
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "line"),
+    [
+        ("\n%%javascript\nx", "KALE209", 2), ("\nx = 1\n%sql select", "KALE209", 3), ("\n%%capture out\nx", "KALE209", 2),
+        ("\nx = = 1", "KALE202", 2), ("\nx = '\x00'", "KALE202", 1), ("\n%run other.py", "KALE209", 2),
+    ],
+)  # fmt: skip
+def test_what_is_no_python_is_refused_with_its_line(source: str, code: str, line: int) -> None:
+    with pytest.raises(CellProblemError) as refused:
+        to_python(source)
+    assert (refused.value.code.code, refused.value.line) == (code, line)
+
+
+CELL = """
+# about a
+a = 1  # behind a
+
+# far away
+
+# about f
+@deco
+def f():
+    '''text   
+
+    é'''
+b = 2; c = 3  # behind c
+"""  # noqa: W291
+
+
+def test_cutting_keeps_places_and_comments() -> None:
+    assert cut(CELL, {0}).split("\n")[:3] == ["", "# about a", "a = 1  # behind a"]
+    kept = cut(CELL, {1})
+    assert kept.split("\n")[6:11] == CELL.split("\n")[6:11]
+    assert "far away" not in kept
+    assert cut(CELL, {3}).split("\n")[-2] == "c = 3  # behind c"
+    assert cut(CELL, {2, 3}).split("\n")[-2] == "b = 2; c = 3  # behind c"
+    assert ast.dump(ast.parse(cut(CELL, {0, 1, 2, 3}))) == ast.dump(ast.parse(CELL))
+
+
+PARAMETERS = [
+    (
+        "n = 3\nrate = -0.5\nname = 'a'\nflag = True\nnothing = None",
+        "n:int rate:float name:str flag:bool nothing:None",
+        "",
+    ),
+    ("xs = [1, [2, None]]\nd = {'a': {'b': 1}}", "xs:list d:dict", ""),
+    ("base = 4\nlr = base / 8", "base:int", "lr"),
+    ("'a text'\n# a comment\nn: int = 1", "n:int", ""),
+    ("a, b = 1, 'x'", "a:int b:str", ""),
+    ("a = b = 2", "a:int b:int", ""),
+    ("a = b = []", "", "a b"),
+    ("t = (1, 2)\ns = {1}\nd = {1: 2}", "", "t s d"),
+]
+
+
+@pytest.mark.parametrize(("source", "literal", "derived"), PARAMETERS)
+def test_parameters(source: str, literal: str, derived: str) -> None:
+    defaults, _, names = read_parameters(ast.parse(source))
+    assert [f"{d.name}:{d.type}" for d in defaults] == literal.split()
+    assert [name for name, _ in names] == derived.split()
+
+
+@pytest.mark.parametrize(
+    "source", ["print(1)", "import os", "d['a'] = 1", "x.y = 1", "def f(): pass", "n += 1", "if a: b = 1"]
+)
+def test_a_parameters_cell_is_a_list_of_assignments(source: str) -> None:
+    with pytest.raises(CellProblemError, match="assignments to names"):
+        read_parameters(ast.parse(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("print(a)\nprint('b is', b)", "a b"),
+        ("a\nb", "a b"),
+        ("a, b", "a b"),
+        ("print(f'{a:.3f} {b}')", "a b"),
+        ("'text'\na", "a"),
+    ],
+)
+def test_metrics(source: str, names: str) -> None:
+    assert [name for name, _ in metric_names(ast.parse(source))] == names.split()
+
+
+@pytest.mark.parametrize("source", ["a = 1", "print()", "f(a)", "import os"])
+def test_a_metrics_cell_is_a_list_of_variables(source: str) -> None:
+    with pytest.raises(CellProblemError, match="lists variables"):
+        metric_names(ast.parse(source))
+
+
+def test_packages_are_what_is_installed_of_what_is_imported() -> None:
+    code = "import os, ast_comments.x\nfrom IPython import a\nfrom . import b\ndef f():\n    import nowhere_at_all"
+    modules = imported_modules(ast.parse(code))
+    assert modules == {"os", "ast_comments", "IPython", "nowhere_at_all"}
+    assert [r.partition("==")[0] for r in requirements(modules)] == ["ast-comments", "ipython"]
