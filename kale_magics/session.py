@@ -24,6 +24,9 @@ MOST_OBJECTS = 20_000
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
 
+MOST_PICKLED = 16 << 20
+"""Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
+
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, type(None), type(...), range, types.ModuleType,
     types.MethodDescriptorType, types.GenericAlias,
@@ -123,7 +126,7 @@ class Session:
         for own, value in self._values.items():
             if isinstance(value, (type, types.FunctionType)):
                 definitions.add(own, value)
-        found = find_culprit(self._values[name], name, self._values, definitions)
+        found = find_culprit(self._values[name], name, self._values, definitions, most=MOST_PICKLED)
         if found is None:
             return None
         path, culprit, error = found

@@ -270,18 +270,38 @@ class Reader(pickle.Unpickler):
                 base.__setattr__(definition, name, value)
 
 
+class Enough(Exception):
+    """A file has got all that it wants."""
+
+
 class Nowhere(io.RawIOBase):
-    """A file that forgets what is written."""
+    """A file that forgets what is written.
+
+    Args:
+        most: Bytes after which it has enough; 0 for any number.
+    """
+
+    def __init__(self, most: int = 0) -> None:
+        super().__init__()
+        self.left = most or sys.maxsize
 
     def write(self, data: Any) -> int:
         """Say that it was written."""
-        return memoryview(data).nbytes
+        size = memoryview(data).nbytes
+        self.left -= size
+        if self.left < 0:
+            raise Enough
+        return size
 
 
-def pickling_error(value: Any, namespace: dict[str, Any], definitions: Definitions) -> Exception | None:
-    """Why a value cannot be pickled; None if it can."""
+def pickling_error(
+    value: Any, namespace: dict[str, Any], definitions: Definitions, most: int = 0
+) -> Exception | None:
+    """Why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
     try:
-        make_pickler(Nowhere(), namespace, definitions, lambda _: None).dump(value)
+        make_pickler(Nowhere(most), namespace, definitions, lambda _: None).dump(value)
+    except Enough:
+        return None
     except Exception as error:  # a user's own __reduce__ may raise anything
         return error
     return None
@@ -318,6 +338,7 @@ def find_culprit(
     namespace: dict[str, Any],
     definitions: Definitions | None = None,
     attempts: int = 1000,
+    most: int = 0,
 ) -> tuple[str, Any, Exception] | None:
     """Find the part of a value that cannot be pickled.
 
@@ -327,13 +348,14 @@ def find_culprit(
         namespace: The globals of the notebook's functions.
         definitions: What travels as its identity.
         attempts: How many parts are tried at most.
+        most: How many bytes are tried at most of the value; 0 for all.
 
     Returns:
         The expression that leads to the innermost culprit, the culprit, and why it cannot be pickled; None if
         the value can be pickled.
     """
     definitions = definitions or Definitions()
-    error = pickling_error(value, namespace, definitions)
+    error = pickling_error(value, namespace, definitions, most)
     if error is None:
         return None
     seen, parts = {id(value)}, children(value, name)
