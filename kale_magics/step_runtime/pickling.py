@@ -270,7 +270,7 @@ class Reader(pickle.Unpickler):
                 base.__setattr__(definition, name, value)
 
 
-class Enough(Exception):
+class EnoughError(Exception):
     """A file has got all that it wants."""
 
 
@@ -290,7 +290,7 @@ class Nowhere(io.RawIOBase):
         size = memoryview(data).nbytes
         self.left -= size
         if self.left < 0:
-            raise Enough
+            raise EnoughError
         return size
 
 
@@ -300,7 +300,7 @@ def pickling_error(
     """Why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
     try:
         make_pickler(Nowhere(most), namespace, definitions, lambda _: None).dump(value)
-    except Enough:
+    except EnoughError:
         return None
     except Exception as error:  # a user's own __reduce__ may raise anything
         return error
