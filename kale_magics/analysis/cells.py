@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import Define, Effect, Read, flattened
+from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.syntax import PythonCell, to_python
-from kale_magics.analysis.visitor import effects_of
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From the tree of an expression to its effects, and to the names that its value may share objects with."""
+"""From the tree of an expression to its effects."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import ast
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from kale_magics.analysis.effects import (
     PARAMETER,
@@ -17,14 +14,21 @@ from kale_magics.analysis.effects import (
     Branch,
     Call,
     Dynamic,
-    Effect,
     Mutate,
     Path,
     Read,
     Source,
     flattened,
 )
-from kale_magics.analysis.knowledge import FRESH, SCALAR_CALLS
+from kale_magics.analysis.names import (
+    NameReader,
+    Scope,
+    dotted,
+    is_constant,
+    labelled,
+    part_of,
+    weakened,
+)
 from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
 from kale_magics.step_runtime.shell import DOLLAR
 
@@ -44,103 +48,14 @@ QUERIES = frozenset({"query", "eval"})
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
 
-@dataclass
-class Scope:
-    """A function, a comprehension or a class body that is being read.
-
-    Attributes:
-        kind: Which of them.
-        names: Those that belong to it, each with what its value may be.
-        declared: The names that it declares `global`.
-    """
-
-    kind: Literal["function", "comprehension", "class"]
-    names: dict[str, list[Source]] = field(default_factory=dict)
-    declared: set[str] = field(default_factory=set)
-
-
-def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What an element or an attribute of these may be."""
-    return tuple(replace(s, bond="part") if s.bond == "same" else s for s in sources)
-
-
-def weakened(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What an unknown function that got these may give."""
-    return tuple(Source(s.name, "weak") for s in sources)
-
-
-def dotted(node: ast.AST) -> str:
-    """A chain of names as text, as in "np.random.shuffle"; empty if it is anything else."""
-    names = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return ".".join([node.id, *reversed(names)]) if isinstance(node, ast.Name) else ""
-
-
-class ExpressionReader:
+class ExpressionReader(NameReader):
     """Collects the effects of expressions in `out`; `StatementReader` adds the statements."""
 
     def __init__(self) -> None:
-        self.out: list[Effect] = []
-        self.scopes: list[Scope] = []
+        super().__init__()
         self.returns: list[Source] = []
         self.behaviours: list[Behaviour] = []
-        self.certain = True
         self._arguments = 0
-        self._elements: dict[ast.AST, tuple[Source, ...]] = {}
-
-    @contextmanager
-    def collecting(self) -> Iterator[list[Effect]]:
-        """Collect in a list of its own what is read in this context."""
-        before, self.out = self.out, []
-        try:
-            yield self.out
-        finally:
-            self.out = before
-
-    @contextmanager
-    def scope(self, scope: Scope) -> Iterator[Scope]:
-        """Read in a scope inside the present one."""
-        self.scopes.append(scope)
-        try:
-            yield scope
-        finally:
-            self.scopes.pop()
-
-    @contextmanager
-    def uncertain(self) -> Iterator[None]:
-        """What is read in this context may not happen."""
-        before, self.certain = self.certain, False
-        try:
-            yield
-        finally:
-            self.certain = before
-
-    @property
-    def in_function(self) -> bool:
-        """Whether what is read runs only when a function is called."""
-        return any(scope.kind == "function" for scope in self.scopes)
-
-    def find(self, name: str) -> list[Source] | None:
-        """What a name of an inner scope may stand for; None for a name of the notebook."""
-        for scope in reversed(self.scopes):
-            if scope.kind == "class" and scope is not self.scopes[-1]:
-                continue
-            if name in scope.declared:
-                return None
-            if name in scope.names:
-                return scope.names[name]
-        return None
-
-    def read(self, name: str, line: int) -> None:
-        """Note that a name is looked up."""
-        own = self.find(name)
-        if own is None:
-            self.out.append(Read(name, line, self.certain))
-        elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
-            # Before the class has bound it, the notebook's variable is meant.
-            self.out.append(Read(name, line, certain=False))
 
     def expression(self, node: ast.AST | None) -> None:
         """Note the effects of an expression."""
@@ -277,7 +192,7 @@ class ExpressionReader:
         self.expression(node.func)
         self._arguments += 1
         arguments: list[tuple[int | str, tuple[Source, ...]]] = []
-        for label, value in _labelled(node):
+        for label, value in labelled(node):
             self.expression(value)
             arguments.append((label, self.roots(value)))
         self._arguments -= 1
@@ -362,82 +277,6 @@ class ExpressionReader:
             self.out.append(Bind(name, line, sources, uses, behaviours, constant))
         else:
             own += [source for source in sources if source not in own]
-
-    def names_in(self, node: ast.AST) -> frozenset[str]:
-        """The notebook's names that stand in an expression."""
-        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        return frozenset(name for name in names if self.find(name) is None)
-
-    def roots(self, node: ast.AST) -> tuple[Source, ...]:
-        """What the value of an expression may share objects with; its effects must have been noted before."""
-        if isinstance(node, ast.Name):
-            own = self.find(node.id)
-            return (Source(node.id),) if own is None else tuple(own)
-        if isinstance(node, (ast.Attribute, ast.Subscript)):
-            return part_of(self.roots(node.value))
-        if isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
-            return self.roots(node.value)
-        if isinstance(node, ast.IfExp):
-            return self.roots(node.body) + self.roots(node.orelse)
-        if isinstance(node, ast.BoolOp):
-            return self._all_roots(node.values)
-        if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-            return self._all_roots(node.elts)
-        if isinstance(node, ast.Dict):
-            return self._all_roots([*filter(None, node.keys), *node.values])
-        if isinstance(node, ast.BinOp):
-            return weakened(self._all_roots([node.left, node.right]))
-        if isinstance(node, ast.Call):
-            return self._result(node)
-        return self._elements.get(node, ())
-
-    def _all_roots(self, nodes: Iterable[ast.AST]) -> tuple[Source, ...]:
-        return tuple(dict.fromkeys(source for node in nodes for source in self.roots(node)))
-
-    def _result(self, node: ast.Call) -> tuple[Source, ...]:
-        """What the result of a call may share objects with."""
-        path = dotted(node.func)
-        if path in FRESH or path in SCALAR_CALLS:
-            return ()
-        labelled = _labelled(node)
-        own_root = bool(path) and self.find(path.partition(".")[0]) is not None
-        if isinstance(node.func, ast.Name) and not own_root:
-            return tuple(
-                Source(s.name, "call", node.func.id, label) if s.bond != "weak" else s
-                for label, value in labelled
-                for s in self.roots(value)
-            )
-        arguments = weakened(self._all_roots([value for _, value in labelled]))
-        if not isinstance(node.func, ast.Attribute):
-            return arguments
-        receiver = self.roots(node.func.value)
-        method = node.func.attr
-        given = tuple(
-            Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver
-        )
-        return given + arguments
-
-
-def _labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
-    """The arguments of a call, each with its position or keyword."""
-    labels: list[int | str] = ["*" if isinstance(a, ast.Starred) else n for n, a in enumerate(node.args)]
-    return [
-        *zip(labels, node.args, strict=True),
-        *((keyword.arg or "**", keyword.value) for keyword in node.keywords),
-    ]
-
-
-def is_constant(node: ast.AST) -> bool:
-    """Whether the value of an expression is immutable, whatever stands in it."""
-    if isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
-        return True
-    if isinstance(node, ast.UnaryOp):
-        return isinstance(node.op, ast.Not) or is_constant(node.operand)
-    if isinstance(node, ast.BinOp):
-        return is_constant(node.left) and is_constant(node.right)
-    if isinstance(node, ast.Tuple):
-        return all(map(is_constant, node.elts))
-    return isinstance(node, ast.Call) and dotted(node.func) in SCALAR_CALLS
 
 
 def _remembering(arguments: ast.arguments) -> frozenset[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from kale_magics.analysis.expressions import is_constant
+from kale_magics.analysis.names import is_constant
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.diagnostics import Code
 from kale_magics.pipeline import Json, ParameterType

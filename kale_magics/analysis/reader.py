@@ -18,7 +18,8 @@ from kale_magics.analysis.effects import (
     Source,
     Unbind,
 )
-from kale_magics.analysis.expressions import ExpressionReader, Scope, dotted, part_of
+from kale_magics.analysis.expressions import ExpressionReader
+from kale_magics.analysis.names import Scope, dotted, part_of
 from kale_magics.analysis.scopes import bound_names, imported_names
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
