@@ -30,6 +30,7 @@ clean:  ## remove what the other targets have made
 
 $(INSTALLED): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("kale_magics needs Python 3.10 or newer, as in: make PYTHON=python3.12" if sys.version_info < (3, 10) else 0)'
+	@echo "Installing kale_magics and what it needs into $(VENV) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@

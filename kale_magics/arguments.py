@@ -347,6 +347,8 @@ def _too_few(syntax: Syntax, where: Where | None) -> Exception:
 def _too_many(syntax: Syntax, words: Sequence[str], where: Where | None) -> Exception:
     takes = f"one {syntax.metavar}" if syntax.most else "no words"
     fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
+    if syntax is RUN and "=" in words[0]:
+        fix = f"write it as in {syntax.magic} -p {words[0]}"
     typed = ", ".join(repr(_plain(word)) for word in words)
     return refuse(Code.BAD_ARGUMENTS, f"{syntax.magic} takes {takes}, not {typed}", fix, where)
 

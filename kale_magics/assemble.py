@@ -117,6 +117,23 @@ class _Assembler:
         for taken in self.providers.values():
             for variable, maker in taken.items():
                 self._hand_on(maker, variable, together[maker])
+        for name, step in self.steps.items():
+            for variable in self._results(step):
+                self._hand_on(name, variable, together[name])
+
+    def _results(self, step: StepFlow) -> list[str]:
+        """The models that a step makes: what it was run for, whether or not a later step takes them."""
+        made = [
+            (name, binding)
+            for name, binding in step.local.items()
+            if binding is not None
+            and binding.maker == step.name
+            and self.flow.flow.names.get(name) is binding
+        ]
+        found = [
+            n for n, b in made if (facts := self.flow.flow.facts(b)) is not None and facts.kind == "Model"
+        ]
+        return [name for name in found if self.session.cannot_cross(name) is None]
 
     def _unify(self, step: StepFlow, group: Iterable[str], together: dict[str, list[set[str]]]) -> None:
         """Names of one object that a step takes come from one step, in one artifact."""
@@ -180,7 +197,8 @@ class _Assembler:
 
     def needs(self, step: StepFlow) -> list[str]:
         """The steps that a step waits for."""
-        return list(dict.fromkeys([*self.providers[step.name].values(), *step.after]))
+        after = [name for name in step.after if name in self.steps]
+        return list(dict.fromkeys([*self.providers[step.name].values(), *after]))
 
     def ordered(self) -> list[StepFlow]:
         """The steps, each after all that it needs, else in the notebook's order; tells of a cycle."""
@@ -272,7 +290,7 @@ class _Assembler:
             parameters=tuple(p for name, p in self.parameters.items() if name in wanted),
             inputs=self._inputs(step),
             outputs=tuple(dict.fromkeys(self.artifacts[step.name].values())),
-            after=tuple(step.after),
+            after=tuple(name for name in step.after if name in self.steps),
             metrics=tuple(step.metrics),
             packages=self._packages(step, kept),
         )

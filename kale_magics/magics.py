@@ -138,7 +138,9 @@ class KaleMagics(Magics):
         given = self._parse(arguments.RUN, line)
         pipeline = self._pipeline()
         values = arguments.parameter_values(
-            pipeline.parameters, given.options.get("-p", ()), self._where(arguments.RUN, line)
+            pipeline.parameters,
+            [self._with_value(pair) for pair in given.options.get("-p", ())],
+            self._where(arguments.RUN, line),
         )
         run = self._run(pipeline, values, *given.options.get("--name", ()))
         failures = [_failure(step, step.error) for step in run.steps.values() if step.error]
@@ -164,7 +166,7 @@ class KaleMagics(Magics):
     @line_magic
     @documented(arguments.RESET)
     def kale_reset(self, line: str) -> None:
-        """Forget marked cells: those of the steps that are named, or all. To run a cell marks it again."""
+        """Forget marked cells: those of the steps or kinds named, or all. To run a cell marks it again."""
         steps = self._parse(arguments.RESET, line).words
         for step in steps:
             self._check_step(step, self._where(arguments.RESET, line))
@@ -175,6 +177,15 @@ class KaleMagics(Magics):
             self.registry.clear()
         print(f"marked cells forgotten: {before - len(self.registry.cells)}")
 
+    def _with_value(self, pair: str) -> str:
+        """NAME={variable} with the variable's value; all other braces are JSON's."""
+        name, _, text = pair.partition("=")
+        variable = text[1:-1]
+        if text != f"{{{variable}}}" or variable not in self._shell.user_ns:
+            return pair
+        value = self._shell.user_ns[variable]
+        return f"{name}={value if isinstance(value, str) else repr(value)}"
+
     def _where(self, syntax: Syntax, line: str) -> Where:
         return Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
 
@@ -182,7 +193,10 @@ class KaleMagics(Magics):
         return arguments.parse(syntax, line, self._where(syntax, line))
 
     def _check_step(self, step: str, where: Where) -> None:
-        known = self.registry.steps
+        known = (
+            *self.registry.steps,
+            *dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step"),
+        )
         if step not in known:
             guess = arguments.near(step, known)
             fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"
@@ -276,6 +290,11 @@ def _display(view: object) -> None:
 
 def _failure(step: StepRun, error: StepError) -> Diagnostic:
     """A step that failed, with the traceback of the user's code."""
+    if error.kale_code == Code.CANNOT_CROSS.code:
+        message, _, fix = error.message.rpartition("; ")
+        return Diagnostic(
+            Code.CANNOT_CROSS, message, fix, Where(error.cell, step.name, error.line, error.code)
+        )
     report = error.traceback.rstrip() or str(error)
     return Diagnostic(
         Code.STEP_FAILED,

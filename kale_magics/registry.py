@@ -72,9 +72,14 @@ class Registry:
         """Drop the cell of that id, if there is one: it is no longer marked."""
         self._cells.pop(("id", cell_id), None)
 
-    def remove(self, steps: Collection[str]) -> None:
-        """Drop all cells of these steps."""
-        self._cells = {key: cell for key, cell in self._cells.items() if cell.name not in steps}
+    def remove(self, names: Collection[str]) -> None:
+        """Drop all cells of these steps and, where no step is called so, of these kinds."""
+        kinds = set(names) - set(self.steps)
+        self._cells = {
+            key: cell
+            for key, cell in self._cells.items()
+            if not (cell.name in names if cell.kind == "step" else cell.kind in kinds)
+        }
 
     def clear(self) -> None:
         """Drop everything."""

@@ -17,6 +17,9 @@ from typing import Any, Generic, Literal, TypeVar
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, refuse
 from kale_magics.pipeline import Json
 
+KEPT = "only what a later step takes, and models, are kept"
+"""What `Run.outputs` has."""
+
 RunState = Literal["running", "succeeded", "failed", "cancelled"]
 StepState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
 Stream = Literal["stdout", "stderr"]
@@ -182,7 +185,9 @@ class Run:
             return self._loaded[path][variable]
 
         return Lookup(
-            tuple(step.artifacts), load, lambda variable: f"step {name} hands on no variable {variable!r}"
+            tuple(step.artifacts),
+            load,
+            lambda variable: f"step {name} hands on no {variable!r}; {KEPT}",
         )
 
     def _no_step(self, name: str) -> str:

@@ -132,12 +132,21 @@ class Session:
         path, culprit, error = found
         return path, type_name(culprit), f"{type(error).__name__}: {error}"
 
-    def origin(self, name: str) -> str:
-        """The last cell of the session that bound a name, as in "In [7]"; empty if none is known."""
+    def origin(self, name: str) -> tuple[str, str]:
+        """The last cell of the session that bound a name, as in "In [7]", and its text; empty if none did."""
         for number in range(len(self._inputs) - 1, 0, -1):
             if name in _bound_by(self._inputs[number]):
-                return f"In [{number}]"
-        return ""
+                return f"In [{number}]", self._inputs[number]
+        return "", ""
+
+    def kind_of_cell(self, name: str) -> str:
+        """What a cell that makes a name would best be marked as."""
+        value = self._values.get(name)
+        if isinstance(value, types.ModuleType):
+            return "imports"
+        if isinstance(value, (type, types.FunctionType)):
+            return "functions" if value.__module__ == "__main__" else "imports"
+        return "step NAME"
 
 
 @functools.lru_cache(maxsize=4096)
@@ -146,6 +155,8 @@ def _bound_by(source: str) -> frozenset[str]:
     from kale_magics.analysis.syntax import CellProblemError, to_python
 
     first, newline, rest = source.partition("\n")
+    if "--no-run" in first and first.startswith("%"):
+        return frozenset()
     try:
         return frozenset(
             bound_names(to_python(newline + rest if first.lstrip().startswith("%") else source).tree.body)[0]
@@ -190,6 +201,8 @@ def _is_open_function(value: Any) -> bool:
 
 
 def _is_immutable(value: Any) -> bool:
+    if isinstance(value, types.FunctionType):
+        return value.__globals__.get("__name__") != "__main__"
     if isinstance(value, types.BuiltinFunctionType):
         return value.__self__ is None or isinstance(value.__self__, (types.ModuleType, type))
     if isinstance(value, type):

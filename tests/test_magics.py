@@ -82,6 +82,44 @@ def test_a_cell_that_is_not_python_is_shown_and_refused(shell: Shell) -> None:
     assert "KALE202" in shell.refusal("%kale_run")
 
 
+def test_other_kinds_are_forgotten_by_their_kind(marked: Shell) -> None:
+    assert marked.run("%kale_reset metrics train").printed == "marked cells forgotten: 2\n"
+    printed = marked.run("%kale").printed
+    assert "metrics" not in printed
+    assert not re.search(r"step +train", printed)
+
+
+def test_a_parameter_takes_the_value_of_a_variable(marked: Shell) -> None:
+    assert marked.run("for n in (2, 5):\n    run = %kale_run -p epochs={n}").success
+    assert kale_magics.last_run().parameters["epochs"] == 5
+    marked.run("run = %kale_run -p layers=[{epochs}]")
+    assert kale_magics.last_run().parameters["epochs"] == 5
+
+
+def test_a_model_is_kept_though_no_step_takes_it(shell: Shell) -> None:
+    shell.run("%%kale imports\nfrom sklearn.linear_model import Ridge")
+    shell.run("%%kale step train\nmodel = Ridge().fit([[0], [1]], [0, 1])\nother = 3")
+    shell.run("run = %kale_run")
+    assert list(kale_magics.last_run().outputs["train"]) == ["model"]
+    assert type(kale_magics.last_run().outputs["train"]["model"]).__name__ == "Ridge"
+
+
+def test_a_function_of_a_library_is_changed_by_no_call(shell: Shell) -> None:
+    shell.run("%%kale imports\nfrom sklearn.metrics import accuracy_score")
+    shell.run("%%kale step a\nx = accuracy_score([1], [1])")
+    shell.run("%%kale step b\ny = accuracy_score([1], [0])")
+    assert " reads" not in shell.run("%kale").printed
+
+
+def test_what_turns_out_in_a_step_not_to_cross_is_told_as_such(shell: Shell) -> None:
+    shell.run("%%kale parameters\nopened = False")
+    shell.run("%%kale step a\nimport threading\nlock = threading.Lock() if opened else None")
+    shell.run("%%kale step b\nprint(lock)")
+    text = shell.refusal("%kale_run -p opened=True")
+    assert "\nKALE208 lock cannot go to another step: lock is a _thread.lock" in text
+    assert "fix: make it in the step that uses it" in text
+
+
 def test_the_graph_is_a_tree_in_a_terminal(marked: Shell) -> None:
     printed = marked.run("%kale_graph").printed
     assert printed.startswith("pipeline (4 steps)")
@@ -215,7 +253,7 @@ REFUSALS = [
     (
         "%kale_reset train zzz",
         "KALE107 no step 'zzz' is marked",
-        "there is: load, train, other branch, report",
+        "there is: load, train, other branch, report, imports, parameters, metrics",
     ),
 ]
 

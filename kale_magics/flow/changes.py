@@ -87,7 +87,7 @@ class Changes(Lookup):
                 init = function.methods.get("__init__") if function.is_class else function
                 if init is not None:
                     self._apply(init, call, bound=function.is_class, owner=None)
-            elif not self.immutable(binding):
+            elif not binding.is_import and not self.immutable(binding):
                 self._call_value(binding, call)
 
     def _call_value(self, binding: Binding, call: Call) -> None:
@@ -114,7 +114,7 @@ class Changes(Lookup):
             return
         verdict = "yes" if call.inplace else method_changes(call.method, facts.type_name if facts else "")
         certain = self._reaches(source)
-        if verdict == "no" or (verdict == "perhaps" and not certain):
+        if verdict == "no" or (verdict == "perhaps" and (binding.is_import or not certain)):
             return
         if verdict == "perhaps":
             self.step.guesses.setdefault(binding.name, call.method)

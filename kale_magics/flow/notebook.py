@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -62,10 +63,10 @@ class NotebookFlow:
         self._defaults: dict[int, list[Default]] = {}
         self._metrics: dict[int, list[tuple[str, int]]] = {}
         self._told: set[tuple[Code, str, str]] = set()
+        self.mentioned: set[str] = set()
+        self._refused: list[Cell] = []
         for number, cell in enumerate(cells):
-            if cell.kind != "skip":
-                self._read(number, cell)
-        self.mentioned = {n for c in self.cells.values() for s in c.facts.statements for n in mentioned(s)}
+            self._read(number, cell)
         self._last_bound = self._bindings()
         self.flow = Flow(session, self._last_bound, self._missing, self._conflict)
         for number, read in self.cells.items():
@@ -97,6 +98,7 @@ class NotebookFlow:
     def _read(self, number: int, cell: Cell) -> None:
         try:
             facts = read_cell(cell.source)
+            self.mentioned.update(*map(mentioned, facts.statements))
             kept = tuple(range(len(facts.statements)))
             if cell.kind == "parameters":
                 self._defaults[number], derived, names = read_parameters(facts.python.tree)
@@ -105,7 +107,11 @@ class NotebookFlow:
             elif cell.kind == "metrics":
                 self._metrics[number] = metric_names(facts.python.tree)
         except CellProblemError as problem:
-            self.tell(problem.code, problem.message, problem.fix, _where(cell, problem.line))
+            if cell.kind != "skip":
+                self.tell(problem.code, problem.message, problem.fix, _where(cell, problem.line))
+                self._refused.append(cell)
+            return
+        if cell.kind == "skip":
             return
         self.cells[number] = ReadCell(cell, facts, kept)
         if cell.state == "failed":
@@ -224,6 +230,8 @@ class NotebookFlow:
         known = self.session.has(name)
         if not certain and not known:
             return
+        if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._refused):
+            return  # told of that cell is enough
         number = self.flow.cell
         where = self.place(number, line)
         below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
@@ -237,7 +245,7 @@ class NotebookFlow:
                 "move what needs it into a step", where, about=name,
             )  # fmt: skip
             return
-        if below is not None and below > number and not known:
+        if below is not None and below > number:
             message = f"{name} is made only below, by {self.cells[below].cell.label}"
             fix = "move the cell that makes it above this one, and run both"
         else:
@@ -245,11 +253,14 @@ class NotebookFlow:
         self.tell(Code.UNKNOWN_NAME, message, fix, where, about=name)
 
     def _unmarked(self, name: str, known: bool) -> tuple[str, str]:
-        origin = self.session.origin(name)
-        marked = {read.cell.execution_count: read.cell for read in self.cells.values()}
-        cell = marked.get(int(origin[4:-1])) if origin else None
-        if known and origin and cell is None:
-            fix = f"mark that cell, as in %%kale step NAME, or make {name} in a marked cell"
+        origin, source = self.session.origin(name)
+        marked = {read.cell.label for read in self.cells.values()}
+        if known and origin and origin not in marked:
+            if source.startswith(("%%kale ", "%kale ")):
+                message = f"no marked cell above makes {name}; {origin} made it, and is no longer marked"
+                return message, "run that cell again"
+            kind = self.session.kind_of_cell(name)
+            fix = f"mark that cell, as in %%kale {kind}, or make {name} in a marked cell"
             return f"no marked cell above makes {name}; {origin} made it, which is not in the pipeline", fix
         if known:
             made = f"; it is left in the session from {origin}" if origin else ", though the session has it"

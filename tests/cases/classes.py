@@ -1,0 +1,396 @@
+"""Classes: instances that find their class again, in whatever step they arrive."""
+
+from tests.cases import Case
+
+CASES = [
+    Case(
+        "an instance and its class", """
+%%kale step a
+class Scaler:
+    factor = 3
+    def __init__(self, shift):
+        self.shift = shift
+    def run(self, v):
+        return v * self.factor + self.shift
+scaler = Scaler(1)
+%%kale step b
+y = scaler.run(2)
+%%kale step c
+print("RESULT", y, isinstance(scaler, Scaler), type(scaler) is Scaler, Scaler(0).run(1))
+""", "7 True True 3"),
+    Case(
+        "a base class from another step", """
+%%kale step a
+class Base:
+    def name(self):
+        return "base"
+%%kale step b
+class Child(Base):
+    def name(self):
+        return "child of " + super().name()
+%%kale step c
+child = Child()
+%%kale step d
+print("RESULT", child.name(), isinstance(child, Base), issubclass(Child, Base), Child.__mro__[1] is Base)
+""", "child of base True True True"),
+    Case(
+        "a class in the functions cell", """
+%%kale functions
+class Stack:
+    def __init__(self):
+        self.items = []
+    def push(self, item):
+        self.items.append(item)
+        return self
+    def __len__(self):
+        return len(self.items)
+    def __eq__(self, other):
+        return isinstance(other, Stack) and self.items == other.items
+%%kale step a
+stack = Stack().push(1)
+%%kale step b
+stack.push(2)
+%%kale step c
+print("RESULT", len(stack), stack == Stack().push(1).push(2), isinstance(stack, Stack))
+""", "2 True True"),
+    Case(
+        "enumerations", """
+%%kale imports
+import enum
+%%kale functions
+class Color(enum.Enum):
+    RED = 1
+    BLUE = "b"
+    def loud(self):
+        return self.name + "!"
+class Mode(enum.Flag):
+    READ = enum.auto()
+    WRITE = enum.auto()
+%%kale step a
+color, mode = Color.BLUE, Mode.READ | Mode.WRITE
+names = {Color.RED: "rosso", Color.BLUE: "blu"}
+%%kale step b
+print("RESULT", color is Color.BLUE, names[color], color.loud(), Mode.READ in mode, mode == Mode.READ | Mode.WRITE)
+""", "True blu BLUE! True True"),
+    Case(
+        "an enumeration that a step defines", """
+%%kale step a
+from enum import IntEnum
+class Level(IntEnum):
+    LOW = 1
+    HIGH = 2
+levels = [Level.LOW, Level.HIGH]
+%%kale step b
+top = max(levels)
+%%kale step c
+print("RESULT", top is Level.HIGH, top > Level.LOW, [l.name for l in levels])
+""", "True True ['LOW', 'HIGH']"),
+    Case(
+        "data classes", """
+%%kale imports
+from dataclasses import asdict, dataclass, field, replace
+%%kale step a
+@dataclass(order=True)
+class Run:
+    score: float
+    tags: list = field(default_factory=list, compare=False)
+@dataclass(frozen=True)
+class Key:
+    name: str
+runs = {Key("x"): Run(0.5)}
+%%kale step b
+runs[Key("x")].tags.append("t")
+runs[Key("y")] = replace(runs[Key("x")], score=0.9)
+%%kale step c
+print("RESULT", max(runs.values()), Key("y") in runs, asdict(runs[Key("x")]))
+""", "Run(score=0.9, tags=['t']) True {'score': 0.5, 'tags': ['t']}"),
+    Case(
+        "named tuples and typed dictionaries", """
+%%kale imports
+from collections import namedtuple
+from typing import NamedTuple, TypedDict
+%%kale step a
+Point = namedtuple("Point", "x y")
+class Size(NamedTuple):
+    w: int
+    h: int = 2
+class Row(TypedDict):
+    n: int
+p, s, row = Point(1, 2), Size(5), Row(n=1)
+%%kale step b
+q = p._replace(x=9)
+%%kale step c
+print("RESULT", p, q, s, row, isinstance(p, Point), type(s) is Size, Point(0, 0).y)
+""", "Point(x=1, y=2) Point(x=9, y=2) Size(w=5, h=2) {'n': 1} True True 0"),
+    Case(
+        "an attribute of a class that a step changes", """
+%%kale functions
+class Config:
+    rate = 1
+    names = ["x"]
+%%kale step a
+Config.rate = 2
+%%kale step b
+Config.names.append("y")
+Config.extra = True
+%%kale step c
+print("RESULT", Config.rate, Config.names, Config.extra, Config().rate)
+""", "2 ['x', 'y'] True 2"),
+    Case(
+        "instances that the class counts", """
+%%kale functions
+class Ticket:
+    sold = 0
+    log = []
+    def __init__(self):
+        Ticket.sold += 1
+        self.number = Ticket.sold
+        self.log.append(self.number)
+%%kale step a
+first = Ticket()
+%%kale step b
+second = Ticket()
+%%kale step c
+print("RESULT", first.number, second.number, Ticket.sold, Ticket.log)
+""", "1 2 2 [1, 2]"),
+    Case(
+        "a register of subclasses", """
+%%kale functions
+class Plugin:
+    known = []
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        Plugin.known.append(cls)
+%%kale step a
+class Csv(Plugin):
+    suffix = ".csv"
+%%kale step b
+class Json(Plugin):
+    suffix = ".json"
+%%kale step c
+print("RESULT", [p.suffix for p in Plugin.known], Plugin.known[0] is Csv)
+""", "['.csv', '.json'] True"),
+    Case(
+        "methods that read globals", """
+%%kale step a
+tax = 1
+class Price:
+    def __init__(self, net):
+        self.net = net
+    def gross(self):
+        return self.net + tax
+    @property
+    def text(self):
+        return f"{self.gross()} {unit}"
+price = Price(10)
+%%kale step b
+tax, unit = 5, "EUR"
+%%kale step c
+print("RESULT", price.gross(), price.text)
+""", "15 15 EUR"),
+    Case(
+        "slots, class methods, static methods and properties", """
+%%kale functions
+class Money:
+    __slots__ = ("cents", "_note")
+    def __init__(self, cents):
+        self.cents = cents
+    @classmethod
+    def of(cls, euros):
+        return cls(cls.round(euros * 100))
+    @staticmethod
+    def round(v):
+        return int(v)
+    @property
+    def note(self):
+        return getattr(self, "_note", "none")
+    @note.setter
+    def note(self, text):
+        self._note = text
+%%kale step a
+money = Money.of(1.5)
+%%kale step b
+money.note = "paid"
+%%kale step c
+print("RESULT", money.cents, money.note, isinstance(money, Money), hasattr(money, "__dict__"))
+""", "150 paid True False"),
+    Case(
+        "a metaclass and an abstract class", """
+%%kale imports
+import abc
+%%kale functions
+class Named(type):
+    def __new__(mcs, name, bases, space):
+        space["label"] = name.lower()
+        return super().__new__(mcs, name, bases, space)
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self): ...
+%%kale step a
+class Thing(metaclass=Named):
+    pass
+class Square(Shape):
+    def __init__(self, side):
+        self.side = side
+    def area(self):
+        return self.side ** 2
+thing, square = Thing(), Square(3)
+%%kale step b
+print("RESULT", thing.label, type(type(thing)) is Named, square.area(), isinstance(square, Shape))
+""", "thing True 9 True"),
+    Case(
+        "a class in a class and a class in a function", """
+%%kale functions
+class Tree:
+    class Node:
+        def __init__(self, value):
+            self.value = value
+    def __init__(self):
+        self.root = Tree.Node(1)
+def make(n):
+    class Local:
+        size = n
+    return Local
+%%kale step a
+tree, Made = Tree(), make(4)
+made = Made()
+%%kale step b
+tree.root.value += 1
+%%kale step c
+print("RESULT", tree.root.value, isinstance(tree.root, Tree.Node), made.size, isinstance(made, Made))
+""", "2 True 4 True"),
+    Case(
+        "an exception of the notebook", """
+%%kale functions
+class TooBig(ValueError):
+    def __init__(self, size, limit):
+        super().__init__(f"{size} > {limit}")
+        self.size = size
+    def __reduce__(self):
+        return TooBig, (self.size, 10)
+def check(n):
+    if n > 10:
+        raise TooBig(n, 10)
+%%kale step a
+caught = None
+try:
+    check(50)
+except ValueError as error:
+    caught = error
+%%kale step b
+try:
+    raise caught
+except TooBig as error:
+    text = str(error)
+print("RESULT", text, caught.size, type(caught).__name__)
+""", "50 > 10 50 TooBig"),
+    Case(
+        "a class that is written anew", """
+%%kale step a
+class Shape:
+    sides = 3
+old = Shape()
+%%kale step b
+class Shape:
+    sides = 4
+new = Shape()
+%%kale step c
+print("RESULT", old.sides, new.sides, isinstance(new, Shape), isinstance(old, Shape))
+""", "3 4 True False"),
+    Case(
+        "a method that is kept and a class that is a value", """
+%%kale functions
+class Acc:
+    def __init__(self):
+        self.total = 0
+    def add(self, n):
+        self.total += n
+        return self.total
+%%kale step a
+acc = Acc()
+add, kind = acc.add, Acc
+%%kale step b
+add(5)
+%%kale step c
+other = kind()
+print("RESULT", acc.total, add.__self__ is acc, isinstance(other, Acc), kind is Acc)
+""", "5 True True True"),
+    Case(
+        "a method that is added later", """
+%%kale step a
+class Dog:
+    pass
+rex = Dog()
+%%kale step b
+def bark(self):
+    return "woof"
+Dog.bark = bark
+%%kale step c
+print("RESULT", rex.bark(), Dog().bark())
+""", "woof woof"),
+    Case(
+        "an estimator of the notebook", """
+%%kale imports
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
+%%kale functions
+class Center(BaseEstimator, TransformerMixin):
+    def __init__(self, scale=1.0):
+        self.scale = scale
+    def fit(self, X, y=None):
+        self.mean_ = X.mean(axis=0)
+        return self
+    def transform(self, X):
+        return (X - self.mean_) * self.scale
+%%kale step load
+X = np.array([[1.0], [3.0]])
+flow = Pipeline([("center", Center(scale=2.0))])
+%%kale step fit
+flow.fit(X)
+%%kale step show
+part = flow.named_steps["center"]
+print("RESULT", flow.transform(X).ravel(), isinstance(part, Center), clone(part).scale)
+""", "[-2.  2.] True 2.0"),
+    Case(
+        "a generic class and a protocol", """
+%%kale imports
+from typing import Generic, Protocol, TypeVar, runtime_checkable
+%%kale step a
+T = TypeVar("T")
+@runtime_checkable
+class Sized(Protocol):
+    def size(self) -> int: ...
+class Pack(Generic[T]):
+    def __init__(self, item: T) -> None:
+        self.item = item
+    def size(self) -> int:
+        return 1
+pack: Pack[int] = Pack(3)
+%%kale step b
+print("RESULT", pack.item, isinstance(pack, Sized), isinstance(pack, Pack))
+""", "3 True True"),
+    Case(
+        "what an instance does when it is pickled", """
+%%kale imports
+import threading
+%%kale functions
+class Guarded:
+    def __init__(self, n):
+        self.n, self.lock = n, threading.Lock()
+    def __getstate__(self):
+        return {"n": self.n}
+    def __setstate__(self, state):
+        self.__init__(state["n"])
+    def up(self):
+        with self.lock:
+            self.n += 1
+%%kale step a
+guarded = Guarded(1)
+%%kale step b
+guarded.up()
+%%kale step c
+guarded.up()
+print("RESULT", guarded.n)
+""", "3"),
+]
