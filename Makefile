@@ -19,6 +19,7 @@ test-all:  ## the suite on every supported Python that is found, with the oldest
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
 bench: $(INSTALLED)  ## what loading, marking and compiling cost, beside KFP's own DSL

@@ -140,7 +140,7 @@ RUN = Syntax(
     ),
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)
-RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP ...", 0, None, "steps")
+RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP or KIND ...", 0, None, "steps")
 
 
 def parse(syntax: Syntax, text: str, where: Where | None = None) -> Arguments:

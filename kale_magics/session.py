@@ -202,7 +202,8 @@ def _is_open_function(value: Any) -> bool:
 
 def _is_immutable(value: Any) -> bool:
     if isinstance(value, types.FunctionType):
-        return value.__globals__.get("__name__") != "__main__"
+        # What a library's decorator has made of a function of the notebook has the notebook's module.
+        return "__main__" not in (value.__module__, value.__globals__.get("__name__"))
     if isinstance(value, types.BuiltinFunctionType):
         return value.__self__ is None or isinstance(value.__self__, (types.ModuleType, type))
     if isinstance(value, type):

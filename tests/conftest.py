@@ -10,9 +10,7 @@ from tests.notebooks import ENVIRONMENT, Players
 
 
 @pytest.fixture(scope="session")
-def players(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Players]:
+def players(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Players]:
     """Processes that play the cases of all the tests that are going to run, some at a time."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ENVIRONMENT.items():

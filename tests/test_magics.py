@@ -330,7 +330,7 @@ def test_warnings_are_shown_before_the_run(shell: Shell, tmp_path: Path) -> None
         ("%kale_graph?", ["Show the pipeline as a picture", "Example:\n    %kale_graph"]),
         ("%kale_run?", ["[-p NAME=VALUE ...]", "Example:", "run = %kale_run -p epochs=5"]),
         ("%kale_compile?", ["%kale_compile FILE.yaml", "Example:", "%kale_compile pipeline.yaml"]),
-        ("%kale_reset?", ["%kale_reset [STEP ...]", "Example:", "%kale_reset train evaluate"]),
+        ("%kale_reset?", ["%kale_reset [STEP or KIND ...]", "Example:", "%kale_reset train evaluate"]),
     ],
 )
 def test_help_is_real(shell: Shell, magic: str, words: list[str]) -> None:

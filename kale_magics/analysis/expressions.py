@@ -27,7 +27,6 @@ from kale_magics.analysis.names import (
     is_constant,
     labelled,
     part_of,
-    weakened,
 )
 from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
 from kale_magics.step_runtime.shell import DOLLAR
@@ -253,7 +252,7 @@ class ExpressionReader(NameReader):
             for element in target.elts:
                 self.bind(element, (*part_of(sources), *others[:MOST_OTHERS]), uses, behaviours)
                 if isinstance(element, ast.Name):
-                    others += weakened(self.roots(element))
+                    others += part_of(self.roots(element))
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self.expression(target.value)
             self.expression(getattr(target, "slice", None))

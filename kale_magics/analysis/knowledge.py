@@ -83,6 +83,9 @@ HOLDING_METHODS = frozenset(
 )
 """Methods after which their object may hold what they got."""
 
+ELEMENT_METHODS = frozenset("get items pop popitem popleft setdefault values reshape ravel view".split())
+"""Methods whose result is, or holds, a part of their object."""
+
 READING_METHODS = frozenset(
     (
         # text, bytes, numbers

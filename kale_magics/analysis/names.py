@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from kale_magics.analysis.effects import Effect, Read, Source
-from kale_magics.analysis.knowledge import FRESH, SCALAR_CALLS
+from kale_magics.analysis.knowledge import ELEMENT_METHODS, FRESH, SCALAR_CALLS
 
 
 @dataclass
@@ -178,6 +178,8 @@ class NameReader:
             return taken_in
         receiver = self.roots(node.func.value)
         method = node.func.attr
+        if method in ELEMENT_METHODS:
+            return part_of(receiver) + taken_in
         given = tuple(
             Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver
         )

@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "if that is not taken", """
+        "if that is not taken",
+        """
 %%kale step a
 model, retrain = "old", False
 %%kale step b
@@ -12,9 +13,12 @@ if retrain:
     model = "new"
 %%kale step c
 print("RESULT", model)
-""", "old"),
+""",
+        "old",
+    ),
     Case(
-        "if that is taken", """
+        "if that is taken",
+        """
 %%kale step a
 model, retrain = "old", True
 %%kale step b
@@ -22,9 +26,12 @@ if retrain:
     model = "new"
 %%kale step c
 print("RESULT", model)
-""", "new"),
+""",
+        "new",
+    ),
     Case(
-        "both arms write", """
+        "both arms write",
+        """
 %%kale step a
 n = 3
 size = "unset"
@@ -35,9 +42,12 @@ else:
     size = "small"
 %%kale step c
 print("RESULT", size)
-""", "small"),
+""",
+        "small",
+    ),
     Case(
-        "one arm of elif", """
+        "one arm of elif",
+        """
 %%kale step a
 n, kind = 0, "unset"
 %%kale step b
@@ -47,9 +57,12 @@ elif n < 0:
     kind = "negative"
 %%kale step c
 print("RESULT", kind)
-""", "unset"),
+""",
+        "unset",
+    ),
     Case(
-        "a parameter decides", """
+        "a parameter decides",
+        """
 %%kale parameters
 retrain = False
 %%kale step a
@@ -59,9 +72,12 @@ if retrain:
     model = "new"
 %%kale step c
 print("RESULT", model)
-""", "old"),
+""",
+        "old",
+    ),
     Case(
-        "a parameter decides otherwise than in the notebook", """
+        "a parameter decides otherwise than in the notebook",
+        """
 %%kale parameters
 retrain = False
 %%kale step a
@@ -71,9 +87,13 @@ if retrain:
     model = "new"
 %%kale step c
 print("RESULT", model)
-""", "new", given={"retrain": True}),
+""",
+        "new",
+        given={"retrain": True},
+    ),
     Case(
-        "a parameter decides on a change in place", """
+        "a parameter decides on a change in place",
+        """
 %%kale parameters
 grow = False
 %%kale step a
@@ -83,9 +103,13 @@ if grow:
     items.append(2)
 %%kale step c
 print("RESULT", items)
-""", "[1, 2]", given={"grow": True}),
+""",
+        "[1, 2]",
+        given={"grow": True},
+    ),
     Case(
-        "a parameter decides on a call that changes its object", """
+        "a parameter decides on a call that changes its object",
+        """
 %%kale parameters
 grow = False
 %%kale functions
@@ -101,9 +125,13 @@ if grow:
     box.put(2)
 %%kale step c
 print("RESULT", box.items)
-""", "[2]", given={"grow": True}),
+""",
+        "[2]",
+        given={"grow": True},
+    ),
     Case(
-        "for over nothing", """
+        "for over nothing",
+        """
 %%kale step a
 best, names = "start", []
 %%kale step b
@@ -111,9 +139,12 @@ for best in names:
     length = len(best)
 %%kale step c
 print("RESULT", best)
-""", "start"),
+""",
+        "start",
+    ),
     Case(
-        "for with break and else", """
+        "for with break and else",
+        """
 %%kale step a
 numbers, found = [4, 9, 3], "nothing"
 %%kale step b
@@ -125,9 +156,12 @@ else:
     found = "all even"
 %%kale step c
 print("RESULT", found, n)
-""", "9 9"),
+""",
+        "9 9",
+    ),
     Case(
-        "while that never starts", """
+        "while that never starts",
+        """
 %%kale step a
 error, rounds = 0.01, 7
 %%kale step b
@@ -136,9 +170,12 @@ while error > 0.1:
     rounds = rounds + 1
 %%kale step c
 print("RESULT", error, rounds)
-""", "0.01 7"),
+""",
+        "0.01 7",
+    ),
     Case(
-        "while that ends", """
+        "while that ends",
+        """
 %%kale step a
 error, rounds = 8, 0
 %%kale step b
@@ -149,9 +186,12 @@ else:
     done = True
 %%kale step c
 print("RESULT", error, rounds, done)
-""", "1.0 3 True"),
+""",
+        "1.0 3 True",
+    ),
     Case(
-        "try that fails before it writes", """
+        "try that fails before it writes",
+        """
 %%kale step a
 data, source = "cached", "no number"
 %%kale step b
@@ -161,9 +201,12 @@ except ValueError:
     failed = True
 %%kale step c
 print("RESULT", data, failed)
-""", "cached True"),
+""",
+        "cached True",
+    ),
     Case(
-        "try with else and finally", """
+        "try with else and finally",
+        """
 %%kale step a
 data, state, closed = "cached", "unknown", 0
 %%kale step b
@@ -177,9 +220,12 @@ finally:
     closed += 1
 %%kale step c
 print("RESULT", data, state, closed)
-""", "42 good 1"),
+""",
+        "42 good 1",
+    ),
     Case(
-        "a block that swallows the error before the write", """
+        "a block that swallows the error before the write",
+        """
 %%kale imports
 from contextlib import suppress
 %%kale step a
@@ -189,18 +235,24 @@ with suppress(KeyError):
     value = {}["missing"]
 %%kale step c
 print("RESULT", value)
-""", "kept"),
+""",
+        "kept",
+    ),
     Case(
-        "a condition that stops early", """
+        "a condition that stops early",
+        """
 %%kale step a
 flag, seen = False, "before"
 %%kale step b
 taken = flag and (seen := "after")
 %%kale step c
 print("RESULT", taken, seen)
-""", "False before"),
+""",
+        "False before",
+    ),
     Case(
-        "match that meets no case", """
+        "match that meets no case",
+        """
 %%kale step a
 command, argument = ["quit"], "none"
 %%kale step b
@@ -211,9 +263,12 @@ match command:
         argument = "stopped"
 %%kale step c
 print("RESULT", argument)
-""", "none"),
+""",
+        "none",
+    ),
     Case(
-        "del that may not happen", """
+        "del that may not happen",
+        """
 %%kale step a
 x, tidy = "kept", False
 %%kale step b
@@ -221,9 +276,12 @@ if tidy:
     del x
 %%kale step c
 print("RESULT", x)
-""", "kept"),
+""",
+        "kept",
+    ),
     Case(
-        "a name made only in an arm that is not taken", """
+        "a name made only in an arm that is not taken",
+        """
 %%kale step a
 deep = False
 %%kale step b
@@ -235,9 +293,12 @@ try:
 except NameError:
     shown = "no extra"
 print("RESULT", shown)
-""", "no extra"),
+""",
+        "no extra",
+    ),
     Case(
-        "two steps that may write", """
+        "two steps that may write",
+        """
 %%kale step a
 x = 1
 %%kale step b
@@ -248,9 +309,12 @@ if x < 5:
     x = x + 1
 %%kale step d
 print("RESULT", x)
-""", "2"),
+""",
+        "2",
+    ),
     Case(
-        "a function that may write a global", """
+        "a function that may write a global",
+        """
 %%kale step a
 level = "low"
 def check(n):
@@ -264,9 +328,12 @@ first = level
 check(30)
 %%kale step d
 print("RESULT", first, level)
-""", "low high"),
+""",
+        "low high",
+    ),
     Case(
-        "a definition in a branch", """
+        "a definition in a branch",
+        """
 %%kale step a
 fast = True
 %%kale step b
@@ -278,9 +345,12 @@ else:
         return n ** 2.0
 %%kale step c
 print("RESULT", power(3))
-""", "9"),
+""",
+        "9",
+    ),
     Case(
-        "an import that may fail", """
+        "an import that may fail",
+        """
 %%kale imports
 try:
     import no_such_parser_here as parser
@@ -290,9 +360,12 @@ except ImportError:
 value = parser.loads("[1]")
 %%kale step b
 print("RESULT", value, parser.__name__)
-""", "[1] json"),
+""",
+        "[1] json",
+    ),
     Case(
-        "an import that may fail in a step", """
+        "an import that may fail in a step",
+        """
 %%kale step a
 try:
     from no_such_parser_here import loads
@@ -303,9 +376,12 @@ except ImportError:
 value = loads("[1]")
 %%kale step b
 print("RESULT", value, loads("2"), HAS_FAST)
-""", "[1] 2 False"),
+""",
+        "[1] 2 False",
+    ),
     Case(
-        "branches in branches", """
+        "branches in branches",
+        """
 %%kale step a
 data = {"rows": [5, 1]}
 best = None
@@ -320,5 +396,7 @@ for key, rows in data.items():
             print(best, file=log)
 %%kale step c
 print("RESULT", best)
-""", "1"),
+""",
+        "1",
+    ),
 ]

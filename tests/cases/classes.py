@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "an instance and its class", """
+        "an instance and its class",
+        """
 %%kale step a
 class Scaler:
     factor = 3
@@ -17,9 +18,12 @@ scaler = Scaler(1)
 y = scaler.run(2)
 %%kale step c
 print("RESULT", y, isinstance(scaler, Scaler), type(scaler) is Scaler, Scaler(0).run(1))
-""", "7 True True 3"),
+""",
+        "7 True True 3",
+    ),
     Case(
-        "a base class from another step", """
+        "a base class from another step",
+        """
 %%kale step a
 class Base:
     def name(self):
@@ -32,9 +36,12 @@ class Child(Base):
 child = Child()
 %%kale step d
 print("RESULT", child.name(), isinstance(child, Base), issubclass(Child, Base), Child.__mro__[1] is Base)
-""", "child of base True True True"),
+""",
+        "child of base True True True",
+    ),
     Case(
-        "a class in the functions cell", """
+        "a class in the functions cell",
+        """
 %%kale functions
 class Stack:
     def __init__(self):
@@ -52,9 +59,12 @@ stack = Stack().push(1)
 stack.push(2)
 %%kale step c
 print("RESULT", len(stack), stack == Stack().push(1).push(2), isinstance(stack, Stack))
-""", "2 True True"),
+""",
+        "2 True True",
+    ),
     Case(
-        "enumerations", """
+        "enumerations",
+        """
 %%kale imports
 import enum
 %%kale functions
@@ -71,9 +81,12 @@ color, mode = Color.BLUE, Mode.READ | Mode.WRITE
 names = {Color.RED: "rosso", Color.BLUE: "blu"}
 %%kale step b
 print("RESULT", color is Color.BLUE, names[color], color.loud(), Mode.READ in mode, mode == Mode.READ | Mode.WRITE)
-""", "True blu BLUE! True True"),
+""",
+        "True blu BLUE! True True",
+    ),
     Case(
-        "an enumeration that a step defines", """
+        "an enumeration that a step defines",
+        """
 %%kale step a
 from enum import IntEnum
 class Level(IntEnum):
@@ -84,9 +97,12 @@ levels = [Level.LOW, Level.HIGH]
 top = max(levels)
 %%kale step c
 print("RESULT", top is Level.HIGH, top > Level.LOW, [l.name for l in levels])
-""", "True True ['LOW', 'HIGH']"),
+""",
+        "True True ['LOW', 'HIGH']",
+    ),
     Case(
-        "data classes", """
+        "data classes",
+        """
 %%kale imports
 from dataclasses import asdict, dataclass, field, replace
 %%kale step a
@@ -103,9 +119,12 @@ runs[Key("x")].tags.append("t")
 runs[Key("y")] = replace(runs[Key("x")], score=0.9)
 %%kale step c
 print("RESULT", max(runs.values()), Key("y") in runs, asdict(runs[Key("x")]))
-""", "Run(score=0.9, tags=['t']) True {'score': 0.5, 'tags': ['t']}"),
+""",
+        "Run(score=0.9, tags=['t']) True {'score': 0.5, 'tags': ['t']}",
+    ),
     Case(
-        "named tuples and typed dictionaries", """
+        "named tuples and typed dictionaries",
+        """
 %%kale imports
 from collections import namedtuple
 from typing import NamedTuple, TypedDict
@@ -121,9 +140,12 @@ p, s, row = Point(1, 2), Size(5), Row(n=1)
 q = p._replace(x=9)
 %%kale step c
 print("RESULT", p, q, s, row, isinstance(p, Point), type(s) is Size, Point(0, 0).y)
-""", "Point(x=1, y=2) Point(x=9, y=2) Size(w=5, h=2) {'n': 1} True True 0"),
+""",
+        "Point(x=1, y=2) Point(x=9, y=2) Size(w=5, h=2) {'n': 1} True True 0",
+    ),
     Case(
-        "an attribute of a class that a step changes", """
+        "an attribute of a class that a step changes",
+        """
 %%kale functions
 class Config:
     rate = 1
@@ -135,9 +157,12 @@ Config.names.append("y")
 Config.extra = True
 %%kale step c
 print("RESULT", Config.rate, Config.names, Config.extra, Config().rate)
-""", "2 ['x', 'y'] True 2"),
+""",
+        "2 ['x', 'y'] True 2",
+    ),
     Case(
-        "instances that the class counts", """
+        "instances that the class counts",
+        """
 %%kale functions
 class Ticket:
     sold = 0
@@ -152,9 +177,12 @@ first = Ticket()
 second = Ticket()
 %%kale step c
 print("RESULT", first.number, second.number, Ticket.sold, Ticket.log)
-""", "1 2 2 [1, 2]"),
+""",
+        "1 2 2 [1, 2]",
+    ),
     Case(
-        "a register of subclasses", """
+        "a register of subclasses",
+        """
 %%kale functions
 class Plugin:
     known = []
@@ -169,9 +197,12 @@ class Json(Plugin):
     suffix = ".json"
 %%kale step c
 print("RESULT", [p.suffix for p in Plugin.known], Plugin.known[0] is Csv)
-""", "['.csv', '.json'] True"),
+""",
+        "['.csv', '.json'] True",
+    ),
     Case(
-        "methods that read globals", """
+        "methods that read globals",
+        """
 %%kale step a
 tax = 1
 class Price:
@@ -187,9 +218,12 @@ price = Price(10)
 tax, unit = 5, "EUR"
 %%kale step c
 print("RESULT", price.gross(), price.text)
-""", "15 15 EUR"),
+""",
+        "15 15 EUR",
+    ),
     Case(
-        "slots, class methods, static methods and properties", """
+        "slots, class methods, static methods and properties",
+        """
 %%kale functions
 class Money:
     __slots__ = ("cents", "_note")
@@ -213,9 +247,12 @@ money = Money.of(1.5)
 money.note = "paid"
 %%kale step c
 print("RESULT", money.cents, money.note, isinstance(money, Money), hasattr(money, "__dict__"))
-""", "150 paid True False"),
+""",
+        "150 paid True False",
+    ),
     Case(
-        "a metaclass and an abstract class", """
+        "a metaclass and an abstract class",
+        """
 %%kale imports
 import abc
 %%kale functions
@@ -237,9 +274,12 @@ class Square(Shape):
 thing, square = Thing(), Square(3)
 %%kale step b
 print("RESULT", thing.label, type(type(thing)) is Named, square.area(), isinstance(square, Shape))
-""", "thing True 9 True"),
+""",
+        "thing True 9 True",
+    ),
     Case(
-        "a class in a class and a class in a function", """
+        "a class in a class and a class in a function",
+        """
 %%kale functions
 class Tree:
     class Node:
@@ -258,9 +298,12 @@ made = Made()
 tree.root.value += 1
 %%kale step c
 print("RESULT", tree.root.value, isinstance(tree.root, Tree.Node), made.size, isinstance(made, Made))
-""", "2 True 4 True"),
+""",
+        "2 True 4 True",
+    ),
     Case(
-        "an exception of the notebook", """
+        "an exception of the notebook",
+        """
 %%kale functions
 class TooBig(ValueError):
     def __init__(self, size, limit):
@@ -283,9 +326,12 @@ try:
 except TooBig as error:
     text = str(error)
 print("RESULT", text, caught.size, type(caught).__name__)
-""", "50 > 10 50 TooBig"),
+""",
+        "50 > 10 50 TooBig",
+    ),
     Case(
-        "a class that is written anew", """
+        "a class that is written anew",
+        """
 %%kale step a
 class Shape:
     sides = 3
@@ -296,9 +342,12 @@ class Shape:
 new = Shape()
 %%kale step c
 print("RESULT", old.sides, new.sides, isinstance(new, Shape), isinstance(old, Shape))
-""", "3 4 True False"),
+""",
+        "3 4 True False",
+    ),
     Case(
-        "a method that is kept and a class that is a value", """
+        "a method that is kept and a class that is a value",
+        """
 %%kale functions
 class Acc:
     def __init__(self):
@@ -314,9 +363,12 @@ add(5)
 %%kale step c
 other = kind()
 print("RESULT", acc.total, add.__self__ is acc, isinstance(other, Acc), kind is Acc)
-""", "5 True True True"),
+""",
+        "5 True True True",
+    ),
     Case(
-        "a method that is added later", """
+        "a method that is added later",
+        """
 %%kale step a
 class Dog:
     pass
@@ -327,9 +379,12 @@ def bark(self):
 Dog.bark = bark
 %%kale step c
 print("RESULT", rex.bark(), Dog().bark())
-""", "woof woof"),
+""",
+        "woof woof",
+    ),
     Case(
-        "an estimator of the notebook", """
+        "an estimator of the notebook",
+        """
 %%kale imports
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -351,9 +406,12 @@ flow.fit(X)
 %%kale step show
 part = flow.named_steps["center"]
 print("RESULT", flow.transform(X).ravel(), isinstance(part, Center), clone(part).scale)
-""", "[-2.  2.] True 2.0"),
+""",
+        "[-2.  2.] True 2.0",
+    ),
     Case(
-        "a generic class and a protocol", """
+        "a generic class and a protocol",
+        """
 %%kale imports
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 %%kale step a
@@ -369,9 +427,12 @@ class Pack(Generic[T]):
 pack: Pack[int] = Pack(3)
 %%kale step b
 print("RESULT", pack.item, isinstance(pack, Sized), isinstance(pack, Pack))
-""", "3 True True"),
+""",
+        "3 True True",
+    ),
     Case(
-        "what an instance does when it is pickled", """
+        "what an instance does when it is pickled",
+        """
 %%kale imports
 import threading
 %%kale functions
@@ -392,5 +453,7 @@ guarded.up()
 %%kale step c
 guarded.up()
 print("RESULT", guarded.n)
-""", "3"),
+""",
+        "3",
+    ),
 ]

@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "a function that reads a value of its step", """
+        "a function that reads a value of its step",
+        """
 %%kale step a
 k = 7
 def times(v):
@@ -13,9 +14,12 @@ def times(v):
 z = times(2)
 %%kale step c
 print("RESULT", z, times(3))
-""", "14 21"),
+""",
+        "14 21",
+    ),
     Case(
-        "a global that changes after the definition", """
+        "a global that changes after the definition",
+        """
 %%kale step a
 k = 3
 def get():
@@ -24,9 +28,12 @@ def get():
 k = 8
 %%kale step c
 print("RESULT", get())
-""", "8"),
+""",
+        "8",
+    ),
     Case(
-        "a global that is made after the definition", """
+        "a global that is made after the definition",
+        """
 %%kale functions
 def report():
     return f"{title}: {body()}"
@@ -38,9 +45,12 @@ def body():
 author = "me"
 %%kale step c
 print("RESULT", report())
-""", "T: body of me"),
+""",
+        "T: body of me",
+    ),
     Case(
-        "functions that call each other", """
+        "functions that call each other",
+        """
 %%kale step a
 def even(n):
     return n == 0 or odd(n - 1)
@@ -49,9 +59,12 @@ def odd(n):
     return n != 0 and even(n - 1)
 %%kale step c
 print("RESULT", even(10), odd(10))
-""", "True False"),
+""",
+        "True False",
+    ),
     Case(
-        "a function that is written anew", """
+        "a function that is written anew",
+        """
 %%kale step a
 def version():
     return 1
@@ -64,9 +77,12 @@ def version():
     return 2
 %%kale step d
 print("RESULT", old, version(), both())
-""", "(1, 10) 2 20"),
+""",
+        "(1, 10) 2 20",
+    ),
     Case(
-        "the old function in the new one", """
+        "the old function in the new one",
+        """
 %%kale step a
 def name():
     return "a"
@@ -76,9 +92,12 @@ def name():
     return inner() + "b"
 %%kale step c
 print("RESULT", name())
-""", "ab"),
+""",
+        "ab",
+    ),
     Case(
-        "a function handed to others", """
+        "a function handed to others",
+        """
 %%kale step a
 offset = 100
 def shift(v):
@@ -88,9 +107,12 @@ moved = list(map(shift, [1, 2]))
 best = max([3, 1], key=lambda v: -shift(v))
 %%kale step c
 print("RESULT", moved, best)
-""", "[101, 102] 1"),
+""",
+        "[101, 102] 1",
+    ),
     Case(
-        "lambdas and closures as values", """
+        "lambdas and closures as values",
+        """
 %%kale step a
 base = 10
 scale = lambda v: v * base
@@ -104,17 +126,23 @@ got = [scale(2), square(3), table["neg"](4)]
 base = 20
 %%kale step c
 print("RESULT", got, scale(2))
-""", "[20, 9, -4] 40"),
+""",
+        "[20, 9, -4] 40",
+    ),
     Case(
-        "lambdas made in a loop", """
+        "lambdas made in a loop",
+        """
 %%kale step a
 late = [lambda: i for i in range(3)]
 early = [lambda i=i: i for i in range(3)]
 %%kale step b
 print("RESULT", [f() for f in late], [f() for f in early])
-""", "[2, 2, 2] [0, 1, 2]"),
+""",
+        "[2, 2, 2] [0, 1, 2]",
+    ),
     Case(
-        "a closure that counts", """
+        "a closure that counts",
+        """
 %%kale functions
 def make_counter():
     n = 0
@@ -130,9 +158,12 @@ count()
 count()
 %%kale step c
 print("RESULT", count())
-""", "3"),
+""",
+        "3",
+    ),
     Case(
-        "a counter in the functions cell", """
+        "a counter in the functions cell",
+        """
 %%kale functions
 counter = 0
 def bump():
@@ -145,9 +176,12 @@ one = bump()
 two = bump()
 %%kale step c
 print("RESULT", one, two, bump(), counter)
-""", "1 2 3 3"),
+""",
+        "1 2 3 3",
+    ),
     Case(
-        "settings in the functions cell", """
+        "settings in the functions cell",
+        """
 %%kale functions
 SETTINGS = {"depth": 1}
 def depth():
@@ -157,9 +191,12 @@ before = depth()
 SETTINGS["depth"] = 5
 %%kale step b
 print("RESULT", before, depth())
-""", "1 5"),
+""",
+        "1 5",
+    ),
     Case(
-        "a memory of results", """
+        "a memory of results",
+        """
 %%kale functions
 memo = {}
 def slow_square(n):
@@ -172,9 +209,12 @@ x = slow_square(3)
 y = slow_square(4)
 %%kale step c
 print("RESULT", x, y, memo)
-""", "9 16 {3: 9, 4: 16}"),
+""",
+        "9 16 {3: 9, 4: 16}",
+    ),
     Case(
-        "a constant that the functions cell computes", """
+        "a constant that the functions cell computes",
+        """
 %%kale imports
 import string
 %%kale functions
@@ -187,9 +227,12 @@ def code(word):
 word = code("abz")
 %%kale step b
 print("RESULT", word, len(TABLE))
-""", "[0, 1, 25] 26"),
+""",
+        "[0, 1, 25] 26",
+    ),
     Case(
-        "a register filled by decorators", """
+        "a register filled by decorators",
+        """
 %%kale functions
 HANDLERS = {}
 def handler(function):
@@ -205,9 +248,12 @@ def store():
     return "stored"
 %%kale step c
 print("RESULT", {name: f() for name, f in HANDLERS.items()})
-""", "{'load': 'loaded', 'store': 'stored'}"),
+""",
+        "{'load': 'loaded', 'store': 'stored'}",
+    ),
     Case(
-        "attributes of a function", """
+        "attributes of a function",
+        """
 %%kale functions
 def ping():
     ping.calls += 1
@@ -220,9 +266,12 @@ ping()
 ping.label = "p"
 %%kale step c
 print("RESULT", ping.calls, ping.label)
-""", "2 p"),
+""",
+        "2 p",
+    ),
     Case(
-        "cached, partial and single-dispatch functions", """
+        "cached, partial and single-dispatch functions",
+        """
 %%kale imports
 from functools import lru_cache, partial, singledispatch
 %%kale functions
@@ -240,9 +289,12 @@ add_five = partial(lambda a, b: a + b, 5)
 twenty = fib(20)
 %%kale step b
 print("RESULT", twenty, fib(10), add_five(1), kind(3), kind("x"))
-""", "6765 55 6 number thing"),
+""",
+        "6765 55 6 number thing",
+    ),
     Case(
-        "a dispatcher that a later step extends", """
+        "a dispatcher that a later step extends",
+        """
 %%kale imports
 from functools import singledispatch
 %%kale functions
@@ -255,9 +307,12 @@ def _(value: int):
     return "number"
 %%kale step b
 print("RESULT", kind(3), kind("x"))
-""", "number thing"),
+""",
+        "number thing",
+    ),
     Case(
-        "generators and context managers of the notebook", """
+        "generators and context managers of the notebook",
+        """
 %%kale imports
 from contextlib import contextmanager
 %%kale functions
@@ -277,9 +332,12 @@ with section("a") as upper:
 with section("b"):
     pass
 print("RESULT", upper, parts, trail)
-""", "A [[1, 2], [3]] ['<a>', '</a>', '<b>', '</b>']"),
+""",
+        "A [[1, 2], [3]] ['<a>', '</a>', '<b>', '</b>']",
+    ),
     Case(
-        "a function in another function's default", """
+        "a function in another function's default",
+        """
 %%kale functions
 def plain(v):
     return v
@@ -292,9 +350,12 @@ def plain(v):
     return "new"
 %%kale step c
 print("RESULT", x, apply(2), plain(3))
-""", "1 2 new"),
+""",
+        "1 2 new",
+    ),
     Case(
-        "recursion over data", """
+        "recursion over data",
+        """
 %%kale functions
 def depth(tree):
     return 1 + max((depth(child) for child in tree), default=0)
@@ -304,9 +365,12 @@ tree = [[], [[]]]
 d = depth(tree)
 %%kale step c
 print("RESULT", d, depth([]))
-""", "3 1"),
+""",
+        "3 1",
+    ),
     Case(
-        "functions of the notebook in a model", """
+        "functions of the notebook in a model",
+        """
 %%kale imports
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -323,9 +387,12 @@ steps = make_pipeline(FunctionTransformer(double), FunctionTransformer(shift))
 out = steps.fit_transform(np.array([[1.0], [2.0]]))
 %%kale step c
 print("RESULT", out.ravel(), steps.transform(np.array([[0.0]]))[0, 0])
-""", "[2.5 4.5] 0.5"),
+""",
+        "[2.5 4.5] 0.5",
+    ),
     Case(
-        "a name in a text that is no code", '''
+        "a name in a text that is no code",
+        '''
 %%kale functions
 def helper():
     """Uses zebra and yak."""
@@ -334,9 +401,12 @@ def helper():
 zebra = helper()
 %%kale step b
 print("RESULT", zebra, helper.__doc__)
-''', "zebra Uses zebra and yak."),
+''',
+        "zebra Uses zebra and yak.",
+    ),
     Case(
-        "only what a function reads is taken along", """
+        "only what a function reads is taken along",
+        """
 %%kale step a
 used, unused = [1], list(range(1000))
 def get():
@@ -345,9 +415,13 @@ def other():
     return unused
 %%kale step b
 print("RESULT", get())
-""", "[1]", takes={"b": "used"}),
+""",
+        "[1]",
+        takes={"b": "used"},
+    ),
     Case(
-        "coroutines that call coroutines", """
+        "coroutines that call coroutines",
+        """
 %%kale imports
 import asyncio
 %%kale functions
@@ -363,5 +437,7 @@ t = await total([1, 2])
 %%kale step c
 factor = 10
 print("RESULT", t, await total([1, 2]))
-""", "9 30"),
+""",
+        "9 30",
+    ),
 ]

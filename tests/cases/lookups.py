@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "decorators", """
+        "decorators",
+        """
 %%kale functions
 import functools
 def loud(function):
@@ -18,9 +19,12 @@ def greet(name):
     return f"hi {name}"
 %%kale step b
 print("RESULT", greet("bob"), greet.__name__)
-""", "HI BOB! greet"),
+""",
+        "HI BOB! greet",
+    ),
     Case(
-        "a decorator that takes a value of a step", """
+        "a decorator that takes a value of a step",
+        """
 %%kale step a
 times = 3
 %%kale step b
@@ -32,9 +36,12 @@ def echo(text):
 times = 99
 %%kale step c
 print("RESULT", echo("ab"), times)
-""", "ababab 99"),
+""",
+        "ababab 99",
+    ),
     Case(
-        "default arguments keep the value of their time", """
+        "default arguments keep the value of their time",
+        """
 %%kale step a
 rate = 2
 def scale(v, by=rate, *, plus=rate + 1):
@@ -43,9 +50,12 @@ def scale(v, by=rate, *, plus=rate + 1):
 rate = 50
 %%kale step c
 print("RESULT", scale(10), scale(10, rate), rate)
-""", "23 503 50"),
+""",
+        "23 503 50",
+    ),
     Case(
-        "a default argument that remembers", """
+        "a default argument that remembers",
+        """
 %%kale functions
 def collect(item, seen=[]):
     seen.append(item)
@@ -56,9 +66,12 @@ one = collect("a")
 two = collect("b")
 %%kale step c
 print("RESULT", one, two)
-""", "['a'] ['a', 'b']"),
+""",
+        "['a'] ['a', 'b']",
+    ),
     Case(
-        "annotations", """
+        "annotations",
+        """
 %%kale imports
 from typing import Optional
 import decimal
@@ -73,9 +86,12 @@ def price(row: Row, tax: "Unknown" = 1) -> decimal.Decimal:
 %%kale step b
 name: str = "n"
 print("RESULT", price(Row()), count, name)
-""", "1 3 n"),
+""",
+        "1 3 n",
+    ),
     Case(
-        "async functions and comprehensions", """
+        "async functions and comprehensions",
+        """
 %%kale imports
 import asyncio
 %%kale functions
@@ -92,9 +108,12 @@ async for last in numbers(2):
 pair = await asyncio.gather(asyncio.sleep(0, "x"), asyncio.sleep(0, "y"))
 %%kale step c
 print("RESULT", squares, last, pair, i)
-""", "[0, 1, 4] 1 ['x', 'y'] i"),
+""",
+        "[0, 1, 4] 1 ['x', 'y'] i",
+    ),
     Case(
-        "async with", """
+        "async with",
+        """
 %%kale imports
 import contextlib
 %%kale step a
@@ -109,27 +128,37 @@ async with opened("x") as handle:
     log.append(handle)
 %%kale step c
 print("RESULT", log)
-""", "['open x', 'X', 'close']"),
+""",
+        "['open x', 'X', 'close']",
+    ),
     Case(
-        "names in f-strings", """
+        "names in f-strings",
+        """
 %%kale step a
 value, width, places = 3.14159, 8, 2
 %%kale step b
 text = f"{value:>{width}.{places}f}|{value!r}|{[w for w in 'ab']}|{{value}}|{width=}"
 %%kale step c
 print("RESULT", text)
-""", "    3.14|3.14159|['a', 'b']|{value}|width=8", takes={"b": "value width places"}),
+""",
+        "    3.14|3.14159|['a', 'b']|{value}|width=8",
+        takes={"b": "value width places"},
+    ),
     Case(
-        "names that eval looks up", """
+        "names that eval looks up",
+        """
 %%kale step a
 x, y = 3, 4
 %%kale step b
 z = eval("x * y")
 %%kale step c
 print("RESULT", z, eval("x + y + z"))
-""", "12 19"),
+""",
+        "12 19",
+    ),
     Case(
-        "names that globals and locals look up", """
+        "names that globals and locals look up",
+        """
 %%kale step a
 alpha, beta = 1, 2
 %%kale step b
@@ -137,9 +166,12 @@ found = sorted(name for name in globals() if name in ("alpha", "beta"))
 total = sum(globals()[name] for name in found) + locals()["beta"]
 %%kale step c
 print("RESULT", found, total)
-""", "['alpha', 'beta'] 5"),
+""",
+        "['alpha', 'beta'] 5",
+    ),
     Case(
-        "names that a format looks up", """
+        "names that a format looks up",
+        """
 %%kale step a
 city = "Pisa"
 %%kale step b
@@ -147,9 +179,12 @@ line = "{city}, {who}".format(**globals(), who="me")
 again = "%(city)s" % vars()
 %%kale step c
 print("RESULT", line, again)
-""", "Pisa, me Pisa"),
+""",
+        "Pisa, me Pisa",
+    ),
     Case(
-        "a name that is an attribute, a keyword and a key elsewhere", """
+        "a name that is an attribute, a keyword and a key elsewhere",
+        """
 %%kale step a
 real = "real"
 data = {"real": 1}
@@ -157,9 +192,13 @@ data = {"real": 1}
 parts = (3 + 4j).real, dict(real=5)["real"], data["real"]
 %%kale step c
 print("RESULT", parts, real)
-""", "(3.0, 5, 1) real", takes={"b": "data"}),
+""",
+        "(3.0, 5, 1) real",
+        takes={"b": "data"},
+    ),
     Case(
-        "an import in a function", """
+        "an import in a function",
+        """
 %%kale step a
 json = "not the module"
 def dump(value):
@@ -167,9 +206,12 @@ def dump(value):
     return json.dumps(value)
 %%kale step b
 print("RESULT", dump([1]), json)
-""", "[1] not the module"),
+""",
+        "[1] not the module",
+    ),
     Case(
-        "modules by parts and other names", """
+        "modules by parts and other names",
+        """
 %%kale step a
 import os.path
 import xml.dom.minidom as md, collections.abc
@@ -180,9 +222,12 @@ doc = md.parseString("<p>hi</p>").documentElement.tagName
 ok = isinstance([], collections.abc.Sized)
 %%kale step c
 print("RESULT", joined, doc, ok, os.sep, concurrent.futures.__name__)
-""", "a/b p True / concurrent.futures"),
+""",
+        "a/b p True / concurrent.futures",
+    ),
     Case(
-        "private names in a class", """
+        "private names in a class",
+        """
 %%kale step a
 __secret = "global"
 class Safe:
@@ -191,5 +236,7 @@ class Safe:
         return self.__secret
 %%kale step b
 print("RESULT", Safe().show(), Safe._Safe__secret, __secret)
-""", "class class global"),
+""",
+        "class class global",
+    ),
 ]

@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "methods of lists", """
+        "methods of lists",
+        """
 %%kale step a
 xs = [5]
 %%kale step b
@@ -18,9 +19,12 @@ xs.insert(0, "first")
 xs.reverse()
 %%kale step e
 print("RESULT", xs)
-""", "[7, 5, 2, 'first']"),
+""",
+        "[7, 5, 2, 'first']",
+    ),
     Case(
-        "slices of lists", """
+        "slices of lists",
+        """
 %%kale step a
 xs = list(range(6))
 %%kale step b
@@ -30,9 +34,12 @@ del xs[-2:]
 xs[0] += 10
 %%kale step d
 print("RESULT", xs)
-""", "[10, 'x', 3]"),
+""",
+        "[10, 'x', 3]",
+    ),
     Case(
-        "dictionaries", """
+        "dictionaries",
+        """
 %%kale step a
 d = {"a": {"b": [1]}, "old": 0}
 %%kale step b
@@ -46,9 +53,12 @@ d.update(new=5)
 d |= {"z": 6}
 %%kale step e
 print("RESULT", d)
-""", "{'a': {'b': [1, 2]}, 'new': 5, 'list': [4], 'z': 6}"),
+""",
+        "{'a': {'b': [1, 2]}, 'new': 5, 'list': [4], 'z': 6}",
+    ),
     Case(
-        "sets, counters, deques and byte arrays", """
+        "sets, counters, deques and byte arrays",
+        """
 %%kale imports
 from collections import Counter, defaultdict, deque
 %%kale step a
@@ -64,9 +74,12 @@ counts.update("bb")
 names.discard("a")
 raw[0] = 65
 print("RESULT", names, dict(counts), dict(groups), list(queue), bytes(raw))
-""", "{'b'} {'a': 3, 'b': 3} {'x': [1]} [2, 3] b'Abcd'"),
+""",
+        "{'b'} {'a': 3, 'b': 3} {'x': [1]} [2, 3] b'Abcd'",
+    ),
     Case(
-        "looking into a default dictionary changes it", """
+        "looking into a default dictionary changes it",
+        """
 %%kale imports
 from collections import defaultdict
 %%kale step a
@@ -75,9 +88,12 @@ groups = defaultdict(int)
 missing = groups["asked for"]
 %%kale step c
 print("RESULT", missing, dict(groups))
-""", "0 {'asked for': 0}"),
+""",
+        "0 {'asked for': 0}",
+    ),
     Case(
-        "another name for the object", """
+        "another name for the object",
+        """
 %%kale step a
 xs = [1]
 %%kale step b
@@ -85,9 +101,12 @@ ys = xs
 ys.append(2)
 %%kale step c
 print("RESULT", xs, ys)
-""", "[1, 2] [1, 2]"),
+""",
+        "[1, 2] [1, 2]",
+    ),
     Case(
-        "another name given earlier", """
+        "another name given earlier",
+        """
 %%kale step a
 xs = [1]
 ys = xs
@@ -95,9 +114,12 @@ ys = xs
 ys.append(2)
 %%kale step c
 print("RESULT", xs, ys, xs is ys)
-""", "[1, 2] [1, 2] True"),
+""",
+        "[1, 2] [1, 2] True",
+    ),
     Case(
-        "another name given in a step of its own", """
+        "another name given in a step of its own",
+        """
 %%kale step a
 xs = [1]
 %%kale step b
@@ -106,9 +128,12 @@ ys = xs
 ys.append(2)
 %%kale step d
 print("RESULT", xs, ys, xs is ys)
-""", "[1, 2] [1, 2] True"),
+""",
+        "[1, 2] [1, 2] True",
+    ),
     Case(
-        "a part under a name of its own", """
+        "a part under a name of its own",
+        """
 %%kale step a
 rows = [[0], [0]]
 first = rows[0]
@@ -116,9 +141,12 @@ first = rows[0]
 first.append(1)
 %%kale step c
 print("RESULT", rows, first)
-""", "[[0, 1], [0]] [0, 1]"),
+""",
+        "[[0, 1], [0]] [0, 1]",
+    ),
     Case(
-        "an object that was put into others", """
+        "an object that was put into others",
+        """
 %%kale step a
 tags = ["t"]
 record = {"tags": tags}
@@ -127,9 +155,12 @@ pair = (record, 1)
 tags.append("u")
 %%kale step c
 print("RESULT", pair)
-""", "({'tags': ['t', 'u']}, 1)"),
+""",
+        "({'tags': ['t', 'u']}, 1)",
+    ),
     Case(
-        "an object that was put into one that is there", """
+        "an object that was put into one that is there",
+        """
 %%kale step a
 tags, record = ["t"], {}
 %%kale step b
@@ -138,9 +169,12 @@ record["tags"] = tags
 tags.append("u")
 %%kale step d
 print("RESULT", record, tags)
-""", "{'tags': ['t', 'u']} ['t', 'u']"),
+""",
+        "{'tags': ['t', 'u']} ['t', 'u']",
+    ),
     Case(
-        "the variable of a loop", """
+        "the variable of a loop",
+        """
 %%kale step a
 rows = [{"n": 1}, {"n": 2}]
 lists = {"x": [], "y": []}
@@ -151,9 +185,12 @@ for key, items in lists.items():
     items.append(key)
 %%kale step c
 print("RESULT", rows, lists)
-""", "[{'n': 10}, {'n': 20}] {'x': ['x'], 'y': ['y']}"),
+""",
+        "[{'n': 10}, {'n': 20}] {'x': ['x'], 'y': ['y']}",
+    ),
     Case(
-        "a part that a function hands out", """
+        "a part that a function hands out",
+        """
 %%kale functions
 def part(table, key):
     return table[key]
@@ -166,9 +203,12 @@ found = part(table, "k")
 found.append(3)
 %%kale step d
 print("RESULT", table)
-""", "{'k': [1, 2, 3]}"),
+""",
+        "{'k': [1, 2, 3]}",
+    ),
     Case(
-        "a part that an expression chooses", """
+        "a part that an expression chooses",
+        """
 %%kale step a
 odd, even, flag = [], [], True
 %%kale step b
@@ -177,9 +217,12 @@ odd, even, flag = [], [], True
 (odd or even)[0] = 7
 %%kale step c
 print("RESULT", odd, even)
-""", "[7] [2]"),
+""",
+        "[7] [2]",
+    ),
     Case(
-        "functions that change their argument", """
+        "functions that change their argument",
+        """
 %%kale functions
 def grow(items, by=1):
     items.append(by)
@@ -195,9 +238,12 @@ grow(by=5, items=xs)
 grow_all(t, u, key="k")
 %%kale step d
 print("RESULT", xs, t, u)
-""", "[0, 1, 5] {'k': [1]} {'k': [2], 'l': 0}"),
+""",
+        "[0, 1, 5] {'k': [1]} {'k': [2], 'l': 0}",
+    ),
     Case(
-        "a function that changes a global", """
+        "a function that changes a global",
+        """
 %%kale step a
 log = []
 def note(text):
@@ -208,9 +254,12 @@ note("b")
 note("c")
 %%kale step d
 print("RESULT", log)
-""", "['b', 'c']"),
+""",
+        "['b', 'c']",
+    ),
     Case(
-        "functions of libraries that change their argument", """
+        "functions of libraries that change their argument",
+        """
 %%kale imports
 import bisect, heapq, operator, random
 from random import Random
@@ -225,9 +274,12 @@ operator.setitem(table, "k", 1)
 list.append(ordered, 9)
 %%kale step d
 print("RESULT", heap, ordered, sorted(deck), deck != list("abc"), table)
-""", "[1, 7, 5] [1, 3, 4, 9] ['a', 'b', 'c'] True {'k': 1}"),
+""",
+        "[1, 7, 5] [1, 3, 4, 9] ['a', 'b', 'c'] True {'k': 1}",
+    ),
     Case(
-        "a method that is kept", """
+        "a method that is kept",
+        """
 %%kale step a
 xs = []
 add = xs.append
@@ -236,9 +288,12 @@ add(1)
 list(map(add, [2, 3]))
 %%kale step c
 print("RESULT", xs)
-""", "[1, 2, 3]"),
+""",
+        "[1, 2, 3]",
+    ),
     Case(
-        "changes in comprehensions and lambdas", """
+        "changes in comprehensions and lambdas",
+        """
 %%kale step a
 xs, ys = [], []
 %%kale step b
@@ -247,9 +302,12 @@ push = lambda value: ys.append(value)
 push("y")
 %%kale step c
 print("RESULT", xs, ys)
-""", "[0, 1, 2] ['y']"),
+""",
+        "[0, 1, 2] ['y']",
+    ),
     Case(
-        "adding in place and adding anew", """
+        "adding in place and adding anew",
+        """
 %%kale step a
 xs = ys = [1]
 tup = tup2 = (1,)
@@ -260,9 +318,12 @@ tup += (2,)
 ys = ys + [3]
 %%kale step d
 print("RESULT", xs, ys, tup, tup2)
-""", "[1, 2] [1, 2, 3] (1, 2) (1,)"),
+""",
+        "[1, 2] [1, 2, 3] (1, 2) (1,)",
+    ),
     Case(
-        "an iterator that is used up", """
+        "an iterator that is used up",
+        """
 %%kale step a
 it = iter([1, 2, 3, 4])
 %%kale step b
@@ -271,9 +332,12 @@ first = next(it)
 second = next(it)
 %%kale step d
 print("RESULT", first, second, list(it))
-""", "1 2 [3, 4]"),
+""",
+        "1 2 [3, 4]",
+    ),
     Case(
-        "a list in itself", """
+        "a list in itself",
+        """
 %%kale step a
 xs = [1]
 xs.append(xs)
@@ -281,9 +345,12 @@ xs.append(xs)
 xs[1].append(2)
 %%kale step c
 print("RESULT", len(xs), xs[1] is xs, xs[-1])
-""", "3 True 2"),
+""",
+        "3 True 2",
+    ),
     Case(
-        "a setting of a module", """
+        "a setting of a module",
+        """
 %%kale imports
 import decimal
 %%kale step a
@@ -291,5 +358,7 @@ decimal.getcontext().prec = 4
 third = decimal.Decimal(1) / 3
 %%kale step b
 print("RESULT", third)
-""", "0.3333"),
+""",
+        "0.3333",
+    ),
 ]

@@ -6,16 +6,20 @@ LONG = "a_name_that_goes_on_" * 8
 
 CASES = [
     Case(
-        "names that differ in case", """
+        "names that differ in case",
+        """
 %%kale step a
 X, x = [1], "low"
 %%kale step b
 Y, y = X + [2], x.upper()
 %%kale step c
 print("RESULT", X, x, Y, y)
-""", "[1] low [1, 2] LOW"),
+""",
+        "[1] low [1, 2] LOW",
+    ),
     Case(
-        "steps that differ in case or in a hyphen", """
+        "steps that differ in case or in a hyphen",
+        """
 %%kale step train
 a = 1
 %%kale step Train
@@ -26,9 +30,12 @@ c = b + 1
 d = c + 1
 %%kale step TRAIN
 print("RESULT", a, b, c, d)
-""", "1 2 3 4"),
+""",
+        "1 2 3 4",
+    ),
     Case(
-        "names beyond ASCII", """
+        "names beyond ASCII",
+        """
 %%kale parameters
 größe = 2
 %%kale step données
@@ -37,9 +44,12 @@ größe = 2
 ſum = π + 1
 %%kale step z
 print("RESULT", π, ascii(名), sum, größe)
-""", r"3.0 '\u540d\u524d' 4.0 2"),
+""",
+        r"3.0 '\u540d\u524d' 4.0 2",
+    ),
     Case(
-        "two spellings of one name", """
+        "two spellings of one name",
+        """
 %%kale step a
 ﬁle = 1
 𝐱 = 2
@@ -47,9 +57,12 @@ print("RESULT", π, ascii(名), sum, größe)
 x += file
 %%kale step c
 print("RESULT", file, 𝐱)
-""", "1 3"),
+""",
+        "1 3",
+    ),
     Case(
-        "underscores", """
+        "underscores",
+        """
 %%kale step a
 _x, __y, z_, __w__, _1 = 1, 2, 3, 4, 5
 %%kale step b
@@ -57,9 +70,12 @@ _x += __y
 _ = "kept"
 %%kale step c
 print("RESULT", _x, __y, z_, __w__, _1)
-""", "3 2 3 4 5"),
+""",
+        "3 2 3 4 5",
+    ),
     Case(
-        "names of KFP", """
+        "names of KFP",
+        """
 %%kale parameters
 component = 5
 %%kale step a
@@ -69,9 +85,12 @@ dsl, kfp, executor_input, pipeline = "d", "k", "e", "p"
 Output += Input + component
 %%kale step c
 print("RESULT", Input, Output, Dataset, Model, Artifact, Metrics, dsl, kfp, executor_input, pipeline)
-""", "0 6 2 3 4 5 d k e p"),
+""",
+        "0 6 2 3 4 5 d k e p",
+    ),
     Case(
-        "names that a step's program uses itself", """
+        "names that a step's program uses itself",
+        """
 %%kale parameters
 arguments = 1
 step = "s"
@@ -82,9 +101,12 @@ ast, base64, zlib, json, sys, os = "ast", "b", "z", "j", "s", "o"
 cells += arguments
 %%kale step c
 print("RESULT", runtime, spec, run_step, setup, cells, inputs, ast, base64, zlib, json, sys, os, step)
-""", "1 2 3 4 6 6 ast b z j s o s"),
+""",
+        "1 2 3 4 6 6 ast b z j s o s",
+    ),
     Case(
-        "names of builtins", """
+        "names of builtins",
+        """
 %%kale parameters
 max = 3
 type = "t"
@@ -94,9 +116,12 @@ locals, exec, compile, globals, open, dict = range(6)
 open += max
 %%kale step c
 print("RESULT", locals, exec, compile, globals, open, dict, type)
-""", "0 1 2 3 7 5 t"),
+""",
+        "0 1 2 3 7 5 t",
+    ),
     Case(
-        "words that are nearly keywords", """
+        "words that are nearly keywords",
+        """
 %%kale parameters
 match = 1
 case = 2
@@ -106,9 +131,12 @@ true, none, async_, self, cls, lambda_ = 1, 2, 3, 4, 5, 6
 match, case = case, match
 %%kale step c
 print("RESULT", match, case, true, none, async_, self, cls, lambda_)
-""", "2 1 1 2 3 4 5 6"),
+""",
+        "2 1 1 2 3 4 5 6",
+    ),
     Case(
-        "a variable that is called like its step", """
+        "a variable that is called like its step",
+        """
 %%kale step train
 train = [1]
 %%kale step test
@@ -116,9 +144,12 @@ test = train + [2]
 %%kale step show
 show = test
 print("RESULT", train, show)
-""", "[1] [1, 2]"),
+""",
+        "[1] [1, 2]",
+    ),
     Case(
-        "a variable that is called like another step or input", """
+        "a variable that is called like another step or input",
+        """
 %%kale parameters
 load = 1
 %%kale step clean
@@ -127,9 +158,12 @@ in_x, out_x, x, x_2, metrics, output = 1, 2, 3, 4, 5, 6
 X, X_2 = x + load, x_2
 %%kale step end
 print("RESULT", in_x, out_x, x, x_2, X, X_2, metrics, output)
-""", "1 2 3 4 4 4 5 6"),
+""",
+        "1 2 3 4 4 4 5 6",
+    ),
     Case(
-        "steps called like keywords, builtins and numbers", """
+        "steps called like keywords, builtins and numbers",
+        """
 %%kale step import
 a = 1
 %%kale step print
@@ -140,18 +174,24 @@ c = b + 1
 d = c + 1
 %%kale step None
 print("RESULT", a, b, c, d)
-""", "1 2 3 4"),
+""",
+        "1 2 3 4",
+    ),
     Case(
-        "steps called by several words", """
+        "steps called by several words",
+        """
 %%kale step "Load the data"
 rows = [3]
 %%kale step 'Train model 2' --after "Load the data"
 model = sum(rows)
 %%kale step "show: é/☃ (50%)" --after 'Train model 2'
 print("RESULT", rows, model)
-""", "[3] 3"),
+""",
+        "[3] 3",
+    ),
     Case(
-        "names that go on and on", f"""
+        "names that go on and on",
+        f"""
 %%kale parameters
 {LONG}p = 1
 %%kale step {LONG}s
@@ -160,9 +200,12 @@ print("RESULT", rows, model)
 {LONG}y = {LONG}x + 1
 %%kale step end
 print("RESULT", {LONG}x, {LONG}y)
-""", "2 3"),
+""",
+        "2 3",
+    ),
     Case(
-        "parameters with odd names", """
+        "parameters with odd names",
+        """
 %%kale parameters
 _p = 1
 Output = 2
@@ -174,5 +217,8 @@ class_ = 5
 total = _p + Output + output + self + class_
 %%kale step b
 print("RESULT", total, ascii(é), self)
-""", "25 'e' 14".replace("'e'", "'e'"), given={"_p": 1, "self": 14}),
+""",
+        "25 'e' 14".replace("'e'", "'e'"),
+        given={"_p": 1, "self": 14},
+    ),
 ]

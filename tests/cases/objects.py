@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "attributes", """
+        "attributes",
+        """
 %%kale functions
 class Node:
     pass
@@ -21,9 +22,12 @@ del node.name
 node.__dict__["late"] = 4
 %%kale step d
 print("RESULT", node.child.values, node.size, node.late, hasattr(node, "name"))
-""", "[1, 3] 2 4 False"),
+""",
+        "[1, 3] 2 4 False",
+    ),
     Case(
-        "generators of random numbers", """
+        "generators of random numbers",
+        """
 %%kale imports
 import random
 import numpy as np
@@ -36,9 +40,12 @@ three, four = rng.integers(1000), dice.randrange(1000)
 %%kale step d
 same, again = np.random.default_rng(0), random.Random(0)
 print("RESULT", [one, three] == list(same.integers(1000, size=2)), [two, four] == [again.randrange(1000) for _ in "ab"])
-""", "True True"),
+""",
+        "True True",
+    ),
     Case(
-        "an object that counts its calls", """
+        "an object that counts its calls",
+        """
 %%kale functions
 class Tally:
     def __init__(self):
@@ -54,9 +61,12 @@ tally()
 tally(by=10)
 %%kale step d
 print("RESULT", tally.calls)
-""", "11"),
+""",
+        "11",
+    ),
     Case(
-        "objects that change by operators", """
+        "objects that change by operators",
+        """
 %%kale functions
 class Bag:
     def __init__(self):
@@ -85,9 +95,12 @@ with bag:
     pass
 %%kale step e
 print("RESULT", bag.log)
-""", "[('k', 1), 2, 3, 'in', 'out']"),
+""",
+        "[('k', 1), 2, 3, 'in', 'out']",
+    ),
     Case(
-        "a property that changes its object", """
+        "a property that changes its object",
+        """
 %%kale functions
 class Meter:
     reads = 0
@@ -106,9 +119,12 @@ v = meter.value
 meter.value = 9
 %%kale step d
 print("RESULT", v, meter.reads, meter.set_to)
-""", "7 1 9"),
+""",
+        "7 1 9",
+    ),
     Case(
-        "an object that changes the one it holds", """
+        "an object that changes the one it holds",
+        """
 %%kale functions
 class Writer:
     def __init__(self, target):
@@ -123,9 +139,12 @@ writer.write("b")
 %%kale step c
 writer.write("c")
 print("RESULT", lines)
-""", "['b', 'c']"),
+""",
+        "['b', 'c']",
+    ),
     Case(
-        "arrays", """
+        "arrays",
+        """
 %%kale imports
 import numpy as np
 %%kale step a
@@ -140,9 +159,12 @@ np.multiply(arr, 10, out=out)
 %%kale step d
 np.fill_diagonal(m := np.zeros((2, 2)), 5)
 print("RESULT", arr, out, m.sum())
-""", "[ 2.  3. 10.] [ 20.  30. 100.] 10.0"),
+""",
+        "[ 2.  3. 10.] [ 20.  30. 100.] 10.0",
+    ),
     Case(
-        "a view of an array", """
+        "a view of an array",
+        """
 %%kale imports
 import numpy as np
 %%kale step a
@@ -152,9 +174,12 @@ view = arr[:2]
 view[:] = 7
 %%kale step c
 print("RESULT", arr, view)
-""", "[7 7 2 3] [7 7]"),
+""",
+        "[7 7 2 3] [7 7]",
+    ),
     Case(
-        "columns and rows of a frame", """
+        "columns and rows of a frame",
+        """
 %%kale imports
 import pandas as pd
 %%kale step a
@@ -171,9 +196,12 @@ gone = df.pop("K")
 df.index.name = "row"
 %%kale step e
 print("RESULT", df.reset_index().values.tolist(), list(df), list(gone))
-""", "[[1, 0, 1, 10], [2, 1, 2, 20], [0, 2, 3, 0]] ['N', 'V', 'W'] ['b', 'c', 'a']"),
+""",
+        "[[1, 0, 1, 10], [2, 1, 2, 20], [0, 2, 3, 0]] ['N', 'V', 'W'] ['b', 'c', 'a']",
+    ),
     Case(
-        "frames that are only read stay apart", """
+        "frames that are only read stay apart",
+        """
 %%kale imports
 import pandas as pd
 %%kale step a
@@ -187,9 +215,13 @@ other = df.copy()
 other["w"] = 0
 %%kale step z
 print("RESULT", means.tolist(), top["k"].tolist(), list(other), list(df))
-""", "[1.5, 3.0] ['b'] ['k', 'v', 'w'] ['k', 'v']", parallel="means top other"),
+""",
+        "[1.5, 3.0] ['b'] ['k', 'v', 'w'] ['k', 'v']",
+        parallel="means top other",
+    ),
     Case(
-        "a model that learns in several steps", """
+        "a model that learns in several steps",
+        """
 %%kale imports
 import numpy as np
 from sklearn.linear_model import SGDClassifier
@@ -207,9 +239,12 @@ model.set_params(alpha=0.01)
 model.partial_fit(X_scaled, y)
 %%kale step show
 print("RESULT", model.predict(scaler.transform([[0.5], [10.5]])), model.t_, model.alpha, scaler.mean_)
-""", "[0 1] 9.0 0.01 [5.5]"),
+""",
+        "[0 1] 9.0 0.01 [5.5]",
+    ),
     Case(
-        "a fit that only sometimes happens", """
+        "a fit that only sometimes happens",
+        """
 %%kale parameters
 train = True
 %%kale imports
@@ -223,9 +258,12 @@ if train:
     model.fit(X, y)
 %%kale step show
 print("RESULT", round(float(model.predict([[2.0]])[0]), 6))
-""", "5.0"),
+""",
+        "5.0",
+    ),
     Case(
-        "a change through a closure", """
+        "a change through a closure",
+        """
 %%kale functions
 def store():
     box = []
@@ -242,5 +280,7 @@ put("x")
 put("y")
 %%kale step d
 print("RESULT", get())
-""", "['x', 'y']"),
+""",
+        "['x', 'y']",
+    ),
 ]

@@ -4,21 +4,29 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "a chain", """
+        "a chain",
+        """
 %%kale step load
 total = 3
 %%kale step double
 doubled = total * 2
 %%kale step show
 print("RESULT", total, doubled)
-""", "3 6", takes={"show": "total doubled"}),
+""",
+        "3 6",
+        takes={"show": "total doubled"},
+    ),
     Case(
-        "a single step", """
+        "a single step",
+        """
 %%kale step only
 print("RESULT", sum(range(5)))
-""", "10"),
+""",
+        "10",
+    ),
     Case(
-        "a diamond", """
+        "a diamond",
+        """
 %%kale step top
 seed = 10
 %%kale step left
@@ -27,9 +35,13 @@ low = seed - 1
 high = seed + 1
 %%kale step bottom
 print("RESULT", low, seed, high)
-""", "9 10 11", parallel="left right"),
+""",
+        "9 10 11",
+        parallel="left right",
+    ),
     Case(
-        "a wide fan", """
+        "a wide fan",
+        """
 %%kale step base
 n = 4
 %%kale step p0
@@ -44,9 +56,13 @@ r3 = n ** 3
 r4 = n ** 4
 %%kale step gather
 print("RESULT", r0 + r1 + r2 + r3 + r4)
-""", "341", parallel="p0 p1 p2 p3 p4"),
+""",
+        "341",
+        parallel="p0 p1 p2 p3 p4",
+    ),
     Case(
-        "a reader beside the step that rewrites", """
+        "a reader beside the step that rewrites",
+        """
 %%kale step load
 text = " raw "
 %%kale step a_peek
@@ -55,9 +71,13 @@ print(len(text))
 text = text.strip()
 %%kale step use --after a_peek b_clean
 print("RESULT", repr(text))
-""", "'raw'", parallel="a_peek b_clean"),
+""",
+        "'raw'",
+        parallel="a_peek b_clean",
+    ),
     Case(
-        "a reader between two writers", """
+        "a reader between two writers",
+        """
 %%kale step first
 x = 1
 %%kale step between
@@ -66,45 +86,63 @@ y = x
 x = 2
 %%kale step last
 print("RESULT", y, x)
-""", "1 2"),
+""",
+        "1 2",
+    ),
     Case(
-        "the last writer wins though its name sorts first", """
+        "the last writer wins though its name sorts first",
+        """
 %%kale step zeta
 v = "zeta"
 %%kale step alpha
 v = "alpha"
 %%kale step end --after zeta alpha
 print("RESULT", v)
-""", "alpha"),
+""",
+        "alpha",
+    ),
     Case(
-        "the last writer wins though its name sorts last", """
+        "the last writer wins though its name sorts last",
+        """
 %%kale step alpha
 v = "alpha"
 %%kale step zeta
 v = "zeta"
 %%kale step end --after alpha zeta
 print("RESULT", v)
-""", "zeta", parallel="alpha zeta"),
+""",
+        "zeta",
+        parallel="alpha zeta",
+    ),
     Case(
-        "after takes no edge away", """
+        "after takes no edge away",
+        """
 %%kale step one
 a = 1
 %%kale step two
 b = 2
 %%kale step three --after one
 print("RESULT", a, b)
-""", "1 2", takes={"three": "a b"}),
+""",
+        "1 2",
+        takes={"three": "a b"},
+    ),
     Case(
-        "after without data", """
+        "after without data",
+        """
 %%kale step write
 from pathlib import Path
 size = Path("left.txt").write_text("behind")
 %%kale step read --after write
 from pathlib import Path
 print("RESULT", Path("left.txt").read_text())
-""", "behind", takes={"read": ""}),
+""",
+        "behind",
+        takes={"read": ""},
+    ),
     Case(
-        "after in every spelling", """
+        "after in every spelling",
+        """
 %%kale step a
 print("a")
 %%kale step b
@@ -115,9 +153,13 @@ print("c")
 print("d")
 %%kale step e --after a b --after c
 print("RESULT e")
-""", "e", parallel="c d"),
+""",
+        "e",
+        parallel="c d",
+    ),
     Case(
-        "data from far above", """
+        "data from far above",
+        """
 %%kale step origin
 far = "far"
 %%kale step middle --after origin
@@ -126,9 +168,13 @@ near = "near"
 near = near.upper()
 %%kale step last --after next
 print("RESULT", far, near)
-""", "far NEAR", takes={"last": "far near", "next": "near", "middle": ""}),
+""",
+        "far NEAR",
+        takes={"last": "far near", "next": "near", "middle": ""},
+    ),
     Case(
-        "a value that every step rewrites", """
+        "a value that every step rewrites",
+        """
 %%kale step s1
 n = 1
 %%kale step s2
@@ -139,18 +185,26 @@ n = n * 10 + 3
 n = n * 10 + 4
 %%kale step s5
 print("RESULT", n)
-""", "1234"),
+""",
+        "1234",
+    ),
     Case(
-        "a value that is overwritten without a look", """
+        "a value that is overwritten without a look",
+        """
 %%kale step a
 x = "old"
 %%kale step b
 x = "new"
 %%kale step c
 print("RESULT", x)
-""", "new", parallel="a b", takes={"b": "", "c": "x"}),
+""",
+        "new",
+        parallel="a b",
+        takes={"b": "", "c": "x"},
+    ),
     Case(
-        "two branches of two steps", """
+        "two branches of two steps",
+        """
 %%kale step load
 rows = [3, 1, 2]
 %%kale step sort
@@ -163,16 +217,25 @@ middle = ordered[1]
 average = total / len(rows)
 %%kale step compare
 print("RESULT", middle, average)
-""", "2 2.0", parallel="median mean", takes={"median": "ordered", "mean": "rows total"}),
+""",
+        "2 2.0",
+        parallel="median mean",
+        takes={"median": "ordered", "mean": "rows total"},
+    ),
     Case(
-        "a step that only prints", """
+        "a step that only prints",
+        """
 %%kale step hello
 print("hello")
 %%kale step end
 print("RESULT", "done")
-""", "done", parallel="hello end"),
+""",
+        "done",
+        parallel="hello end",
+    ),
     Case(
-        "deleted and made again", """
+        "deleted and made again",
+        """
 %%kale step a
 x = 1
 %%kale step b
@@ -181,9 +244,12 @@ del x
 x = 2
 %%kale step d
 print("RESULT", x)
-""", "2"),
+""",
+        "2",
+    ),
     Case(
-        "several cells of one step", """
+        "several cells of one step",
+        """
 %%kale step load
 x = 1
 %%kale step load
@@ -193,9 +259,12 @@ y = [x]
 y.append(x + 1)
 %%kale step show
 print("RESULT", x, y)
-""", "2 [2, 3]"),
+""",
+        "2 [2, 3]",
+    ),
     Case(
-        "a step goes on below another one that has nothing to do with it", """
+        "a step goes on below another one that has nothing to do with it",
+        """
 %%kale step load
 x = 1
 %%kale step other
@@ -204,9 +273,13 @@ z = "z"
 y = x + 1
 %%kale step show
 print("RESULT", x, y, z)
-""", "1 2 z", parallel="load other"),
+""",
+        "1 2 z",
+        parallel="load other",
+    ),
     Case(
-        "skipped and unmarked cells between the steps", """
+        "skipped and unmarked cells between the steps",
+        """
 %%kale step a
 x = [1]
 %%kale skip
@@ -219,9 +292,12 @@ x = x + [2]
 x
 %%kale step c
 print("RESULT", x)
-""", "[1, 2]"),
+""",
+        "[1, 2]",
+    ),
     Case(
-        "an unmarked cell makes what only unmarked cells read", """
+        "an unmarked cell makes what only unmarked cells read",
+        """
 # %%
 scratch = 5
 %%kale step a
@@ -230,9 +306,12 @@ x = 1
 scratch += x
 %%kale step b
 print("RESULT", x)
-""", "1"),
+""",
+        "1",
+    ),
     Case(
-        "models that train on the same data", """
+        "models that train on the same data",
+        """
 %%kale imports
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
@@ -251,9 +330,14 @@ logistic.fit(X_train, y_train)
 %%kale step compare
 scores = [round(float(m.score(X_train, y_train)), 2) for m in (bayes, tree, logistic)]
 print("RESULT", scores)
-""", "[0.96, 0.96, 0.97]", parallel="bayes tree logistic", takes={"tree": "X_train y_train"}),
+""",
+        "[0.96, 0.96, 0.97]",
+        parallel="bayes tree logistic",
+        takes={"tree": "X_train y_train"},
+    ),
     Case(
-        "models made in one step and fitted in branches", """
+        "models made in one step and fitted in branches",
+        """
 %%kale imports
 import numpy as np
 from sklearn.linear_model import LinearRegression, Ridge
@@ -267,9 +351,13 @@ plain.fit(X, y)
 ridge.fit(X, y)
 %%kale step show
 print("RESULT", plain.coef_.round(3), ridge.coef_.round(3))
-""", "[2.] [1.892]", parallel="fit_plain fit_ridge"),
+""",
+        "[2.] [1.892]",
+        parallel="fit_plain fit_ridge",
+    ),
     Case(
-        "branches that work on copies", """
+        "branches that work on copies",
+        """
 %%kale step load
 rows = [3, 1]
 table = {"k": [1]}
@@ -281,9 +369,13 @@ yours = sorted(rows)
 keys = list(table.keys()) + table.get("k")
 %%kale step show
 print("RESULT", rows, mine, yours, keys)
-""", "[3, 1] [3, 1, 9] [1, 3] ['k', 1]", parallel="grow sort"),
+""",
+        "[3, 1] [3, 1, 9] [1, 3] ['k', 1]",
+        parallel="grow sort",
+    ),
     Case(
-        "text and numbers never change in place", """
+        "text and numbers never change in place",
+        """
 %%kale step load
 title, size = "a title", 3
 %%kale step upper
@@ -292,18 +384,25 @@ loud = title.upper().replace("A", "_").split()
 wide = title.center(size * 4, ".")
 %%kale step show
 print("RESULT", loud, wide)
-""", "['_', 'TITLE'] ..a title...", parallel="upper wide"),
+""",
+        "['_', 'TITLE'] ..a title...",
+        parallel="upper wide",
+    ),
     Case(
-        "a marking line that stays Python", """
+        "a marking line that stays Python",
+        """
 %kale imports
 import math
 %kale step area
 area = math.pi
 %kale step show --after area
 print("RESULT", round(area, 2))
-""", "3.14"),
+""",
+        "3.14",
+    ),
     Case(
-        "steps that are marked without being run", """
+        "steps that are marked without being run",
+        """
 %%kale imports
 import numpy as np
 %%kale functions
@@ -317,9 +416,12 @@ arr.fill(3)
 grow(items)
 %%kale step show --no-run
 print("RESULT", arr, items, same is items)
-""", "[3. 3.] [0] True"),
+""",
+        "[3. 3.] [0] True",
+    ),
     Case(
-        "a step that is marked below those that ran", """
+        "a step that is marked below those that ran",
+        """
 %%kale step load
 n = 3
 %%kale step heavy --no-run
@@ -328,5 +430,7 @@ total = sum(range(n))
 total += 1
 %%kale step show --no-run
 print("RESULT", n, total)
-""", "3 4"),
+""",
+        "3 4",
+    ),
 ]

@@ -36,17 +36,25 @@ ANSWER = """\
 CASES = [
     Case("parameters of every type", TYPES, ANSWER),
     Case(
-        "parameters given for a run", TYPES, """\
+        "parameters given for a run",
+        TYPES,
+        """\
 [-7, 2.0, 'it\\'s "x"\\n', False, None, [9, 2.5, 'y', [False]], {'k': {'deep': []}}] \
 ['int', 'float', 'str', 'bool'] -7 {'deep': []}""",
         given={
-            "n": -7, "rate": 2.0, "name": "it's \"x\"\n", "flag": False, "sizes": [9, 2.5, "y", [False]],
+            "n": -7,
+            "rate": 2.0,
+            "name": 'it\'s "x"\n',
+            "flag": False,
+            "sizes": [9, 2.5, "y", [False]],
             "options": {"k": {"deep": []}},
-        }),
+        },
+    ),
     Case("derived parameters", DERIVED, "[4, 0.5] 0.5 [4, 1.0] run-4"),
     Case("derived parameters of a given one", DERIVED, "[16, 2.0] 2.0 [16, 4.0] run-16", given={"base": 16}),
     Case(
-        "negative, large and small numbers", """
+        "negative, large and small numbers",
+        """
 %%kale parameters
 minus = -1
 plus = +2
@@ -60,18 +68,25 @@ less = -0.25
 got = [minus, plus, big, tiny, million, mask, whole, less]
 %%kale step b
 print("RESULT", got, type(whole).__name__)
-""", "[-1, 2, 1180591620717411303424, 1e-300, 1000000, 255, 3.0, -0.25] float"),
+""",
+        "[-1, 2, 1180591620717411303424, 1e-300, 1000000, 255, 3.0, -0.25] float",
+    ),
     Case(
-        "a whole number given for a float", """
+        "a whole number given for a float",
+        """
 %%kale parameters
 rate = 0.5
 %%kale step a
 half = rate / 2
 %%kale step b
 print("RESULT", half, rate)
-""", "1.0 2.0", given={"rate": 2.0}),
+""",
+        "1.0 2.0",
+        given={"rate": 2.0},
+    ),
     Case(
-        "texts with everything in them", r"""
+        "texts with everything in them",
+        r"""
 %%kale parameters
 quotes = 'it\'s "so"'
 path = r"C:\new\table"
@@ -85,11 +100,14 @@ empty = ""
 n = [len(v) for v in (quotes, path, lines, long, smile, kfp, empty)]
 %%kale step b
 print("RESULT", n, ascii([quotes, path, lines, long, smile, kfp]))
-""", r"""[9, 12, 11, 28, 9, 67, 0] ['it\'s "so"', 'C:\\new\\table', 'one\ntwo\ttab', """
+""",
+        r"""[9, 12, 11, 28, 9, 67, 0] ['it\'s "so"', 'C:\\new\\table', 'one\ntwo\ttab', """
         r"""'three "" quotes\n\'and\' a line', 'na\xefve \u2603 \U0001f680', """
-        r'''"{{$.inputs.parameters['x']}} {{workflow.name}} {{ jinja }} {% if %}"]'''),
+        r""""{{$.inputs.parameters['x']}} {{workflow.name}} {{ jinja }} {% if %}"]""",
+    ),
     Case(
-        "tuples, sets and bytes", """
+        "tuples, sets and bytes",
+        """
 %%kale parameters
 shape = (2, (3, 4))
 only = {"one"}
@@ -99,18 +117,24 @@ z = 1 + 2j
 area = shape[0] * shape[1][0]
 %%kale step b
 print("RESULT", area, shape, only, raw, z)
-""", r"6 (2, (3, 4)) {'one'} b'\x00\xff' (1+2j)"),
+""",
+        r"6 (2, (3, 4)) {'one'} b'\x00\xff' (1+2j)",
+    ),
     Case(
-        "keys that are no texts", """
+        "keys that are no texts",
+        """
 %%kale parameters
 labels = {0: "no", 1: "yes", None: "?"}
 %%kale step a
 first = labels[0]
 %%kale step b
 print("RESULT", first, labels)
-""", "no {0: 'no', 1: 'yes', None: '?'}"),
+""",
+        "no {0: 'no', 1: 'yes', None: '?'}",
+    ),
     Case(
-        "annotated parameters and comments", """
+        "annotated parameters and comments",
+        """
 %%kale parameters
 # how many rounds
 rounds: int = 3  # not too many
@@ -119,18 +143,25 @@ rate: "float" = 1e-1
 total = rounds * rate
 %%kale step b
 print("RESULT", round(total, 2), rounds)
-""", "0.3 3"),
+""",
+        "0.3 3",
+    ),
     Case(
-        "a parameter with an annotation given for a run", """
+        "a parameter with an annotation given for a run",
+        """
 %%kale parameters
 rounds: int = 3
 %%kale step a
 total = rounds * 2
 %%kale step b
 print("RESULT", total)
-""", "20", given={"rounds": 10}),
+""",
+        "20",
+        given={"rounds": 10},
+    ),
     Case(
-        "several parameters in a line", """
+        "several parameters in a line",
+        """
 %%kale parameters
 a = 1; b = 2
 c, d = 3, "four"
@@ -139,9 +170,12 @@ e = f = [5]
 e.append(6)
 %%kale step t
 print("RESULT", a, b, c, d, e, f)
-""", "1 2 3 four [5, 6] [5, 6]"),
+""",
+        "1 2 3 four [5, 6] [5, 6]",
+    ),
     Case(
-        "two cells of parameters", """
+        "two cells of parameters",
+        """
 %%kale parameters
 a = 1
 %%kale step s
@@ -150,9 +184,12 @@ x = a + 1
 b = 10
 %%kale step t
 print("RESULT", x + b)
-""", "12"),
+""",
+        "12",
+    ),
     Case(
-        "a parameter that a step rebinds", """
+        "a parameter that a step rebinds",
+        """
 %%kale parameters
 n = 3
 %%kale step a
@@ -161,9 +198,12 @@ before = n
 n = n + 1
 %%kale step c
 print("RESULT", before, n)
-""", "3 4"),
+""",
+        "3 4",
+    ),
     Case(
-        "a given parameter that a step may rebind", """
+        "a given parameter that a step may rebind",
+        """
 %%kale parameters
 n = 3
 limit = 5
@@ -172,9 +212,13 @@ if n > limit:
     n = limit
 %%kale step b
 print("RESULT", n)
-""", "5", given={"n": 50}),
+""",
+        "5",
+        given={"n": 50},
+    ),
     Case(
-        "a parameter that a step changes in place", """
+        "a parameter that a step changes in place",
+        """
 %%kale parameters
 layers = [8]
 options = {"depth": 1}
@@ -183,9 +227,12 @@ layers.append(16)
 options["depth"] += 1
 %%kale step b
 print("RESULT", layers, options)
-""", "[8, 16] {'depth': 2}"),
+""",
+        "[8, 16] {'depth': 2}",
+    ),
     Case(
-        "a derived parameter keeps its value when its source is rebound", """
+        "a derived parameter keeps its value when its source is rebound",
+        """
 %%kale parameters
 base = 4
 lr = base / 8
@@ -193,9 +240,12 @@ lr = base / 8
 base = 100
 %%kale step b
 print("RESULT", base, lr)
-""", "100 0.5"),
+""",
+        "100 0.5",
+    ),
     Case(
-        "a parameter that only functions read", """
+        "a parameter that only functions read",
+        """
 %%kale parameters
 k = 5
 %%kale functions
@@ -205,9 +255,13 @@ def scale(v, by=k):
 z = scale(2)
 %%kale step b
 print("RESULT", z, scale(1))
-""", "30 20", given={"k": 10}),
+""",
+        "30 20",
+        given={"k": 10},
+    ),
     Case(
-        "a parameter that functions read after it was rebound", """
+        "a parameter that functions read after it was rebound",
+        """
 %%kale parameters
 k = 5
 %%kale functions
@@ -220,9 +274,12 @@ k = 7
 two = scale(1)
 %%kale step c
 print("RESULT", one, two)
-""", "5 7"),
+""",
+        "5 7",
+    ),
     Case(
-        "a parameter's name inside other scopes", """
+        "a parameter's name inside other scopes",
+        """
 %%kale parameters
 n = 3
 %%kale step a
@@ -232,9 +289,13 @@ def f(n):
 got = f("inner")
 %%kale step b
 print("RESULT", squares, got, n)
-""", "[0, 1, 4] inner 3", takes={"a": ""}),
+""",
+        "[0, 1, 4] inner 3",
+        takes={"a": ""},
+    ),
     Case(
-        "parameters in capitals and beside their small namesakes", """
+        "parameters in capitals and beside their small namesakes",
+        """
 %%kale parameters
 LR = 0.1
 lr = 0.2
@@ -244,9 +305,12 @@ Epochs = 5
 total = LR * EPOCHS
 %%kale step b
 print("RESULT", round(total, 2), lr, Epochs)
-""", "0.4 0.2 5"),
+""",
+        "0.4 0.2 5",
+    ),
     Case(
-        "parameters derived by an import", """
+        "parameters derived by an import",
+        """
 %%kale imports
 import math
 from pathlib import PurePosixPath
@@ -259,9 +323,13 @@ path = PurePosixPath(folder) / "x.csv"
 r = root + 1
 %%kale step b
 print("RESULT", r, path, math.isqrt(n))
-""", "6.0 data/x.csv 5", given={"n": 25}),
+""",
+        "6.0 data/x.csv 5",
+        given={"n": 25},
+    ),
     Case(
-        "parameters derived by a function of the notebook", """
+        "parameters derived by a function of the notebook",
+        """
 %%kale functions
 def halves(v):
     return [v / 2, v / 4]
@@ -273,9 +341,12 @@ worst = max(halves(v)[1] for v in (n, 2))
 p = parts[0]
 %%kale step b
 print("RESULT", p, parts, worst)
-""", "4.0 [4.0, 2.0] 2.0"),
+""",
+        "4.0 [4.0, 2.0] 2.0",
+    ),
     Case(
-        "a parameter in a command", """
+        "a parameter in a command",
+        """
 %%kale parameters
 word = "hi"
 n = 2
@@ -283,13 +354,19 @@ n = 2
 lines = !echo {word} $n {n + 1}
 %%kale step b
 print("RESULT", lines[0])
-""", "ho 2 3", given={"word": "ho"}),
+""",
+        "ho 2 3",
+        given={"word": "ho"},
+    ),
     Case(
-        "a parameter that nothing reads", """
+        "a parameter that nothing reads",
+        """
 %%kale parameters
 unused = 1
 used = 2
 %%kale step a
 print("RESULT", used)
-""", "2"),
+""",
+        "2",
+    ),
 ]

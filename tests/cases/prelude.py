@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "imports that steps use directly and through functions", """
+        "imports that steps use directly and through functions",
+        """
 %%kale imports
 import json, math as m
 from os import path as p, sep
@@ -17,9 +18,12 @@ x = m.floor(2.7)
 y = p.join("a", "b"), sep
 %%kale step c
 print("RESULT", dump([x, *y]))
-""", '[2, "a/b", "/"]'),
+""",
+        '[2, "a/b", "/"]',
+    ),
     Case(
-        "an import that a definition of the prelude needs", """
+        "an import that a definition of the prelude needs",
+        """
 %%kale imports
 import functools
 from abc import ABC
@@ -38,9 +42,12 @@ class Circle(Shape):
 c = Circle(["t"])
 %%kale step b
 print("RESULT", area(1), c, isinstance(c, Shape))
-""", "3.14 Circle(tags=['t']) True"),
+""",
+        "3.14 Circle(tags=['t']) True",
+    ),
     Case(
-        "an import for its side effect", """
+        "an import for its side effect",
+        """
 %%kale imports
 import registering
 from registry_of_names import NAMES
@@ -48,13 +55,16 @@ from registry_of_names import NAMES
 n = len(NAMES)
 %%kale step b
 print("RESULT", n, NAMES)
-""", "1 ['registered']",
+""",
+        "1 ['registered']",
         files={
             "registering.py": "from registry_of_names import NAMES\nNAMES.append('registered')\n",
             "registry_of_names.py": "NAMES = []\n",
-        }),
+        },
+    ),
     Case(
-        "statements in the imports cell", """
+        "statements in the imports cell",
+        """
 %%kale imports
 import os
 import random
@@ -70,9 +80,12 @@ x = random.randrange(1000), os.environ["KALE_CASE"], LIMIT
 %%kale step b
 again = random.Random(3).randrange(1000)
 print("RESULT", x[0] == again, x[1:])
-""", "True ('set', 10)"),
+""",
+        "True ('set', 10)",
+    ),
     Case(
-        "options of a library", """
+        "options of a library",
+        """
 %%kale imports
 import pandas as pd
 pd.set_option("display.max_columns", 3)
@@ -80,9 +93,12 @@ pd.set_option("display.max_columns", 3)
 columns = pd.get_option("display.max_columns")
 %%kale step b
 print("RESULT", columns, pd.get_option("display.max_columns"))
-""", "3 3"),
+""",
+        "3 3",
+    ),
     Case(
-        "imports below steps", """
+        "imports below steps",
+        """
 %%kale step a
 x = 4.0
 %%kale imports
@@ -92,9 +108,12 @@ def root(v):
     return math.sqrt(v)
 %%kale step b
 print("RESULT", root(x))
-""", "2.0"),
+""",
+        "2.0",
+    ),
     Case(
-        "functions above imports", """
+        "functions above imports",
+        """
 %%kale functions
 def half(v):
     return fractions.Fraction(v, 2)
@@ -104,9 +123,12 @@ import fractions
 x = half(3)
 %%kale step b
 print("RESULT", x)
-""", "3/2"),
+""",
+        "3/2",
+    ),
     Case(
-        "the same name imported twice", """
+        "the same name imported twice",
+        """
 %%kale imports
 from os import path
 from sys import path
@@ -116,9 +138,12 @@ kind = type(path).__name__
 import os
 %%kale step b
 print("RESULT", kind, isinstance(path, list), os.sep)
-""", "list True /"),
+""",
+        "list True /",
+    ),
     Case(
-        "names that are looked up when the program runs", """
+        "names that are looked up when the program runs",
+        """
 %%kale imports
 import json
 import math
@@ -132,9 +157,12 @@ x = call("math", "floor", 2.5)
 %%kale step b
 y = eval("secret()")
 print("RESULT", x, y, eval("json.dumps([x])"))
-""", "2 found [2]"),
+""",
+        "2 found [2]",
+    ),
     Case(
-        "an import that a step replaces", """
+        "an import that a step replaces",
+        """
 %%kale imports
 import json
 %%kale step a
@@ -146,9 +174,12 @@ class json:
         return "mine"
 %%kale step c
 print("RESULT", text, json.dumps(1))
-""", '{"a": 1} mine'),
+""",
+        '{"a": 1} mine',
+    ),
     Case(
-        "a function that a step replaces", """
+        "a function that a step replaces",
+        """
 %%kale functions
 def score(v):
     return v
@@ -161,9 +192,12 @@ def score(v):
     return v * 100
 %%kale step c
 print("RESULT", before, report(1))
-""", "score 1 score 100"),
+""",
+        "score 1 score 100",
+    ),
     Case(
-        "a functions cell that keeps an object", """
+        "a functions cell that keeps an object",
+        """
 %%kale functions
 class Log:
     def __init__(self):
@@ -177,9 +211,12 @@ note("a")
 %%kale step b
 note("b")
 print("RESULT", log.lines)
-""", "['start', 'a', 'b']"),
+""",
+        "['start', 'a', 'b']",
+    ),
     Case(
-        "a module's own state is the step's", """
+        "a module's own state is the step's",
+        """
 %%kale imports
 import logging
 logger = logging.getLogger("kale case")
@@ -192,9 +229,12 @@ x = level()
 %%kale step b
 logger.info("not shown")
 print("RESULT", x, logger.name, level())
-""", "40 kale case 40"),
+""",
+        "40 kale case 40",
+    ),
     Case(
-        "many names from one import", """
+        "many names from one import",
+        """
 %%kale imports
 from collections import (
     Counter,  # counts
@@ -207,9 +247,12 @@ c = Counter("aab")
 d = deque(Ordered(a=1))
 %%kale step c
 print("RESULT", c.most_common(1), d, type(c) is Counter)
-""", "[('a', 2)] deque(['a']) True"),
+""",
+        "[('a', 2)] deque(['a']) True",
+    ),
     Case(
-        "an import in a step is there in the later ones", """
+        "an import in a step is there in the later ones",
+        """
 %%kale step a
 import math
 from json import dumps as to_json
@@ -218,5 +261,7 @@ r = math.sqrt(16)
 x = math.floor(r + 0.5)
 %%kale step c
 print("RESULT", to_json([r, x]), math.pi > 3)
-""", "[4.0, 4] True"),
+""",
+        "[4.0, 4] True",
+    ),
 ]

@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "comprehension variables of all four kinds", """
+        "comprehension variables of all four kinds",
+        """
 %%kale step a
 i, j = "outer i", "outer j"
 %%kale step b
@@ -14,18 +15,25 @@ codes = {i: j for i, j in enumerate("ab")}
 total = sum(i for i in range(4))
 %%kale step c
 print("RESULT", i, j, squares, evens, codes, total)
-""", "outer i outer j [0, 1, 4] {0, 2, 4} {0: 'a', 1: 'b'} 6", takes={"b": ""}),
+""",
+        "outer i outer j [0, 1, 4] {0, 2, 4} {0: 'a', 1: 'b'} 6",
+        takes={"b": ""},
+    ),
     Case(
-        "a comprehension over a variable of its own name", """
+        "a comprehension over a variable of its own name",
+        """
 %%kale step a
 x = [1, 2, 3]
 %%kale step b
 x = [x + 1 for x in x]
 %%kale step c
 print("RESULT", x)
-""", "[2, 3, 4]"),
+""",
+        "[2, 3, 4]",
+    ),
     Case(
-        "nested comprehensions", """
+        "nested comprehensions",
+        """
 %%kale step a
 rows = [[1, 2], [3]]
 row = "row"
@@ -35,18 +43,26 @@ flat = [cell * k for row in rows for cell in row]
 table = [[k for k in range(n)] for n in flat[:1]]
 %%kale step c
 print("RESULT", flat, len(table[0]), row, k)
-""", "[10, 20, 30] 10 row 10", takes={"b": "rows k"}),
+""",
+        "[10, 20, 30] 10 row 10",
+        takes={"b": "rows k"},
+    ),
     Case(
-        "lambda arguments", """
+        "lambda arguments",
+        """
 %%kale step a
 x, y = 5, 7
 %%kale step b
 add = (lambda x, *y, z=y: (x, y, z))(1, 2)
 %%kale step c
 print("RESULT", add, x, y)
-""", "(1, (2,), 7) 5 7", takes={"b": "y"}),
+""",
+        "(1, (2,), 7) 5 7",
+        takes={"b": "y"},
+    ),
     Case(
-        "function arguments and locals", """
+        "function arguments and locals",
+        """
 %%kale step a
 x, total, rest = 1, 2, 3
 %%kale step b
@@ -56,9 +72,13 @@ def f(x, *rest, **more):
 got = f(1, 2, 3, k=4)
 %%kale step c
 print("RESULT", got, x, total, rest)
-""", "4 1 2 3", takes={"b": ""}),
+""",
+        "4 1 2 3",
+        takes={"b": ""},
+    ),
     Case(
-        "a class body", """
+        "a class body",
+        """
 %%kale step a
 size, unit = 3, "cm"
 %%kale step b
@@ -71,9 +91,12 @@ class Box:
 shown = Box().text()
 %%kale step c
 print("RESULT", shown, size, unit)
-""", "4 mm, not 3 cm 3 cm"),
+""",
+        "4 mm, not 3 cm 3 cm",
+    ),
     Case(
-        "global writes through a function", """
+        "global writes through a function",
+        """
 %%kale step a
 count = 0
 def up():
@@ -85,9 +108,12 @@ up()
 up()
 %%kale step c
 print("RESULT", count, label)
-""", "2 n2"),
+""",
+        "2 n2",
+    ),
     Case(
-        "global that is only read", """
+        "global that is only read",
+        """
 %%kale step a
 rate = 2
 %%kale step b
@@ -97,9 +123,12 @@ def twice(v):
 x = twice(4)
 %%kale step c
 print("RESULT", x)
-""", "8"),
+""",
+        "8",
+    ),
     Case(
-        "nonlocal", """
+        "nonlocal",
+        """
 %%kale step a
 n = "outside"
 %%kale step b
@@ -114,18 +143,25 @@ up = counter()
 seen = [up(), up()]
 %%kale step c
 print("RESULT", seen, n)
-""", "[1, 2] outside", takes={"b": ""}),
+""",
+        "[1, 2] outside",
+        takes={"b": ""},
+    ),
     Case(
-        "walrus in a comprehension", """
+        "walrus in a comprehension",
+        """
 %%kale step a
 last = "none"
 %%kale step b
 big = [last for v in (1, 5, 3) if (last := v * 2) > 4]
 %%kale step c
 print("RESULT", big, last)
-""", "[10, 6] 6"),
+""",
+        "[10, 6] 6",
+    ),
     Case(
-        "walrus in a condition", """
+        "walrus in a condition",
+        """
 %%kale step a
 words = "one two three".split()
 %%kale step b
@@ -133,9 +169,12 @@ if (n := len(words)) > 2 and (first := words[0]):
     message = f"{n} words"
 %%kale step c
 print("RESULT", n, first, message)
-""", "3 one 3 words"),
+""",
+        "3 one 3 words",
+    ),
     Case(
-        "match captures", """
+        "match captures",
+        """
 %%kale step a
 event = {"kind": "move", "to": [3, 4, 5], "speed": 2}
 kind, rest = "old kind", "old rest"
@@ -147,9 +186,12 @@ match event:
         where = (x, ys)
 %%kale step c
 print("RESULT", where, x, ys, rest, kind)
-""", "(3, [4, 5]) 3 [4, 5] {'speed': 2} old kind"),
+""",
+        "(3, [4, 5]) 3 [4, 5] {'speed': 2} old kind",
+    ),
     Case(
-        "match on a class and on values", """
+        "match on a class and on values",
+        """
 %%kale imports
 from dataclasses import dataclass
 %%kale functions
@@ -167,9 +209,12 @@ match p:
         side = "plane"
 %%kale step c
 print("RESULT", side, height, p)
-""", "axis 7 Point(x=0, y=7)"),
+""",
+        "axis 7 Point(x=0, y=7)",
+    ),
     Case(
-        "with as", """
+        "with as",
+        """
 %%kale step a
 from pathlib import Path
 n = Path("numbers.txt").write_text("1 2 3")
@@ -178,9 +223,12 @@ with open("numbers.txt") as file, open("numbers.txt") as (second):
     numbers = [int(word) for word in file.read().split()]
 %%kale step b
 print("RESULT", numbers, n)
-""", "[1, 2, 3] 5"),
+""",
+        "[1, 2, 3] 5",
+    ),
     Case(
-        "except as removes the name", """
+        "except as removes the name",
+        """
 %%kale step a
 error = "before"
 %%kale step b
@@ -194,9 +242,12 @@ try:
 except NameError:
     left = "gone"
 print("RESULT", message, left)
-""", "division by zero gone"),
+""",
+        "division by zero gone",
+    ),
     Case(
-        "except as that does not happen", """
+        "except as that does not happen",
+        """
 %%kale step a
 error = "before"
 %%kale step b
@@ -206,9 +257,12 @@ except ValueError as error:
     value = None
 %%kale step c
 print("RESULT", value, error)
-""", "12 before"),
+""",
+        "12 before",
+    ),
     Case(
-        "del of some of the names", """
+        "del of some of the names",
+        """
 %%kale step a
 x, y, z = 1, 2, 3
 %%kale step b
@@ -216,9 +270,12 @@ total = x + y + z
 del x, (y)
 %%kale step c
 print("RESULT", total, z, "x" in globals(), "y" in dir())
-""", "6 3 False False"),
+""",
+        "6 3 False False",
+    ),
     Case(
-        "a star import in a step", """
+        "a star import in a step",
+        """
 %%kale step a
 pi = 3
 %%kale step b
@@ -226,9 +283,12 @@ from math import *
 area = floor(pi * 100)
 %%kale step c
 print("RESULT", area, round(pi, 3), sqrt(9))
-""", "314 3.142 3.0"),
+""",
+        "314 3.142 3.0",
+    ),
     Case(
-        "a star import in the imports", """
+        "a star import in the imports",
+        """
 %%kale imports
 from itertools import *
 from statistics import *
@@ -236,9 +296,12 @@ from statistics import *
 pairs = list(combinations("abc", 2))
 %%kale step b
 print("RESULT", len(pairs), mean([1, 2, 6]))
-""", "3 3"),
+""",
+        "3 3",
+    ),
     Case(
-        "builtins rebound", """
+        "builtins rebound",
+        """
 %%kale step a
 sum = 10
 list = [1, 2]
@@ -247,9 +310,12 @@ id, input, type = "id", "in", "t"
 sum += len(list)
 %%kale step c
 print("RESULT", sum, list, id, input, type)
-""", "12 [1, 2] id in t"),
+""",
+        "12 [1, 2] id in t",
+    ),
     Case(
-        "a builtin rebound by a function of the notebook", """
+        "a builtin rebound by a function of the notebook",
+        """
 %%kale functions
 def max(values):
     return "my max of " + str(len(values))
@@ -257,9 +323,12 @@ def max(values):
 found = max([3, 4])
 %%kale step b
 print("RESULT", found, max([]), min([5, 4]))
-""", "my max of 2 my max of 0 4"),
+""",
+        "my max of 2 my max of 0 4",
+    ),
     Case(
-        "a builtin rebound and given back", """
+        "a builtin rebound and given back",
+        """
 %%kale step a
 len = 3
 shown = len
@@ -267,18 +336,25 @@ shown = len
 del len
 %%kale step c
 print("RESULT", shown, len("four"))
-""", "3 4"),
+""",
+        "3 4",
+    ),
     Case(
-        "a builtin rebound below its use", """
+        "a builtin rebound below its use",
+        """
 %%kale step a
 n = sum([1, 2])
 %%kale step b
 sum = n * 2
 %%kale step c
 print("RESULT", n, sum)
-""", "3 6", takes={"a": ""}),
+""",
+        "3 6",
+        takes={"a": ""},
+    ),
     Case(
-        "for targets", """
+        "for targets",
+        """
 %%kale step a
 i, last = "i", "last"
 %%kale step b
@@ -286,9 +362,12 @@ for i, (head, *last) in enumerate(["abc", "de"]):
     pass
 %%kale step c
 print("RESULT", i, head, last)
-""", "1 d ['e']"),
+""",
+        "1 d ['e']",
+    ),
     Case(
-        "for targets that are places in objects", """
+        "for targets that are places in objects",
+        """
 %%kale step a
 table, slots = {}, [0, 0]
 %%kale step b
@@ -297,9 +376,12 @@ for table["last"] in range(3):
         pass
 %%kale step c
 print("RESULT", table, slots)
-""", "{'last': 2} ['y', 0]"),
+""",
+        "{'last': 2} ['y', 0]",
+    ),
     Case(
-        "augmented assignments", """
+        "augmented assignments",
+        """
 %%kale step a
 n, text, items, bits = 7, "a", [1], {1}
 %%kale step b
@@ -309,9 +391,12 @@ items += [2]
 bits |= {5}
 %%kale step c
 print("RESULT", n, text, items, bits)
-""", "3 aaa [1, 2] {1, 5}"),
+""",
+        "3 aaa [1, 2] {1, 5}",
+    ),
     Case(
-        "unpacking in every place", """
+        "unpacking in every place",
+        """
 %%kale step a
 (a, [b, *c]), d = ("p", "qrs"), "t"
 first, *_, last = range(9)
@@ -321,18 +406,24 @@ a, d = d, a
 merged = {**{"k": a}, **dict(zip("mn", c))}
 %%kale step c
 print("RESULT", a, b, c, d, e, f, first, last, merged, _)
-""", "t q ['r', 's'] p x y 0 8 {'k': 't', 'm': 'r', 'n': 's'} [1, 2, 3, 4, 5, 6, 7]"),
+""",
+        "t q ['r', 's'] p x y 0 8 {'k': 't', 'm': 'r', 'n': 's'} [1, 2, 3, 4, 5, 6, 7]",
+    ),
     Case(
-        "chained assignment to one list", """
+        "chained assignment to one list",
+        """
 %%kale step a
 left = right = []
 %%kale step b
 left.append(1)
 %%kale step c
 print("RESULT", left, right, left is right)
-""", "[1] [1] True"),
+""",
+        "[1] [1] True",
+    ),
     Case(
-        "functions in functions", """
+        "functions in functions",
+        """
 %%kale step a
 base = 100
 %%kale step b
@@ -344,5 +435,7 @@ answer = outer(20)(3)
 %%kale step c
 base = 200
 print("RESULT", answer, outer(0)(0))
-""", "123 200"),
+""",
+        "123 200",
+    ),
 ]

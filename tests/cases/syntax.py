@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "commands", """
+        "commands",
+        """
 %%kale step a
 !true
 text = "a b"
@@ -14,9 +15,13 @@ both = !echo {text.upper()} $text {len(text) + 1}
   echo "in two lines"
 %%kale step b
 print("RESULT", list(listing), both[0], listing.n.split())
-""", "['one', 'two'] A B a b 4 ['one', 'two']", takes={"b": "listing both"}),
+""",
+        "['one', 'two'] A B a b 4 ['one', 'two']",
+        takes={"b": "listing both"},
+    ),
     Case(
-        "a command in a loop and in a function", """
+        "a command in a loop and in a function",
+        """
 %%kale functions
 def count(word):
     out = !printf '{word}' | wc -c
@@ -28,9 +33,12 @@ for word in ["a", "bcd"]:
     sizes.append((n[0], count(word)))
 %%kale step b
 print("RESULT", sizes, count("four"))
-""", "[('a', 1), ('bcd', 3)] 4"),
+""",
+        "[('a', 1), ('bcd', 3)] 4",
+    ),
     Case(
-        "timing", """
+        "timing",
+        """
 %%kale step a
 %time x = sum(range(10))
 total = %time x + 1
@@ -41,9 +49,12 @@ y = [x,
 %%kale step c
 %timeit -n 1 -r 1 len(y)
 print("RESULT", y)
-""", "[45, 46]"),
+""",
+        "[45, 46]",
+    ),
     Case(
-        "magics that show or plot", """
+        "magics that show or plot",
+        """
 %%kale imports
 %matplotlib inline
 %load_ext autoreload
@@ -58,9 +69,12 @@ plt.show()
 top = max(ax.lines[0].get_ydata())
 %%kale step b
 print("RESULT", top)
-""", "9"),
+""",
+        "9",
+    ),
     Case(
-        "questions about objects", """
+        "questions about objects",
+        """
 %%kale step a
 x = [1]
 x?
@@ -69,9 +83,12 @@ x.append??
 %pinfo x
 %%kale step b
 print("RESULT", x)
-""", "[1]"),
+""",
+        "[1]",
+    ),
     Case(
-        "installing a package", """
+        "installing a package",
+        """
 %%kale imports
 %pip install -q cloudpickle
 import cloudpickle
@@ -79,9 +96,12 @@ import cloudpickle
 blob = cloudpickle.dumps([1])
 %%kale step b
 print("RESULT", cloudpickle.loads(blob))
-""", "[1]"),
+""",
+        "[1]",
+    ),
     Case(
-        "await at the top", """
+        "await at the top",
+        """
 %%kale imports
 import asyncio
 %%kale step a
@@ -93,9 +113,12 @@ if x == 5:
     x += await later(1)
 %%kale step b
 print("RESULT", x, await later("again"))
-""", "6 again"),
+""",
+        "6 again",
+    ),
     Case(
-        "a cell for bash", """
+        "a cell for bash",
+        """
 %%kale step a
 n = 3
 %%kale step a
@@ -106,9 +129,12 @@ echo two >> made.txt
 lines = open("made.txt").read().split() * n
 %%kale step b
 print("RESULT", lines)
-""", "['one', 'two', 'one', 'two', 'one', 'two']"),
+""",
+        "['one', 'two', 'one', 'two', 'one', 'two']",
+    ),
     Case(
-        "a cell that writes a module", """
+        "a cell that writes a module",
+        """
 %%kale step a
 %%writefile little_helper.py
 def triple(v):
@@ -118,9 +144,12 @@ import little_helper
 x = little_helper.triple(2)
 %%kale step b
 print("RESULT", x)
-""", "6"),
+""",
+        "6",
+    ),
     Case(
-        "an imports cell that writes a module", """
+        "an imports cell that writes a module",
+        """
 %%kale imports
 %%writefile little_helper.py
 NAME = "helper {{x}}"
@@ -131,9 +160,12 @@ import little_helper as helper
 x = NAME.upper()
 %%kale step b
 print("RESULT", x, helper.NAME)
-""", "HELPER {{X}} helper {{x}}"),
+""",
+        "HELPER {{X}} helper {{x}}",
+    ),
     Case(
-        "the environment and the folder", """
+        "the environment and the folder",
+        """
 %%kale step a
 %env MODE=fast
 import os
@@ -146,26 +178,35 @@ name = os.path.basename(os.getcwd())
 same = os.getcwd() == here
 %%kale step b
 print("RESULT", mode, name, same)
-""", "fast sub True"),
+""",
+        "fast sub True",
+    ),
     Case(
-        "the shell as an object", """
+        "the shell as an object",
+        """
 %%kale step a
 ip = get_ipython()
 out = get_ipython().getoutput("echo from the shell")
 get_ipython().system("true")
 %%kale step b
 print("RESULT", out[0])
-""", "from the shell"),
+""",
+        "from the shell",
+    ),
     Case(
-        "the exit code of a command", """
+        "the exit code of a command",
+        """
 %%kale step a
 !exit 3
 code = _exit_code
 %%kale step b
 print("RESULT", code)
-""", "3"),
+""",
+        "3",
+    ),
     Case(
-        "display and last expressions", """
+        "display and last expressions",
+        """
 %%kale step a
 x = 3
 display(x, "text")
@@ -178,9 +219,12 @@ x + y;
 from IPython.display import display
 display(y)
 print("RESULT", x, y)
-""", "3 3"),
+""",
+        "3 3",
+    ),
     Case(
-        "lines of a text that look like magics", '''
+        "lines of a text that look like magics",
+        '''
 %%kale step a
 script = """
 %time sleep 1
@@ -192,9 +236,12 @@ what?
 """
 %%kale step b
 print("RESULT", len(script.splitlines()), script.count("%"), [c for c in script if c in "!?"])
-'''.replace("# %% more", " # %% more").replace("%%kale step fake", " %%kale step fake"), "7 6 ['!', '?']"),
+'''.replace("# %% more", " # %% more").replace("%%kale step fake", " %%kale step fake"),
+        "7 6 ['!', '?']",
+    ),
     Case(
-        "templates in texts", r'''
+        "templates in texts",
+        r'''
 %%kale step a
 a = "{{$.inputs.parameters['x']}} {{$}}"
 b = "{{inputs.parameters.x}} {{{{x}}}} }}{{"
@@ -205,10 +252,13 @@ e = """{% for x in y %}
 {% endfor %}"""
 %%kale step b
 print("RESULT", [a, b, c, d, e])
-''', r'''["{{$.inputs.parameters['x']}} {{$}}", '{{inputs.parameters.x}} {{{{x}}}} }}{{', '{{$.outputs}} {{$', '''
-        r'''{'k': {'l': {1}}}, '{% for x in y %}\n{{ x | upper }}\n{% endfor %}']'''),
+''',
+        r"""["{{$.inputs.parameters['x']}} {{$}}", '{{inputs.parameters.x}} {{{{x}}}} }}{{', '{{$.outputs}} {{$', """
+        r"""{'k': {'l': {1}}}, '{% for x in y %}\n{{ x | upper }}\n{% endfor %}']""",
+    ),
     Case(
-        "quotes, backslashes and odd characters", r'''
+        "quotes, backslashes and odd characters",
+        r'''
 %%kale step a
 q = 'it\'s' + "\"" + """ '' "" '\'' """ + r'\d\\' + "\\"
 w = "tab\t nul\0 bell\a line\
@@ -217,10 +267,15 @@ e = "☃ 🚀 é é ‮ \N{SNOWMAN} \x85 \u2028" + b"\xff\\".decode("latin1")
 s = "\ud800"
 %%kale step b
 print("RESULT", ascii([q, w, e, s]))
-''', r"""['it\'s" \'\' "" \'\'\' \\d\\\\\\', 'tab\t nul\x00 bell\x07 line goes on', """
-        r"""'\u2603 \U0001f680 \xe9 e\u0301 \u202e \u2603 \x85 \u2028\xff\\', '\ud800']""".replace("e\\u0301", "\\xe9")),
+''',
+        r"""['it\'s" \'\' "" \'\'\' \\d\\\\\\', 'tab\t nul\x00 bell\x07 line goes on', """
+        r"""'\u2603 \U0001f680 \xe9 e\u0301 \u202e \u2603 \x85 \u2028\xff\\', '\ud800']""".replace(
+            "e\\u0301", "\\xe9"
+        ),
+    ),
     Case(
-        "a text over several lines in a block", '''
+        "a text over several lines in a block",
+        '''
 %%kale step a
 if True:
     def text():
@@ -232,9 +287,12 @@ joined"""
 lines = text()
 %%kale step b
 print("RESULT", repr(lines), text() == lines)
-''', r"'\n    indented\n  less\nnonejoined' True"),
+''',
+        r"'\n    indented\n  less\nnonejoined' True",
+    ),
     Case(
-        "comments, semicolons and lines that go on", """
+        "comments, semicolons and lines that go on",
+        """
 %%kale step a
 
 # a comment first
@@ -249,18 +307,24 @@ if x: y = 5
 %%kale step b
 '''A text as the first statement.'''
 print("RESULT", total, y)
-""", "6 5"),
+""",
+        "6 5",
+    ),
     Case(
-        "the guard for scripts", """
+        "the guard for scripts",
+        """
 %%kale step a
 x = 0
 if __name__ == "__main__":
     x = 1
 %%kale step b
 print("RESULT", x, __name__)
-""", "1 __main__"),
+""",
+        "1 __main__",
+    ),
     Case(
-        "code from the future", """
+        "code from the future",
+        """
 %%kale imports
 from __future__ import annotations
 import json
@@ -270,18 +334,26 @@ def f(x: Undefined) -> Nowhere[int]:
 y: Missing = 1
 %%kale step b
 print("RESULT", f([y]), f.__annotations__["x"])
-""", "[1] Undefined"),
+""",
+        "[1] Undefined",
+    ),
     Case(
-        "a cell that is far too long for an argument", """
+        "a cell that is far too long for an argument",
+        """
 %%kale step a
 numbers = [
-""" + "".join(f"    {n * 7919 % 100003}, {n * 104729 % 99991},\n" for n in range(9000)) + """
+"""
+        + "".join(f"    {n * 7919 % 100003}, {n * 104729 % 99991},\n" for n in range(9000))
+        + """
 ]
 %%kale step b
 print("RESULT", len(numbers), sum(numbers) % 1000)
-""", "18000 930"),
+""",
+        "18000 930",
+    ),
     Case(
-        "the order in which code of the step sees its own text", """
+        "the order in which code of the step sees its own text",
+        """
 %%kale step a
 import inspect
 def f():
@@ -289,5 +361,7 @@ def f():
 source = inspect.getsource(f)
 %%kale step b
 print("RESULT", repr(source))
-""", r"'def f():\n    return 1  # the comment\n'"),
+""",
+        r"'def f():\n    return 1  # the comment\n'",
+    ),
 ]

@@ -4,7 +4,8 @@ from tests.cases import Case
 
 CASES = [
     Case(
-        "a frame with everything", """
+        "a frame with everything",
+        """
 %%kale imports
 import pandas as pd
 %%kale step a
@@ -24,10 +25,13 @@ top = df["c"].max(), str(df["t"].iloc[2]), df["i"].sum(), df["o"].tolist()[:2]
 %%kale step c
 kinds = [str(t).split("[")[0] for t in df.dtypes]
 print("RESULT", top, kinds, df.index.names, df.attrs, df["c"].cat.categories.tolist())
-""", "('x', '2024-04-01 00:00:00+02:00', 4, [1, 'a']) ['category', 'datetime64', 'object', 'Int64', 'timedelta64'] "
-        "['i', None] {'source': 'made up'} ['y', 'x', 'z']".replace("4, [1", "np.int64(4), [1")),
+""",
+        "('x', '2024-04-01 00:00:00+02:00', 4, [1, 'a']) ['category', 'datetime64', 'object', 'Int64', 'timedelta64'] "
+        "['i', None] {'source': 'made up'} ['y', 'x', 'z']".replace("4, [1", "np.int64(4), [1"),
+    ),
     Case(
-        "series, indexes and columns of all kinds", """
+        "series, indexes and columns of all kinds",
+        """
 %%kale imports
 import pandas as pd
 %%kale step a
@@ -37,9 +41,12 @@ p = pd.period_range("2024-01", periods=2, freq="M")
 stamp = pd.Timestamp("2024-01-01 12:00:00.123456789")
 %%kale step b
 print("RESULT", s.dtype, s.name, s.index.name, int(s.isna().sum()), list(wide), p.freqstr, stamp.nanosecond)
-""", "float32 value key 1 [('x', 1), 7] M 789"),
+""",
+        "float32 value key 1 [('x', 1), 7] M 789",
+    ),
     Case(
-        "numbers and arrays keep their types", """
+        "numbers and arrays keep their types",
+        """
 %%kale imports
 import numpy as np
 %%kale step a
@@ -54,9 +61,12 @@ kinds = [type(v).__name__ for v in (scalar, whole, flag, zero)]
 %%kale step c
 print("RESULT", kinds, repr(scalar), masked.sum(), struct["s"][0], objects.tolist(), when.dtype, np.isnat(when[1]),
       zero.shape, column.flags.f_contiguous)
-""", "['float32', 'int8', 'bool', 'ndarray'] np.float32(0.1) 4 a [1, 'x', None] datetime64[D] True () True"),
+""",
+        "['float32', 'int8', 'bool', 'ndarray'] np.float32(0.1) 4 a [1, 'x', None] datetime64[D] True () True",
+    ),
     Case(
-        "values of the standard library", """
+        "values of the standard library",
+        """
 %%kale imports
 import datetime as dt, decimal, fractions, pathlib, re, uuid
 from collections import OrderedDict
@@ -71,27 +81,36 @@ pattern, nan = re.compile("a(.)", re.I), float("nan")
 same = [type(v).__name__ for v in values]
 %%kale step c
 print("RESULT", values[:8], same[8:], values[10:13], pattern.match("Ab")[1], nan != nan)
-""", "[1208925819614629174706176, inf, -0.0, 1j, b'\\x00', range(0, 3), frozenset({1}), None] "
+""",
+        "[1208925819614629174706176, inf, -0.0, 1j, b'\\x00', range(0, 3), frozenset({1}), None] "
         "['ellipsis', 'NotImplementedType', 'Decimal', 'Fraction', 'datetime', 'timedelta', 'PurePosixPath', 'UUID', "
         "'slice', 'OrderedDict'] [Decimal('1.10'), Fraction(1, 3), datetime.datetime(2024, 1, 1, 0, 0, "
-        "tzinfo=datetime.timezone.utc)] b True"),
+        "tzinfo=datetime.timezone.utc)] b True",
+    ),
     Case(
-        "None, empty and false values", """
+        "None, empty and false values",
+        """
 %%kale step a
 nothing, empty, zero, text, no = None, [], 0, "", False
 %%kale step b
 print("RESULT", nothing, empty, zero, repr(text), no)
-""", "None [] 0 '' False"),
+""",
+        "None [] 0 '' False",
+    ),
     Case(
-        "modules, types and builtin functions as values", """
+        "modules, types and builtin functions as values",
+        """
 %%kale step a
 import math
 m, kind, size, dtype = math, dict, len, __import__("numpy").dtype("int16")
 %%kale step b
 print("RESULT", m.floor(2.5), kind(a=1), size("abc"), dtype)
-""", "2 {'a': 1} 3 int16"),
+""",
+        "2 {'a': 1} 3 int16",
+    ),
     Case(
-        "one object under two names", """
+        "one object under two names",
+        """
 %%kale imports
 import numpy as np
 %%kale step a
@@ -101,9 +120,12 @@ pair = (left, [left])
 left[0] = 5
 %%kale step c
 print("RESULT", right, left is right, pair[0] is left, pair[1][0] is right)
-""", "[5. 0.] True True True"),
+""",
+        "[5. 0.] True True True",
+    ),
     Case(
-        "one object in a list and under a name", """
+        "one object in a list and under a name",
+        """
 %%kale step a
 shared = {"n": 0}
 rows = [shared, shared]
@@ -111,9 +133,12 @@ rows = [shared, shared]
 rows[0]["n"] += 1
 %%kale step c
 print("RESULT", shared, rows[1] is shared)
-""", "{'n': 1} True"),
+""",
+        "{'n': 1} True",
+    ),
     Case(
-        "two names of one object in different steps", """
+        "two names of one object in different steps",
+        """
 %%kale step a
 xs = [1]
 ys = xs
@@ -123,9 +148,12 @@ xs.append(2)
 ys.append(3)
 %%kale step d
 print("RESULT", xs, ys)
-""", "[1, 2, 3] [1, 2, 3]"),
+""",
+        "[1, 2, 3] [1, 2, 3]",
+    ),
     Case(
-        "what nobody reads does not have to cross", """
+        "what nobody reads does not have to cross",
+        """
 %%kale imports
 import sqlite3, threading
 %%kale step a
@@ -137,9 +165,13 @@ total = sum(generator)
 rows = db.execute("select 1 + 1").fetchall()
 %%kale step b
 print("RESULT", total, rows)
-""", "14 [(2,)]", takes={"b": "total rows"}),
+""",
+        "14 [(2,)]",
+        takes={"b": "total rows"},
+    ),
     Case(
-        "a file that is opened anew", """
+        "a file that is opened anew",
+        """
 %%kale step a
 from pathlib import Path
 path = Path("table.csv")
@@ -150,9 +182,12 @@ with path.open() as file:
 with path.open() as file:
     rest = file.read().split()[-1]
 print("RESULT", head, rest)
-""", "a,b 1,2"),
+""",
+        "a,b 1,2",
+    ),
     Case(
-        "a file beside the notebook", """
+        "a file beside the notebook",
+        """
 %%kale imports
 import csv
 import beside
@@ -161,10 +196,16 @@ with open("data.csv", newline="") as file:
     rows = list(csv.DictReader(file))
 %%kale step b
 print("RESULT", rows, beside.total(rows))
-""", "[{'n': '1'}, {'n': '2'}] 3",
-        files={"data.csv": "n\n1\n2\n", "beside.py": "def total(rows):\n    return sum(int(r['n']) for r in rows)\n"}),
+""",
+        "[{'n': '1'}, {'n': '2'}] 3",
+        files={
+            "data.csv": "n\n1\n2\n",
+            "beside.py": "def total(rows):\n    return sum(int(r['n']) for r in rows)\n",
+        },
+    ),
     Case(
-        "fitted models and pipelines", """
+        "fitted models and pipelines",
+        """
 %%kale imports
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -187,9 +228,12 @@ score = search.score(X_test, y_test)
 best = search.best_estimator_[-1]
 %%kale step show
 print("RESULT", score > 0.8, len(best.estimators_), X_test.shape, raw.target_names[0])
-""", "True 10 (45, 13) class_0"),
+""",
+        "True 10 (45, 13) class_0",
+    ),
     Case(
-        "sparse matrices", """
+        "sparse matrices",
+        """
 %%kale imports
 from sklearn.feature_extraction.text import CountVectorizer
 %%kale step a
@@ -197,9 +241,12 @@ words = CountVectorizer()
 counts = words.fit_transform(["a cat", "a dog and a cat"])
 %%kale step b
 print("RESULT", counts.toarray().tolist(), sorted(words.vocabulary_), type(counts).__name__)
-""", "[[0, 1, 0], [1, 1, 1]] ['and', 'cat', 'dog'] csr_matrix"),
+""",
+        "[[0, 1, 0], [1, 1, 1]] ['and', 'cat', 'dog'] csr_matrix",
+    ),
     Case(
-        "a figure", """
+        "a figure",
+        """
 %%kale imports
 import matplotlib.pyplot as plt
 %%kale step a
@@ -209,9 +256,12 @@ ax.plot([1, 2], label="line")
 ax.set_title("title")
 %%kale step c
 print("RESULT", fig.axes[0].get_title(), len(ax.lines))
-""", "title 1"),
+""",
+        "title 1",
+    ),
     Case(
-        "megabytes", """
+        "megabytes",
+        """
 %%kale imports
 import numpy as np
 %%kale step a
@@ -221,9 +271,12 @@ parts = {"half": big[: len(big) // 2]}
 big[0] = 1
 %%kale step c
 print("RESULT", int(big.sum()), int(parts["half"].sum()))
-""", "4499998500001 1124999250001"),
+""",
+        "4499998500001 1124999250001",
+    ),
     Case(
-        "a variable that changes its type", """
+        "a variable that changes its type",
+        """
 %%kale step a
 x = [1, 2]
 %%kale step b
@@ -232,5 +285,7 @@ x = {"sum": sum(x)}
 x = str(x["sum"])
 %%kale step d
 print("RESULT", repr(x))
-""", "'3'"),
+""",
+        "'3'",
+    ),
 ]
