@@ -10,6 +10,7 @@ import sys
 import types
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from kale_magics.pipeline import ArtifactKind
@@ -238,9 +239,9 @@ def _is_plain(value: Any) -> bool:
         if len(seen) > MOST_ELEMENTS or type(item).__module__ == "__main__":
             return False
         if isinstance(item, dict):
-            pending += [*item, *item.values()][: MOST_ELEMENTS + 1]
+            pending += islice(chain(item, item.values()), MOST_ELEMENTS + 1)
         elif isinstance(item, (list, tuple, set, frozenset)):
-            pending += list(item)[: MOST_ELEMENTS + 1]
+            pending += islice(item, MOST_ELEMENTS + 1)
         elif not _is_plain_leaf(item):
             return False
     return True

@@ -181,7 +181,7 @@ class Flow(Changes):
         ends: list[dict[str, Binding | None]] = []
         self._branches += 1
         for path in paths:
-            self.groups = {name: set(group) for name, group in groups.items()} if groups else {}
+            self.groups = _copied(groups)
             self.effects(path.effects)
             if not path.ends:
                 ends.append(_changes(names, self.names))
@@ -217,7 +217,7 @@ class Flow(Changes):
                 newest,
                 kind=self.made,
                 maker=self.step.name,
-                definition=present[0].definition if len(set(present)) == 1 else None,
+                definition=present[0].definition if len({b.definition for b in present}) == 1 else None,
                 behaviours=frozenset(b for binding in present for b in binding.behaviours),
                 constant=all(binding.constant for binding in present),
             )
@@ -237,8 +237,14 @@ def _changes(before: dict[str, Binding], after: dict[str, Binding]) -> dict[str,
     return changed | dict.fromkeys(before.keys() - after.keys())
 
 
+def _copied(groups: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Groups of their own, each still one set for all its members."""
+    copies = {id(group): set(group) for group in groups.values()}
+    return {name: copies[id(group)] for name, group in groups.items()}
+
+
 def _merged(one: dict[str, set[str]], other: dict[str, set[str]]) -> dict[str, set[str]]:
-    merged = {name: set(group) for name, group in one.items()}
+    merged = _copied(one)
     for name, group in other.items():
         union = merged.get(name, {name}) | group
         for member in group:
