@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -23,3 +24,8 @@ def players(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         players.begin(case, case.id in with_kfp)
     yield players
     players.close()
+
+
+def pytest_unconfigure() -> None:
+    """Let Python end quickly: each of the many shells that the tests made collects garbage once more then."""
+    gc.freeze()
