@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all lint bench clean
+.PHONY: demo test test-all lint bench fuzz clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
@@ -24,6 +24,9 @@ lint: $(INSTALLED)  ## style and types
 
 bench: $(INSTALLED)  ## what loading, marking and compiling cost, beside KFP's own DSL
 	$(BIN)/python tests/benchmarks/bench.py
+
+fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt)
+	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(SEED)
 
 clean:  ## remove what the other targets have made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -28,9 +28,23 @@ def requirements(modules: Iterable[str]) -> tuple[str, ...]:
     wanted = {m for m in modules if m not in sys.stdlib_module_names and m != "__main__"}
     if not wanted:
         return ()
-    owners = _distributions()
-    found = {d for module in wanted for d in owners.get(module, ())}
+    found = {distribution for module in wanted for distribution in _owners(module)}
     return tuple(sorted(f"{name}=={_version(name)}" for name in found))
+
+
+@functools.cache
+def _owners(module: str) -> tuple[str, ...]:
+    """The distributions that bring a module."""
+    declared = _distributions().get(module)
+    if declared:
+        return tuple(declared)
+    # Python 3.10 knows only those that have a list of their modules.
+    places = (module, f"{module}.py")
+    return tuple(
+        distribution.metadata["Name"]
+        for distribution in importlib.metadata.distributions()
+        if any(file.parts[0] in places for file in distribution.files or ())
+    )
 
 
 @functools.cache
