@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-all lint bench fuzz clean
+.PHONY: demo test test-all lint docs bench fuzz clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
@@ -22,11 +22,14 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
+docs: $(INSTALLED)  ## the page of the diagnostics, and the README's table of codes
+	$(BIN)/python -m tests.catalogue
+
 bench: $(INSTALLED)  ## what loading, marking and compiling cost, beside KFP's own DSL
 	$(BIN)/python tests/benchmarks/bench.py
 
-fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt)
-	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(SEED)
+fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary or vicious)
+	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))
 
 clean:  ## remove what the other targets have made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

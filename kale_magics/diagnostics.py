@@ -13,7 +13,10 @@ from typing import Literal
 
 
 class Code(Enum):
-    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx compiling."""
+    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx compiling.
+
+    `catalogue` has an example and a fix for each; `make docs` writes DIAGNOSTICS.md from both.
+    """
 
     UNKNOWN_KIND = ("KALE101", "no such kind of cell")
     UNKNOWN_OPTION = ("KALE102", "no such option")

@@ -1,0 +1,350 @@
+"""What there is to know of each code beside its meaning: a notebook that provokes it, and what to do then.
+
+`DIAGNOSTICS.md` is made of this by `make docs`, which runs every example to see what the user is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kale_magics.diagnostics import Code
+
+FAMILIES = {
+    "KALE1": "what is typed: the marks of cells, and what stands behind a magic",
+    "KALE2": "the marked cells, and the pipeline that is made of them",
+    "KALE3": "a run on this machine",
+    "KALE4": "the file for a cluster",
+}
+"""How the codes begin, and what they are about."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One code.
+
+    Attributes:
+        fix: What helps, whatever the notebook; one sentence without its full stop.
+        example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Its last cell
+            is the one that tells the code; no other cell tells any.
+    """
+
+    fix: str
+    example: str
+
+    @property
+    def cells(self) -> list[str]:
+        """The cells as their user types them."""
+        return self.example.strip("\n").split("\n\n")
+
+
+CATALOGUE: dict[Code, Entry] = {
+    Code.UNKNOWN_KIND: Entry(
+        "write one of the kinds behind `%%kale`: imports, functions, parameters, step, metrics or skip",
+        """
+%%kale stage load
+rows = [1, 2, 3]
+""",
+    ),
+    Code.UNKNOWN_OPTION: Entry(
+        "use an option that the magic has; `%%kale?`, `%kale_run?` and so on list them",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --afer load
+model = 1
+""",
+    ),
+    Code.BAD_ARGUMENTS: Entry(
+        "write the line as its help shows it, as in `%kale_run?`; what has spaces in it stands in quotes",
+        """
+%%kale step train model
+model = 1
+""",
+    ),
+    Code.STEP_WITHOUT_NAME: Entry(
+        "give the step a name, any you like; cells of one name are one step",
+        """
+%%kale step
+rows = [1, 2, 3]
+""",
+    ),
+    Code.NOT_FIRST_LINE: Entry(
+        "move the magic to the top of its cell; a cell with parts of two kinds becomes two cells",
+        """
+import json
+%%kale step load
+rows = json.loads("[1, 2, 3]")
+""",
+    ),
+    Code.EMPTY_BODY: Entry(
+        "put the code into the cell that is marked, below the magic; the next cell is one of its own",
+        """
+%%kale step load
+""",
+    ),
+    Code.UNKNOWN_STEP: Entry(
+        "use the name of a step whose cell is marked and has been run; `%kale` lists them",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --after laod
+model = 1
+
+%kale_run
+""",
+    ),
+    Code.BAD_VALUE: Entry(
+        "give the parameter a value of the type that its default has in the parameters cell",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+model = epochs * 2
+
+%kale_run -p epochs=ten
+""",
+    ),
+    Code.UNKNOWN_PARAMETER: Entry(
+        "use the name of a parameter with a literal value in the parameters cell, or add it there",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+model = epochs * 2
+
+%kale_run -p epoch=5
+""",
+    ),
+    Code.NOTHING_MARKED: Entry(
+        "mark at least one cell as a step, and run it; a cell is part of the pipeline once it has been run",
+        """
+%%kale imports
+import json
+
+%kale_run
+""",
+    ),
+    Code.SYNTAX: Entry(
+        "mend the cell and run it again; if it is not meant for the pipeline, mark it `%%kale skip`",
+        """
+%%kale step load
+rows = [1, 2, 3
+
+%kale_run
+""",
+    ),
+    Code.NOT_AN_ASSIGNMENT: Entry(
+        "keep the parameters cell to lines like `epochs = 3`, and put all else into other cells",
+        """
+%%kale parameters
+epochs = 3
+print(epochs)
+
+%%kale step train
+model = epochs * 2
+
+%kale_run
+""",
+    ),
+    Code.UNKNOWN_NAME: Entry(
+        "mark the cell that makes the name, above all that need it; a step sees nothing else of the session",
+        """
+scale = 10
+
+%%kale step load
+rows = [scale, 2 * scale]
+
+%kale_run
+""",
+    ),
+    Code.CYCLE: Entry(
+        "take an `--after` away; where cells of one step stand around another step, give each a name",
+        """
+%%kale step load --after train
+rows = [1, 2, 3]
+
+%%kale step train
+model = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.METRIC_WITHOUT_STEP: Entry(
+        "list a variable that a step above makes; a parameter is shown with every run without being listed",
+        """
+%%kale step train
+model = 1
+
+accuracy = 0.9
+
+%%kale metrics
+accuracy
+
+%kale_run
+""",
+    ),
+    Code.METRIC_NOT_A_NUMBER: Entry(
+        "compute a number in a step, and list the name of its variable alone",
+        """
+%%kale step train
+losses = [0.3, 0.2]
+
+%%kale metrics
+losses
+
+%kale_run
+""",
+    ),
+    Code.CANNOT_CROSS: Entry(
+        "hand on what the value is made from, such as a path or a list, and make the value where it is used",
+        """
+%%kale step load
+rows = (n * n for n in range(3))
+
+%%kale step train
+model = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.UNSUPPORTED_SYNTAX: Entry(
+        "leave the cell out of the pipeline with `%%kale skip`, or do the same in Python",
+        """
+%%kale step report
+%%javascript
+alert("done")
+
+%kale_run
+""",
+    ),
+    Code.INTERLEAVED: Entry(
+        "give the later cells of the step a name of their own, or move them above the other step",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step clean
+rows.append(4)
+
+%%kale step load
+print(rows)
+
+%kale_run
+""",
+    ),
+    Code.PRELUDE_READS_STEP: Entry(
+        "move what needs the value into a step; in a function, take the value as an argument",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale functions
+total = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.CELL_FAILED: Entry(
+        "mend the cell and run it again; a cell that can succeed only in the pipeline may keep this warning",
+        """
+%%kale step load
+rows = [1, 2, 3]
+print(rows[3])
+
+%kale
+""",
+    ),
+    Code.DUPLICATE_PARAMETER: Entry(
+        "give each parameter one value, in one place",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale parameters
+epochs = 5
+
+%%kale step train
+model = epochs * 2
+
+%kale_run
+""",
+    ),
+    Code.PRELUDE_CHANGED: Entry(
+        "define a name once in the imports, functions and parameters cells, above the steps that use it",
+        """
+%%kale functions
+def scaled(n):
+    return n * 10
+
+%%kale step load
+rows = [scaled(1), scaled(2)]
+
+%%kale functions
+def scaled(n):
+    return n * 100
+
+%kale_run
+""",
+    ),
+    Code.STEP_FAILED: Entry(
+        "mend the cell that the traceback names, run it, and start the run again",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+if epochs > 100:
+    raise ValueError("more epochs than rows")
+
+%kale_run -p epochs=1000
+""",
+    ),
+    Code.RUN_FOLDER: Entry(
+        "make room on the disk, or set `runs_folder` to a folder in which you may write",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%config KaleMagics.runs_folder = "/dev/null/runs"
+
+%kale_run
+""",
+    ),
+    Code.NO_SUCH_OUTPUT: Entry(
+        "ask for what a step that succeeded hands on, or for a model; `run.steps` has the states of all",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train
+model = sum(rows)
+
+run = %kale_run
+
+run.outputs["load"]["row"]
+""",
+    ),
+    Code.BAD_FILE_NAME: Entry(
+        "end the name in `.yaml` or `.yml`, in a folder that exists and in which you may write",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_compile pipeline.json
+""",
+    ),
+    Code.PROGRAM_TOO_LARGE: Entry(
+        "keep data out of cells, and read it from a file or an address",
+        """
+import random
+table = [random.random() for _ in range(20_000)]
+get_ipython().run_cell(f"%%kale step load\\nrows = {table}")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+}

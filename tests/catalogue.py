@@ -1,0 +1,141 @@
+"""`python -m tests.catalogue`: run the example of every code, and write down what its user is told."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kale_magics.catalogue import CATALOGUE, FAMILIES
+from kale_magics.diagnostics import Code
+from tests.shells import Outcome, fresh_shell
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "kale_magics" / "DIAGNOSTICS.md"
+README = ROOT / "README.md"
+
+TABLE = re.compile(r"(?<=^\| code \| meaning \|\n\|---\|---\|\n)(?:\| KALE.*\n)*", re.MULTILINE)
+"""The rows of the README's table."""
+
+DIAGNOSTIC = re.compile(r"^KALE\d+(?= )", re.MULTILINE)
+"""How a diagnostic begins."""
+
+MEASURED = re.compile(r"\d+(?:,\d{3})+(?= bytes)")
+"""What differs from one machine to the next."""
+
+INTRODUCTION = """\
+# Diagnostics
+
+Every refusal and every warning of kale_magics has a code. `make docs` writes this page: it runs each example
+and notes what is printed.
+
+| codes | about |
+|---|---|
+{families}
+
+An example is a small notebook with an empty line between its cells, run after `%load_ext kale_magics`,
+which is In [1]. Below it stands what its last cell says; `...` is a number that differs between machines.
+"""
+
+SECTION = """
+## {code}
+
+{meaning}.
+
+```python
+{example}
+```
+
+{heading}
+
+```text
+{text}
+```
+
+To mend it: {fix}.
+"""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What came of an example.
+
+    Attributes:
+        before: What the cells above the last one printed.
+        text: What the last cell printed, from the first diagnostic on.
+        refused: Whether the last cell failed.
+    """
+
+    before: str
+    text: str
+    refused: bool
+
+
+@functools.cache
+def told(code: Code) -> Told:
+    """Run the example of a code."""
+    *above, last = outcomes(["%load_ext kale_magics", *CATALOGUE[code].cells])
+    start = DIAGNOSTIC.search(last.printed)
+    text = last.printed[start.start() :].rstrip("\n") if start else ""
+    return Told(
+        "".join(outcome.printed for outcome in above), MEASURED.sub("...", text), refused=not last.success
+    )
+
+
+def outcomes(cells: list[str]) -> list[Outcome]:
+    """What comes of cells in a shell of this process, in a folder of their own."""
+    printed = io.StringIO()
+
+    def read() -> str:
+        text = printed.getvalue()
+        printed.seek(0)
+        printed.truncate()
+        return text
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        pytest.MonkeyPatch.context() as patch,
+        redirect_stdout(printed),
+        redirect_stderr(printed),
+        fresh_shell(read) as shell,
+    ):
+        patch.chdir(folder)
+        return [shell.run(cell) for cell in cells]
+
+
+def sections() -> Iterator[str]:
+    """What the page says of each code."""
+    for code in Code:
+        seen = told(code)
+        yield SECTION.format(
+            code=code.code,
+            meaning=code.meaning[:1].upper() + code.meaning[1:],
+            example="\n\n".join(CATALOGUE[code].cells),
+            heading="You are told:" if seen.refused else "You are warned:",
+            text=seen.text,
+            fix=CATALOGUE[code].fix,
+        )
+
+
+def page() -> str:
+    """The page."""
+    families = "\n".join(f"| {start}xx | {when} |" for start, when in FAMILIES.items())
+    return "".join([INTRODUCTION.format(families=families), *sections()])
+
+
+def readme() -> str:
+    """The README with its table of codes as it has to be."""
+    rows = "".join(f"| {code.code} | {code.meaning} |\n" for code in Code)
+    return TABLE.sub(lambda _: rows, README.read_text(encoding="utf-8"), count=1)
+
+
+if __name__ == "__main__":
+    README.write_text(readme(), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

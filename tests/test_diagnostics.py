@@ -1,0 +1,37 @@
+"""The catalogue of diagnostics: each code has an entry, each example tells its code, the page is current."""
+
+from __future__ import annotations
+
+import pytest
+
+from kale_magics.catalogue import CATALOGUE, FAMILIES
+from kale_magics.diagnostics import Code
+from tests import catalogue
+from tests.catalogue import DIAGNOSTIC, told
+
+
+def test_every_code_is_in_the_catalogue_and_in_a_family() -> None:
+    assert list(CATALOGUE) == list(Code)
+    assert [code for code in Code if code.code[:-2] not in FAMILIES] == []
+
+
+def test_no_two_codes_are_the_same() -> None:
+    assert len({code.code for code in Code}) == len(Code)
+    assert len({code.meaning for code in Code}) == len(Code)
+
+
+@pytest.mark.parametrize("code", CATALOGUE, ids=lambda code: code.code)
+def test_an_example_tells_its_code_and_no_other(code: Code) -> None:
+    assert DIAGNOSTIC.findall(told(code).text) == [code.code], told(code).before
+    assert "\n  fix: " in told(code).text
+    assert not DIAGNOSTIC.search(told(code).before)
+
+
+def test_the_page_is_current() -> None:
+    assert catalogue.PAGE.read_text(encoding="utf-8") == catalogue.page(), "make docs"
+
+
+def test_the_readme_has_the_codes_and_leads_to_the_page() -> None:
+    readme = catalogue.README.read_text(encoding="utf-8")
+    assert readme == catalogue.readme(), "make docs"
+    assert f"]({catalogue.PAGE.relative_to(catalogue.ROOT).as_posix()})" in readme
