@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from kale_magics.step_runtime.arrays import Arrays
 from kale_magics.step_runtime.pickling import (
     Changed,
     Definitions,
@@ -31,6 +32,7 @@ from kale_magics.step_runtime.pickling import (
     make_pickler,
     type_name,
 )
+from kale_magics.step_runtime.suspects import explain_culprit
 
 MAGIC = b"KALE artifact 1\n"
 END = b"KALE end"
@@ -65,7 +67,8 @@ def save_artifact(
         os.replace(part, path)
     except OSError as error:
         reason = error.strerror or error
-        raise StepError(f"{', '.join(values)} cannot be written to {path}: {reason}", "KALE302") from error
+        message = f"{', '.join(values)} cannot be written to {path}: {reason}"
+        raise StepError(message, "KALE302", "make room there, or hand on less") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(part)
@@ -81,8 +84,35 @@ def write_values(
     file: BinaryIO, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions
 ) -> dict[str, int]:
     """Write the content of an artifact, and say how many bytes each value added."""
-    buffers: list[memoryview] = []
-    pickler = make_pickler(file, namespace, definitions, lambda buffer: buffers.append(buffer.raw()))
+    torn: frozenset[int] = frozenset()
+    while True:
+        arrays = Arrays(torn)
+        buffers: list[memoryview] = []
+        sizes = write_pickles(file, values, namespace, definitions, arrays, buffers)
+        if arrays.torn() <= torn:
+            break
+        torn |= arrays.torn()
+        file.truncate(file.seek(0))
+    places = []
+    for buffer in buffers:
+        file.write(bytes(-file.tell() % ALIGNMENT))
+        places.append((file.tell(), buffer.nbytes))
+        file.write(buffer)
+    table = json.dumps({"names": list(values), "buffers": places}).encode()
+    file.write(table + struct.pack("<Q", len(table)) + END)
+    return sizes
+
+
+def write_pickles(
+    file: BinaryIO,
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    definitions: Definitions,
+    arrays: Arrays,
+    buffers: list[memoryview],
+) -> dict[str, int]:
+    """Write the values, gather their buffers, and say how many bytes each value added."""
+    pickler = make_pickler(file, namespace, definitions, lambda buffer: buffers.append(buffer.raw()), arrays)
     file.write(MAGIC)
     sizes = {}
     for name, value in values.items():
@@ -96,13 +126,6 @@ def write_values(
         except Exception as error:  # a user's own __reduce__ may raise anything
             raise cannot_cross(name, written, error, namespace, definitions) from error
         sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in buffers[first:])
-    places = []
-    for buffer in buffers:
-        file.write(bytes(-file.tell() % ALIGNMENT))
-        places.append((file.tell(), buffer.nbytes))
-        file.write(buffer)
-    table = json.dumps({"names": list(values), "buffers": places}).encode()
-    file.write(table + struct.pack("<Q", len(table)) + END)
     return sizes
 
 
@@ -113,12 +136,9 @@ def cannot_cross(
     path, culprit, error = find_culprit(value, name, namespace, definitions) or (name, value, error)
     known = value.definition if isinstance(value, Changed) else value
     kind = "" if culprit is value else f" (a {type_name(known)})"
-    return StepError(
-        f"{name}{kind} cannot go to another step: {path} is a {type_name(culprit)}"
-        f" ({type(error).__name__}: {error});"
-        " make it in the step that uses it, or hand on what it is made of",
-        "KALE208",
-    )
+    reason = f"{type(error).__name__}: {error}"
+    what, fix = explain_culprit(type_name(culprit), reason, "the step that uses it")
+    return StepError(f"{name}{kind} cannot go to another step: {path} is {what}", "KALE208", fix)
 
 
 def load_artifact(path: str, namespace: dict[str, Any], resolve: Callable[[str], Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ they read: they look them up in the step that calls them, as they did in the not
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import io
 import pickle
 import sys
@@ -15,8 +15,22 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-RUNTIME = "kale_step_runtime"
-"""The module that pickles of steps name; no such module exists, the reader puts its methods in its place."""
+from kale_magics.step_runtime.arrays import ArrayMakers, Arrays, other_parts
+from kale_magics.step_runtime.parts import IN_WORDS, closure, parts_of
+from kale_magics.step_runtime.reducers import (
+    RUNTIME,
+    Makers,
+    class_parts,
+    known_parts,
+    runtime_reference,
+)
+from kale_magics.step_runtime.suspects import suspected
+
+ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
+"""Types of which every value can be pickled."""
+
+DEFINED = (type, types.FunctionType, type(functools.lru_cache(len)))
+"""What a class may define within itself."""
 
 
 class StepError(Exception):
@@ -24,11 +38,12 @@ class StepError(Exception):
 
     Attributes:
         code: The code of `kale_magics.diagnostics`.
+        fix: One way out; none for a step that fails (KALE301).
     """
 
-    def __init__(self, message: str, code: str = "KALE301") -> None:
+    def __init__(self, message: str, code: str = "KALE301", fix: str = "") -> None:
         super().__init__(message)
-        self.code = code
+        self.code, self.fix = code, fix
 
 
 class Definitions:
@@ -55,7 +70,7 @@ class Definitions:
         if isinstance(definition, type):
             prefix = definition.__qualname__ + "."
             for name, member in list(vars(definition).items()):
-                if isinstance(member, (type, types.FunctionType)) and member.__qualname__.startswith(prefix):
+                if isinstance(member, DEFINED) and member.__qualname__.startswith(prefix):
                     self.add(f"{identity}.{name}", member)
 
     def resolve(self, identity: str) -> Any:
@@ -81,7 +96,11 @@ class Definitions:
         for each, definition in self.objects.items():
             if each == identity or each.startswith(identity + "."):
                 there, original = getattr(definition, "__dict__", {}), self.originals[each]
-                own = {n: v for n, v in there.items() if not comes_with_source(n, v, original.get(n))}
+                own = {
+                    name: value
+                    for name, value in there.items()
+                    if value is not original.get(name) or not comes_with_source(name, value, definition)
+                }
                 if isinstance(definition, types.FunctionType):
                     # A default that is a list or a dict remembers what a call has put there.
                     own.update(__defaults__=definition.__defaults__, __kwdefaults__=definition.__kwdefaults__)
@@ -97,33 +116,17 @@ class Changed:
         self.state = definitions.state(identity)
 
 
-def comes_with_source(name: str, value: Any, original: Any) -> bool:
+def comes_with_source(name: str, value: Any, definition: Any) -> bool:
     """Whether an entry of a class or a function is what replaying its source makes."""
-    return value is original and (is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__"))
+    if isinstance(value, types.FunctionType) and isinstance(definition, type):
+        # One that a later line of the cell has put there is called otherwise.
+        return value.__qualname__.startswith(definition.__qualname__ + ".")
+    return is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__")
 
 
 def is_special(name: str) -> bool:
     """Whether a name is one of Python's own, with two underscores on either side."""
     return name.startswith("__") and name.endswith("__")
-
-
-def runtime_reference(name: str) -> Any:
-    """A function that pickles as a method of `Reader`."""
-    module = sys.modules.setdefault(RUNTIME, types.ModuleType(RUNTIME))
-    if not hasattr(module, name):
-
-        def reference() -> None: ...
-
-        reference.__module__, reference.__name__, reference.__qualname__ = RUNTIME, name, name
-        setattr(module, name, reference)
-    return getattr(module, name)
-
-
-def closure(function: types.FunctionType) -> Iterator[tuple[str, types.CellType, Any]]:
-    """The variables that a function has taken along: name, cell and value, where they have one."""
-    for index, cell in enumerate(function.__closure__ or ()):
-        with contextlib.suppress(ValueError):  # an empty cell: its variable has no value yet
-            yield function.__code__.co_freevars[index], cell, cell.cell_contents
 
 
 def function_state(function: types.FunctionType) -> tuple[Any, ...]:
@@ -139,6 +142,7 @@ def make_pickler(
     namespace: dict[str, Any],
     definitions: Definitions,
     buffers: Callable[[pickle.PickleBuffer], Any],
+    arrays: Arrays | None = None,
 ) -> Any:
     """A pickler for values of a step; several dumps share what they have in common.
 
@@ -147,10 +151,13 @@ def make_pickler(
         namespace: The globals of the notebook's functions.
         definitions: What travels as its identity.
         buffers: Takes the buffers, in the order in which the reader must have them.
+        arrays: The arrays of what is written; None if nobody will read it, as a sum that tells of changes:
+            who else shows an array's memory is no part of its value.
     """
     import cloudpickle
 
     cells: set[int] = set()
+    array_parts = arrays.parts if arrays else other_parts
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
@@ -167,44 +174,15 @@ def make_pickler(
             # Empty, and filled with the function's state: what a function refers to may be itself.
             if type(obj) is types.CellType and id(obj) in cells:
                 return types.CellType, ()
-            view = array_view(obj)
-            if view is not None:
-                return runtime_reference("make_view"), view
-            # cloudpickle would make a copy of the text that is in a file, and bytes of a view of bytes.
-            shown = obj is sys.stdout or obj is sys.stderr
-            if isinstance(obj, (io.TextIOWrapper, memoryview)) and not shown:
-                raise pickle.PicklingError(f"cannot pickle {type(obj).__name__!r} object")
-            return super().reducer_override(obj)
+            parts = known_parts(obj) or array_parts(obj)
+            if parts is not None:
+                return parts
+            return class_parts(obj, super().reducer_override(obj))
 
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-SMALL_ARRAY = 1 << 20
-"""Bytes that a view may bring along of the array that it shows a part of, however small it is."""
-
-
-def array_view(obj: Any) -> tuple[Any, ...] | None:
-    """For an array of numpy that shows memory of another one: that one, and what of it.
-
-    Two views of one array stay views of one array. A view of a small part of a large array is no such view:
-    it travels alone, as a copy.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is None or type(obj) is not numpy.ndarray or not obj.size:
-        return None
-    owner = obj.base
-    if type(owner) is not numpy.ndarray:
-        return None
-    while type(owner.base) is numpy.ndarray:
-        owner = owner.base
-    contiguous = owner.flags.c_contiguous or owner.flags.f_contiguous
-    if obj.dtype.hasobject or not contiguous or owner.nbytes > max(4 * obj.nbytes, SMALL_ARRAY):
-        return None
-    offset = obj.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
-    return owner, offset, obj.shape, obj.strides, obj.dtype, obj.flags.writeable
-
-
-class Reader(pickle.Unpickler):
+class Reader(pickle.Unpickler, Makers, ArrayMakers):
     """Reads what `make_pickler` wrote.
 
     Args:
@@ -248,15 +226,6 @@ class Reader(pickle.Unpickler):
         for name, value in settings.items():
             setattr(function, name, value)
 
-    def make_view(
-        self, owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
-    ) -> Any:
-        """An array that shows memory of another one, as `array_view` said."""
-        memory = owner.ravel(order="K").view("u1")
-        view = type(owner)(shape, dtype, buffer=memory, offset=offset, strides=strides)
-        view.flags.writeable = writeable
-        return view
-
     def change_definition(self, _: Any, state: Any) -> None:
         """Give a definition what `Definitions.state` said; what is no longer in it is taken out."""
         for identity, (names, own) in state.items():
@@ -299,7 +268,7 @@ def pickling_error(
 ) -> Exception | None:
     """Why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
     try:
-        make_pickler(Nowhere(most), namespace, definitions, lambda _: None).dump(value)
+        make_pickler(Nowhere(most), namespace, definitions, lambda _: None, Arrays()).dump(value)
     except EnoughError:
         return None
     except Exception as error:  # a user's own __reduce__ may raise anything
@@ -308,28 +277,15 @@ def pickling_error(
 
 
 def children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The parts of a value, with the expressions that lead to them."""
+    """The parts of a value, with the expressions that lead to them; none of a usual suspect, which is it."""
+    if suspected(type_name(value)):
+        return
+    path = f"({path})" if IN_WORDS.match(path) else path
     if isinstance(value, Changed):
         for each, (_, own) in value.state.items():
             yield from ((f"{path}{each[len(value.identity) :]}.{name}", item) for name, item in own.items())
-        return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield f"a key of {path}", key
-            yield f"{path}[{key!r:.60}]", item
-    elif isinstance(value, (list, tuple)):
-        for index, item in enumerate(value):
-            yield f"{path}[{index}]", item
-    elif isinstance(value, (set, frozenset)):
-        for item in value:
-            yield f"an element of {path}", item
-    if isinstance(value, types.MethodType):
-        yield f"{path}.__self__", value.__self__
-    if isinstance(value, types.FunctionType):
-        for name, _, content in closure(value):
-            yield f"{name} in {path}", content
-    for name, item in list(getattr(value, "__dict__", {}).items()):
-        yield f"{path}.{name}", item
+    else:
+        yield from parts_of(value, path)
 
 
 def find_culprit(
@@ -358,14 +314,19 @@ def find_culprit(
     error = pickling_error(value, namespace, definitions, most)
     if error is None:
         return None
+    if isinstance(error.__cause__, RecursionError):
+        return name, value, pickle.PicklingError("its parts are nested too deeply")
     seen, parts = {id(value)}, children(value, name)
-    for _ in range(attempts):
+    alive = []  # parts that are made when they are asked for
+    while attempts:
         path, part = next(parts, ("", None))
         if not path:
             break
-        if id(part) in seen:
+        if id(part) in seen or type(part) in ATOMS:
             continue
         seen.add(id(part))
+        alive.append(part)
+        attempts -= 1
         reason = pickling_error(part, namespace, definitions)
         if reason is not None:
             name, value, error, parts = path, part, reason, children(part, path)
