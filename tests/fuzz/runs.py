@@ -1,0 +1,116 @@
+"""Runs a pipeline, in the embedded engine or in a quicker way.
+
+The quicker way runs a step's program as the engine and a pod do, in a process of its own, but in one that is
+forked with the libraries loaded: a hunt needs thousands of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import io
+import json
+import os
+import types
+from pathlib import Path
+from typing import Any
+
+from kale_magics.analysis.packages import requirements
+from kale_magics.assemble import assemble
+from kale_magics.diagnostics import Code
+from kale_magics.local.engine import run_pipeline
+from kale_magics.local.launcher import KINDS, Direction
+from kale_magics.pipeline import Pipeline, Step
+from kale_magics.program import render_program
+from kale_magics.registry import Cell
+from tests.fuzz.forks import in_child
+
+CANNOT_CROSS = Code.CANNOT_CROSS.code
+"""The one thing that may be told only when a step runs, as a value may be of any type then."""
+
+compiled = functools.lru_cache(maxsize=4)(functools.partial(compile, dont_inherit=True))
+"""Compiles the runtime, whose text is the same in all steps, once for all that is forked."""
+
+
+def warm_up() -> None:
+    """Have done, before anything is forked, what every notebook would do again."""
+    import mmap  # noqa: F401 - steps import both
+
+    import cloudpickle  # noqa: F401
+
+    requirements(["cloudpickle", "dict", "int", "list", "str", "tuple"])
+    pipeline = assemble([Cell("step", "\nx = 1\n", "s")]).pipeline
+    if pipeline is None:
+        raise RuntimeError("the simplest notebook is refused")
+    stand_in: dict[str, Any] = {
+        "compile": compiled,
+        "exec": lambda code, names: names.update(run_step=lambda *_: None),
+    }
+    exec(compile(render_program(pipeline.steps[0]), "<program>", "exec", dont_inherit=True), stand_in)
+    stand_in["s"]()
+    gc.freeze()
+
+
+def in_engine(pipeline: Pipeline, folder: Path) -> tuple[str, str]:
+    """Run a pipeline with the embedded engine; what is wrong with the run, and what the steps printed."""
+    run = run_pipeline(
+        pipeline,
+        {},
+        runs_folder=folder / "runs",
+        working_directory=folder,
+        listener=lambda _: None,
+        max_parallel=2,
+    )
+    for step in run.steps.values():
+        if step.error is not None:
+            kind = _failure(step.error.kale_code, step.error.type)
+            return kind, f"step {step.name}: {step.error.traceback or step.error}"
+    return "", "".join(step.log for step in run.steps.values())
+
+
+def _failure(code: str, error: str) -> str:
+    return f"refused late: {code}" if code == CANNOT_CROSS else f"failed: {code or error}"
+
+
+def in_forks(pipeline: Pipeline, folder: Path) -> tuple[str, str]:
+    """As `in_engine`, in forked processes, one step after the other."""
+    metadata: dict[tuple[str, str], dict[str, Any]] = {}
+    printed = ""
+    for step in pipeline.steps:
+        place = folder / step.key
+        place.mkdir()
+        output, known, error = in_child(_perform, pipeline, step, folder, metadata)
+        if error:
+            kind = _failure(error["kale_code"], error["type"])
+            return kind, f"step {step.name}: {error['traceback'] or error['message']}"
+        metadata |= {(step.name, key): value for key, value in known.items()}
+        printed += output
+    return "", printed
+
+
+def _perform(
+    pipeline: Pipeline, step: Step, folder: Path, metadata: dict[tuple[str, str], dict[str, Any]]
+) -> tuple[str, dict[str, Any], Any]:
+    os.environ["KALE_ERROR_FILE"] = str(folder / step.key / "error.json")
+    names = {"__name__": "kale_step", "Input": Direction, "Output": Direction, "compile": compiled}
+    namespace: dict[str, Any] = {**names, **KINDS}
+    exec(compile(render_program(step), f"<program of {step.name}>", "exec", dont_inherit=True), namespace)
+    outputs = {
+        a.key: types.SimpleNamespace(path=str(folder / step.key / a.key), metadata={}) for a in step.outputs
+    }
+    inputs = {
+        i.key: types.SimpleNamespace(
+            path=str(folder / pipeline.step(i.step).key / i.artifact.key),
+            metadata=metadata[i.step, i.artifact.key],
+        )
+        for i in step.inputs
+    }
+    parameters = {p.key: p.default for p in step.parameters}
+    output = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(output):
+            namespace[step.key](**parameters, **inputs, **outputs)
+    except SystemExit:
+        return "", {}, json.loads((folder / step.key / "error.json").read_text(encoding="utf-8"))
+    return output.getvalue(), {key: artifact.metadata for key, artifact in outputs.items()}, None

@@ -1,0 +1,40 @@
+"""A pipeline of a random notebook gives the notebook's answer, or is refused before it runs."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from multiprocessing.pool import Pool
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.hunt import Outcome, told, useful
+from tests.fuzz.judge import WAYS, judged
+from tests.fuzz.runs import warm_up
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """A process for each way, with neither threads nor what it does not need: it is forked all the time."""
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(len(WAYS), initializer=warm_up) as pool:
+        yield pool
+
+
+# Failures are made small by `told`, which knows what a notebook is, so hypothesis does not shrink them.
+@settings(
+    max_examples=200,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(start=st.integers(0, 2**64))
+def test_a_random_notebook(pool: Pool, start: int) -> None:
+    book = pool.apply(useful, (start, "ordinary"))
+    outcome = Outcome(book, tuple(pool.starmap(judged, [(book, way) for way in WAYS])))
+    if outcome.fault is not None:
+        pytest.fail(pool.apply(told, (outcome,)), pytrace=False)
