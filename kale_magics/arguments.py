@@ -108,6 +108,7 @@ class Mark:
     name: str = ""
     after: tuple[str, ...] = ()
     run: bool = True
+    reads: tuple[str, ...] = ()
 
 
 _AFTER = Option(
@@ -115,6 +116,10 @@ _AFTER = Option(
     "STEP", many=True, commas=True, values="steps",
 )  # fmt: skip
 _NO_RUN = Option("--no-run", "mark the cell without running it now, for a step that takes hours")
+_READS = Option(
+    "--reads", "these variables are only read here, whatever %kale takes for a change of them",
+    "NAME", many=True, commas=True,
+)  # fmt: skip
 
 KINDS: dict[Kind, Syntax] = {
     "imports": Syntax("%%kale imports", "%%kale imports"),
@@ -122,7 +127,7 @@ KINDS: dict[Kind, Syntax] = {
     "parameters": Syntax("%%kale parameters", "%%kale parameters"),
     "step": Syntax(
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
-        (_AFTER, _NO_RUN),
+        (_AFTER, _NO_RUN, _READS),
     ),
     "metrics": Syntax("%%kale metrics", "%%kale metrics"),
     "skip": Syntax("%%kale skip", "%%kale skip"),
@@ -177,6 +182,7 @@ def parse_mark(text: str, where: Where | None = None) -> Mark:
         arguments.words[0] if arguments.words else "",
         tuple(dict.fromkeys(arguments.options.get("--after", ()))),
         "--no-run" not in arguments.options,
+        tuple(dict.fromkeys(arguments.options.get("--reads", ()))),
     )
 
 
@@ -231,15 +237,21 @@ def parameter_values(
             message = f"-p takes NAME=VALUE without spaces around the =, not {pair!r}"
             raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {RUN.example}", where)
         if name not in known:
-            guess = near(name, known)
-            fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"
-            raise refuse(Code.UNKNOWN_PARAMETER, f"the pipeline has no parameter {name!r}", fix, where)
+            raise _unknown_parameter(name, known, where)
         if name in values:
             raise refuse(
                 Code.DUPLICATE_PARAMETER, f"-p gives {name} a value twice", "leave one of them out", where
             )
         values[name] = _typed(known[name], text, where)
     return values
+
+
+def _unknown_parameter(name: str, known: Iterable[str], where: Where | None) -> Exception:
+    guess, names = near(name, known), ", ".join(known)
+    fix = f"did you mean {guess}?" if guess else f"there is: {names}"
+    if not names:
+        fix = "there is none yet: give it a name and a default in a cell that begins with %%kale parameters"
+    return refuse(Code.UNKNOWN_PARAMETER, f"the pipeline has no parameter {name!r}", fix, where)
 
 
 def _without_comment(text: str) -> str:
@@ -270,10 +282,19 @@ def _kind(words: Sequence[str], where: Where | None) -> Kind:
     for kind in KINDS:
         if words[0] in (kind, *(synonym for synonym, meant in SYNONYMS.items() if meant == kind)):
             return kind
-    # Kale's own tags are written step:train.
-    guess = near(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
+    guess = _without_tags(words) or near(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
     fix = f"did you mean %%kale {guess}?" if guess else f"write one of: {forms}"
     raise refuse(Code.UNKNOWN_KIND, f"there is no kind of cell {words[0]!r}", fix, where)
+
+
+def _without_tags(words: Sequence[str]) -> str:
+    """What Kale's own tags, `step:train prev:load`, are behind `%%kale`; empty if there are none."""
+    if not any(word.startswith(("step:", "prev:")) for word in words):
+        return ""
+    after = [word.removeprefix("prev:") for word in words if word.startswith("prev:")]
+    others = [word.removeprefix("step:") for word in words if not word.startswith("prev:") and word != "step"]
+    parts = ["step", *(filter(None, others) if any(others) else ["NAME"]), *["--after"][: len(after)], *after]
+    return " ".join(quoted(_plain(part)) for part in parts)
 
 
 def _parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Arguments:
@@ -347,6 +368,8 @@ def _too_few(syntax: Syntax, where: Where | None) -> Exception:
 def _too_many(syntax: Syntax, words: Sequence[str], where: Where | None) -> Exception:
     takes = f"one {syntax.metavar}" if syntax.most else "no words"
     fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
+    if syntax is KINDS["step"] and _without_tags(words):
+        fix = f"did you mean %%kale {_without_tags(words)}?"
     if syntax is RUN and "=" in words[0]:
         fix = f"write it as in {syntax.magic} -p {words[0]}"
     typed = ", ".join(repr(_plain(word)) for word in words)

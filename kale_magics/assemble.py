@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kale_magics.analysis.packages import imported_modules, requirements
 from kale_magics.analysis.statements import cut
+from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code as Refusal
-from kale_magics.diagnostics import Diagnostic
-from kale_magics.flow.bindings import Binding, Definition, StepFlow
-from kale_magics.flow.notebook import ONE_AFTER_THE_OTHER, NotebookFlow
+from kale_magics.diagnostics import Diagnostic, Where
+from kale_magics.flow.bindings import Binding, Definition, StepFlow, bound_by
+from kale_magics.flow.notebook import RUN_TOGETHER, NotebookFlow, mark_of
 from kale_magics.naming import unique_keys
+from kale_magics.objects import Facts
 from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
 from kale_magics.registry import Cell
-from kale_magics.session import Facts, Session
+from kale_magics.session import Session
+from kale_magics.step_runtime.suspects import explain_culprit
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,22 @@ class _Assembler:
         for name, step in self.steps.items():
             for variable in self._results(step):
                 self._hand_on(name, variable, together[name])
+            self._tell_guesses(step)
+
+    def _tell_guesses(self, step: StepFlow) -> None:
+        """What a step was taken to change because nothing tells, and who waits for that."""
+        for name, what in step.guesses.items():
+            waiting = [other for other, taken in self.providers.items() if taken.get(name) == step.name]
+            if waiting and name.isidentifier():
+                wait = f"{', '.join(waiting)} {'wait' if len(waiting) > 1 else 'waits'} for it"
+                self.flow.tell(
+                    Refusal.GUESSED_CHANGE,
+                    f"step {step.name} may change {name} by {what}, of which nothing is known: {wait}",
+                    f"if it only reads {name}, say so: %%kale step {quoted(step.name)} --reads {name}",
+                    self.flow.place(step.cells[0]),
+                    about=name,
+                    severity="note",
+                )
 
     def _results(self, step: StepFlow) -> list[str]:
         """The models that a step makes: what it was run for, whether or not a later step takes them."""
@@ -135,28 +155,30 @@ class _Assembler:
         ]
         return [name for name in found if self.session.cannot_cross(name) is None]
 
-    def _unify(self, step: StepFlow, group: Iterable[str], together: dict[str, list[set[str]]]) -> None:
+    def _unify(self, step: StepFlow, group: frozenset[str], together: dict[str, list[set[str]]]) -> None:
         """Names of one object that a step takes come from one step, in one artifact."""
-        members = [name for name in sorted(group) if name in step.takes]
+        members = sorted(group & step.takes.keys())
         if len(members) < 2:
             return
+        found: dict[str, list[str]] = {}
         for maker in dict.fromkeys(step.takes[name].maker for name in reversed(members)):
             local = self.steps[maker].local
-            if all(local.get(name) is step.takes[name] for name in members):
-                self.providers[step.name] |= dict.fromkeys(members, maker)
-                together[maker].append(set(members))
-                return
+            found[maker] = [name for name in members if local.get(name) is step.takes[name]]
+        maker = max(found, key=lambda maker: len(found[maker]))
+        if len(found[maker]) > 1:
+            self.providers[step.name] |= dict.fromkeys(found[maker], maker)
+            together[maker].append(set(found[maker]))
 
     def _provide(self, step: StepFlow, binding: Binding, maker: StepFlow) -> None:
         """Check that a step can hand on what another one takes."""
         if maker.local.get(binding.name) is not binding:
-            where = self.flow.place(step.cells[0])
+            later = next((n for n in maker.cells if n > step.cells[0]), maker.cells[-1])
             self.flow.tell(
                 Refusal.INTERLEAVED,
-                f"step {maker.name} goes on below step {step.name} and changes {binding.name}, which"
-                f" {step.name} has used before: {ONE_AFTER_THE_OTHER}",
-                f"give the later cell of {maker.name} a name of its own, as in %%kale step {maker.name}-2",
-                where,
+                f"step {maker.name} changes {binding.name} after step {step.name} has used it;"
+                f" {RUN_TOGETHER}",
+                f"give this cell a name of its own, as in %%kale step {quoted(f'{maker.name}-2')}",
+                self.flow.place(later),
                 about=binding.name,
             )
             return
@@ -172,11 +194,11 @@ class _Assembler:
         path, kind, reason = found
         facts = self.session.facts(binding.name)
         whole = "" if path == binding.name or facts is None else f" (a {facts.type_name})"
+        what, fix = explain_culprit(kind, reason, f"step {step.name}")
         self.flow.tell(
             Refusal.CANNOT_CROSS,
-            f"{binding.name}{whole} cannot go from step {maker.name} to step {step.name}:"
-            f" {path} is a {kind} ({reason})",
-            f"make it in step {step.name}, or hand on what it is made of",
+            f"{binding.name}{whole} cannot go from step {maker.name} to step {step.name}: {path} is {what}",
+            fix,
             self.flow.place(binding.cell, binding.line),
             about=binding.name,
         )
@@ -227,13 +249,28 @@ class _Assembler:
         while path[-1] not in path[:-1]:
             path.append(next(n for n in self.needs(self.steps[path[-1]]) if n in waiting[path[-1]]))
         loop = path[path.index(path[-1]) :][::-1]
-        cell = self.steps[loop[0]].cells[0]
         if len(loop) == 2:
             message = f"step {loop[0]} is to run after itself"
         else:
             message = f"these steps wait for each other: {' -> '.join(loop)}"
-        fix = "take an --after away, or give a step whose cells others stand between a name for each cell"
-        self.flow.tell(Refusal.CYCLE, message, fix, self.flow.place(cell, 1))
+        fix, where = self._way_out(loop)
+        self.flow.tell(Refusal.CYCLE, message, fix, where)
+
+    def _way_out(self, loop: Sequence[str]) -> tuple[str, Where]:
+        """How to open a ring of steps: without an `--after`, else with a new name for a cell; and where."""
+        for need, name in itertools.pairwise(loop):
+            if need not in self.providers[name].values():
+                numbers = self.steps[name].cells
+                cell = next(c for n in numbers if need in (c := self.flow.cells[n].cell).after)
+                return f"take --after {quoted(need)} away from step {name}", mark_of(cell)
+        for name in loop:
+            first = self.steps[name].cells[0]
+            others = [n for other in set(loop) - {name} for n in self.steps[other].cells if n > first]
+            for number in self.steps[name].cells:
+                if others and number > min(others):
+                    fix = f"give this cell a name of its own, as in %%kale step {quoted(f'{name}-2')}"
+                    return fix, mark_of(self.flow.cells[number].cell)
+        return "give each cell of these steps a name of its own", Where()
 
     # The pieces of the pipeline
 
@@ -339,10 +376,22 @@ class _Assembler:
             for definition in self._definitions[number]
             if definition.kind != "import" and definition.statement in kept
             for name in definition.names
+            if name not in self._replaced(number, definition)
         )
         kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
         label = read.cell.label if read.cell.execution_count is not None else f"cell {number + 1}"
         return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines)
+
+    def _replaced(self, number: int, definition: Definition) -> set[str]:
+        """The names that stand for something else than a definition at the end of a definition's cell."""
+        replayed = {other.statement for other in self._definitions[number]}
+        below = enumerate(self.flow.cells[number].facts.statements)
+        return {
+            name
+            for statement, effects in below
+            if statement > definition.statement and statement not in replayed
+            for name in bound_by(effects)
+        }
 
     def _packages(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> tuple[str, ...]:
         """What pip must install for a step: what it asks for, imports, or gets objects of."""
@@ -358,7 +407,7 @@ class _Assembler:
                 modules |= self._modules(number, statement)
         for name in step.takes:
             facts = self._facts(step, name)
-            if facts is not None:
+            if facts is not None and "." in facts.type_name:
                 modules.add(facts.type_name.partition(".")[0])
         named = {p.partition("=")[0].partition("[")[0].strip("<>~!").lower() for p in asked}
         needed = [r for r in requirements(modules) if r.partition("==")[0].lower() not in named]

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.inputtransformer2 import (
     cell_magic,
@@ -24,6 +25,9 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from kale_magics.arguments import Mark, has_words, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.registry import Cell, Registry
+
+if TYPE_CHECKING:
+    from kale_magics.evidence import Watch
 
 _CLEANERS: tuple[Callable[[list[str]], list[str]], ...] = (leading_indent, classic_prompt, ipython_prompt)
 _call_of_cell_magic: Callable[[list[str]], list[str]] = cell_magic
@@ -65,7 +69,8 @@ def find_magic(text: str) -> Magic | None:
         text: The cell as typed.
 
     Returns:
-        None for `%kale` with nothing behind it as well: that one shows the table.
+        None for `%kale` with nothing behind it as well: that one shows the table. So does a `%%kale` in a
+        cell with nothing else; above code it is a mark that does not say which kind.
     """
     lines = text.splitlines(keepends=True)
     above = _blank(lines)
@@ -106,6 +111,7 @@ class _Execution:
     count: int | None
     began: float
     magic: Magic | None
+    watch: Watch | None = None
     cell: Cell | None = None
 
     @property
@@ -140,7 +146,8 @@ class _Execution:
             )
         return Cell(
             mark.kind, self.magic.source, mark.name, mark.after, mark.run,
-            self.info.cell_id, self.count, "not run", self.began,
+            self.info.cell_id, self.count, "not run", mark.reads, self.began,
+            mark="\n" * self.magic.above + self.magic.text,
         )  # fmt: skip
 
 
@@ -170,6 +177,12 @@ class Marking:
         self._shell.events.unregister("pre_run_cell", self._begin)
         self._shell.events.unregister("post_run_cell", self._end)
 
+    @property
+    def lacks_kind(self) -> bool:
+        """Whether the cell that is being executed has code below a mark that does not say which kind."""
+        magic = self._executions[-1].magic if self._executions else None
+        return magic is not None and not has_words(magic.arguments) and not magic.is_empty
+
     def mark(self, arguments: str) -> None:
         """Mark the cell that is being executed.
 
@@ -182,9 +195,10 @@ class Marking:
         execution = self._executions[-1] if self._executions else None
         magic = execution.magic if execution else None
         if execution is None or magic is None or execution.cell or magic.arguments != arguments.strip():
+            typed = f"kale {arguments}".strip()
             raise refuse(
                 Code.NOT_FIRST_LINE,
-                f"the magic that marks a cell, kale {arguments.strip()}, is not the first line of its cell",
+                f"the magic that marks a cell, {typed}, is not the first line of its cell",
                 "move it to the top, above comments and other magics too",
                 execution.place_of(arguments) if execution else None,
             )
@@ -195,7 +209,9 @@ class Marking:
     def _begin(self, info: ExecutionInfo) -> None:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
-        self._executions.append(_Execution(info, count, time.time(), find_magic(info.raw_cell or "")))
+        magic = find_magic(info.raw_cell or "")
+        watch = _watch(magic, self._shell.user_ns) if magic else None
+        self._executions.append(_Execution(info, count, time.time(), magic, watch))
 
     def _end(self, result: ExecutionResult) -> None:
         # IPython tells of some ends without a beginning, as that of an empty cell.
@@ -204,10 +220,26 @@ class Marking:
         execution = self._executions.pop()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
-            ended = replace(cell, state="ran" if result.success else "failed") if cell.run else cell
-            self._registry.put(ended)
+            self._registry.put(_ended(cell, result.success, execution.watch))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
+
+
+def _watch(magic: Magic, values: dict[str, Any]) -> Watch | None:
+    """Watch the cell that begins, if it is of those whose objects go from step to step."""
+    # What it needs takes longer to import than the extension to load.
+    from kale_magics.evidence import Watch
+
+    mark = _mark(magic)
+    return Watch(magic.source, values) if mark.run and mark.kind != "skip" else None
+
+
+def _ended(cell: Cell, success: bool, watch: Watch | None) -> Cell:
+    """A cell after its execution."""
+    if not cell.run:
+        return cell
+    seen = watch.end() if watch and success else None
+    return replace(cell, state="ran" if success else "failed", evidence=seen)
 
 
 def _not_python(execution: _Execution) -> Cell | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from kale_magics.evidence import Evidence
 
 Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
 State = Literal["ran", "failed", "not run"]
@@ -23,7 +26,11 @@ class Cell:
         cell_id: What the frontend calls the cell; None where it does not say.
         execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
         state: How its last execution in the session ended.
+        reads: The variables of `--reads`.
+        earlier: The n of its earlier `In [n]`; no part of what the cell is.
+        mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
         marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
+        evidence: What it did when it ran, if it ran well; no part of what the cell is.
     """
 
     kind: Kind
@@ -34,7 +41,11 @@ class Cell:
     cell_id: str | None = None
     execution_count: int | None = None
     state: State = "ran"
+    reads: tuple[str, ...] = ()
     marked_at: float = field(default=0.0, compare=False)
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
+    mark: str = field(default="", compare=False)
+    earlier: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def label(self) -> str:
@@ -66,6 +77,12 @@ class Registry:
 
     def put(self, cell: Cell) -> None:
         """Take a cell in: it takes the place of itself as it was, or stands last."""
+        old = self._cells.get(_identity(cell))
+        if old is not None and old.execution_count != cell.execution_count:
+            count = () if old.execution_count is None else (old.execution_count,)
+            cell = replace(cell, earlier=(*old.earlier, *count))
+        elif old is not None:
+            cell = replace(cell, earlier=old.earlier)
         self._cells[_identity(cell)] = cell
 
     def forget(self, cell_id: str) -> None:

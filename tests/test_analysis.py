@@ -162,13 +162,41 @@ SUMMARIES = [
 ]
 
 
+def origin(path: str) -> str:
+    """What names stand for in a notebook that has imported some libraries."""
+    first, dot, rest = path.partition(".")
+    imported = {"np": "numpy", "random": "random", "mylib": "mylib"}
+    return imported[first] + dot + rest if first in imported else ""
+
+
 @pytest.mark.parametrize(("code", "changed", "returned", "links"), SUMMARIES)
 def test_summaries(code: str, changed: str, returned: str, links: str) -> None:
     functions = {n: e.behaviour for e in effects(code) if isinstance(e, Define) for n in e.names}
-    summary = summarise(behaviour(code), functions.get)
+    summary = summarise(behaviour(code), functions.get, origin)
     assert summary.changed == set(changed.split())
     assert summary.returned == set(returned.split())
     assert {f"{a}>{b}" for a, b in summary.links if a != b} == set(links.split())
+
+
+PERHAPS = [
+    ("def f(a): mylib.tidy(a)", "@a True"),
+    ("def f(a): np.mean(a)", ""),
+    ("def f(a): print(a)", ""),
+    ("def f(a): a.absorb(1)", "@a True"),
+    ("def f(a, b): a.absorb(b)", "@a True, @b True"),
+    ("def f(a):\n    if a: mylib.tidy(a)", "@a False"),
+    ("def f(a):\n    for x in a: mylib.tidy(x)", "@a True"),
+    ("def f(a):\n    mylib.tidy(a)\n    a.clear()", ""),
+    ("def f(a):\n    if a: g(a)\ndef g(b): mylib.tidy(b)", "@a False"),
+    ("def f(a, go): go(a)", "@a True"),
+]
+
+
+@pytest.mark.parametrize(("code", "perhaps"), PERHAPS)
+def test_what_nobody_knows_of_may_change_what_it_gets(code: str, perhaps: str) -> None:
+    functions = {n: e.behaviour for e in effects(code) if isinstance(e, Define) for n in e.names}
+    summary = summarise(behaviour(code), functions.get, origin)
+    assert ", ".join(f"{name} {ran}" for name, ran in sorted(summary.perhaps)) == perhaps
 
 
 def test_branches_keep_their_ways_apart() -> None:

@@ -38,6 +38,7 @@ MARKS = [
     ('step "a, b"', Mark("step", "a, b")),
     ("step c --no-run", Mark("step", "c", run=False)),
     ("step --no-run c", Mark("step", "c", run=False)),
+    ("step c --reads df,model --reads X", Mark("step", "c", reads=("df", "model", "X"))),
     ("step c --after a --no-run # later", Mark("step", "c", ("a",), run=False)),
 ]
 
@@ -54,12 +55,28 @@ REFUSED_MARKS = [
     ("# step a", "KALE101 %%kale does not say which kind of cell", f"add one: {KINDS}"),
     ("stp a", "KALE101 there is no kind of cell 'stp'", "did you mean %%kale step?"),
     ("Step a", "KALE101 there is no kind of cell 'Step'", "did you mean %%kale step?"),
-    ("step:train", "KALE101 there is no kind of cell 'step:train'", "did you mean %%kale step?"),
+    ("step:train", "KALE101 there is no kind of cell 'step:train'", "did you mean %%kale step train?"),
+    ("'step:a b'", "KALE101 there is no kind of cell 'step:a b'", 'did you mean %%kale step "a b"?'),
+    (
+        "step:train --no-run prev:load prev:clean",
+        "KALE101 there is no kind of cell 'step:train'",
+        "did you mean %%kale step train --no-run --after load clean?",
+    ),
+    (
+        "prev:load",
+        "KALE101 there is no kind of cell 'prev:load'",
+        "did you mean %%kale step NAME --after load?",
+    ),
+    (
+        "step train prev:load",
+        "KALE103 %%kale step takes one NAME, not 'train', 'prev:load'",
+        "did you mean %%kale step train --after load?",
+    ),
     ("parameter", "KALE101 there is no kind of cell 'parameter'", "did you mean %%kale parameters?"),
     ("zzz", "KALE101 there is no kind of cell 'zzz'", f"write one of: {KINDS}"),
     ("step a --afte b", "KALE102 %%kale step has no option --afte", "did you mean --after?"),
     ("step a --norun", "KALE102 %%kale step has no option --norun", "did you mean --no-run?"),
-    ("step a -x", "KALE102 %%kale step has no option -x", "it takes --after, --no-run"),
+    ("step a -x", "KALE102 %%kale step has no option -x", "it takes --after, --no-run, --reads"),
     ("imports --after a", "KALE102 %%kale imports has no option --after", "it takes no options"),
     ("step a --after", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
     ("step a --after=", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
@@ -130,6 +147,11 @@ def test_a_file_is_needed_to_compile() -> None:
 def test_a_name_in_quotes_is_read_as_the_name(name: str) -> None:
     assert parse_mark(f"step {arguments.quoted(name)}").name == name
     assert parse_mark(f"step last --after first {arguments.quoted(name)}").after == ("first", name)
+
+
+def test_without_parameters_the_fix_is_to_make_one() -> None:
+    with pytest.raises(KaleError, match=r"KALE109 .* 'lr'\n  fix: there is none yet: .* %%kale parameters$"):
+        arguments.parameter_values([], ["lr=1"])
 
 
 PARAMETERS = [

@@ -248,6 +248,29 @@ def test_an_empty_body_is_refused(shell: Shell, body: str) -> None:
     assert shell.registry.cells == ()
 
 
+@pytest.mark.parametrize("magic", ["%%kale", "%%kale  # which?"])
+def test_a_mark_without_a_kind_is_refused_above_code(shell: Shell, magic: str) -> None:
+    assert shell.refusal(f"\n{magic}\nran = True").splitlines() == [
+        "KALE101 %%kale does not say which kind of cell",
+        f"  at:  In [1], line 2: {magic}",
+        "  fix: add one: imports, functions, parameters, step NAME, metrics, skip",
+    ]
+    assert "ran" not in shell.ipython.user_ns
+    assert shell.registry.cells == ()
+
+
+@pytest.mark.parametrize("cell", ["%%kale", "%%kale\n\n# nothing", "%kale", "%kale\nran = True"])
+def test_without_a_kind_and_code_the_table_is_shown(shell: Shell, cell: str) -> None:
+    outcome = shell.run(cell)
+    assert outcome.success
+    assert outcome.printed.startswith("No cell is marked.")
+    assert ("ran" in shell.ipython.user_ns) == ("ran" in cell)
+
+
+def test_a_marked_cell_may_show_the_table(shell: Shell) -> None:
+    assert "step  a" in shell.run("%%kale step a\n%kale").printed
+
+
 def test_a_mistake_is_told_before_anything_runs(shell: Shell) -> None:
     assert shell.refusal("\n%%kale step a --aftr b # c\nran = True").splitlines() == [
         "KALE102 %%kale step has no option --aftr",
@@ -331,7 +354,7 @@ COMPLETIONS = [
     ("%%kale st", ["%%kale step"]),
     ("%kale st", ["%kale step"]),
     ("%%kale pi", ["%%kale pipeline-metrics", "%%kale pipeline-parameters"]),
-    ("%%kale step new --", ["%%kale step new --after", "%%kale step new --no-run"]),
+    ("%%kale step new --", [f"%%kale step new --{name}" for name in ("after", "no-run", "reads")]),
     ("%%kale step new --n", ["%%kale step new --no-run"]),
     ("%%kale step new --after t", ["%%kale step new --after train"]),
     ("%%kale step new --after=t", ["%%kale step new --after=train"]),

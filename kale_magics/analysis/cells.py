@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kale_magics.analysis.effects import Define, Effect, Read, flattened
+from kale_magics.analysis.effects import Call, Define, Effect, Mutate, Read, flattened
+from kale_magics.analysis.knowledge import REMOVING_METHODS
 from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.syntax import PythonCell, to_python
 
@@ -30,6 +31,20 @@ def read_cell(source: str) -> CellFacts:
     """
     python = to_python(source)
     return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
+
+
+def letting_go(effects: tuple[Effect, ...]) -> set[str]:
+    """The names of objects of which parts are taken out or replaced, at once or when a function is called."""
+    names: set[str] = set()
+    for effect in flattened(effects):
+        if isinstance(effect, Mutate) and effect.cause == "write":
+            names.add(effect.source.name)
+        elif isinstance(effect, Call) and effect.method in REMOVING_METHODS:
+            names.update(source.name for source in effect.receiver)
+        elif isinstance(effect, Define):
+            names |= letting_go(effect.at_once)
+            names |= letting_go(effect.behaviour.effects) if effect.behaviour else set()
+    return names
 
 
 def mentioned(effects: tuple[Effect, ...]) -> set[str]:

@@ -8,15 +8,17 @@ In the effects of a function its own parameters show too, as `PARAMETER` followe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 PARAMETER = "@"
 """What a function's own parameters begin with among the names of its effects."""
 
-Bond = Literal["same", "part", "call", "weak"]
+Bond = Literal["same", "part", "mixed", "call", "result", "weak"]
 """How an object hangs together with another one: it is the other or holds it ("same"), it is taken out of it
-("part"), it came out of a call of a name that got it ("call"), or out of any other call ("weak")."""
+("part"), it holds parts of it if both are containers, as in `xs + ys` ("mixed"), it came out of a call of a
+name that got it ("call"), it is what the other one gives when it is called ("result"), or it came out of any
+other call ("weak")."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Source:
     Attributes:
         name: The name.
         bond: How they hang together.
-        callee: For "call": the name of what is called.
+        callee: For "call": the name of what is called; of a method, a dot and its name.
         argument: For "call": where the object went in, a position or a keyword.
     """
 
@@ -84,6 +86,7 @@ class Mutate:
         linked: What it may hold from now on.
         uses: All names that what it holds was computed from.
         behaviours: The functions that are made in that expression.
+        path: Which part, as written, as in "config.DEBUG"; empty where it is no plain chain of names.
     """
 
     source: Source
@@ -92,6 +95,7 @@ class Mutate:
     linked: tuple[Source, ...] = ()
     uses: frozenset[str] = frozenset()
     behaviours: tuple[Behaviour, ...] = ()
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class Call:
         method: The last attribute; empty for a plain call.
         receiver: For a method, the objects that it may change; else the object that is called.
         arguments: Position or keyword, and what the argument may be.
-        inplace: Whether it was called with `inplace=True` or an `out=`.
+        inplace: Whether it was asked to work in place: `inplace=True`, `copy=False`.
+        certain: False in a branch of a function, which may not be taken.
     """
 
     line: int
@@ -113,6 +118,7 @@ class Call:
     receiver: tuple[Source, ...]
     arguments: tuple[tuple[int | str, tuple[Source, ...]], ...] = ()
     inplace: bool = False
+    certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -138,9 +144,15 @@ class Path:
 
 @dataclass(frozen=True)
 class Branch:
-    """One of several ways is taken."""
+    """One of several ways is taken.
+
+    Attributes:
+        paths: The ways.
+        loop: For a loop, the names that say how often; None for other branches.
+    """
 
     paths: tuple[Path, ...]
+    loop: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -153,8 +165,10 @@ class Define:
         line: In the cell, from 1.
         module: For a star import, the module; else empty.
         modules: For an import, the modules that it imports.
+        origins: For an import, what each of its names is, as in "numpy.random".
         behaviour: What its functions do when they are called; None for an import.
         at_once: What happens when the statement itself runs: decorators, defaults, bases, class body.
+        held: What its defaults may share objects with.
     """
 
     kind: Literal["import", "def", "class"]
@@ -162,8 +176,10 @@ class Define:
     line: int
     module: str = ""
     modules: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     behaviour: Behaviour | None = None
     at_once: tuple[Effect, ...] = ()
+    held: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,6 +224,18 @@ class Behaviour:
     def is_class(self) -> bool:
         """Whether it is a class."""
         return bool(self.methods)
+
+
+def straightened(effects: tuple[Effect, ...], certain: bool = True) -> Iterator[Effect]:
+    """All effects, those of branches included; calls in branches are not certain, but for loops."""
+    for effect in effects:
+        if isinstance(effect, Branch):
+            for path in effect.paths:
+                yield from straightened(path.effects, certain and effect.loop is not None)
+        elif isinstance(effect, Call) and not certain:
+            yield replace(effect, certain=False)
+        else:
+            yield effect
 
 
 def flattened(effects: tuple[Effect, ...]) -> Iterator[Effect]:

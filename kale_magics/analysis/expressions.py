@@ -19,6 +19,7 @@ from kale_magics.analysis.effects import (
     Read,
     Source,
     flattened,
+    straightened,
 )
 from kale_magics.analysis.names import (
     NameReader,
@@ -43,6 +44,10 @@ MOST_OTHERS = 8
 
 QUERIES = frozenset({"query", "eval"})
 """Methods of frames that find the notebook's variables by `@name`."""
+
+IN_PLACE = frozenset({"inplace", "in_place"})
+COPYING = frozenset({"copy", "copy_x", "copy_X"})
+"""Arguments that ask for work in place, and those that ask for it if they are false."""
 
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
@@ -110,7 +115,8 @@ class ExpressionReader(NameReader):
                     self.expression(value)
                 self._elements[node] = tuple(s for value in values for s in self.roots(value))
         if any(isinstance(effect, Bind) for effect in flattened(tuple(effects))):
-            self.out.append(Branch((Path(tuple(effects)), Path(()))))
+            loop = self.names_in(node.generators[0].iter)
+            self.out.append(Branch((Path(tuple(effects)), Path(())), loop))
         else:
             self.out += effects
 
@@ -161,7 +167,7 @@ class ExpressionReader(NameReader):
         return Behaviour(
             name,
             tuple(PARAMETER + parameter for parameter in parameters),
-            tuple(flattened(tuple(effects))),
+            tuple(straightened(tuple(effects))),
             returns,
             positional=len(arguments.posonlyargs) + len(arguments.args),
             vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",
@@ -199,7 +205,7 @@ class ExpressionReader(NameReader):
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
-        inplace = any(k.arg == "inplace" and not _is(k.value, False) for k in node.keywords)
+        inplace = any(_asks_for_place(keyword) for keyword in node.keywords)
         self.out.append(Call(node.lineno, path, method, receiver, tuple(arguments), inplace))
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
@@ -228,10 +234,18 @@ class ExpressionReader(NameReader):
         behaviours = tuple(self.behaviours[made:])
         others: tuple[Source, ...] = ()
         for target in targets:
-            for one, its in paired(target, value):
+            for one, its in self._paired(target, value):
                 self.bind(one, (*self.roots(its), *others), uses, behaviours, is_constant(its))
             if isinstance(target, ast.Name) and not is_constant(value):
                 others += self.roots(target)
+
+    def _paired(self, target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+        """As `paired`, but for targets that are in the values too, as in `a, b = b, a`."""
+        pairs = paired(target, value)
+        bound = {one.id for one, _ in pairs if isinstance(one, ast.Name)}
+        if len(pairs) > 1 and not bound.isdisjoint(s.name for s in self.roots(value)):
+            return [(one, value) for one, _ in pairs]
+        return pairs
 
     def bind(
         self,
@@ -256,10 +270,10 @@ class ExpressionReader(NameReader):
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self.expression(target.value)
             self.expression(getattr(target, "slice", None))
+            path = dotted(target if isinstance(target, ast.Attribute) else target.value)
+            linked = () if constant else sources
             for root in self.roots(target.value):
-                self.out.append(
-                    Mutate(root, target.lineno, "write", () if constant else sources, uses, behaviours)
-                )
+                self.out.append(Mutate(root, target.lineno, "write", linked, uses, behaviours, path))
 
     def bind_name(
         self,
@@ -288,8 +302,13 @@ def _remembering(arguments: ast.arguments) -> frozenset[str]:
     return frozenset(PARAMETER + a.arg for a, default in pairs if not is_constant(default))
 
 
-def _is(node: ast.AST, value: object) -> bool:
-    return isinstance(node, ast.Constant) and node.value is value
+def _asks_for_place(keyword: ast.keyword) -> bool:
+    """Whether an argument asks for work in place."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
+    name = keyword.arg or ""
+    if name in IN_PLACE or name.startswith("overwrite_"):
+        return value is not False
+    return name in COPYING and value is False
 
 
 def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

@@ -5,7 +5,11 @@ The tables hold what users of notebooks call most. For a method that stands in n
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import Literal
+
+from kale_magics.step_runtime.generators import GENERATORS
 
 SCALAR_CALLS = frozenset(
     "abs all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"
@@ -25,12 +29,14 @@ CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {
     "next": (0,),
     "anext": (0,),
     "shuffle": (0,),
-    "np.put": (0,),
-    "np.place": (0,),
-    "np.putmask": (0,),
-    "np.copyto": (0,),
-    "np.fill_diagonal": (0,),
-    "np.put_along_axis": (0,),
+    **dict.fromkeys(
+        (
+            f"{prefix}{name}"
+            for prefix in ("np.", "numpy.")
+            for name in ("put", "place", "putmask", "copyto", "fill_diagonal", "put_along_axis")
+        ),
+        (0,),
+    ),
     "operator.setitem": (0,),
     "operator.delitem": (0,),
     "operator.iadd": (0,),
@@ -77,14 +83,33 @@ CHANGING_METHODS = frozenset(
 ARGUMENT_CHANGING_METHODS = frozenset({"shuffle", "readinto", "readinto1", "recv_into", "pack_into"})
 """Methods that change their first argument."""
 
+REMOVING_METHODS = frozenset("pop popitem popleft remove clear discard update".split())
+"""Methods after which their object may no longer hold what it has held."""
+
 HOLDING_METHODS = frozenset(
     "append appendleft extend extendleft insert add update setdefault push put __setitem__ put_nowait"
     " register add_edge add_node".split()
 )
 """Methods after which their object may hold what they got."""
 
-ELEMENT_METHODS = frozenset("get items pop popitem popleft setdefault values reshape ravel view".split())
+ELEMENT_METHODS = frozenset(
+    "get items pop popitem popleft setdefault values reshape ravel view copy elements union difference"
+    " intersection symmetric_difference __getitem__ squeeze swapaxes transpose".split()
+)
 """Methods whose result is, or holds, a part of their object."""
+
+ELEMENT_FUNCTIONS = frozenset(
+    "list tuple set frozenset dict sorted reversed enumerate zip map filter iter next max min sum vars"
+    " getattr copy copy.copy deque collections.deque OrderedDict collections.OrderedDict defaultdict"
+    " collections.defaultdict ChainMap collections.ChainMap dict.fromkeys random.choice random.sample"
+    " choice sample chain itertools.chain chain.from_iterable itertools.chain.from_iterable islice"
+    " itertools.islice cycle itertools.cycle repeat itertools.repeat tee itertools.tee groupby"
+    " itertools.groupby product itertools.product combinations itertools.combinations permutations"
+    " itertools.permutations heapq.nlargest heapq.nsmallest nlargest nsmallest reduce functools.reduce"
+    " partial functools.partial np.asarray numpy.asarray np.ravel np.reshape np.transpose np.squeeze"
+    " np.atleast_1d np.atleast_2d np.broadcast_to".split()
+)
+"""Functions whose result is, or holds, what they get or a part of it."""
 
 READING_METHODS = frozenset(
     (
@@ -134,6 +159,57 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
     "sklearn": frozenset("fit fit_transform fit_predict partial_fit set_params set_output".split()),
 }
 """For objects of a module, or of a type, the only methods that change them."""
+
+
+COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
+"""Types whose operators and `copy` give objects of their own."""
+
+KNOWN_LIBRARIES = frozenset(
+    "builtins numpy pandas sklearn scipy matplotlib mpl_toolkits seaborn plotly altair bokeh statsmodels"
+    " polars pyarrow joblib tqdm yaml requests IPython ipywidgets pytest PIL networkx sympy torch torchvision"
+    " tensorflow keras xgboost lightgbm catboost nltk spacy gensim cloudpickle dateutil pytz packaging rich"
+    " tabulate click skimage imblearn".split()
+) | frozenset(sys.stdlib_module_names)
+"""Modules whose functions leave what they get as it is, but for those in the tables here."""
+
+
+def is_known(name: str) -> bool:
+    """Whether what is known of a library's functions holds for this one, or for this type."""
+    return bool(name) and (("." not in name) or name.partition(".")[0] in KNOWN_LIBRARIES)
+
+
+_MAKERS = frozenset(
+    "Random SystemRandom Generator RandomState SeedSequence default_rng PCG64 PCG64DXSM MT19937 Philox SFC64"
+    " BitGenerator getstate get_state get_rng_state".split()
+)
+_SEEDS = frozenset("seed setstate set_state manual_seed set_rng_state".split())
+_TORCH_DRAWS = frozenset(
+    "rand randn randint randperm normal bernoulli multinomial rand_like randn_like randint_like".split()
+)
+_GENERATORS = (("random.", "state of random"), ("numpy.random.", "state of numpy.random"))
+_ALL_SEEDS = re.compile(r"(^|_)(seed|seeds|random_seed)($|_)")
+
+
+def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "draw"]]]:
+    """What a call does to the random generators that libraries keep for everybody.
+
+    Args:
+        origin: What is called, as in "numpy.random.rand"; empty if that is nothing imported.
+        method: The last attribute.
+
+    Returns:
+        The names of the generators' states, and whether they are set or used.
+    """
+    last = origin.rpartition(".")[2]
+    use: Literal["seed", "draw"] = "seed" if last in _SEEDS else "draw"
+    for prefix, name in _GENERATORS:
+        if origin.startswith(prefix) and origin.count(".") == prefix.count("."):
+            return [] if last in _MAKERS else [(name, use)]
+    if origin.startswith("torch."):
+        return [("state of torch", use)] if last in _SEEDS | _TORCH_DRAWS else []
+    if origin and _ALL_SEEDS.search(last):
+        return [(name, "seed") for name in GENERATORS]
+    return [("state of numpy.random", "draw")] if not origin and method == "sample" else []
 
 
 def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps"]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from kale_magics.analysis.effects import Effect, Read, Source
-from kale_magics.analysis.knowledge import ELEMENT_METHODS, FRESH, SCALAR_CALLS
+from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
 
 
 @dataclass
@@ -30,6 +30,11 @@ class Scope:
 def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
     """What an element or an attribute of these may be."""
     return tuple(replace(s, bond="part") if s.bond == "same" else s for s in sources)
+
+
+def mixed(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """What an operator may give that joins containers."""
+    return tuple(replace(s, bond="mixed") if s.bond in ("same", "part") else s for s in sources)
 
 
 def weakened(sources: Iterable[Source]) -> tuple[Source, ...]:
@@ -66,6 +71,25 @@ def is_constant(node: ast.AST) -> bool:
     if isinstance(node, ast.Tuple):
         return all(map(is_constant, node.elts))
     return isinstance(node, ast.Call) and dotted(node.func) in SCALAR_CALLS
+
+
+def _variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
+    """The variable that `globals()["name"]` is; empty for anything else."""
+    key = node.slice if isinstance(node, ast.Subscript) else None
+    if not isinstance(key, ast.Constant) or not isinstance(node.value, ast.Call):
+        return ""
+    found = dotted(node.value.func) in ("globals", "vars", "locals") and not node.value.args
+    return key.value if found and isinstance(key.value, str) else ""
+
+
+_CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
+
+
+def _may_join_containers(node: ast.BinOp) -> bool:
+    """Whether an operator may give a container of what its operands hold, as with `xs + ys`."""
+    if isinstance(node.op, (ast.Add, ast.BitOr)):
+        return not any(map(is_constant, (node.left, node.right)))
+    return any(isinstance(operand, (ast.List, ast.Tuple)) for operand in (node.left, node.right))
 
 
 class NameReader:
@@ -140,24 +164,43 @@ class NameReader:
             own = self.find(node.id)
             return (Source(node.id),) if own is None else tuple(own)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
-            return part_of(self.roots(node.value))
+            named = _variable_of_globals(node)
+            return (Source(named),) if named else part_of(self.roots(node.value))
         if isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
             return self.roots(node.value)
         if isinstance(node, ast.IfExp):
             return self.roots(node.body) + self.roots(node.orelse)
         if isinstance(node, ast.BoolOp):
-            return self._all_roots(node.values)
+            return self.all_roots(node.values)
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-            return self._all_roots(node.elts)
+            return self.all_roots(node.elts)
         if isinstance(node, ast.Dict):
-            return self._all_roots([*filter(None, node.keys), *node.values])
+            return self.all_roots([*filter(None, node.keys), *node.values])
         if isinstance(node, ast.BinOp):
-            return weakened(self._all_roots([node.left, node.right]))
+            if not _may_join_containers(node):
+                return weakened(self.all_roots([node.left, node.right]))
+            return tuple(
+                source
+                for side in (node.left, node.right)
+                for source in (part_of if isinstance(side, _CONTAINERS) else mixed)(self.roots(side))
+            )
         if isinstance(node, ast.Call):
             return self._result(node)
+        if isinstance(node, ast.Lambda):
+            return self.captured(node) + self.all_roots(
+                [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            )
         return self._elements.get(node, ())
 
-    def _all_roots(self, nodes: Iterable[ast.AST]) -> tuple[Source, ...]:
+    def captured(self, node: ast.AST) -> tuple[Source, ...]:
+        """What a function or a class that is made in a function takes along of that function's variables."""
+        if not self.in_function:
+            return ()
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return tuple(dict.fromkeys(source for name in sorted(names) for source in self.find(name) or ()))
+
+    def all_roots(self, nodes: Iterable[ast.AST]) -> tuple[Source, ...]:
+        """What the values of any of these expressions may share objects with."""
         return tuple(dict.fromkeys(source for node in nodes for source in self.roots(node)))
 
     def _result(self, node: ast.Call) -> tuple[Source, ...]:
@@ -167,20 +210,25 @@ class NameReader:
             return ()
         arguments = labelled(node)
         own_root = bool(path) and self.find(path.partition(".")[0]) is not None
+        everything = self.all_roots([value for _, value in arguments])
+        if path in ELEMENT_FUNCTIONS:
+            return part_of(everything)
         if isinstance(node.func, ast.Name) and not own_root:
-            return tuple(
-                Source(s.name, "call", node.func.id, label) if s.bond != "weak" else s
+            given = tuple(
+                Source(s.name, "call", node.func.id, label) if s.bond in ("same", "part") else s
                 for label, value in arguments
                 for s in self.roots(value)
             )
-        taken_in = weakened(self._all_roots([value for _, value in arguments]))
+            return (Source(node.func.id, "result"), *given)
+        taken_in = weakened(everything)
         if not isinstance(node.func, ast.Attribute):
-            return taken_in
+            return taken_in + part_of(self.roots(node.func))
         receiver = self.roots(node.func.value)
         method = node.func.attr
         if method in ELEMENT_METHODS:
             return part_of(receiver) + taken_in
         given = tuple(
-            Source(s.name, "call", f".{method}", "self") if s.bond != "weak" else s for s in receiver
+            Source(s.name, "call", f".{method}", "self") if s.bond in ("same", "part") else s
+            for s in receiver
         )
         return given + taken_in

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from kale_magics.analysis.names import is_constant
-from kale_magics.analysis.syntax import CellProblemError
+from kale_magics.analysis.syntax import CellProblemError, to_python
 from kale_magics.diagnostics import Code
 from kale_magics.pipeline import Json, ParameterType
 
@@ -70,6 +70,15 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
     return defaults, derived, names
 
 
+def has_only_literals(source: str) -> bool:
+    """Whether a cell does nothing but give literals names, so that it can be a parameters cell."""
+    try:
+        defaults, derived, _ = read_parameters(to_python(source).tree)
+    except CellProblemError:
+        return False
+    return bool(defaults) and not derived
+
+
 def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
     """The names that a statement assigns, each with its expression."""
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
@@ -95,7 +104,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 
 def _not_an_assignment(node: ast.stmt | ast.expr) -> CellProblemError:
     return CellProblemError(
-        Code.NOT_AN_ASSIGNMENT,
+        Code.FOREIGN_LINE,
         "a parameters cell holds assignments to names and nothing else",
         "move this line into a step, or into a %%kale functions cell",
         node.lineno,
@@ -157,7 +166,7 @@ def _listed(node: ast.expr) -> Iterator[str]:
 
 def _no_metric(node: ast.stmt) -> CellProblemError:
     return CellProblemError(
-        Code.METRIC_NOT_A_NUMBER,
+        Code.FOREIGN_LINE,
         "a metrics cell lists variables, as in print(accuracy), and nothing else",
         "compute the value in a step and name its variable here",
         node.lineno,

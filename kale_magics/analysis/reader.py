@@ -20,7 +20,7 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.expressions import ExpressionReader
 from kale_magics.analysis.names import Scope, dotted, part_of
-from kale_magics.analysis.scopes import bound_names, imported_names
+from kale_magics.analysis.scopes import bound_names, imported_names, imported_origins
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
 
@@ -97,7 +97,7 @@ class StatementReader(ExpressionReader):
 
     def _while(self, node: ast.While) -> None:
         self.expression(node.test)
-        self.out.append(Branch((self._loop(node.body), Path(()))))
+        self.out.append(Branch((self._loop(node.body), Path(())), self.names_in(node.test)))
         self._otherwise(node.orelse)
 
     def _for(self, node: ast.For | ast.AsyncFor) -> None:
@@ -105,7 +105,7 @@ class StatementReader(ExpressionReader):
         with self.collecting() as effects:
             self.iterate(node)
             self.body(node.body)
-        self.out.append(Branch((Path(tuple(effects)), Path(()))))
+        self.out.append(Branch((Path(tuple(effects)), Path(())), self.names_in(node.iter)))
         self._otherwise(node.orelse)
 
     _asyncfor = _for
@@ -179,7 +179,10 @@ class StatementReader(ExpressionReader):
         star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         package = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
         modules = (package,) if package else tuple(alias.name for alias in node.names)
-        self.out.append(Define("import", tuple(names), node.lineno, package if star else "", modules))
+        origins = tuple(imported_origins(node))
+        self.out.append(
+            Define("import", tuple(names), node.lineno, package if star else "", modules, origins)
+        )
 
     _importfrom = _import
 
@@ -189,7 +192,7 @@ class StatementReader(ExpressionReader):
         if self.scopes:
             self.out += at_once
             self.inline(node.args, node.body, ())
-            self.bind_name(node.name, node.lineno)
+            self.bind_name(node.name, node.lineno, self.captured(node))
             return
         behaviour = self.behaviour(node.name, node.args, node.body)
         self.out.append(
@@ -199,6 +202,7 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
+                held=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
             )
         )
 
@@ -230,11 +234,11 @@ class StatementReader(ExpressionReader):
         with self.collecting() as at_once:
             for expression in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
                 self.expression(expression)
-            self._class_body(node, methods)
+            held = self._class_body(node, methods)
         if self.scopes:
             self.out += at_once
             self.out += [effect for method in methods.values() for effect in method.effects]
-            self.bind_name(node.name, node.lineno)
+            self.bind_name(node.name, node.lineno, self.captured(node))
             return
         effects = tuple(e for name, m in methods.items() if name != "__init_subclass__" for e in m.effects)
         methods.setdefault("", Behaviour(node.name))
@@ -246,14 +250,19 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
+                held=held,
             )
         )
 
-    def _class_body(self, node: ast.ClassDef, methods: dict[str, Behaviour]) -> None:
-        """Read what runs with the class statement, and the methods, which run later."""
+    def _class_body(self, node: ast.ClassDef, methods: dict[str, Behaviour]) -> tuple[Source, ...]:
+        """Read what runs with the class statement, and the methods, which run later.
+
+        Returns:
+            What the variables of the class may share objects with.
+        """
         bound, declared, _ = bound_names(node.body)
         made = len(self.behaviours)
-        with self.scope(Scope("class", {name: list[Source]() for name in bound}, declared)):
+        with self.scope(Scope("class", {name: list[Source]() for name in bound}, declared)) as scope:
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self._evaluated_at_once(statement)
@@ -270,6 +279,7 @@ class StatementReader(ExpressionReader):
         for number, behaviour in enumerate(self.behaviours[made:]):
             methods[f"lambda {number}"] = behaviour
         del self.behaviours[made:]
+        return tuple(dict.fromkeys(source for name in sorted(scope.names) for source in scope.names[name]))
 
     def _typealias(self, node: ast.AST) -> None:
         name: ast.Name = node.name  # type: ignore[attr-defined]

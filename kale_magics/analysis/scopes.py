@@ -64,6 +64,14 @@ def imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
     return [alias.asname or alias.name for alias in node.names if alias.name != "*"]
 
 
+def imported_origins(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """What the names are that an import statement binds, in the same order, as in "numpy.random"."""
+    if isinstance(node, ast.Import):
+        return [alias.name if alias.asname else alias.name.partition(".")[0] for alias in node.names]
+    package = "." * node.level + (node.module or "")
+    return [f"{package}.{alias.name}" for alias in node.names if alias.name != "*"]
+
+
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The nodes of a scope: of a nested one only what is evaluated in this one."""
     pending = list(body)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Call, Effect, Mutate, Source
+from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Effect, Mutate, Source
 from kale_magics.analysis.knowledge import (
     ARGUMENT_CHANGING_METHODS,
     CHANGING_FUNCTIONS,
     HOLDING_METHODS,
+    is_known,
     method_changes,
 )
 
 Find = Callable[[str], Behaviour | None]
 """Gives the function or class of the notebook that a name stands for."""
+
+Origin = Callable[[str], str]
+"""Gives what a chain of names is that begins with an imported one, as in "numpy.put"; else an empty text."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class Summary:
 
     Attributes:
         changed: The parameters whose objects it changes.
+        perhaps: The parameters whose objects it may change, each with whether what nobody knows is done to
+            them in every call.
         links: Pairs of names, of parameters or of the notebook: the first may hold the second from then on.
         returned: The parameters that its result may be, or hold.
     """
 
     changed: frozenset[str] = frozenset()
+    perhaps: frozenset[tuple[str, bool]] = frozenset()
     links: frozenset[tuple[str, str]] = frozenset()
     returned: frozenset[str] = frozenset()
 
@@ -35,12 +42,12 @@ class Summary:
 NOTHING = Summary()
 
 
-def summarise(behaviour: Behaviour, find: Find) -> Summary:
+def summarise(behaviour: Behaviour, find: Find, origin: Origin) -> Summary:
     """The summary of a function; functions that call each other are read until nothing new is found."""
     reachable = _reachable(behaviour, find)
     table = dict.fromkeys(reachable, NOTHING)
     while True:
-        new = {one: _once(one, find, table) for one in reachable}
+        new = {one: _once(one, find, origin, table) for one in reachable}
         if new == table:
             return table[behaviour]
         table = new
@@ -92,46 +99,84 @@ def _reachable(behaviour: Behaviour, find: Find) -> list[Behaviour]:
     return found
 
 
-def _once(behaviour: Behaviour, find: Find, table: dict[Behaviour, Summary]) -> Summary:
+def _once(behaviour: Behaviour, find: Find, origin: Origin, table: dict[Behaviour, Summary]) -> Summary:
     changed: set[str] = set()
+    perhaps: set[tuple[str, bool]] = set()
     links: set[tuple[str, str]] = set()
     for effect in behaviour.effects:
-        changed.update(s.name for s in _changed_by(effect, find, table) if s.name.startswith(PARAMETER))
         links.update(_links_of(effect))
-    returned = {s.name for s in behaviour.returns if s.name.startswith(PARAMETER)}
-    return Summary(frozenset(changed), frozenset(links), frozenset(returned))
+        if isinstance(effect, Mutate):
+            if effect.cause in ("write", "operator") and effect.source.bond != "weak":
+                changed.add(effect.source.name)
+        elif isinstance(effect, Call):
+            changed.update(s.name for s in _changed_by(effect, find, origin, table))
+            perhaps |= {(s.name, ran) for s, ran in _perhaps_changed_by(effect, find, origin, table)}
+    returned = {s.name for s in behaviour.returns if s.name.startswith(PARAMETER) and s.bond != "weak"}
+    return Summary(
+        frozenset(name for name in changed if name.startswith(PARAMETER)),
+        frozenset(p for p in perhaps if p[0].startswith(PARAMETER) and p[0] not in changed),
+        frozenset(links),
+        frozenset(returned),
+    )
 
 
-def _changed_by(effect: Effect, find: Find, table: dict[Behaviour, Summary]) -> Iterator[Source]:
-    if isinstance(effect, Mutate) and effect.cause in ("write", "operator") and effect.source.bond != "weak":
-        yield effect.source
-    if not isinstance(effect, Call):
-        return
-    target = target_of(effect, find)
+def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, Summary]) -> Iterator[Source]:
+    target = target_of(call, find)
     if target is not None:
         function, bound = target
         summary = table.get(function, NOTHING)
-        for label, sources in effect.arguments:
+        for label, sources in call.arguments:
             if not summary.changed.isdisjoint(parameters_for(function, label, bound)):
                 yield from sources
-    elif effect.method:
-        verdict = "yes" if effect.inplace else method_changes(effect.method, "")
-        yield from (
-            s for s in effect.receiver if verdict == "yes" or (verdict == "perhaps" and s.bond != "weak")
-        )
-    yield from arguments_changed(effect)
+    elif call.method and (call.inplace or method_changes(call.method, "") == "yes"):
+        yield from call.receiver
+    yield from arguments_changed(call, origin(call.path))
 
 
-def arguments_changed(call: Call) -> list[Source]:
-    """What a function or a method of a library changes of its arguments, by what is known of its name."""
-    labels: set[int | str] = {"out", *CHANGING_FUNCTIONS.get(call.path, ())}
-    labels |= {0} if call.method in ARGUMENT_CHANGING_METHODS else set()
+def _perhaps_changed_by(
+    call: Call, find: Find, origin: Origin, table: dict[Behaviour, Summary]
+) -> Iterator[tuple[Source, bool]]:
+    """What a call may change, and whether whatever it does has happened once the function has run."""
+    target = target_of(call, find)
+    if target is not None:
+        function, bound = target
+        for label, sources in call.arguments:
+            names = parameters_for(function, label, bound)
+            for name, ran in table.get(function, NOTHING).perhaps:
+                yield from ((s, ran and call.certain) for s in sources if name in names)
+        return
+    imported = origin(call.path)
+    if call.method and not imported:
+        if method_changes(call.method, "") != "perhaps":
+            return
+        yield from ((s, call.certain) for s in call.receiver if s.bond != "weak")
+    elif is_known(imported) or (call.path and not imported):
+        return
+    for _, sources in call.arguments:
+        yield from ((s, call.certain) for s in sources if s.bond != "weak")
+
+
+def arguments_changed(call: Call, origin: str) -> list[Source]:
+    """What a function or a method of a library changes of its arguments, by what is known of its name.
+
+    Args:
+        call: The call.
+        origin: What is called, as in "numpy.put"; empty if that is nothing imported.
+    """
+    known = CHANGING_FUNCTIONS.get(origin) or CHANGING_FUNCTIONS.get(call.path, ())
+    labels: set[int | str] = {"out", *known}
+    changes_first = call.method in ARGUMENT_CHANGING_METHODS or (call.inplace and origin)
+    # The custom of torch: `add_`, `xavier_uniform_`.
+    changes_first = changes_first or (origin and origin.endswith("_") and not origin.endswith("__"))
+    labels |= {0} if changes_first else set()
     return [source for label, sources in call.arguments if label in labels for source in sources]
 
 
 def _links_of(effect: Effect) -> Iterator[tuple[str, str]]:
     if isinstance(effect, Mutate):
         yield from ((effect.source.name, s.name) for s in effect.linked)
+    elif isinstance(effect, Bind):
+        yield from ((effect.name, s.name) for s in effect.sources if s.bond in ("same", "part"))
     elif isinstance(effect, Call) and effect.method in HOLDING_METHODS:
         held = [s for _, sources in effect.arguments for s in sources]
         yield from ((r.name, s.name) for r in effect.receiver for s in held)

@@ -3,6 +3,9 @@
 bindings  what a name stands for
 lookup    a name is looked up: what the step needs then
 changes   an object is changed: who sees it
+calls     what is called: what that changes
 walk      through the cells, effect by effect
+surroundings  what a step sets or gets that no variable has: modules, the folder, the clock
+history   what running the cells in another order has done to the session
 notebook  all marked cells, and what there is to tell about them
 """

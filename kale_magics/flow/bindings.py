@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kale_magics.analysis.effects import Behaviour
+from kale_magics.analysis.effects import Behaviour, Bind, Define, Effect, flattened
+from kale_magics.session import star_names
 
 BindingKind = Literal["definition", "parameter", "prelude", "value"]
 
@@ -46,10 +48,14 @@ class Binding:
         maker: The step that makes the value; empty for the prelude.
         cell: The number of the cell in which the name was bound last.
         line: The line there.
+        changed: The number of the cell that has changed the value last; -1 if none has since it was bound.
         definition: The definition, also where a step has changed what it made.
         behaviours: The functions that may run when the value is used.
         direct: The function or class that the name itself stands for.
         constant: Whether the value is known to be immutable.
+        loose: Whether the session's value tells nothing of this one: in a loop, in a branch, bound again in
+            the same cell.
+        origin: For an imported name, what it is, as in "numpy.random"; empty for all others.
     """
 
     name: str
@@ -57,15 +63,33 @@ class Binding:
     maker: str = ""
     cell: int = -1
     line: int = 0
+    changed: int = -1
     definition: Definition | None = None
     behaviours: frozenset[Behaviour] = frozenset()
     direct: Behaviour | None = None
     constant: bool = False
+    loose: bool = False
+    origin: str = ""
 
     @property
     def is_import(self) -> bool:
         """Whether the name was imported."""
-        return self.definition is not None and self.definition.kind == "import"
+        return bool(self.origin)
+
+
+def bound_by_one(effect: Effect) -> Iterable[str]:
+    """The names that an effect binds."""
+    if isinstance(effect, Bind):
+        return (effect.name,)
+    if isinstance(effect, Define):
+        return star_names(effect.module) if effect.module else effect.names
+    return ()
+
+
+def bound_by(effects: tuple[Effect, ...]) -> Iterator[str]:
+    """The names that effects bind, those of branches included, as often as they are bound."""
+    for effect in flattened(effects):
+        yield from bound_by_one(effect)
 
 
 @dataclass(eq=False)
@@ -82,8 +106,9 @@ class StepFlow:
         parameters: The parameters that it needs.
         replays: The definitions of other steps that it needs.
         imports: The imports of the prelude that it may use.
+        reads: The names that it only reads, as its user says.
         metrics: The names that it logs.
-        guesses: Names with the methods that were taken for changes because nothing tells.
+        guesses: Names, with what was taken for a change of them because nothing tells.
         dynamic: Whether it looks names up by computed names.
     """
 
@@ -96,6 +121,7 @@ class StepFlow:
     parameters: set[str] = field(default_factory=set)
     replays: set[Definition] = field(default_factory=set)
     imports: set[Definition] = field(default_factory=set)
+    reads: set[str] = field(default_factory=set)
     metrics: list[str] = field(default_factory=list)
     guesses: dict[str, str] = field(default_factory=dict)
     dynamic: bool = False

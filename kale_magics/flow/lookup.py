@@ -7,11 +7,17 @@ from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Effect, Read
 from kale_magics.analysis.summaries import Summary
+from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, BindingKind, Definition, StepFlow
-from kale_magics.session import BUILTINS, Facts, Session
+from kale_magics.flow.surroundings import Setting
+from kale_magics.objects import Facts
+from kale_magics.session import BUILTINS, Session
 
 Missing = Callable[[StepFlow, str, int, bool], None]
 Conflict = Callable[[StepFlow, str, Binding], None]
+Contradicted = Callable[[StepFlow, str], None]
+
+NOTHING_SEEN = Evidence()
 
 
 class Lookup:
@@ -20,33 +26,55 @@ class Lookup:
     Args:
         session: What a live kernel knows.
         last_bound: For every name the number of the last cell that binds it.
+        letting_go: The names of objects that may let go of what they have held.
         missing: Is told of a name that nothing above makes: step, name, line, whether it is read for certain.
         conflict: Is told of a step that goes on with what another step has changed meanwhile.
+        contradicted: Is told of a step that changes what it says that it only reads.
 
     Attributes:
         names: What every name stands for.
         groups: For every name those that may share an object with it, itself included.
-        partners: Steps, with groups of which they take something.
+        partners: Steps, with names that they take and that may share an object.
         definitions: All definitions that can be replayed.
+        uses: For the number of a cell that makes or changes a value, and of one that uses it: its name.
+        changes: The same for one that changes it.
+        settings: What steps set around them.
+        varying: What the prelude computes that comes out differently each time.
         step: The step that is walked.
         cell: The number of the cell that is walked.
+        evidence: What the session has seen of that cell.
     """
 
     def __init__(
-        self, session: Session, last_bound: dict[str, int], missing: Missing, conflict: Conflict
+        self,
+        session: Session,
+        last_bound: dict[str, int],
+        letting_go: set[str],
+        missing: Missing,
+        conflict: Conflict,
+        contradicted: Contradicted,
     ) -> None:
-        self.session, self.last_bound = session, last_bound
-        self.missing, self.conflict = missing, conflict
+        self.session, self.last_bound, self.letting_go = session, last_bound, letting_go
+        self.missing, self.conflict, self.contradicted = missing, conflict, contradicted
         self.names: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
         self.definitions: list[Definition] = []
         self._of_behaviour: dict[Behaviour, Definition] = {}
+        self.uses: dict[tuple[int, int], str] = {}
+        self.changes: dict[tuple[int, int], str] = {}
+        self.settings: list[Setting] = []
+        self.varying: dict[str, Binding] = {}
         self.partners: list[tuple[StepFlow, frozenset[str]]] = []
         self.step = StepFlow("")
         self.cell = -1
         self._expanded: set[Behaviour] = set()
+        self._expanding: list[Behaviour] = []
         self._used: set[str] = set()
+        self._doubtful: set[str] = set()
+        self.evidence = NOTHING_SEEN
         self._branches = 0
+        self._unsure = 0
+        self._varies = False
         self._summaries: dict[Behaviour, Summary] = {}
         self._identities: dict[str, int] = {}
 
@@ -70,8 +98,16 @@ class Lookup:
         else:
             self.step.local[name] = binding
             self.take(binding)
+        if binding is not None and line and not binding.is_import:
+            self.note(self.uses, binding)
         for behaviour in (binding or known or Binding(name, "prelude")).behaviours:
             self._expand(behaviour, line)
+
+    def note(self, pairs: dict[tuple[int, int], str], binding: Binding) -> None:
+        """Remember which cell does something with what which other one has made."""
+        maker = max(binding.cell, binding.changed)
+        if maker != self.cell:
+            pairs.setdefault((maker, self.cell), binding.name)
 
     def take(self, binding: Binding) -> None:
         """Let the step have what a name stands for."""
@@ -83,7 +119,8 @@ class Lookup:
             self.step.takes[binding.name] = binding
             group = self.groups.get(binding.name)
             if group:
-                self.partners.append((self.step, frozenset(group)))
+                together = frozenset(name for name in self.step.takes if name in group)
+                self.partners.append((self.step, together))
             if binding.definition is not None:
                 self.replay(binding.definition)
         for behaviour in binding.behaviours:
@@ -116,7 +153,9 @@ class Lookup:
         if behaviour in self._expanded:
             return
         self._expanded.add(behaviour)
+        self._expanding.append(behaviour)
         self.effects((_at(effect, line) for effect in behaviour.effects), late=True)
+        self._expanding.pop()
 
     def rebind(self, binding: Binding) -> None:
         """A name stands for something else from now on."""
@@ -130,9 +169,13 @@ class Lookup:
             return None
         return self.session.facts(binding.name)
 
+    def certain_facts(self, binding: Binding) -> Facts | None:
+        """As `facts`; None as well where the session's value may not be the only one."""
+        return None if binding.loose else self.facts(binding)
+
     def immutable(self, binding: Binding) -> bool:
         """Whether what a name stands for can never change, or belongs to a library."""
-        facts = self.facts(binding)
+        facts = self.certain_facts(binding)
         if facts is None:
             return binding.constant or binding.is_import
         return binding.constant or facts.immutable or (binding.is_import and not facts.calls_change_it)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from kale_magics.analysis.cells import CellFacts, mentioned, read_cell
-from kale_magics.analysis.effects import Bind, Define, flattened
-from kale_magics.analysis.parameters import Default, metric_names, read_parameters
+from kale_magics.analysis.cells import CellFacts, letting_go, mentioned, read_cell
+from kale_magics.analysis.effects import Bind, Define, Read, flattened
+from kale_magics.analysis.parameters import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
-from kale_magics.diagnostics import Code, Diagnostic, Where
-from kale_magics.flow.bindings import Binding, StepFlow
+from kale_magics.arguments import quoted
+from kale_magics.diagnostics import Code, Diagnostic, Severity, Where
+from kale_magics.flow.bindings import Binding, StepFlow, bound_by, bound_by_one
+from kale_magics.flow.history import told_by_history
+from kale_magics.flow.surroundings import FOLDER, lost_settings, shared_varying
 from kale_magics.flow.walk import Flow
 from kale_magics.registry import Cell
-from kale_magics.session import BUILTINS, Session, star_names
+from kale_magics.session import BUILTINS, Session
 
-ONE_AFTER_THE_OTHER = "all cells of a step run one after the other"
+RUN_TOGETHER = "cells of one step run together"
 """Why other steps' cells between those of a step may stand in the way."""
 
 
@@ -68,10 +71,14 @@ class NotebookFlow:
         for number, cell in enumerate(cells):
             self._read(number, cell)
         self._last_bound = self._bindings()
-        self.flow = Flow(session, self._last_bound, self._missing, self._conflict)
+        fickle = {n for read in self.cells.values() for e in read.facts.statements for n in letting_go(e)}
+        self.flow = Flow(session, self._last_bound, fickle, self._missing, self._conflict, self._contradicted)
         for number, read in self.cells.items():
             self._walk(number, read)
         self._check_after()
+        self._check_surroundings()
+        marked = {number: read.cell for number, read in self.cells.items()}
+        self.diagnostics += told_by_history(marked, self.flow.uses, self.flow.changes, session)
 
     def tell(
         self,
@@ -81,14 +88,14 @@ class NotebookFlow:
         where: Where | None = None,
         *,
         about: str = "",
-        warn: bool = False,
+        severity: Severity = "error",
     ) -> None:
         """Add a diagnostic; one of the same kind about the same thing in the same step is not added again."""
         place = where or Where()
         key = (code, about or message, place.step or place.cell)
         if key not in self._told:
             self._told.add(key)
-            self.diagnostics.append(Diagnostic(code, message, fix, place, "warning" if warn else "error"))
+            self.diagnostics.append(Diagnostic(code, message, fix, place, severity))
 
     def place(self, number: int, line: int = 0) -> Where:
         """Where a line of a cell is."""
@@ -120,7 +127,7 @@ class NotebookFlow:
                 "the last execution of this cell failed",
                 "mend it and run it again",
                 _where(cell, 0),
-                warn=True,
+                severity="warning",
             )
 
     def _check_parameters(self, number: int, cell: Cell, derived: list[tuple[str, int]]) -> None:
@@ -148,7 +155,7 @@ class NotebookFlow:
         """For every name the number of the last cell that binds it, if the session has run that cell."""
         last: dict[str, int] = {}
         for number, read in self.cells.items():
-            names = {n for effects in read.facts.statements for e in flattened(effects) for n in _bound(e)}
+            names = {n for effects in read.facts.statements for n in bound_by(effects)}
             ran = read.cell.run and read.cell.state == "ran"
             last.update(dict.fromkeys(names, number if ran else -2))
         return last
@@ -159,7 +166,8 @@ class NotebookFlow:
             step = self.steps.setdefault(cell.name, StepFlow(cell.name))
             step.cells.append(number)
             step.after += [name for name in cell.after if name not in step.after]
-            self.flow.walk(step, number, read.facts)
+            step.reads |= set(cell.reads)
+            self.flow.walk(step, number, read.facts, evidence=cell.evidence)
         elif cell.kind == "metrics":
             for name, line in self._metrics[number]:
                 self._metric(number, name, line)
@@ -173,29 +181,31 @@ class NotebookFlow:
             constant = not isinstance(default.value, (list, dict))
             binding = Binding(default.name, "parameter", cell=number, line=default.line, constant=constant)
             self.flow.names[default.name] = binding
-        self.flow.walk(self.prelude, number, read.facts, read.kept)
+        self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
         for binding in self.prelude.takes.values():
             self.tell(
                 Code.PRELUDE_READS_STEP,
                 f"the {read.cell.kind} cell runs before any step, but needs {binding.name}, which step"
                 f" {binding.maker} makes",
                 "move what needs it into a step",
-                self.place(number),
+                self.place(number, _line_of(read, binding.name)),
                 about=binding.name,
             )
         self.prelude.takes.clear()
 
     def _check_redefinition(self, number: int, read: ReadCell) -> None:
         """A prelude cell below a step must not change what that step has used."""
-        names = {n for i in read.kept for e in flattened(read.facts.statements[i]) for n in _bound(e)}
-        names |= {default.name for default in self._defaults.get(number, [])}
+        lines = {default.name: default.line for default in self._defaults.get(number, [])}
+        for effect in (e for i in read.kept for e in flattened(read.facts.statements[i])):
+            if isinstance(effect, (Bind, Define)):
+                lines |= dict.fromkeys(bound_by_one(effect), effect.line)
         for step in self.steps.values():
-            for name in sorted(names & step.local.keys()):
+            for name in sorted(lines.keys() & step.local.keys()):
                 self.tell(
                     Code.PRELUDE_CHANGED,
                     f"this cell makes {name} anew for all steps, but step {step.name} above used another",
                     f"move the cell above the step, or give {name} another name here",
-                    self.place(number),
+                    self.place(number, lines[name]),
                     about=name,
                 )
 
@@ -256,12 +266,14 @@ class NotebookFlow:
         origin, source = self.session.origin(name)
         marked = {read.cell.label for read in self.cells.values()}
         if known and origin and origin not in marked:
+            made = f"no marked cell above makes {name}; {origin} made it, and is"
+            if self.session.is_gone(source):
+                return f"{made} no longer in the notebook", f"make {name} in a marked cell above this one"
             if source.startswith(("%%kale ", "%kale ")):
-                message = f"no marked cell above makes {name}; {origin} made it, and is no longer marked"
-                return message, "run that cell again"
-            kind = self.session.kind_of_cell(name)
+                return f"{made} no longer marked", "run that cell again"
+            kind = "parameters" if has_only_literals(source) else self.session.kind_of_cell(name)
             fix = f"mark that cell, as in %%kale {kind}, or make {name} in a marked cell"
-            return f"no marked cell above makes {name}; {origin} made it, which is not in the pipeline", fix
+            return f"{made} not in the pipeline", fix
         if known:
             made = f"; it is left in the session from {origin}" if origin else ", though the session has it"
             return f"no marked cell above makes {name}{made}", f"make {name} in a marked cell above this one"
@@ -272,15 +284,44 @@ class NotebookFlow:
     def _conflict(self, step: StepFlow, name: str, binding: Binding) -> None:
         if not step.name:
             return
-        other = f"step {binding.maker}" if binding.maker else "the prelude"
+        other = f"step {binding.maker}" if binding.maker else "an imports, functions or parameters cell"
         self.tell(
             Code.INTERLEAVED,
-            f"step {step.name} goes on here with {name}, which {other} has changed since an earlier cell of"
-            f" {step.name} used it: {ONE_AFTER_THE_OTHER}",
-            f"give this cell a step name of its own, as in %%kale step {step.name}-2",
+            f"step {step.name} goes on with {name} after {other} has changed it; {RUN_TOGETHER}",
+            f"give this cell a name of its own, as in %%kale step {quoted(f'{step.name}-2')}",
             self.place(self.flow.cell, 0),
             about=name,
         )
+
+    def _contradicted(self, step: StepFlow, name: str) -> None:
+        self.tell(
+            Code.READS_CHANGED,
+            f"step {step.name} says that it only reads {name}, but changes it here",
+            f"take {name} out of --reads",
+            self.place(self.flow.cell, 0),
+            about=name,
+        )
+
+    def _check_surroundings(self) -> None:
+        facts = {number: read.facts for number, read in self.cells.items()}
+        for setting, other in lost_settings(self.flow.settings, self.steps, facts):
+            what = "changes the folder" if setting.origin == FOLDER else f"sets something in {setting.path}"
+            self.tell(
+                Code.MODULE_CHANGED,
+                f"step {setting.step} {what}; step {other} has a process of its own and will not see it",
+                "move that line into an imports or functions cell: all steps have it then",
+                self.place(setting.cell, setting.line),
+                about=setting.path,
+                severity="warning",
+            )
+        for binding, users in shared_varying(self.flow.varying, self.steps):
+            self.tell(
+                Code.DIFFERS_BY_STEP,
+                f"every step computes {binding.name} anew, each another one: {', '.join(users)} use it",
+                f"move the line into a step: it hands {binding.name} on to the others",
+                self.place(binding.cell, binding.line),
+                about=binding.name,
+            )
 
     def _check_after(self) -> None:
         for read in self.cells.values():
@@ -289,7 +330,12 @@ class NotebookFlow:
                     near = difflib.get_close_matches(name, self.steps, n=1)
                     fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
                     message = f"step {read.cell.name} is to run after {name}, but no step is called so"
-                    self.tell(Code.UNKNOWN_STEP, message, fix, _where(read.cell, 1))
+                    self.tell(Code.UNKNOWN_STEP, message, fix, mark_of(read.cell))
+
+
+def mark_of(cell: Cell) -> Where:
+    """The line that marks a cell."""
+    return replace(_where(cell, cell.mark.count("\n") + 1), text=cell.mark)
 
 
 def _where(cell: Cell, line: int) -> Where:
@@ -298,13 +344,11 @@ def _where(cell: Cell, line: int) -> Where:
     return Where(cell.label if cell.execution_count is not None else "", cell.name, line or None, text)
 
 
-def _bound(effect: object) -> Iterable[str]:
-    if isinstance(effect, Bind):
-        return (effect.name,)
-    if isinstance(effect, Define):
-        return star_names(effect.module) if effect.module else effect.names
-    return ()
+def _line_of(read: ReadCell, name: str) -> int:
+    """Where a cell looks a name up; 0 if only a function does that it calls."""
+    effects = (e for i in read.kept for e in flattened(read.facts.statements[i]))
+    return next((e.line for e in effects if isinstance(e, Read) and e.name == name), 0)
 
 
 def _binds(read: ReadCell) -> set[str]:
-    return {n for effects in read.facts.statements for e in flattened(effects) for n in _bound(e)}
+    return {n for effects in read.facts.statements for n in bound_by(effects)}

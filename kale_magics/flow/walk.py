@@ -6,8 +6,11 @@ meaning, or changes an object.
 
 from __future__ import annotations
 
+import ast
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import zip_longest
 
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.effects import (
@@ -20,20 +23,28 @@ from kale_magics.analysis.effects import (
     Mutate,
     Path,
     Read,
-    Source,
     Unbind,
     flattened,
 )
-from kale_magics.flow.bindings import Binding, Definition, StepFlow
-from kale_magics.flow.changes import Changes
+from kale_magics.evidence import Evidence
+from kale_magics.flow.bindings import Binding, Definition, StepFlow, bound_by
+from kale_magics.flow.calls import Calls
+from kale_magics.flow.lookup import NOTHING_SEEN
 from kale_magics.session import star_names
 
+REPLAYABLE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
-class Flow(Changes):
+
+class Flow(Calls):
     """Goes through cells, in the order of the notebook."""
 
     def walk(
-        self, step: StepFlow, number: int, facts: CellFacts, statements: Iterable[int] | None = None
+        self,
+        step: StepFlow,
+        number: int,
+        facts: CellFacts,
+        statements: Iterable[int] | None = None,
+        evidence: Evidence | None = None,
     ) -> None:
         """Go through a cell.
 
@@ -42,11 +53,30 @@ class Flow(Changes):
             number: The cell's number in the notebook.
             facts: What is in it.
             statements: The statements to go through; all by default.
+            evidence: What the session has seen of it.
         """
         self.step, self.cell, self._expanded = step, number, set()
-        self._used = set()
+        self._used, self._doubtful = set(), set()
+        self.evidence = evidence or NOTHING_SEEN
+        self._rebound = _bound_again(facts)
+        before = dict(self.names)
         for index in range(len(facts.statements)) if statements is None else statements:
-            self.effects(facts.statements[index], index)
+            # A definition in a compound statement cannot be replayed without all that is around it.
+            single = isinstance(facts.python.tree.body[index], REPLAYABLE)
+            self._varies = False
+            self.effects(facts.statements[index], index if single else -1)
+            if not step.name:
+                self._note_varying(facts.statements[index])
+        self.learn(before)
+
+    def _note_varying(self, effects: tuple[Effect, ...]) -> None:
+        """The names whose values come out differently each time that every step computes them."""
+        for effect in flattened(effects):
+            if isinstance(effect, Bind) and effect.name in self.names:
+                if self._varies or not self.varying.keys().isdisjoint(effect.uses):
+                    self.varying[effect.name] = self.names[effect.name]
+                else:
+                    self.varying.pop(effect.name, None)
 
     def effects(self, effects: Iterable[Effect], statement: int = -1, late: bool = False) -> None:
         """Go through effects; `late` for those of a function that may be called."""
@@ -64,7 +94,7 @@ class Flow(Changes):
             elif isinstance(effect, Unbind):
                 self._unbind(effect, late)
             elif isinstance(effect, Branch):
-                self._branch(effect.paths)
+                self._branch(effect)
             elif isinstance(effect, Dynamic):
                 self._dynamic(effect.line)
 
@@ -79,28 +109,31 @@ class Flow(Changes):
                     self.step.optional.add(name)
 
     def _new(self, effect: Bind | Define, name: str) -> Binding:
-        return Binding(name, self.made, self.step.name, self.cell, effect.line)
+        loose = self._branches > 0 or name in self._rebound
+        return Binding(name, self.made, self.step.name, self.cell, effect.line, loose=loose)
 
     def _bind(self, effect: Bind, late: bool) -> None:
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         direct = effect.behaviours[0] if len(effect.behaviours) == 1 and not effect.sources else None
         binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=direct)
-        facts = self.facts(binding)
+        facts = self.certain_facts(binding)
         if effect.constant or (facts is not None and facts.plain):
             behaviours = set()
         old = self.names.get(effect.name)
+        if old is not None and effect.name in effect.uses:
+            self.note(self.changes, old)
         if late and old is not None:
             self.read(effect.name, effect.line, certain=False)
             behaviours |= old.behaviours
         alias = self._alias(effect)
-        linked = [source.name for source in effect.sources if self._joined(binding, source)]
-        if not late and Source(effect.name) not in effect.sources:
-            self._leave_group(effect.name)
+        linked = self.sharers(binding, effect.sources)
+        self.have_all(*(name for name, likely in linked.items() if likely))
+        if not late:
+            self.leave_group(effect.name)
         if alias is not None:
-            binding = replace(binding, direct=alias.direct, definition=None)
+            binding = replace(binding, direct=alias.direct, definition=None, origin=alias.origin)
         self.rebind(replace(binding, behaviours=frozenset(behaviours)))
-        for name in linked:
-            self._join(effect.name, name)
+        self.join_all(effect.name, linked)
 
     def _alias(self, effect: Bind) -> Binding | None:
         """What a name stands for if it is just another name for it."""
@@ -114,12 +147,13 @@ class Flow(Changes):
         self.read(effect.name, effect.line)
         self.names.pop(effect.name, None)
         self.step.local[effect.name] = None
-        self._leave_group(effect.name)
+        self.leave_group(effect.name)
 
     def _define(self, effect: Define, statement: int) -> None:
         grown = self._run_at_once(effect, statement)
         needs = tuple(self.names[name] for name in sorted(_names_at_once(effect)) if name in self.names)
         names = star_names(effect.module) if effect.module else effect.names
+        origins = effect.origins or tuple(f"{effect.module}.{name}" for name in names if effect.module)
         behaviours = {b for need in needs for b in need.behaviours}
         if effect.behaviour is not None:
             behaviours.add(effect.behaviour)
@@ -127,14 +161,19 @@ class Flow(Changes):
         definition = None
         if top and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
-        for name in names:
-            self._leave_group(name)
+        for name, origin in zip_longest(names, origins, fillvalue=""):
+            self.leave_group(name)
             binding = replace(
-                self._new(effect, name), behaviours=frozenset(behaviours), direct=effect.behaviour
+                self._new(effect, name),
+                behaviours=frozenset(behaviours),
+                direct=effect.behaviour,
+                origin=origin,
             )
             if definition is not None:
                 binding = replace(binding, kind="definition", definition=definition)
             self.rebind(binding)
+            if definition is None and effect.held:
+                self.hold(name, effect.held)
         for binding in grown or () if definition is not None else ():
             # Who uses what was added to needs the addition too.
             self.rebind(replace(binding, definition=definition, behaviours=binding.behaviours | behaviours))
@@ -152,7 +191,7 @@ class Flow(Changes):
         self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
         if effect.kind == "class":
             for name in names:
-                base = self._function(name)
+                base = self.function(name)
                 if base is not None and "__init_subclass__" in base.methods:
                     self.effects(base.methods["__init_subclass__"].effects, late=True)
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
@@ -175,8 +214,16 @@ class Flow(Changes):
             self._of_behaviour[effect.behaviour] = definition
         return definition
 
-    def _branch(self, paths: tuple[Path, ...]) -> None:
+    def _branch(self, branch: Branch) -> None:
         """Go through every way, each from the same start; where they differ the step has its own value."""
+        unsure = branch.loop is None or any(
+            name in self.names and self.names[name].kind == "parameter" for name in branch.loop
+        )
+        self._unsure += unsure
+        self._paths(branch.paths)
+        self._unsure -= unsure
+
+    def _paths(self, paths: tuple[Path, ...]) -> None:
         names, local, groups = dict(self.names), dict(self.step.local), self.groups
         ends: list[dict[str, Binding | None]] = []
         self._branches += 1
@@ -204,6 +251,7 @@ class Flow(Changes):
     def _merge(self, name: str, found: list[Binding | None], always: bool) -> None:
         """A name has been bound on some of the ways."""
         old = self.names.get(name)
+        others = [other for other in self.group(name) if other != name]
         if not always and old is not None:
             self.read(name, old.line, certain=False)
         present = [binding for binding in found if binding is not None]
@@ -222,6 +270,14 @@ class Flow(Changes):
                 constant=all(binding.constant for binding in present),
             )
         )
+        for other in others:
+            self.join(name, other)
+
+
+def _bound_again(facts: CellFacts) -> set[str]:
+    """The names that a cell binds more than once."""
+    times = Counter(name for effects in facts.statements for name in bound_by(effects))
+    return {name for name, count in times.items() if count > 1}
 
 
 def _names_at_once(effect: Define) -> set[str]:

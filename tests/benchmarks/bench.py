@@ -157,6 +157,39 @@ def compiling(steps: int, times: int, folder: Path) -> tuple[float, float]:
     return best(ours, times), best(theirs, times)
 
 
+def watching(times: int) -> dict[str, float]:
+    """Seconds that gathering evidence takes for cells that reach these values, before and after together."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.linear_model import LogisticRegression
+
+    from kale_magics.evidence import Watch
+
+    X = np.random.default_rng(0).random((2_000, 30))
+    frame = pd.DataFrame(X, columns=[f"c{n}" for n in range(30)]).assign(kind="a")
+    few = {"rows": [{"n": n} for n in range(100)], "names": ["a"] * 100, "options": {"depth": 3}}
+    usual = {"X": X, "frame": frame, "model": LogisticRegression().fit(X, X[:, 0] > 0.5), **few}
+    many = {f"frame{n}": frame.copy() for n in range(40)} | {
+        f"rows{n}": [{"n": n}] * 9_999 for n in range(40)
+    }
+    large = {f"X{n}": np.zeros(20_000_000) for n in range(3)}
+
+    def watch(values: dict[str, Any]) -> None:
+        Watch(" ".join(values), values).end()
+
+    cells = {"few small values": few, "a frame, an array, a model": usual, "80 frames and lists": many}
+    cells["3 arrays of 160 MB"] = large
+    return {what: best(lambda values=values: watch(values), times) for what, values in cells.items()}  # type: ignore[misc]
+
+
+def assembling(steps: int, times: int) -> float:
+    """Seconds for reading and assembling marked cells, nothing of them remembered."""
+    from kale_magics.assemble import assemble
+
+    cells = marked_cells(steps)
+    return best(lambda: assemble(cells), times)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
@@ -175,14 +208,21 @@ def main() -> None:
     marked, plain = marking(20 if quick else 200)
     row("run a marked cell, beside an unmarked one", marked, plain)
     print(f"{'  the mark alone':<44}{(marked - plain) * 1000:>9.2f} ms{'':>20}  under 2 ms")
+    for what, took in watching(2 if quick else 20).items():
+        share = f"{took * 100:.1f} % of a second"
+        print(f"{'evidence: ' + what:<44}{took * 1000:>9.2f} ms{share:>20}  under 5 ms", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         seconds: dict[int, float] = {}
         compiling(2, 1, Path(folder))  # both have imported what they need
         for steps in QUICK_SIZES if quick else SIZES:
-            seconds[steps], peer = compiling(steps, times if steps < 1000 else 1, Path(folder))
+            repeat = 1 if quick or steps == 1000 else 7  # what stands beside another must be measured well
+            seconds[steps], peer = compiling(steps, repeat, Path(folder))
             aim = "at most 1.5" if steps == 100 else ""
             row(f"assemble and compile {steps:>4} steps, beside KFP's DSL", seconds[steps], peer, aim)
         if not quick:
+            alone = {steps: assembling(steps, 3) for steps in (10, 100, 1000)}
+            row("analysis and assembly: 100 steps, beside 10", alone[100], alone[10], "about 10")
+            row("analysis and assembly: 1000 steps, beside 100", alone[1000], alone[100], "about 10")
             row("200 steps beside 100 steps", seconds[200], seconds[100], "at most 2.3")
             row("1000 steps beside 100 steps", seconds[1000], seconds[100], "about 10")
 

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import Any
 
 THEMES = (
-    "order", "scopes", "lookups", "branches", "mutation", "objects", "functions", "classes", "parameters", "syntax",
-    "names", "values", "metrics", "prelude", "refused",
+    "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
+    "names", "values", "metrics", "prelude", "sizes", "refused",
 )  # fmt: skip
 
 START = re.compile(r"^(?=%%?kale )|^# %%\n", re.MULTILINE)

@@ -440,4 +440,40 @@ print("RESULT", t, await total([1, 2]))
 """,
         "9 30",
     ),
+    Case(
+        "a function that is defined again in a branch",
+        """
+%%kale step a
+def rate(n):
+    return 1
+try:
+    1 / 0
+except ZeroDivisionError:
+    def rate(n):
+        return 2
+%%kale step b
+print("RESULT", rate(0))
+""",
+        "2",
+    ),
+    Case(
+        "a function that is defined in the midst of other statements",
+        """
+%%kale step a
+import contextlib
+d = 1
+try:
+    pass
+finally:
+    d = d + 1
+    def f():
+        return d
+with contextlib.nullcontext():
+    def g():
+        return 3
+%%kale step b
+print("RESULT", f(), g(), d)
+""",
+        "2 3 2",
+    ),
 ]

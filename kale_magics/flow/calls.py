@@ -1,0 +1,179 @@
+"""What is called: functions and methods of the notebook, of libraries, and of nobody knows whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kale_magics.analysis.effects import PARAMETER, Behaviour, Call, Mutate, Source
+from kale_magics.analysis.knowledge import (
+    CHANGING_METHODS,
+    CONSUMING_FUNCTIONS,
+    HOLDING_METHODS,
+    generator_use,
+    is_known,
+    method_changes,
+)
+from kale_magics.analysis.summaries import arguments_changed, parameters_for
+from kale_magics.flow.bindings import Binding
+from kale_magics.flow.changes import Changes
+from kale_magics.flow.surroundings import FOLDER, VARYING
+
+
+class Calls(Changes):
+    """Knows what a call changes."""
+
+    def _call(self, call: Call) -> None:
+        root = self.names.get(call.path.partition(".")[0]) if call.path else None
+        receiver = tuple(self.expanded(call.receiver))
+        if not call.method:
+            self._call_function(call, receiver)
+        for source in receiver if call.method else ():
+            self._call_method(call, source)
+        if root is not None and root.direct is not None:
+            return
+        origin = self.origin(call.path)
+        self._change_all(self._arguments(call, arguments_changed(call, origin)))
+        # A library may do more than is known of it.
+        self._doubtful.update(source.name for source in self._arguments(call))
+        if call.path in CONSUMING_FUNCTIONS:
+            for source in self._arguments(call):
+                self._mutate(Mutate(source, call.line, "iteration"))
+        if origin and not is_known(origin):
+            self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
+        self._draw(call, origin)
+        self._varies |= origin in VARYING
+        if origin == FOLDER:
+            self.set_around(FOLDER, call.line)
+        self._call_back(call)
+
+    def _arguments(self, call: Call, sources: Iterable[Source] | None = None) -> list[Source]:
+        if sources is None:
+            sources = (s for _, given in call.arguments for s in given)
+        return list(self.expanded(sources))
+
+    def _draw(self, call: Call, origin: str) -> None:
+        """A generator of a library is seeded, or gives numbers: the next ones hang on that."""
+        for name, use in generator_use(origin, call.method):
+            if use == "seed" and call.arguments:
+                self.read_state(name)
+                self.rebind(Binding(name, self.made, self.step.name, self.cell, call.line))
+            elif use == "draw" and name in self.names:
+                self.change(name)
+
+    def read_state(self, name: str) -> None:
+        """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""
+        if name in self.names and self._branches:
+            self.read(name, 0, certain=False)
+
+    def _call_function(self, call: Call, receiver: Iterable[Source]) -> None:
+        for source in receiver:
+            binding = self.names.get(source.name)
+            if binding is None:
+                continue
+            function = binding.direct
+            if function is not None and source.bond == "same":
+                init = function.methods.get("__init__") if function.is_class else function
+                if init is not None:
+                    self._apply(init, call, bound=function.is_class, owner=None)
+            elif not binding.is_import and not self.immutable(binding):
+                self._call_value(binding, call)
+
+    def _call_value(self, binding: Binding, call: Call) -> None:
+        """A value is called: an object, a closure, what a decorator has made."""
+        facts = self.certain_facts(binding)
+        for behaviour in binding.behaviours:
+            if behaviour.is_class and "__call__" in behaviour.methods:
+                self._apply(behaviour.methods["__call__"], call, bound=True, owner=binding.name)
+                return
+            changed = self.summary(behaviour).changed
+            if changed:
+                self._change_all(self._arguments(call))
+            if changed & behaviour.remembering:
+                self.change(binding.name)
+        if facts is None or facts.calls_change_it:
+            self.guess(binding.name, f"{binding.name}()", call.certain)
+
+    def _call_method(self, call: Call, source: Source) -> None:
+        binding = self.names.get(source.name)
+        if binding is None:
+            return
+        if binding.origin and call.method in CHANGING_METHODS:
+            part = call.path.rpartition(".")[0]
+            if "." in part or not self._is_module(binding):
+                self.set_around(part, call.line)
+        if self.immutable(binding):
+            return
+        facts = self.certain_facts(binding) if source.bond == "same" else None
+        methods = [b.methods[call.method] for b in binding.behaviours if call.method in b.methods]
+        for method in methods:
+            self._apply(method, call, bound=True, owner=binding.name)
+        if methods and (facts is None or facts.own):
+            return
+        kind = facts.type_name if facts is not None else ""
+        verdict = "yes" if call.inplace else method_changes(call.method, kind)
+        certain = self.reaches(source)
+        if verdict == "no" or (verdict == "perhaps" and (binding.is_import or not certain)):
+            return
+        if verdict == "perhaps":
+            self.guess(binding.name, f".{call.method}()", call.certain)
+            if not is_known(kind):
+                self._guess_all(self._arguments(call), f".{call.method}()", call.certain)
+            return
+        self.change(binding.name)
+        if call.method in HOLDING_METHODS:
+            self.hold(binding.name, (s for _, sources in call.arguments for s in sources))
+
+    def _is_module(self, binding: Binding) -> bool:
+        facts = self.facts(binding)
+        return facts is None or facts.immutable
+
+    def _apply(self, function: Behaviour, call: Call, bound: bool, owner: str | None) -> None:
+        """A function of the notebook is called: change what it changes, link what it links."""
+        summary = self.summary(function)
+        given: dict[str, tuple[Source, ...]] = {}
+        if bound and owner is not None and function.parameters:
+            given[function.parameters[0]] = (Source(owner),)
+        for label, sources in call.arguments:
+            for name in parameters_for(function, label, bound):
+                given[name] = (*given.get(name, ()), *self.expanded(sources))
+        if call.path in self.names and summary.changed & function.remembering - given.keys():
+            self.change(call.path)
+        for name in sorted(summary.changed & given.keys()):
+            self._change_all(given[name])
+        for name, ran in sorted(summary.perhaps):
+            self._guess_all(given.get(name, ()), f"{function.name}()", ran and call.certain)
+        self._link(summary.links, given)
+
+    def _link(self, links: Iterable[tuple[str, str]], given: dict[str, tuple[Source, ...]]) -> None:
+        def sources(name: str) -> tuple[Source, ...]:
+            return given.get(name, () if name.startswith(PARAMETER) else (Source(name),))
+
+        for holder, held in sorted(links):
+            for one in sources(holder):
+                if one.name in self.names:
+                    self.hold(one.name, sources(held))
+
+    def _call_back(self, call: Call) -> None:
+        """A library may call the functions of the notebook that it gets, with what else it gets."""
+        sources = self._arguments(call) + (list(self.expanded(call.receiver)) if call.method else [])
+        bindings = [binding for s in sources if (binding := self.names.get(s.name)) is not None]
+        functions = [b.direct for b in bindings if b.direct is not None]
+        functions += [b for one in bindings if one.direct is None for b in one.behaviours]
+        if any(self.summary(f).changed for f in functions if not f.is_class):
+            self._change_all(
+                s for s in sources if (n := self.names.get(s.name)) is not None and n.direct is None
+            )
+
+    def _change_all(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            binding = self.names.get(source.name)
+            if binding is not None and self.reaches(source) and not self.immutable(binding):
+                self.change(source.name)
+
+    def _guess_all(self, sources: Iterable[Source], what: str, ran: bool) -> None:
+        for source in sources:
+            binding = self.names.get(source.name)
+            if binding is None or binding.direct is not None or binding.is_import:
+                continue
+            if self.reaches(source) and not self.immutable(binding):
+                self.guess(source.name, what, ran)

@@ -1,0 +1,92 @@
+"""What is around the variables: modules, the environment, the folder, the clock. Steps do not share it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kale_magics.analysis.cells import CellFacts
+from kale_magics.analysis.knowledge import is_known
+from kale_magics.analysis.names import dotted
+from kale_magics.flow.bindings import Binding, StepFlow
+
+FOLDER = "os.chdir"
+
+OF_THE_PROCESS = frozenset({FOLDER, "os.environ", "sys.path"})
+"""What any code may use without naming it."""
+
+VARYING = frozenset(
+    "time.time time.time_ns time.perf_counter time.perf_counter_ns time.monotonic time.strftime"
+    " time.localtime time.gmtime time.ctime time.process_time datetime.datetime.now datetime.datetime.utcnow"
+    " datetime.datetime.today datetime.date.today uuid.uuid1 uuid.uuid4 os.getpid os.urandom"
+    " tempfile.mkdtemp tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile"
+    " secrets.token_hex secrets.token_bytes secrets.token_urlsafe secrets.randbelow secrets.choice"
+    " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow".split()
+)
+"""Functions that give something else each time."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A step sets something that belongs to no variable.
+
+    Attributes:
+        step: The step's name.
+        cell: The number of its cell.
+        line: The line there.
+        path: As written, as in "config.DEBUG".
+        origin: What that is, as in "os.environ".
+    """
+
+    step: str
+    cell: int
+    line: int
+    path: str
+    origin: str
+
+
+def lost_settings(
+    settings: Sequence[Setting], steps: Mapping[str, StepFlow], cells: Mapping[int, CellFacts]
+) -> Iterator[tuple[Setting, str]]:
+    """The settings that steps below would see in the notebook, and do not see; each with such a step.
+
+    Args:
+        settings: All that steps set.
+        steps: The steps by their names.
+        cells: The marked cells by their numbers.
+    """
+    for setting in settings:
+        for step in steps.values():
+            below = [number for number in step.cells if number > setting.cell]
+            if step.name != setting.step and below and _sees(setting, step, [cells[n] for n in below]):
+                yield setting, step.name
+                break
+
+
+def _sees(setting: Setting, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
+    if setting.origin in OF_THE_PROCESS:
+        return True
+    library = setting.origin.partition(".")[0]
+    if not is_known(setting.origin):
+        # Whatever is called of that library may look at it.
+        return any(b is not None and b.origin.partition(".")[0] == library for b in step.local.values())
+    return any(dotted(node) == setting.path for cell in cells for node in ast.walk(cell.python.tree))
+
+
+def shared_varying(
+    varying: Mapping[str, Binding], steps: Mapping[str, StepFlow]
+) -> Iterator[tuple[Binding, list[str]]]:
+    """The values of the imports, functions and parameters cells that steps would each have another of.
+
+    Args:
+        varying: By name, what is computed from the clock, from chance and the like.
+        steps: The steps by their names.
+
+    Returns:
+        What a name stands for, and the steps, at least two, that use it as it was made there.
+    """
+    for name, binding in varying.items():
+        users = [step.name for step in steps.values() if step.local.get(name) is binding]
+        if len(users) > 1:
+            yield binding, users

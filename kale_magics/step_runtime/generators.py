@@ -1,0 +1,31 @@
+"""The random generators that libraries keep for everybody, as `random.random()` and `np.random.rand()` use.
+
+Their state goes from step to step like a value, under a name that no variable can have.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+GENERATORS = {
+    "state of random": ("random", "getstate", "setstate"),
+    "state of numpy.random": ("numpy.random", "get_state", "set_state"),
+    "state of torch": ("torch", "get_rng_state", "set_rng_state"),
+}
+"""For the name of a state: the module that has it, and its functions that give and take it."""
+
+
+def generator_state(name: str) -> Any:
+    """The state of a generator; None if nothing has imported its module."""
+    module, get, _ = GENERATORS[name]
+    found = sys.modules.get(module)
+    return getattr(found, get)() if found is not None else None
+
+
+def set_generator_state(name: str, state: Any) -> None:
+    """Let a generator go on from a state."""
+    if state is not None:
+        module, _, put = GENERATORS[name]
+        getattr(importlib.import_module(module), put)(state)

@@ -1,0 +1,581 @@
+"""Names of one object stay names of one object, whatever a step does to one of them."""
+
+from tests.cases import Case
+
+CASES = [
+    Case(
+        "a name that a step may bind anew, while another holds its object",
+        """
+%%kale step a
+xs = [1]
+d = {"x": xs}
+%%kale step b
+if len(xs) > 5:
+    xs = []
+%%kale step c
+xs.append(4)
+print("RESULT", d, xs)
+""",
+        "{'x': [1, 4]} [1, 4]",
+    ),
+    Case(
+        "a name that is bound to itself",
+        """
+%%kale step a
+xs = [1]
+d = {"x": xs}
+%%kale step b
+xs = xs or []
+%%kale step c
+xs.append(4)
+print("RESULT", d, xs)
+""",
+        "{'x': [1, 4]} [1, 4]",
+    ),
+    Case(
+        "names that change places",
+        """
+%%kale step a
+xs, ys = [1], [2]
+zs = xs
+%%kale step b
+xs, ys = ys, xs
+%%kale step c
+zs.append(4)
+print("RESULT", xs, ys)
+""",
+        "[2] [1, 4]",
+    ),
+    Case(
+        "a parameter that a container holds",
+        """
+%%kale parameters
+sizes = [1]
+%%kale step a
+d = {"sizes": sizes}
+%%kale step b
+d["sizes"].append(2)
+%%kale step c
+print("RESULT", sizes)
+""",
+        "[1, 2]",
+    ),
+    Case(
+        "what a functions cell has made under another name",
+        """
+%%kale functions
+config = {"depth": [1]}
+%%kale step a
+own = config
+%%kale step b
+own["depth"].append(2)
+%%kale step c
+print("RESULT", config)
+""",
+        "{'depth': [1, 2]}",
+    ),
+    Case(
+        "a function that gives a variable of the notebook",
+        """
+%%kale functions
+cache = {}
+def get():
+    return cache
+%%kale step a
+get()["a"] = 1
+%%kale step b
+held = get()
+held["b"] = 2
+%%kale step c
+print("RESULT", cache)
+""",
+        "{'a': 1, 'b': 2}",
+    ),
+    Case(
+        "a function that keeps what it gives back",
+        """
+%%kale functions
+kept = {}
+def register(value):
+    kept["x"] = value
+    return value
+%%kale step a
+xs = [1]
+xs = register(xs)
+%%kale step b
+xs.append(2)
+print("RESULT", kept)
+""",
+        "{'x': [1, 2]}",
+    ),
+    Case(
+        "a closure that gives what it has taken along",
+        """
+%%kale step a
+def make(a):
+    return lambda: a
+xs = []
+f = make(xs)
+ys = f()
+%%kale step b
+xs.append(1)
+print("RESULT", ys)
+""",
+        "[1]",
+    ),
+    Case(
+        "a closure that changes what it has taken along",
+        """
+%%kale step a
+def make(a):
+    def inner():
+        a.append(1)
+    return inner
+xs = []
+f = make(xs)
+%%kale step b
+f()
+%%kale step c
+print("RESULT", xs)
+""",
+        "[1]",
+    ),
+    Case(
+        "a loop over values of many types",
+        """
+%%kale step a
+d = {"x": [], "a": 0}
+%%kale step b
+for x in d.values():
+    if isinstance(x, list):
+        x.append(1)
+%%kale step c
+print("RESULT", d)
+""",
+        "{'x': [1], 'a': 0}",
+    ),
+    Case(
+        "a name that ends as a number in its cell",
+        """
+%%kale step a
+xs = []
+%%kale step b
+x = xs
+x.append(1)
+x = 0
+%%kale step c
+print("RESULT", xs)
+""",
+        "[1]",
+    ),
+    Case(
+        "what is taken out of one container, and still held by a name",
+        """
+%%kale step a
+xs = []
+todo = [xs]
+%%kale step b
+x = todo.pop()
+%%kale step c
+x.append(1)
+%%kale step d
+print("RESULT", xs)
+""",
+        "[1]",
+    ),
+    *(
+        Case(
+            f"elements that are changed in a loop over {loop}",
+            f"""
+%%kale step a
+xs = [[2], [1]]
+ys = [[3], [4]]
+%%kale step b --no-run
+for x in {loop}:
+    {change}
+%%kale step c --no-run
+print("RESULT", xs)
+""",
+            answer,
+        )
+        for loop, change, answer in (
+            ("enumerate(xs)", "x[1].append(0)", "[[2, 0], [1, 0]]"),
+            ("zip(xs, ys)", "x[0].append(0)", "[[2, 0], [1, 0]]"),
+            ("reversed(xs)", "x.append(0)", "[[2, 0], [1, 0]]"),
+            ("sorted(xs)", "x.append(0)", "[[2, 0], [1, 0]]"),
+            ("filter(None, xs)", "x.append(0)", "[[2, 0], [1, 0]]"),
+            ("list(xs)", "x.append(0)", "[[2, 0], [1, 0]]"),
+        )
+    ),
+    Case(
+        "the best of several, changed without a session's help",
+        """
+%%kale step a --no-run
+xs = [[2], [1, 1]]
+%%kale step b --no-run
+best = max(xs, key=len)
+best.append(0)
+%%kale step c --no-run
+print("RESULT", xs)
+""",
+        "[[2], [1, 1, 0]]",
+    ),
+    *(
+        Case(
+            f"a shallow copy: {copy}",
+            f"""
+%%kale step a
+from copy import copy
+ys = []
+xs = [ys]
+xs = {copy}
+%%kale step b
+ys.append(1)
+print("RESULT", xs)
+""",
+            answer,
+        )
+        for copy, answer in (
+            ("xs.copy()", "[[1]]"),
+            ("xs[:]", "[[1]]"),
+            ("list(xs)", "[[1]]"),
+            ("sorted(xs)", "[[1]]"),
+            ("xs + [0]", "[[1], 0]"),
+            ("[x for x in xs]", "[[1]]"),
+            ("copy(xs)", "[[1]]"),
+        )
+    ),
+    Case(
+        "shallow copies without a session's help",
+        """
+%%kale step a --no-run
+xs = []
+d = {"x": xs}
+e = d.copy()
+f = dict(d)
+g = d | {"b": 0}
+h = [0] + [xs]
+%%kale step b --no-run
+xs.append(1)
+%%kale step c --no-run
+print("RESULT", e, f, g, h)
+""",
+        "{'x': [1]} {'x': [1]} {'x': [1], 'b': 0} [0, [1]]",
+    ),
+    Case(
+        "an object that is put into a list",
+        """
+%%kale step a
+class Box:
+    def __init__(self, n):
+        self.n = n
+boxes = []
+for i in range(3):
+    boxes.append(Box(i))
+%%kale step b
+print("RESULT", [b.n for b in boxes])
+""",
+        "[0, 1, 2]",
+    ),
+    Case(
+        "objects that functions and methods put away",
+        """
+%%kale step a
+log, table, more = [], {}, {}
+class Box:
+    def __init__(self, n):
+        self.n = n
+        log.append(self)
+def double(n):
+    return 2 * n
+def add(n):
+    more.update(x=Box(n))
+def register(name, function):
+    table[name] = function
+Box(4)
+add(5)
+register("d", double)
+%%kale step b
+print("RESULT", log[0].n, more["x"].n, table["d"](6))
+""",
+        "4 5 12",
+    ),
+    Case(
+        "a method that is given to a class below it",
+        """
+%%kale step a
+class A:
+    pass
+def hello(self):
+    return "hello"
+A.hello = hello
+x = A()
+%%kale step b
+print("RESULT", x.hello())
+""",
+        "hello",
+    ),
+    Case(
+        "definitions that get another meaning in their cell",
+        """
+%%kale step a
+import functools
+def double(f):
+    return lambda x: 2 * f(x)
+def g(x):
+    return x
+g = double(g)
+def h(x):
+    return x
+h = lambda x: 3
+@functools.total_ordering
+class P:
+    def __init__(self, n):
+        self.n = n
+    def __eq__(self, other):
+        return self.n == other.n
+    def __lt__(self, other):
+        return self.n < other.n
+class box:
+    n = 3
+box = box()
+def k():
+    return 1
+k = g
+%%kale step b
+print("RESULT", g(2), h(2), P(1) >= P(0), box.n, k(5))
+""",
+        "4 3 True 3 10",
+    ),
+    Case(
+        "a function that stores what it gets in a variable",
+        """
+%%kale functions
+current = None
+def use(a):
+    global current
+    current = a
+%%kale step a
+xs = []
+use(xs)
+%%kale step b
+xs.append(1)
+%%kale step c
+print("RESULT", current)
+""",
+        "[1]",
+    ),
+    Case(
+        "an object that keeps a variable of the notebook",
+        """
+%%kale step a
+log = []
+class Box:
+    def __init__(self):
+        self.items = log
+p = Box()
+%%kale step b
+p.items.append(1)
+%%kale step c
+print("RESULT", log)
+""",
+        "[1]",
+    ),
+    Case(
+        "a default that is a variable's object",
+        """
+%%kale step a
+xs = []
+def f(a=xs):
+    a.append(1)
+zs = [xs]
+%%kale step b
+f()
+%%kale step c
+print("RESULT", xs, zs)
+""",
+        "[1] [[1]]",
+    ),
+    Case(
+        "a method that is given away",
+        """
+%%kale step a
+xs, ys = [], []
+u = ys.append
+%%kale step b
+list(map(xs.append, [1, 2]))
+list(map(u, [3]))
+%%kale step c
+print("RESULT", xs, ys)
+""",
+        "[1, 2] [3]",
+    ),
+    Case(
+        "a name that may be deleted",
+        """
+%%kale step a
+ys = [1]
+d = {"x": ys}
+%%kale step b
+if len(ys) > 3:
+    del ys
+%%kale step c
+ys.append(2)
+print("RESULT", d)
+""",
+        "{'x': [1, 2]}",
+    ),
+    Case(
+        "a function that cleans what others hold",
+        """
+%%kale functions
+def clean(a):
+    a.append(0)
+    return a
+%%kale step a
+xs = [1]
+d = {"raw": xs}
+%%kale step b
+xs = clean(xs)
+%%kale step c
+xs.append(3)
+print("RESULT", d)
+""",
+        "{'raw': [1, 0, 3]}",
+    ),
+    Case(
+        "taken out in a loop",
+        """
+%%kale step a
+p, q = [], []
+queue = [p, q]
+d = {"x": p}
+%%kale step b
+while queue:
+    item = queue.pop()
+    item.append(1)
+one = d.pop("x")
+%%kale step c
+one.append(2)
+%%kale step d
+print("RESULT", p, q)
+""",
+        "[1, 2] [1]",
+    ),
+    Case(
+        "a function that may rebind what others hold",
+        """
+%%kale step a
+ys = []
+e = {"x": ys}
+def reset():
+    global ys
+    ys = []
+%%kale step b
+if len(ys) > 3:
+    reset()
+%%kale step c
+ys.append(1)
+%%kale step d
+print("RESULT", e)
+""",
+        "{'x': [1]}",
+    ),
+    Case(
+        "a name that is bound to itself, and what holds its object",
+        """
+%%kale step a
+xs = [1]
+e = {}
+e.update(x=xs)
+%%kale step b
+e = e
+xs.pop()
+%%kale step c
+print("RESULT", e)
+""",
+        "{'x': []}",
+    ),
+    Case(
+        "names of one object in a step that puts one of them away",
+        """
+%%kale step a
+ys = xs = []
+e = {}
+%%kale step b
+e.setdefault(1, xs)
+xs.append(2)
+%%kale step c
+print("RESULT", xs is ys, e)
+""",
+        "True {1: [2]}",
+    ),
+    Case(
+        "a variable that is looked up by its name",
+        """
+%%kale step a
+xs = [5]
+ys = globals()['xs']
+%%kale step b
+xs.append(2)
+%%kale step c
+print("RESULT", ys)
+""",
+        "[5, 2]",
+    ),
+    Case(
+        "the default of a lambda",
+        """
+%%kale step a
+xs = []
+f = lambda a=xs: a.append(1)
+%%kale step b
+m = f()
+%%kale step c
+print("RESULT", xs)
+""",
+        "[1]",
+    ),
+    Case(
+        "a variable of a class",
+        """
+%%kale step a
+xs = [[]]
+class Box:
+    shared = [y for x in [xs] for y in x]
+%%kale step b
+xs[0].append(1)
+%%kale step c
+print("RESULT", Box.shared)
+""",
+        "[[1]]",
+    ),
+    Case(
+        "what is popped from a dictionary is still in its copy",
+        """
+%%kale step a
+d = {'x': []}
+e = dict(d)
+xs = d.pop('x')
+%%kale step b
+xs.append(1)
+%%kale step c
+print("RESULT", e)
+""",
+        "{'x': [1]}",
+    ),
+    Case(
+        "what was looked up in a dictionary before it was popped",
+        """
+%%kale step a
+d = {'x': [4]}
+ys = d['x']
+xs = d.pop('x')
+%%kale step b
+xs[0] = 1
+%%kale step c
+print("RESULT", ys)
+""",
+        "[1]",
+    ),
+]

@@ -1,0 +1,141 @@
+"""What a session sees of a marked cell when it runs, and that nobody notices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kale_magics.evidence import Evidence
+from tests.shells import Shell, fresh_shell
+
+SEEN = [
+    ("a list that is changed", "xs = [1]\nys = [2]", "xs.append(2); ys", "xs", "ys"),
+    (
+        "inside of containers",
+        "d = {'a': [{'b': 1}]}\ne = {'a': [1]}",
+        "d['a'][0]['b'] = 2; e['a'][0]",
+        "d",
+        "e",
+    ),
+    ("through another name", "xs = [1]\nd = {'x': xs}", "d['x'].append(1)", "d", ""),
+    ("what a function changes", "xs = [1]\ndef f(): xs.append(2)", "f()", "xs", ""),
+    ("what a function of a function changes", "xs = [1]\ndef f(): xs.pop()\ndef g(): f()", "g()", "xs", ""),
+    (
+        "objects of the notebook",
+        "class P: pass\np = P(); p.v = [1]\nq = P(); q.v = 1",
+        "p.v.append(1); q.v",
+        "p",
+        "q",
+    ),
+    (
+        "closures",
+        "def make(n):\n    def up():\n        nonlocal n\n        n += 1\n    return up\n"
+        "f, g = make(0), make(0)",
+        "f(); g",
+        "f",
+        "g",
+    ),
+    ("arrays", "import numpy as np\na = np.zeros(9)\nb = a.copy()", "a[3] = 1; b[3]", "a", "b"),
+    ("views of arrays", "import numpy as np\na = np.zeros(9)\nb = a[2:]", "b[0] = 1; a", "a b", ""),
+    (
+        "frames",
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2], 't': ['x', 'y']})\nother = df.copy()",
+        "df.loc[0, 'a'] = 9; other['a'].sum(); other.sort_values('a').head(1)",
+        "df",
+        "other",
+    ),
+    (
+        "estimators",
+        "from sklearn.tree import DecisionTreeClassifier\nm = DecisionTreeClassifier()\nX = [[1], [2]]",
+        "m.fit(X, [0, 1])",
+        "m",
+        "X",
+    ),
+    ("a value that is replaced", "xs = [1]", "xs = [2]", "", "xs"),
+    ("an object that is gone", "class P: pass\np = P()", "del p", "", ""),
+    ("iterators that are used up", "it = iter([1, 2])\nother = iter([1])", "next(it); other", "it", "other"),
+    ("a generator", "g = (i for i in range(3))", "next(g)", "", ""),
+    ("what is too large", "xs = list(range(10**6))", "xs[0]", "", ""),
+]
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    with fresh_shell(lambda: capsys.readouterr().out) as shell:
+        yield shell
+
+
+def watched(shell: Shell, setup: str, cell: str) -> Evidence:
+    shell.run("%load_ext kale_magics")
+    assert shell.run(setup).success
+    assert shell.run(f"%%kale step a\n{cell}").success
+    (marked,) = shell.registry.cells
+    assert isinstance(marked.evidence, Evidence)
+    return marked.evidence
+
+
+@pytest.mark.parametrize(
+    ("setup", "cell", "changed", "kept"), [row[1:] for row in SEEN], ids=[r[0] for r in SEEN]
+)
+def test_who_changes_what(shell: Shell, setup: str, cell: str, changed: str, kept: str) -> None:
+    seen = watched(shell, setup, cell)
+    assert {name for name in seen.changed if name.isidentifier()} == set(changed.split())
+    assert {name for name in seen.kept if name.isidentifier()} == set(kept.split())
+
+
+@pytest.mark.parametrize(
+    ("cell", "drawn"),
+    [
+        ("import random\nrandom.random()", "state of random"),
+        ("import numpy as np\nnp.random.rand()", "state of numpy.random"),
+        ("import numpy as np\nnp.random.default_rng(0).random()", ""),
+    ],
+)
+def test_who_draws_from_a_generator_of_all(shell: Shell, cell: str, drawn: str) -> None:
+    seen = watched(shell, "import random, numpy.random", cell)
+    assert seen.changed == frozenset({drawn} - {""})
+
+
+@pytest.mark.parametrize(
+    ("cell", "groups"),
+    [
+        ("xs = []; ys = xs; zs = []", ["xs ys"]),
+        ("xs = []; d = {'x': [xs]}; e = (xs, 1)", ["d e xs"]),
+        ("xs = [[]]; ys = xs.copy(); zs = [1]; vs = zs.copy()", ["xs ys"]),
+        ("def make(a): return lambda: a\nxs = []; f = make(xs)", ["f xs"]),
+        ("import numpy as np\na = np.zeros(4); b = a[1:]; c = a.copy()", ["a b"]),
+        ("n = 1; m = n; s = 'x'; t = (s, n)", []),
+    ],
+)
+def test_whose_values_hang_together(shell: Shell, cell: str, groups: list[str]) -> None:
+    seen = watched(shell, "0", cell)
+    assert sorted(" ".join(sorted(group)) for group in seen.shared) == groups
+
+
+def test_nothing_is_seen_of_a_cell_that_fails_or_does_not_run(shell: Shell) -> None:
+    shell.run("%load_ext kale_magics")
+    shell.run("xs = [1]")
+    shell.run("%%kale step a\nxs.append(2)\n1 / 0")
+    shell.run("%%kale step b --no-run\nxs.append(2)")
+    assert [cell.evidence for cell in shell.registry.cells] == [None, None]
+
+
+NOTICING = """
+class Loud:
+    def __getstate__(self):
+        print("pickled")
+        return {}
+class Last:
+    def __del__(self):
+        print("gone")
+loud, last = Loud(), Last()
+"""
+
+
+def test_the_notebook_does_not_notice(shell: Shell) -> None:
+    """No code of the notebook runs for being watched, and nothing lives longer."""
+    shell.run("%load_ext kale_magics")
+    shell.run(NOTICING)
+    printed = shell.run("%%kale step a\nloud\nlast = None\nprint('after')").printed
+    assert printed == "gone\nafter\n"
