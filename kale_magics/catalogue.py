@@ -26,15 +26,22 @@ class Entry:
         fix: What helps, whatever the notebook; one sentence without its full stop.
         example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Its last cell
             is the one that tells the code; no other cell tells any.
+        saved: The notebook as it is saved before its last cell runs; empty if nobody saves it.
     """
 
     fix: str
     example: str
+    saved: str = ""
 
     @property
     def cells(self) -> list[str]:
         """The cells as their user types them."""
         return self.example.strip("\n").split("\n\n")
+
+    @property
+    def saved_cells(self) -> list[str]:
+        """The cells of the saved notebook."""
+        return self.saved.strip("\n").split("\n\n") if self.saved else []
 
 
 CATALOGUE: dict[Code, Entry] = {
@@ -137,8 +144,8 @@ rows = [1, 2, 3
 %kale_run
 """,
     ),
-    Code.NOT_AN_ASSIGNMENT: Entry(
-        "keep the parameters cell to lines like `epochs = 3`, and put all else into other cells",
+    Code.FOREIGN_LINE: Entry(
+        "keep a parameters cell to lines like `epochs = 3`, a metrics cell to names; the rest goes elsewhere",
         """
 %%kale parameters
 epochs = 3
@@ -162,7 +169,7 @@ rows = [scale, 2 * scale]
 """,
     ),
     Code.CYCLE: Entry(
-        "take an `--after` away; where cells of one step stand around another step, give each a name",
+        "take the `--after` away; if cells of a step stand around another one, give the later its own name",
         """
 %%kale step load --after train
 rows = [1, 2, 3]
@@ -286,6 +293,132 @@ rows = [scaled(1), scaled(2)]
 %%kale functions
 def scaled(n):
     return n * 100
+
+%kale_run
+""",
+    ),
+    Code.READS_CHANGED: Entry(
+        "take the name out of `--reads`; the later steps then get what this step makes of the value",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --reads rows
+rows.append(4)
+
+%kale_run
+""",
+    ),
+    Code.OUT_OF_ORDER: Entry(
+        "restart the kernel and run all cells, to see what the pipeline computes",
+        """
+%%kale step load
+rows = [1]
+
+%%kale step grow
+rows.append(2)
+
+%%kale step grow
+rows.append(2)
+
+%kale
+""",
+    ),
+    Code.CHANGED_OUTSIDE: Entry(
+        "mark the cell as a step of the pipeline, or let it work on a copy under another name",
+        """
+%%kale step load
+rows = [3, 1, 2]
+
+rows = sorted(rows)
+
+%%kale step show
+print(rows[0])
+
+%kale
+""",
+    ),
+    Code.CELL_CHANGED: Entry(
+        "run the cell again",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale
+""",
+        """
+%%kale step load
+rows = [1, 2, 3, 4]
+
+%kale
+""",
+    ),
+    Code.CELL_DELETED: Entry(
+        "let the session forget the step with `%kale_reset`, or put the cell back and run it",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step show
+print(rows)
+
+%kale
+""",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale
+""",
+    ),
+    Code.GUESSED_CHANGE: Entry(
+        "where the cell only reads the variable, say so with `--reads`, or run the cell in the session",
+        """
+%%kale functions
+def open_shop():
+    return [1]
+
+%%kale step load --no-run
+shop = open_shop()
+
+%%kale step look --no-run
+shop.glance()
+
+%%kale step show --no-run
+print(shop)
+
+%kale
+""",
+    ),
+    Code.MODULE_CHANGED: Entry(
+        "set it in an imports or functions cell, which every step runs",
+        """
+%%kale imports
+import os
+
+%%kale step load
+os.environ["REGION"] = "eu"
+
+%%kale step show
+print(os.environ.get("REGION"))
+
+%kale
+""",
+    ),
+    Code.DIFFERS_BY_STEP: Entry(
+        "compute the value in a step; the steps that use it get it from there",
+        """
+%%kale imports
+import uuid
+
+%%kale functions
+run_id = uuid.uuid4().hex
+
+%%kale step load
+print(run_id)
+
+%%kale step show
+print(run_id)
 
 %kale_run
 """,

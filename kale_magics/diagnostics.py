@@ -25,27 +25,39 @@ class Code(Enum):
     NOT_FIRST_LINE = ("KALE105", "the magic is not the first line of its cell")
     EMPTY_BODY = ("KALE106", "a marked cell with nothing in it")
     UNKNOWN_STEP = ("KALE107", "no step of that name")
-    BAD_VALUE = ("KALE108", "a value that an option or a parameter does not take")
+    BAD_VALUE = ("KALE108", "a value that a parameter does not take")
     UNKNOWN_PARAMETER = ("KALE109", "no parameter of that name")
 
     NOTHING_MARKED = ("KALE201", "no step is marked")
     SYNTAX = ("KALE202", "a cell that is not Python")
-    NOT_AN_ASSIGNMENT = ("KALE203", "a parameters cell with something else than assignments")
+    FOREIGN_LINE = ("KALE203", "a line that does not belong into a parameters or metrics cell")
     UNKNOWN_NAME = ("KALE204", "a name that no marked cell makes")
     CYCLE = ("KALE205", "steps that wait for each other")
     METRIC_WITHOUT_STEP = ("KALE206", "a metric that no step has")
     METRIC_NOT_A_NUMBER = ("KALE207", "a metric that is not a number")
     CANNOT_CROSS = ("KALE208", "a value that cannot go from step to step")
     UNSUPPORTED_SYNTAX = ("KALE209", "notebook syntax that means nothing outside a notebook")
-    INTERLEAVED = ("KALE210", "a step that goes on after another step has used what it changes")
-    PRELUDE_READS_STEP = ("KALE211", "an imports or functions cell that needs what a step makes")
+    INTERLEAVED = ("KALE210", "a step that goes on with what other cells have used or changed meanwhile")
+    PRELUDE_READS_STEP = ("KALE211", "an imports, functions or parameters cell that needs what a step makes")
     CELL_FAILED = ("KALE212", "a marked cell whose last execution failed")
     DUPLICATE_PARAMETER = ("KALE213", "a parameter that is given twice")
-    PRELUDE_CHANGED = ("KALE214", "a prelude cell that redefines what a step above it has used")
+    PRELUDE_CHANGED = (
+        "KALE214",
+        "an imports, functions or parameters cell that redefines what a step has used",
+    )
+    READS_CHANGED = ("KALE215", "a step that changes what it says that it only reads")
+
+    OUT_OF_ORDER = ("KALE216", "cells that ran in another order, or more often, than from top to bottom")
+    CHANGED_OUTSIDE = ("KALE217", "a cell outside of the pipeline that changes what a step uses")
+    CELL_CHANGED = ("KALE218", "a marked cell that was edited after it ran")
+    CELL_DELETED = ("KALE219", "a marked cell that is no longer in the notebook")
+    GUESSED_CHANGE = ("KALE220", "a step that may only read what it is taken to change")
+    MODULE_CHANGED = ("KALE221", "a step that sets something in a module, where other steps do not see it")
+    DIFFERS_BY_STEP = ("KALE222", "a value that every step would compute anew, each another one")
 
     STEP_FAILED = ("KALE301", "a step failed")
     RUN_FOLDER = ("KALE302", "the folder of the run cannot be written")
-    NO_SUCH_OUTPUT = ("KALE303", "no such output of a run")
+    NO_SUCH_OUTPUT = ("KALE303", "no such step or output of a run")
 
     BAD_FILE_NAME = ("KALE401", "a file name that a pipeline cannot be written to")
     PROGRAM_TOO_LARGE = ("KALE402", "a step whose code is larger than a container takes")
@@ -53,6 +65,9 @@ class Code(Enum):
     def __init__(self, code: str, meaning: str) -> None:
         self.code = code
         self.meaning = meaning
+
+
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -85,22 +100,22 @@ class Diagnostic:
     Attributes:
         code: Which kind of thing.
         message: What is wrong, one sentence, with the user's own names.
-        fix: One way out, one sentence.
+        fix: One way out, one sentence; a second line may say where to look.
         where: Where it is.
-        severity: An error refuses; a warning is shown.
+        severity: An error refuses; a warning is shown before a run; a note when the user asks what is marked.
     """
 
     code: Code
     message: str
     fix: str
     where: Where = Where()
-    severity: Literal["error", "warning"] = "error"
+    severity: Severity = "error"
 
     def __str__(self) -> str:
         lines = [f"{self.code.code} {self.message}"]
         if str(self.where):
             lines.append(f"  at:  {self.where}")
-        lines.append(f"  fix: {self.fix}")
+        lines.append("  fix: " + self.fix.replace("\n", "\n       "))
         return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -111,10 +112,10 @@ class KaleMagics(Magics):
         that runs by itself, and cells of one name are one step; metrics are numbers to log; skip is left out.
         `%kale` shows every marked cell, what each step takes and hands on, and what is wrong.
         """
-        if cell is None and not arguments.has_words(line):
-            self._show()
-        else:
+        if arguments.has_words(line) or cell is not None or self._marking.lacks_kind:
             self._marking.mark(line)
+        else:
+            self._show()
 
     @no_var_expand
     @line_magic
@@ -210,9 +211,13 @@ class KaleMagics(Magics):
         path = find_notebook(self._shell.user_ns)
         notebook = read_notebook(path)
         cells = notebook.ordered(self.registry.cells)
+        gone = notebook.deleted(cells)
+        session = Session(self._shell, [text for _, text in notebook.cells])
         name = self.pipeline_name or (path.stem if path else "pipeline")
         settings = Settings(name, self.description, self.base_image, self.slim_imports)
-        return cells, notebook.changed(cells), assemble(cells, Session(self._shell), settings)
+        assembly = assemble([cell for cell in cells if cell not in gone], session, settings)
+        told = (*notebook.diagnostics(cells), *assembly.diagnostics)
+        return cells, notebook.states(cells), replace(assembly, diagnostics=told)
 
     def _pipeline(self) -> Pipeline:
         """The pipeline, after its warnings have been printed.
@@ -224,8 +229,9 @@ class KaleMagics(Magics):
 
         *_, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
-        if assembly.diagnostics:
-            print(diagnostics_text(assembly.diagnostics), end="\n\n")
+        warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
+        if warnings:
+            print(diagnostics_text(warnings), end="\n\n")
         return cast("Pipeline", assembly.pipeline)
 
     def _show(self) -> None:
@@ -289,17 +295,18 @@ def _display(view: object) -> None:
 
 
 def _failure(step: StepRun, error: StepError) -> Diagnostic:
-    """A step that failed, with the traceback of the user's code."""
-    if error.kale_code == Code.CANNOT_CROSS.code:
-        message, _, fix = error.message.rpartition("; ")
-        return Diagnostic(
-            Code.CANNOT_CROSS, message, fix, Where(error.cell, step.name, error.line, error.code)
-        )
-    report = error.traceback.rstrip() or str(error)
+    """Why a step failed: a refusal under its own code, else the traceback of the user's code."""
+    where = Where(error.cell, step.name, error.line, error.code)
+    codes = {code.code: code for code in Code}
+    code = codes.get(error.kale_code, Code.STEP_FAILED)
+    if code is not Code.STEP_FAILED:
+        return Diagnostic(code, error.message, error.fix, where)
+    report = error.traceback.rstrip() or error.message
+    mend = "mend and run that cell" if error.cell else "mend the step, and run its cells"
+    log = f"import kale_magics; print(kale_magics.last_run().steps[{step.name!r}].log)"
     return Diagnostic(
-        Code.STEP_FAILED,
+        code,
         f"step {step.name} failed\n{indent(report, '    ')}",
-        "mend and run that cell; for all that the step printed:"
-        f" import kale_magics; print(kale_magics.last_run().steps[{step.name!r}].log)",
-        Where(error.cell, step.name, error.line, error.code),
+        f"{mend}\nall that the step printed: {log}",
+        where,
     )

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kale_magics.arguments import parse_mark
-from kale_magics.diagnostics import KaleError
+from kale_magics.arguments import parse_mark, quoted
+from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.marking import find_magic
 from kale_magics.registry import Cell
 
-CHANGED = "changed since"
+CHANGED, DELETED = "changed since", "deleted"
 
 
 def find_notebook(namespace: Mapping[str, Any]) -> Path | None:
@@ -65,16 +65,55 @@ class Notebook:
             places.append((place, number))
         return tuple(cells[number] for _, number in sorted(places))
 
-    def changed(self, cells: Sequence[Cell]) -> dict[Cell, str]:
-        """The state of those marked cells whose text is another now than when they were run."""
+    def deleted(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        """The marked cells that are no longer in the notebook.
+
+        Args:
+            cells: Those that the session knows. A file that has none of them is another notebook's.
+        """
+        ids = {cell_id for cell_id, _ in self.cells if cell_id}
+        if ids.isdisjoint(cell.cell_id for cell in cells):
+            return ()
+        return tuple(c for c in cells if c.cell_id and c.cell_id not in ids and self.saved_at > c.marked_at)
+
+    def diagnostics(self, cells: Sequence[Cell]) -> list[Diagnostic]:
+        """What there is to tell of marked cells that are not as they were when they ran."""
+        changed = [
+            Diagnostic(
+                Code.CELL_CHANGED,
+                "this cell was edited after it ran; the pipeline has it as it ran",
+                "run it again",
+                Where(cell.label, cell.name),
+                "warning",
+            )
+            for cell in self.changed(cells)
+        ]
+        deleted = [
+            Diagnostic(
+                Code.CELL_DELETED,
+                "this cell is no longer in the notebook, and so it is not in the pipeline",
+                f"forget it: %kale_reset {quoted(cell.name or cell.kind)}; or put it back and run it",
+                Where(cell.label, cell.name),
+                "warning",
+            )
+            for cell in self.deleted(cells)
+        ]
+        return changed + deleted
+
+    def states(self, cells: Sequence[Cell]) -> dict[Cell, str]:
+        """The states of those marked cells of which the file knows more than the session."""
+        return {**dict.fromkeys(self.changed(cells), CHANGED), **dict.fromkeys(self.deleted(cells), DELETED)}
+
+    def changed(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        """The marked cells whose text is another now than when they were run."""
         texts = {cell_id: text for cell_id, text in self.cells if cell_id}
-        return {
-            cell: CHANGED
+        return tuple(
+            cell
             for cell in cells
             if cell.cell_id in texts
             and self.saved_at > cell.marked_at
             and _read(texts[cell.cell_id]) != _content(cell)
-        }
+        )
 
 
 def read_notebook(path: Path | None) -> Notebook:
@@ -98,7 +137,7 @@ def read_notebook(path: Path | None) -> Notebook:
 
 
 def _content(cell: Cell) -> tuple[Any, ...]:
-    return (cell.kind, cell.name, cell.after, cell.run, cell.source.rstrip())
+    return (cell.kind, cell.name, cell.after, cell.run, cell.reads, cell.source.rstrip())
 
 
 def _read(text: str) -> tuple[Any, ...] | None:
@@ -110,7 +149,7 @@ def _read(text: str) -> tuple[Any, ...] | None:
         mark = parse_mark(magic.arguments)
     except KaleError:  # the cell says so when it is run
         return None
-    return (mark.kind, mark.name, mark.after, mark.run, magic.source.rstrip())
+    return (mark.kind, mark.name, mark.after, mark.run, mark.reads, magic.source.rstrip())
 
 
 def _single_places(texts: Sequence[str]) -> dict[tuple[Any, ...], int]:

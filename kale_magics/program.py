@@ -58,8 +58,7 @@ def render_program(step: Step) -> str:
     if len(program) > LARGEST_PROGRAM:
         raise refuse(
             ErrorCode.PROGRAM_TOO_LARGE,
-            f"the code of step {step.name} takes {len(program):,} bytes compressed;"
-            f" a container takes {LARGEST_PROGRAM:,}",
+            f"the code of step {step.name} takes more than {LARGEST_PROGRAM:,} bytes, even compressed",
             "read long texts and tables from a file or an address instead of writing them into a cell",
             Where(step=step.name),
         )

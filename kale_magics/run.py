@@ -20,6 +20,8 @@ from kale_magics.pipeline import Json
 KEPT = "only what a later step takes, and models, are kept"
 """What `Run.outputs` has."""
 
+NO_SUCH_STEP = "the run has no step {!r}"
+
 RunState = Literal["running", "succeeded", "failed", "cancelled"]
 StepState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
 Stream = Literal["stdout", "stderr"]
@@ -38,6 +40,7 @@ class StepError:
         line: The line in that cell, from 1.
         code: That line.
         kale_code: The code of a refusal, "KALE208"; empty where the user's code raised.
+        fix: What helps against a refusal.
     """
 
     type: str
@@ -47,6 +50,7 @@ class StepError:
     line: int | None = None
     code: str = ""
     kale_code: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         return f"{self.kale_code or self.type + ':'} {self.message}"
@@ -109,9 +113,7 @@ class Lookup(Mapping[str, Value], Generic[Value]):
     def __getitem__(self, name: str) -> Value:
         if name in self._names:
             return self._make(name)
-        near = difflib.get_close_matches(str(name), self._names, n=1)
-        fix = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(self._names) or 'nothing'}"
-        raise NoSuchOutputError(Diagnostic(Code.NO_SUCH_OUTPUT, self._explain(name), fix))
+        raise _no_such(name, self._names, self._explain(name))
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -124,6 +126,13 @@ class Lookup(Mapping[str, Value], Generic[Value]):
 
     def __repr__(self) -> str:
         return f"<outputs: {', '.join(self._names) or 'none'}>"
+
+
+class Steps(dict[str, StepRun]):
+    """The steps of a run, by name."""
+
+    def __missing__(self, name: str) -> StepRun:
+        raise _no_such(name, tuple(self), NO_SUCH_STEP.format(name))
 
 
 class Run:
@@ -148,7 +157,7 @@ class Run:
         self.name = name
         self.folder = folder
         self.parameters = dict(parameters)
-        self.steps = dict(steps)
+        self.steps = Steps(steps)
         self.state: RunState = "running"
         self.started = datetime.now(timezone.utc)
         self.ended: datetime | None = None
@@ -192,7 +201,13 @@ class Run:
 
     def _no_step(self, name: str) -> str:
         step = self.steps.get(name)
-        return f"step {name} has no outputs: it is {step.state}" if step else f"the run has no step {name!r}"
+        return f"step {name} has no outputs: it is {step.state}" if step else NO_SUCH_STEP.format(name)
+
+
+def _no_such(name: str, names: tuple[str, ...], message: str) -> NoSuchOutputError:
+    near = difflib.get_close_matches(str(name), names, n=1)
+    fix = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(names) or 'nothing'}"
+    return NoSuchOutputError(Diagnostic(Code.NO_SUCH_OUTPUT, message, fix))
 
 
 def _duration(seconds: float | None) -> str:

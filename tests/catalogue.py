@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from kale_magics.catalogue import CATALOGUE, FAMILIES
+from kale_magics.catalogue import CATALOGUE, FAMILIES, Entry
 from kale_magics.diagnostics import Code
 from tests.shells import Outcome, fresh_shell
 
@@ -27,9 +30,6 @@ TABLE = re.compile(r"(?<=^\| code \| meaning \|\n\|---\|---\|\n)(?:\| KALE.*\n)*
 DIAGNOSTIC = re.compile(r"^KALE\d+(?= )", re.MULTILINE)
 """How a diagnostic begins."""
 
-MEASURED = re.compile(r"\d+(?:,\d{3})+(?= bytes)")
-"""What differs from one machine to the next."""
-
 INTRODUCTION = """\
 # Diagnostics
 
@@ -41,7 +41,7 @@ and notes what is printed.
 {families}
 
 An example is a small notebook with an empty line between its cells, run after `%load_ext kale_magics`,
-which is In [1]. Below it stands what its last cell says; `...` is a number that differs between machines.
+which is In [1]. Below it stands what its last cell says.
 """
 
 SECTION = """
@@ -52,7 +52,7 @@ SECTION = """
 ```python
 {example}
 ```
-
+{saved}
 {heading}
 
 ```text
@@ -60,6 +60,15 @@ SECTION = """
 ```
 
 To mend it: {fix}.
+"""
+
+
+SAVED = """
+Before its last cell runs, the notebook is edited and saved as:
+
+```python
+{example}
+```
 """
 
 
@@ -81,16 +90,14 @@ class Told:
 @functools.cache
 def told(code: Code) -> Told:
     """Run the example of a code."""
-    *above, last = outcomes(["%load_ext kale_magics", *CATALOGUE[code].cells])
+    *above, last = outcomes(CATALOGUE[code])
     start = DIAGNOSTIC.search(last.printed)
     text = last.printed[start.start() :].rstrip("\n") if start else ""
-    return Told(
-        "".join(outcome.printed for outcome in above), MEASURED.sub("...", text), refused=not last.success
-    )
+    return Told("".join(outcome.printed for outcome in above), text, refused=not last.success)
 
 
-def outcomes(cells: list[str]) -> list[Outcome]:
-    """What comes of cells in a shell of this process, in a folder of their own."""
+def outcomes(entry: Entry) -> list[Outcome]:
+    """What comes of the cells of an example in a shell of this process, in a folder of their own."""
     printed = io.StringIO()
 
     def read() -> str:
@@ -107,7 +114,27 @@ def outcomes(cells: list[str]) -> list[Outcome]:
         fresh_shell(read) as shell,
     ):
         patch.chdir(folder)
-        return [shell.run(cell) for cell in cells]
+        *above, last = ["%load_ext kale_magics", *entry.cells]
+        found = [shell.run(cell, _identity(cell) if entry.saved else None) for cell in above]
+        if entry.saved:
+            shell.ipython.user_ns["__vsc_ipynb_file__"] = save(entry.saved_cells, Path(folder))
+        return [*found, shell.run(last)]
+
+
+def _identity(cell: str) -> str:
+    return re.sub(r"\W+", "-", cell.partition("\n")[0])
+
+
+def save(cells: list[str], folder: Path) -> str:
+    """Write a notebook, later than any of its cells has run; a cell is known by its first line."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(cell, id=_identity(cell)) for cell in cells]
+    )
+    path = folder / "example.ipynb"
+    nbformat.write(notebook, path)
+    now = time.time() + 1
+    os.utime(path, (now, now))
+    return str(path)
 
 
 def sections() -> Iterator[str]:
@@ -118,6 +145,7 @@ def sections() -> Iterator[str]:
             code=code.code,
             meaning=code.meaning[:1].upper() + code.meaning[1:],
             example="\n\n".join(CATALOGUE[code].cells),
+            saved=SAVED.format(example="\n\n".join(saved)) if (saved := CATALOGUE[code].saved_cells) else "",
             heading="You are told:" if seen.refused else "You are warned:",
             text=seen.text,
             fix=CATALOGUE[code].fix,

@@ -139,6 +139,9 @@ def test_outputs_load_when_asked_for_and_say_what_there_is(kale):
     assert run.outputs.get("tain") is None
     with pytest.raises(KaleError, match=r"KALE303 the run has no step 'tain'\n.*did you mean 'train'\?"):
         run.outputs["tain"]
+    with pytest.raises(KaleError, match=r"KALE303 the run has no step 'tain'\n.*did you mean 'train'\?"):
+        run.steps["tain"]
+    assert run.steps.get("tain") is None
     with pytest.raises(KaleError, match=r"step train hands on no .x.; only .*\n.*there is: model"):
         run.outputs["train"]["x"]
 
@@ -241,6 +244,7 @@ def test_a_refusal_has_its_code_and_no_traceback(kale):
     error = run.steps["train"].error
     assert (error.kale_code, error.traceback) == ("KALE208", "")
     assert str(error).startswith("KALE208 x cannot go to another step: x is a generator (")
+    assert error.fix == "make a list of it, or make it in the step that uses it"
     assert run.steps["train"].log == f"{error}\n"
 
 

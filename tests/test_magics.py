@@ -60,7 +60,7 @@ def test_kale_shows_the_diagnostics_below_the_table(marked: Shell) -> None:
     assert re.search(r"step +late +In \[9\] +○ not run", table)
     assert told.strip() == (
         "KALE107 step late is to run after lod, but no step is called so\n"
-        "  at:  In [9], step late, line 1\n"
+        "  at:  In [9], step late, line 1: %%kale step late --no-run --after lod\n"
         "  fix: did you mean load?"
     )
 
@@ -115,9 +115,37 @@ def test_what_turns_out_in_a_step_not_to_cross_is_told_as_such(shell: Shell) -> 
     shell.run("%%kale parameters\nopened = False")
     shell.run("%%kale step a\nimport threading\nlock = threading.Lock() if opened else None")
     shell.run("%%kale step b\nprint(lock)")
-    text = shell.refusal("%kale_run -p opened=True")
-    assert "\nKALE208 lock cannot go to another step: lock is a _thread.lock" in text
-    assert "fix: make it in the step that uses it" in text
+    message, place, fix = shell.refusal("%kale_run -p opened=True").splitlines()[-3:]
+    assert message.startswith("KALE208 lock cannot go to another step: lock is a _thread.lock (a lock works")
+    assert (place, fix) == ("  at:  step a", "  fix: make it in the step that uses it")
+
+
+REFUSED_IN_A_STEP = [
+    ("pass", "%%kale metrics\nx", "KALE206 the metric x has no value at the end", "give x a value on every"),
+    ("x = 'much'", "%%kale metrics\nx", "KALE207 the metric x is not a number but a str", "list a variable"),
+    (
+        "import glob, shutil; x = 1; [shutil.rmtree(p) for p in glob.glob('.kale/runs/*/a/outputs')]",
+        "%%kale step b\nx", "KALE302 x cannot be written to ", "make room there, or hand on less",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "other", "message", "fix"), REFUSED_IN_A_STEP)
+def test_a_refusal_within_a_step_is_shown_under_its_own_code(
+    shell: Shell, code: str, other: str, message: str, fix: str
+) -> None:
+    shell.run("%%kale parameters\nlate = False")
+    shell.run(f"%%kale step a\nif late: {code}\nelse: x = 1")
+    shell.run(other)
+    told = shell.refusal("%kale_run -p late=true").splitlines()[-3:]
+    assert told[0].startswith(message)
+    assert told[1] == "  at:  step a"
+    assert told[2].startswith(f"  fix: {fix}")
+
+
+def test_a_step_that_dies_is_told_without_words_of_ours(shell: Shell) -> None:
+    shell.run("%%kale step a --no-run\nimport os\nos.kill(os.getpid(), 9)")
+    assert "\nKALE301 step a failed\n    its process was killed by" in shell.refusal("%kale_run")
 
 
 def test_the_graph_is_a_tree_in_a_terminal(marked: Shell) -> None:
@@ -172,8 +200,8 @@ KALE301 step train failed
         1 / (epochs - 3)
     ZeroDivisionError: division by zero
   at:  In [4], step train, line 3: 1 / (epochs - 3)
-  fix: mend and run that cell; for all that the step printed: \
-import kale_magics; print(kale_magics.last_run().steps['train'].log)"""
+  fix: mend and run that cell
+       all that the step printed: import kale_magics; print(kale_magics.last_run().steps['train'].log)"""
 
 
 def test_a_step_that_fails_fails_the_cell_after_the_summary(shell: Shell) -> None:
@@ -301,6 +329,89 @@ def test_a_mistake_in_the_pipeline_is_refused_before_anything_runs(
     assert named in shown
     assert "  fix: " in shown
     assert list(tmp_path.iterdir()) == []
+
+
+PLACES_AND_FIXES = [
+    (
+        ["\n%%kale step a --no-run --after b # hm\nx = 1"],
+        "KALE107 ", "In [2], step a, line 2: %%kale step a --no-run --after b # hm", "the steps are: a",
+    ),
+    (
+        ["%%kale step a --after 'b c'\nx = 1", "%%kale step 'b c'\ny = x"],
+        "KALE205 ", "In [2], step a, line 1: %%kale step a --after 'b c'",
+        'take --after "b c" away from step a',
+    ),
+    (
+        ["%%kale step a\nx = [1]", "%%kale step b\ny = x[0]", "%%kale step a\nz = y"],
+        "KALE205 ", "In [4], step a, line 1: %%kale step a",
+        "give this cell a name of its own, as in %%kale step a-2",
+    ),
+    (
+        ["%%kale step a\nx = [1]", "%%kale step 'b c'\nx.append(2)", "%%kale step a\nx"],
+        "KALE210 step a goes on with x after step b c has changed it; cells of one step run together",
+        "In [4], step a", "give this cell a name of its own, as in %%kale step a-2",
+    ),
+    (
+        ["%%kale step 'b c'\nx = [1]", "%%kale step a\ny = x[0]", "%%kale step 'b c'\nx.append(2)"],
+        "KALE210 step b c changes x after step a has used it; cells of one step run together",
+        "In [4], step b c", 'give this cell a name of its own, as in %%kale step "b c-2"',
+    ),
+    (["%%kale step a\nx = 1", "%%kale functions\n\ny = x"], "KALE211 ", "In [3], line 3: y = x", "move what"),
+    (
+        ["%%kale functions\nF = 1", "%%kale step a\nx = F", "%%kale functions\nG = 1\nF = 2"],
+        "KALE214 ", "In [4], line 3: F = 2", "move the cell",
+    ),
+    (
+        ["scale = 10", "%%kale step a\nx = scale"],
+        "KALE204 ", "In [3], step a, line 2: x = scale", "mark that cell, as in %%kale parameters,",
+    ),
+    (
+        ["scale = 10\nprint(scale)", "%%kale step a\nx = scale"],
+        "KALE204 ", "In [3], step a, line 2: x = scale", "mark that cell, as in %%kale step NAME,",
+    ),
+    (
+        ["%%kale step a\nx = 1", "%%kale metrics\nx = 2"],
+        "KALE203 a metrics cell lists variables", "In [3], line 2: x = 2", "compute the value in a step",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cells", "message", "place", "fix"), PLACES_AND_FIXES)
+def test_a_mistake_in_the_pipeline_has_its_place_and_a_fix_that_fits(
+    shell: Shell, cells: list[str], message: str, place: str, fix: str
+) -> None:
+    for cell in cells:
+        shell.run(cell)
+    told = shell.refusal("%kale_run").splitlines()
+    assert told[0].startswith(message)
+    assert told[1] == f"  at:  {place}"
+    assert told[2].startswith(f"  fix: {fix}")
+
+
+SUSPECTS = [
+    ("(n for n in [])", "v is a generator (its values are not there yet", "make a list of it, or make it in"),
+    (
+        "open('/dev/null')",
+        "v is a _io.TextIOWrapper (an open file belongs",
+        "hand on its path, and open it in",
+    ),
+    ("[threading.RLock()]", "v[0] is a _thread.RLock (a lock works in one process only", "make it in"),
+    ("{'t': threading.Thread()}", "v['t'] is a threading.Thread (a thread runs in one", "start it in"),
+    ("sqlite3.connect(':memory:')", "v is a sqlite3.Connection (a connection belongs to", "open it in"),
+    ("socket.socket()", "v is a socket.socket (a socket belongs to its process", "connect it in"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("value", "what", "fix"), SUSPECTS)
+def test_a_usual_suspect_is_told_in_words(shell: Shell, value: str, what: str, fix: str) -> None:
+    shell.run("%%kale imports\nimport threading, sqlite3, socket")
+    shell.run(f"%%kale step a\nv = {value}")
+    shell.run("%%kale step b\nprint(v)")
+    told = shell.refusal("%kale_run").splitlines()
+    assert f": {what}" in told[0]
+    assert told[2] == f"  fix: {fix} step b"
 
 
 def test_a_folder_that_cannot_be_written_is_refused(marked: Shell, tmp_path: Path) -> None:

@@ -50,7 +50,21 @@ def test_a_cell_that_the_file_has_otherwise_has_changed_since_it_ran() -> None:
     texts = {"1": A, "2": B, "3": C, "4": D, "9": D}
     cells = {cell_id: cell(cell_id, text, marked_at=4.0) for cell_id, text in texts.items()}
     cells["4"] = replace(cells["4"], marked_at=6.0)
-    assert file.changed(list(cells.values())) == {cells["2"]: "changed since", cells["3"]: "changed since"}
+    assert file.changed(list(cells.values())) == (cells["2"], cells["3"])
+    assert set(file.states(list(cells.values())).values()) == {"changed since", "deleted"}
+
+
+def test_a_cell_that_the_file_no_longer_has_is_deleted() -> None:
+    file = Notebook(5.0, (("1", A),))
+    cells = [
+        cell("1", A, marked_at=4.0),
+        cell("2", B, marked_at=4.0),
+        cell("3", C, marked_at=6.0),
+        cell(None, D),
+    ]
+    assert file.deleted(cells) == (cells[1],)
+    assert file.states(cells) == {cells[1]: "deleted"}
+    assert file.deleted(cells[1:]) == (), "another notebook's file"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_run_all_stops_at_a_step_that_fails(tmp_path: Path) -> None:
     run, after = executed([*NOTEBOOK, late, "%kale_run", "print('on')"], tmp_path, fails=True)[-2:]
     (error,) = (output for output in run.outputs if output.output_type == "error")
     assert error.ename == "KaleError"
-    assert "In [8], step late, line 3: 1 / 0" in error.traceback[-2]
+    assert "In [8], step late, line 3: 1 / 0" in error.traceback[-3]
     assert "late     | so far\n" in printed(run)
     assert "✗ run failed" in printed(run)
     assert after.outputs == []
@@ -202,7 +202,8 @@ def test_the_file_gives_the_order_the_name_and_what_has_changed(kernel: Kernel, 
     assert re.match(r"step +a +In \[3\] +✓ ran", first)
     assert re.match(r"step +b +In \[2\] +≠ changed since", second)
     reply = kernel.run("import os\nos.mkdir('elsewhere')\nos.chdir('elsewhere')\nrun = %kale_run")
-    assert reply.printed.startswith("fraud: 2 steps")
+    assert reply.printed.startswith("1 warning\n\nKALE218 this cell was edited after it ran")
+    assert "\nfraud: 2 steps\n" in reply.printed
     assert f"files: {tmp_path / '.kale' / 'runs'}" in reply.printed
 
 

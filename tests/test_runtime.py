@@ -389,7 +389,7 @@ def test_a_failure_shows_the_users_frames(failure: Failure) -> None:
     assert "json/__init__.py" in err
     assert "kale" not in err.lower().replace("kale-magics", "")
     assert told | {"traceback": "", "message": ""} == {
-        "kale_code": "", "type": "JSONDecodeError", "message": "", "traceback": "",
+        "kale_code": "", "type": "JSONDecodeError", "message": "", "fix": "", "traceback": "",
         "cell": "imports, In [1]", "line": 3, "code": "return json.loads('{') / x",
     }  # fmt: skip
     assert told["traceback"] == err
@@ -443,6 +443,7 @@ def test_what_cannot_cross(source: str, sentence: str, steps: Steps, failure: Fa
     err, told = failure(source, makes="v")
     assert err.startswith("step try: v ")
     assert sentence in err
+    assert err.endswith(f"\n  fix: {told['fix']}\n")
     assert told["kale_code"] == "KALE208"
     assert not list(steps.folder.glob("out_*"))
     # Let go of the value here, where what it warns of is expected.
@@ -461,7 +462,7 @@ def test_metrics(steps: Steps, failure: Failure, capsys: pytest.CaptureFixture[s
     assert type(steps.metrics.metadata["acc"]) is float
     assert "bad is nan" in capsys.readouterr().err
     for source, sentence in [
-        ("m = 'x'", "the metric m is no number but a str"),
+        ("m = 'x'", "the metric m is not a number but a str"),
         ("", "the metric m has no value"),
     ]:
         assert sentence in failure(source, metrics=("m",))[0]
@@ -515,7 +516,9 @@ def test_a_large_program_is_compressed_and_a_huge_one_refused(steps: Steps) -> N
     noise = "".join(chr(33 + (n * n * 7919 + n * 31) % 90) for n in range(400)) + str(
         os.urandom(200_000).hex()
     )
-    with pytest.raises(KaleError, match=r"KALE402 the code of step huge takes .* compressed"):
+    with pytest.raises(
+        KaleError, match=r"KALE402 .* step huge takes more than 120,000 bytes, even compressed"
+    ):
         steps.run(f"t = {noise!r}", name="huge")
 
 

@@ -4,11 +4,26 @@
 import the standard library only (and cloudpickle when a value is written or read), why their names are
 distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
 
+    reducers   what pickle would change on its way, taken apart and made again
+    arrays     arrays that show one memory
+    parts      the parts of a value, and the expressions that lead to them
+    suspects   what often cannot go from step to step, and what helps
     pickling   values and definitions as pickles, and which part of a value cannot be one
+    generators the random generators of libraries, whose state goes from step to step
     artifacts  the file that carries values from step to step, and what is told about it
     shell      what `get_ipython()` can do in a step
     runtime    `run_step`: parameters, code, inputs and outputs, errors
 """
 
-MODULES = ("pickling", "artifacts", "shell", "runtime")
+MODULES = (
+    "reducers",
+    "arrays",
+    "parts",
+    "suspects",
+    "pickling",
+    "generators",
+    "artifacts",
+    "shell",
+    "runtime",
+)
 """The modules in the order in which their texts follow each other."""

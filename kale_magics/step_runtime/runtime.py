@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
+from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
 from kale_magics.step_runtime.shell import Shell
 
@@ -101,6 +102,7 @@ class StepRun:
             raise ended
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
+            values.update((name, generator_state(name)) for name in names if name in GENERATORS)
             manifest = save_artifact(arguments[key].path, values, self.namespace, self.definitions)
             arguments[key].metadata.update(manifest)
         for name in self.spec["metrics"]:
@@ -146,17 +148,23 @@ class StepRun:
             except Exception as error:  # loading runs code of the libraries that the values come from
                 reason = f"{type(error).__name__}: {error}"
                 raise StepError(f"{', '.join(names)} cannot be loaded: {reason}") from error
-            self.namespace.update((name, values[name]) for name in names if name in values)
+            for name in names:
+                if name in GENERATORS:
+                    set_generator_state(name, values[name])
+                elif name in values:
+                    self.namespace[name] = values[name]
 
     def log_metric(self, name: str, metrics: Any) -> None:
         """Log the value of a variable, a number or what can be made one."""
         if name not in self.namespace:
-            raise StepError(f"the metric {name} has no value at the end of the step", "KALE206")
+            message = f"the metric {name} has no value at the end of the step"
+            raise StepError(message, "KALE206", f"give {name} a value on every way through the step")
         value = self.namespace[name]
         try:
             number = value if type(value) in (int, float) else float(value)
         except (TypeError, ValueError) as error:
-            raise StepError(f"the metric {name} is no number but a {type_name(value)}", "KALE207") from error
+            message = f"the metric {name} is not a number but a {type_name(value)}"
+            raise StepError(message, "KALE207", "list a variable that is an int or a float") from error
         if math.isfinite(number):
             metrics.log_metric(name, number)
         else:
@@ -286,7 +294,8 @@ def report(error: BaseException, step: str, filenames: dict[str, str]) -> None:
     except OSError as unwritten:
         print(f"step {step}: its error cannot be written: {unwritten}", file=sys.stderr)
     if not answer["traceback"] or isinstance(error, SystemExit):
-        answer["traceback"] += f"step {step}: {answer['message']}\n"
+        fix = f"  fix: {answer['fix']}\n" if answer["fix"] else ""
+        answer["traceback"] += f"step {step}: {answer['message']}\n{fix}"
     print(answer["traceback"], end="", file=sys.stderr, flush=True)
 
 
@@ -305,8 +314,9 @@ def explain(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
         filenames: What the cells are called in tracebacks, and what the user calls them.
 
     Returns:
-        "kale_code": the code of a refusal, "" if the user's code raised; "type"; "message"; "traceback", ""
-        for a refusal; and the innermost place in a cell: "cell" ("" if there is none), "line" and "code".
+        "kale_code": the code of a refusal, "" if the user's code raised; "fix", for a refusal; "type";
+        "message"; "traceback", "" for a refusal; and the innermost place in a cell: "cell" ("" if there is
+        none), "line" and "code".
     """
     trace = traceback.TracebackException.from_exception(error)
     trim(trace, filenames)
@@ -319,6 +329,7 @@ def explain(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
         "kale_code": error.code if isinstance(error, StepError) else "",
         "type": type(error).__name__,
         "message": message(error),
+        "fix": error.fix if isinstance(error, StepError) else "",
         "traceback": "" if told else "".join(trace.format()),
         "cell": filenames.get(filename, ""),
         "line": line,

@@ -170,7 +170,7 @@ def diagnostics_text(diagnostics: Sequence[Diagnostic]) -> str:
     """All there is to tell, errors first, under a line that counts them; empty if there is nothing."""
     if not diagnostics:
         return ""
-    errors = [d for d in diagnostics if d.severity == "error"]
-    warnings = [d for d in diagnostics if d.severity != "error"]
-    counts = [plural(len(found), word) for found, word in ((errors, "error"), (warnings, "warning")) if found]
-    return "\n".join([", ".join(counts), *("\n" + str(d) for d in (*errors, *warnings))])
+    words = ("error", "warning", "note")
+    kinds = [(word, [d for d in diagnostics if d.severity == word]) for word in words]
+    counts = [plural(len(found), word) for word, found in kinds if found]
+    return "\n".join([", ".join(counts), *("\n" + str(d) for _, found in kinds for d in found)])
