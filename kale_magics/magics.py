@@ -18,6 +18,7 @@ from kale_magics.completion import Completion
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.marking import Marking
 from kale_magics.notebook import find_notebook, read_notebook
+from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Pipeline
 from kale_magics.registry import Cell, Registry
 from kale_magics.run import Event, Run, RunStarted, StepError, StepRun
@@ -138,7 +139,7 @@ class KaleMagics(Magics):
         """
         given = self._parse(arguments.RUN, line)
         pipeline = self._pipeline()
-        values = arguments.parameter_values(
+        values = parameter_values(
             pipeline.parameters,
             [self._with_value(pair) for pair in given.options.get("-p", ())],
             self._where(arguments.RUN, line),

@@ -7,6 +7,7 @@ import pytest
 from kale_magics import arguments
 from kale_magics.arguments import Mark, parse, parse_mark
 from kale_magics.diagnostics import KaleError, Where
+from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Json, Parameter
 
 MARKS = [
@@ -151,7 +152,7 @@ def test_a_name_in_quotes_is_read_as_the_name(name: str) -> None:
 
 def test_without_parameters_the_fix_is_to_make_one() -> None:
     with pytest.raises(KaleError, match=r"KALE109 .* 'lr'\n  fix: there is none yet: .* %%kale parameters$"):
-        arguments.parameter_values([], ["lr=1"])
+        parameter_values([], ["lr=1"])
 
 
 PARAMETERS = [
@@ -185,7 +186,7 @@ VALUES = [
 
 @pytest.mark.parametrize(("pair", "name", "value"), VALUES)
 def test_a_parameter_gets_a_value_of_its_type(pair: str, name: str, value: Json) -> None:
-    assert repr(arguments.parameter_values(PARAMETERS, [pair])) == repr({name: value})
+    assert repr(parameter_values(PARAMETERS, [pair])) == repr({name: value})
 
 
 REFUSED_VALUES = [
@@ -215,7 +216,7 @@ REFUSED_VALUES = [
 @pytest.mark.parametrize(("pair", "what", "example"), REFUSED_VALUES)
 def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) -> None:
     with pytest.raises(KaleError) as refused:
-        arguments.parameter_values(PARAMETERS, [pair])
+        parameter_values(PARAMETERS, [pair])
     assert str(refused.value).splitlines() == [what, f"  fix: write it like its default: {example}"]
 
 
@@ -238,7 +239,7 @@ def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) 
 )
 def test_what_is_no_parameter_is_refused(pairs: list[str], what: str, fix: str) -> None:
     with pytest.raises(KaleError) as refused:
-        arguments.parameter_values(PARAMETERS, pairs)
+        parameter_values(PARAMETERS, pairs)
     assert str(refused.value).splitlines() == [what, f"  fix: {fix}"]
 
 

@@ -7,5 +7,6 @@ calls     what is called: what that changes
 walk      through the cells, effect by effect
 surroundings  what a step sets or gets that no variable has: modules, the folder, the clock
 history   what running the cells in another order has done to the session
+edges     which step hands what to which other one, and in which order they can run
 notebook  all marked cells, and what there is to tell about them
 """
