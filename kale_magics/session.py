@@ -34,6 +34,7 @@ class Session:
         self._hidden = frozenset(shell.user_ns_hidden) if shell is not None else frozenset()
         history = getattr(shell, "history_manager", None)
         self._inputs: list[str] = list(history.input_hist_raw) if history is not None else []
+        self._binders: dict[str, int] | None = None
         self._facts: dict[str, Facts | None] = {}
         self._parts: dict[str, tuple[frozenset[int], bool]] = {}
 
@@ -82,10 +83,14 @@ class Session:
 
     def origin(self, name: str) -> tuple[str, str]:
         """The last cell of the session that bound a name, as in "In [7]", and its text; empty if none did."""
-        for number in range(len(self._inputs) - 1, 0, -1):
-            if name in _bound_by(self._inputs[number]):
-                return f"In [{number}]", self._inputs[number]
-        return "", ""
+        count = self.bound_in(name)
+        return (f"In [{count}]", self._inputs[count]) if count else ("", "")
+
+    def bound_in(self, name: str) -> int:
+        """The n of the last `In [n]` of the session that bound a name; 0 if none did."""
+        if self._binders is None:
+            self._binders = {name: n for n, text in enumerate(self._inputs) for name in _bound_by(text)}
+        return self._binders.get(name, 0)
 
     def kind_of_cell(self, name: str) -> str:
         """What a cell that makes a name would best be marked as."""

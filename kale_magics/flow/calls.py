@@ -59,6 +59,8 @@ class Calls(Changes):
                 self.rebind(Binding(name, self.made, self.step.name, self.cell, call.line))
             elif use == "draw" and name in self.names:
                 self.change(name)
+            elif use == "draw":
+                self._varies = True  # without a seed, every process draws something else
 
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""

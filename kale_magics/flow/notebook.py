@@ -152,12 +152,15 @@ class NotebookFlow:
         )
 
     def _bindings(self) -> dict[str, int]:
-        """For every name the number of the last cell that binds it, if the session has run that cell."""
+        """For every name the number of the last cell that binds it, if the session has its value still."""
         last: dict[str, int] = {}
         for number, read in self.cells.items():
             names = {n for effects in read.facts.statements for n in bound_by(effects)}
             ran = read.cell.run and read.cell.state == "ran"
-            last.update(dict.fromkeys(names, number if ran else -2))
+            count = read.cell.execution_count
+            # What a later execution has bound, marked or not, is another value.
+            stale = {n for n in names if count is not None and self.session.bound_in(n) > count}
+            last.update({name: number if ran and name not in stale else -2 for name in names})
         return last
 
     def _walk(self, number: int, read: ReadCell) -> None:

@@ -309,4 +309,18 @@ print("RESULT", one, two)
         files=LIBRARY,
         parallel="b c",
     ),
+    Case(
+        "a name that an unmarked cell below gives another type",
+        """
+%%kale step a
+xs = [1]
+%%kale step b
+xs.append(2)
+%%kale step c
+print("RESULT", xs)
+# %%
+xs = 5
+""",
+        "[1, 2]",
+    ),
 ]

@@ -1,8 +1,55 @@
 """What the notebook had run before any step: imports, functions, and what they do besides defining."""
 
-from tests.cases import Case
+from tests.cases import Case, refused
 
 CASES = [
+    refused(
+        "a functions cell that draws without a seed for two steps",
+        """
+%%kale imports
+import random
+%%kale functions
+chosen = random.randint(0, 10**9)
+%%kale step a
+x = chosen
+%%kale step b
+print("RESULT", x == chosen)
+""",
+        "KALE222",
+        "chosen",
+        "a, b",
+    ),
+    refused(
+        "a parameters cell that asks the clock for two steps",
+        """
+%%kale imports
+from datetime import datetime
+%%kale parameters
+prefix = "run"
+now = datetime.now()
+label = f"{prefix}-{now:%f}"
+%%kale step a
+x = label
+%%kale step b
+print("RESULT", x == label)
+""",
+        "KALE222",
+        "label",
+    ),
+    Case(
+        "a functions cell that asks the clock for one step",
+        """
+%%kale imports
+import time
+%%kale functions
+started = time.time()
+%%kale step a
+x = 1
+%%kale step b
+print("RESULT", x, time.time() - started < 60)
+""",
+        "1 True",
+    ),
     Case(
         "imports that steps use directly and through functions",
         """
