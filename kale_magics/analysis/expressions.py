@@ -21,6 +21,7 @@ from kale_magics.analysis.effects import (
     flattened,
     straightened,
 )
+from kale_magics.analysis.knowledge import CHANGING_METHODS
 from kale_magics.analysis.names import (
     NameReader,
     Scope,
@@ -200,6 +201,9 @@ class ExpressionReader(NameReader):
         for label, value in labelled(node):
             self.expression(value)
             arguments.append((label, self.roots(value)))
+            if isinstance(value, ast.Attribute) and value.attr in CHANGING_METHODS:
+                # Who gets a method, as `map` does, may call it.
+                self.out.append(Call(value.lineno, "", value.attr, self.roots(value.value), certain=False))
         self._arguments -= 1
         if path and self.find(path.partition(".")[0]) is not None:
             path = ""

@@ -172,6 +172,8 @@ class Changes(Lookup):
                 yield from (Source(held) for holder, held in links if holder == init.parameters[0])
         elif binding.direct is not None:
             yield from self._globals(binding.direct, seen)
+            if binding.direct.remembering:
+                yield Source(name, "part")  # its defaults
         elif binding.behaviours:
             # A closure, or what a decorator has made: it may give what it has taken along.
             yield Source(name, "part")

@@ -34,9 +34,10 @@ class Edges:
     def _connect(self) -> None:
         """Find the step that hands on each value that a step takes."""
         together: dict[str, list[set[str]]] = defaultdict(list)
+        united: dict[str, list[set[str]]] = defaultdict(list)
         for step, group in self.flow.flow.partners:
             if step.name:
-                self._unify(step, group, together)
+                self._unify(step, group, together, united[step.name])
         for name, step in self.steps.items():
             for variable, maker in list(self.providers[name].items()):
                 self._provide(step, step.takes[variable], self.steps[maker])
@@ -77,19 +78,28 @@ class Edges:
         ]
         return [name for name in found if self.session.cannot_cross(name) is None]
 
-    def _unify(self, step: StepFlow, group: frozenset[str], together: dict[str, list[set[str]]]) -> None:
+    def _unify(
+        self,
+        step: StepFlow,
+        group: frozenset[str],
+        together: dict[str, list[set[str]]],
+        united: list[set[str]],
+    ) -> None:
         """Names of one object that a step takes come from one step, in one artifact."""
         members = sorted(group & step.takes.keys())
         if len(members) < 2:
             return
-        found: dict[str, list[str]] = {}
+        found: dict[str, set[str]] = {}
         for maker in dict.fromkeys(step.takes[name].maker for name in reversed(members)):
             local = self.steps[maker].local
-            found[maker] = [name for name in members if local.get(name) is step.takes[name]]
-        maker = max(found, key=lambda maker: len(found[maker]))
-        if len(found[maker]) > 1:
-            self.providers[step.name] |= dict.fromkeys(found[maker], maker)
-            together[maker].append(set(found[maker]))
+            there = {name for name in members if local.get(name) is step.takes[name]}
+            if len(there) > 1 and all(names <= there or names.isdisjoint(there) for names in united):
+                found[maker] = there
+        if found:
+            maker = max(found, key=lambda maker: len(found[maker]))
+            self.providers[step.name] |= dict.fromkeys(sorted(found[maker]), maker)
+            together[maker].append(found[maker])
+            united.append(found[maker])
 
     def _provide(self, step: StepFlow, binding: Binding, maker: StepFlow) -> None:
         """Check that a step can hand on what another one takes."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.assemble import assemble
+from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
 from kale_magics.session import Session
 from tests.fuzz.forks import in_child
@@ -104,15 +105,18 @@ def _main() -> dict[str, Any]:
     return vars(module)
 
 
-def _play(notebook: Notebook) -> tuple[str, frozenset[str]]:
+def _play(notebook: Notebook) -> tuple[str, frozenset[str], list[Evidence]]:
     namespace = _main()
     hidden = frozenset(namespace)
     output = io.StringIO()
+    seen: list[Evidence] = []
     with contextlib.redirect_stdout(output), warnings.catch_warnings():
         warnings.simplefilter("error")
         for part in notebook.cells:
+            watch = Watch(part.text, namespace)
             exec(compile(part.text, "<cell>", "exec", dont_inherit=True), namespace)
-    return result(output.getvalue()), hidden
+            seen.append(watch.end())
+    return result(output.getvalue()), hidden, seen
 
 
 def result(printed: str) -> str:
@@ -135,9 +139,12 @@ def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
 
 
 def _judged(notebook: Notebook, way: str, engine: bool) -> Verdict:
-    expected, hidden = _play(notebook)
+    expected, hidden, seen = _play(notebook)
     live = way == SESSION
-    cells = [_cell(part, number + 1, live) for number, part in enumerate(notebook.cells)]
+    pairs = zip(notebook.cells, seen, strict=True)
+    cells = [
+        _cell(part, number, evidence if live else None) for number, (part, evidence) in enumerate(pairs, 1)
+    ]
     try:
         assembly = assemble(cells, Session(_shell(notebook, hidden)) if live else None)
     except Exception as error:  # a crash is what is hunted
@@ -164,7 +171,8 @@ def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:
     )
 
 
-def _cell(part: Part, number: int, live: bool) -> Cell:
+def _cell(part: Part, number: int, evidence: Evidence | None) -> Cell:
+    live = evidence is not None
     return Cell(
         part.kind,  # type: ignore[arg-type]
         f"\n{part.text}\n",
@@ -173,4 +181,5 @@ def _cell(part: Part, number: int, live: bool) -> Cell:
         run=live,
         execution_count=number if live else None,
         state="ran" if live else "not run",
+        evidence=evidence,
     )
