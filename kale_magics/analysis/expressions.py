@@ -153,18 +153,24 @@ class ExpressionReader(NameReader):
         with self.scope(Scope("function", names, declared)):
             self.body(body)
 
-    def behaviour(self, name: str, arguments: ast.arguments, body: Sequence[ast.AST]) -> Behaviour:
-        """Read a function that is called later."""
+    def behaviour(
+        self, name: str, arguments: ast.arguments, body: Sequence[ast.AST], owner: str = ""
+    ) -> Behaviour:
+        """Read a function that is called later; `owner` is the class of a method."""
         parameters = parameters_of(arguments)
         bound, declared, _ = bound_names(body)
         names = {name: list[Source]() for name in bound}
         names |= {name: [Source(PARAMETER + name)] for name in parameters}
+        if owner and parameters[:1] == ["cls"]:
+            names["cls"].append(Source(owner))
         before, self.returns = self.returns, []
+        outer, self.owner = self.owner, (owner, parameters[0]) if owner and parameters else ("", "")
         with self.collecting() as effects, self.scope(Scope("function", names, declared)):
             self.body(body)
             if len(body) == 1 and isinstance(body[0], ast.expr):
                 self.returns += self.roots(body[0])
         returns, self.returns = tuple(dict.fromkeys(self.returns)), before
+        self.owner = outer
         return Behaviour(
             name,
             tuple(PARAMETER + parameter for parameter in parameters),

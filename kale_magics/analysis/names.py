@@ -73,6 +73,15 @@ def is_constant(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and dotted(node.func) in SCALAR_CALLS
 
 
+def _class_of(node: ast.AST) -> str:
+    """The name of the object of which an expression gives the class; empty for any other expression."""
+    if isinstance(node, ast.Attribute) and node.attr == "__class__":
+        return dotted(node.value)
+    if isinstance(node, ast.Call) and dotted(node.func) == "type" and len(node.args) == 1:
+        return dotted(node.args[0])
+    return ""
+
+
 def _variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
     """The variable that `globals()["name"]` is; empty for anything else."""
     key = node.slice if isinstance(node, ast.Subscript) else None
@@ -93,12 +102,20 @@ def _may_join_containers(node: ast.BinOp) -> bool:
 
 
 class NameReader:
-    """Finds names in the scopes that are being read, and collects effects in `out`."""
+    """Finds names in the scopes that are being read, and collects effects in `out`.
+
+    Attributes:
+        out: The effects so far.
+        scopes: Those that are being read, the innermost last.
+        certain: Whether what is read happens.
+        owner: In a method, its class and what it calls its object; else empty.
+    """
 
     def __init__(self) -> None:
         self.out: list[Effect] = []
         self.scopes: list[Scope] = []
         self.certain = True
+        self.owner = ("", "")
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
@@ -163,6 +180,8 @@ class NameReader:
         if isinstance(node, ast.Name):
             own = self.find(node.id)
             return (Source(node.id),) if own is None else tuple(own)
+        if self.owner[0] and _class_of(node) == self.owner[1]:
+            return (Source(self.owner[0]),)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             named = _variable_of_globals(node)
             return (Source(named),) if named else part_of(self.roots(node.value))

@@ -266,7 +266,7 @@ class StatementReader(ExpressionReader):
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self._evaluated_at_once(statement)
-                    method = self.behaviour(statement.name, statement.args, statement.body)
+                    method = self.behaviour(statement.name, statement.args, statement.body, node.name)
                     methods[_method_key(statement, methods)] = replace(
                         method, implicit=_is_implicit(statement)
                     )

@@ -87,6 +87,8 @@ class Calls(Changes):
             if behaviour.is_class and "__call__" in behaviour.methods:
                 self._apply(behaviour.methods["__call__"], call, bound=True, owner=binding.name)
                 return
+            if not behaviour.is_class:
+                self._apply(behaviour, call, bound=False, owner=None)
             changed = self.summary(behaviour).changed
             if changed:
                 self._change_all(self._arguments(call))

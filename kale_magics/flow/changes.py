@@ -265,7 +265,7 @@ class Changes(Lookup):
         self.have_all(one, other)
         for name in sorted(self._unite(one, other)):
             binding = self.names.get(name)
-            if binding is not None and self.step.name and binding.kind in ("parameter", "prelude"):
+            if binding is not None and self.step.name and binding.kind != "value":
                 self.rebind(replace(binding, kind="value", maker=self.step.name, constant=False))
 
     def have_all(self, *names: str) -> None:

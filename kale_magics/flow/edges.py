@@ -93,7 +93,9 @@ class Edges:
         for maker in dict.fromkeys(step.takes[name].maker for name in reversed(members)):
             local = self.steps[maker].local
             there = {name for name in members if local.get(name) is step.takes[name]}
-            if len(there) > 1 and all(names <= there or names.isdisjoint(there) for names in united):
+            for names in united:
+                there -= set() if names <= there else names
+            if len(there) > 1:
                 found[maker] = there
         if found:
             maker = max(found, key=lambda maker: len(found[maker]))

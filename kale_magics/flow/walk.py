@@ -117,7 +117,8 @@ class Flow(Calls):
         direct = effect.behaviours[0] if len(effect.behaviours) == 1 and not effect.sources else None
         binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=direct)
         facts = self.certain_facts(binding)
-        if effect.constant or (facts is not None and facts.plain):
+        plain = facts is not None and facts.plain and effect.name not in self.letting_go
+        if effect.constant or plain:
             behaviours = set()
         old = self.names.get(effect.name)
         if old is not None and effect.name in effect.uses:
@@ -159,7 +160,9 @@ class Flow(Calls):
             behaviours.add(effect.behaviour)
         top = not self._branches and statement >= 0
         definition = None
-        if top and grown is not None and all(need.kind != "value" for need in needs):
+        new = self._new(effect, "")
+        held = effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.held))
+        if top and not held and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
         for name, origin in zip_longest(names, origins, fillvalue=""):
             self.leave_group(name)
@@ -172,7 +175,7 @@ class Flow(Calls):
             if definition is not None:
                 binding = replace(binding, kind="definition", definition=definition)
             self.rebind(binding)
-            if definition is None and effect.held:
+            if effect.held and (definition is None or not self.step.name):
                 self.hold(name, effect.held)
         for binding in grown or () if definition is not None else ():
             # Who uses what was added to needs the addition too.
@@ -268,6 +271,7 @@ class Flow(Calls):
                 definition=present[0].definition if len({b.definition for b in present}) == 1 else None,
                 behaviours=frozenset(b for binding in present for b in binding.behaviours),
                 constant=all(binding.constant for binding in present),
+                direct=newest.direct if len({b.direct for b in present}) == 1 else None,
             )
         )
         for other in others:

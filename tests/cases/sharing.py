@@ -578,4 +578,94 @@ print("RESULT", ys)
 """,
         "[1]",
     ),
+    Case(
+        "instances that count themselves by their type",
+        """
+%%kale step a
+class Box:
+    made = 1
+    def __init__(self, v=1):
+        type(self).made += 1
+class Jar:
+    made = 0
+    def __init__(self):
+        self.__class__.made += 1
+    @classmethod
+    def more(cls):
+        cls.made += 10
+p = Box(1)
+q = Jar()
+%%kale step b
+Jar.more()
+%%kale step c
+print("RESULT", Box.made, Jar.made)
+""",
+        "2 11",
+    ),
+    Case(
+        "a function that was in a dictionary, and is not",
+        """
+%%kale step a
+x = 1
+def v(a):
+    pass
+d = {"x": v}
+%%kale step b
+d.update(x=1)
+print("RESULT", x, d)
+""",
+        "1 {'x': 1}",
+    ),
+    Case(
+        "a default that is a parameter's object",
+        """
+%%kale parameters
+xs = []
+%%kale step a
+def f(a=xs):
+    a.append(1)
+zs = xs
+%%kale step b
+f()
+print("RESULT", xs, zs)
+""",
+        "[1] [1]",
+    ),
+    Case(
+        "a default of a functions cell that is a parameter's object",
+        """
+%%kale parameters
+xs = []
+%%kale functions
+def f(a=xs):
+    a.append(1)
+%%kale step a
+zs = xs
+%%kale step b
+f()
+%%kale step c
+print("RESULT", xs, zs)
+""",
+        "[1] [1]",
+    ),
+    Case(
+        "a function that is one of two",
+        """
+%%kale step a
+ys = []
+d = {}
+def v(a):
+    d[1] = a
+if not d:
+    pass
+else:
+    def v(a):
+        pass
+v(ys)
+%%kale step b
+ys.append(1)
+print("RESULT", d)
+""",
+        "{1: [1]}",
+    ),
 ]
