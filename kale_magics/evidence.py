@@ -212,10 +212,10 @@ class Watch:
 
 def _digest(value: Any, budget: Budget) -> Sum | None:
     """A checksum of what is in a value, and its length; None if that is too much to ask."""
-    if _expected_size(value) > budget.left or budget.left <= 0:
-        return None
     file = Digest(budget)
     try:
+        if budget.left <= 0 or _expected_size(value) > budget.left:
+            return None
         Digester(file).dump(value)
     except Exception:  # whatever stands in the way, nothing is known of the value then
         return None
@@ -224,6 +224,8 @@ def _digest(value: Any, budget: Budget) -> Sum | None:
 
 def _expected_size(value: Any) -> int:
     """About how many bytes an array or a frame takes, with eight an element for a frame; 0 for others."""
+    if type(value).__module__ == "__main__":
+        return 0  # to look an attribute up may run code of the notebook
     size = getattr(value, "nbytes", None)
     if isinstance(size, int):
         return size

@@ -129,7 +129,11 @@ class Loud:
 class Last:
     def __del__(self):
         print("gone")
-loud, last = Loud(), Last()
+class Odd:
+    def __getattr__(self, name):
+        print("asked for", name)
+        raise RuntimeError(name)
+loud, last, odd = Loud(), Last(), Odd()
 """
 
 
@@ -137,5 +141,5 @@ def test_the_notebook_does_not_notice(shell: Shell) -> None:
     """No code of the notebook runs for being watched, and nothing lives longer."""
     shell.run("%load_ext kale_magics")
     shell.run(NOTICING)
-    printed = shell.run("%%kale step a\nloud\nlast = None\nprint('after')").printed
+    printed = shell.run("%%kale step a\nloud; odd\nlast = None\nprint('after')").printed
     assert printed == "gone\nafter\n"
