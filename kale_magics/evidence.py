@@ -22,6 +22,7 @@ from typing import Any
 
 from kale_magics.objects import is_immutable, mutable_parts
 from kale_magics.step_runtime.generators import GENERATORS, generator_state
+from kale_magics.step_runtime.reducers import module_of
 
 WORK = 4 << 20
 """How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
@@ -144,7 +145,7 @@ class Digester(pickle.Pickler):
 
 def _content(item: Any) -> list[Any] | None:
     """What is in an object that arranges or notes something anew when it is read; None for all others."""
-    if type(item).__module__.startswith("scipy.sparse"):
+    if module_of(type(item)).startswith("scipy.sparse"):
         # A matrix notes whether it is sorted when somebody asks.
         return [type(item), {name: v for name, v in vars(item).items() if not name.startswith("_has_")}]
     pandas = sys.modules.get("pandas")
@@ -192,8 +193,9 @@ class Watch:
             after = _digest(value, budget) if value is not None else None
             if after is not None:
                 (kept if after == before else changed).add(name)
-        for name, state in _generators().items():
-            (kept if state == self._generators.get(name) else changed).add(name)
+        states = _generators()
+        for name, state in self._generators.items():
+            (kept if state == states.get(name) else changed).add(name)
         return Evidence(frozenset(changed), frozenset(kept), self._shared())
 
     def _shared(self) -> tuple[frozenset[str], ...]:
@@ -279,7 +281,7 @@ def _would_notice(kind: type) -> bool:
             getattr(kind, name, None) is not getattr(object, name, None)
             for name in ("__reduce__", "__reduce_ex__", "__getstate__", "__getattribute__")
         )
-    return kind.__module__.partition(".")[0] in _DEVICES
+    return module_of(kind).partition(".")[0] in _DEVICES
 
 
 def _held(value: Any) -> Callable[[], Any]:

@@ -110,6 +110,7 @@ class Call:
         arguments: Position or keyword, and what the argument may be.
         inplace: Whether it was asked to work in place: `inplace=True`, `copy=False`.
         certain: False in a branch of a function, which may not be taken.
+        behaviours: The functions that are made in its arguments.
     """
 
     line: int
@@ -119,6 +120,7 @@ class Call:
     arguments: tuple[tuple[int | str, tuple[Source, ...]], ...] = ()
     inplace: bool = False
     certain: bool = True
+    behaviours: tuple[Behaviour, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,7 @@ class ExpressionReader(NameReader):
         path = dotted(node.func)
         self.expression(node.func)
         self._arguments += 1
+        made = len(self.behaviours)
         arguments: list[tuple[int | str, tuple[Source, ...]]] = []
         for label, value in labelled(node):
             self.expression(value)
@@ -216,7 +217,9 @@ class ExpressionReader(NameReader):
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
         inplace = any(_asks_for_place(keyword) for keyword in node.keywords)
-        self.out.append(Call(node.lineno, path, method, receiver, tuple(arguments), inplace))
+        behaviours = tuple(self.behaviours[made:])
+        call = Call(node.lineno, path, method, receiver, tuple(arguments), inplace, behaviours=behaviours)
+        self.out.append(call)
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
         if method in COMMANDS and ast.unparse(node.func).startswith("get_ipython()."):

@@ -125,7 +125,8 @@ class Calls(Changes):
             return
         self.change(binding.name)
         if call.method in HOLDING_METHODS:
-            self.hold(binding.name, (s for _, sources in call.arguments for s in sources))
+            held = (s for _, sources in call.arguments for s in sources)
+            self.hold(binding.name, held, call.behaviours)
 
     def _is_module(self, binding: Binding) -> bool:
         facts = self.facts(binding)

@@ -194,9 +194,9 @@ class Flow(Calls):
         self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
         if effect.kind == "class":
             for name in names:
-                base = self.function(name)
-                if base is not None and "__init_subclass__" in base.methods:
-                    self.effects(base.methods["__init_subclass__"].effects, late=True)
+                for base in self.behaviours_of([name]):  # those that it inherits from too
+                    if "__init_subclass__" in base.methods:
+                        self.effects(base.methods["__init_subclass__"].effects, late=True)
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
             return None

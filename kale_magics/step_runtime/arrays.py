@@ -10,7 +10,7 @@ import pickle
 import sys
 from typing import Any
 
-from kale_magics.step_runtime.reducers import runtime_reference
+from kale_magics.step_runtime.reducers import module_of, runtime_reference
 
 SMALL_ARRAY = 1 << 20
 """Bytes that a view may bring along of the array that it shows a part of, however small it is."""
@@ -166,7 +166,7 @@ def other_parts(obj: Any) -> Any:
     kind = type(obj)
     if hasattr(kind, "_internal_names") and hasattr(kind, "_metadata"):
         return frame_parts(obj)
-    if kind.__module__.startswith("numpy.random"):
+    if module_of(kind).startswith("numpy.random"):
         return random_parts(obj) if sys.modules["numpy"].__version__.startswith("1.") else None
     return None
 
@@ -188,7 +188,7 @@ def random_parts(generator: Any) -> Any:
 def pandas_parts(obj: Any) -> Any:
     """What pandas copies when it is written to, because others show its memory, with the note of that."""
     kind = type(obj)
-    if not kind.__module__.startswith("pandas"):
+    if not module_of(kind).startswith("pandas"):
         return None
     if kind.__name__ == "BlockValuesRefs":
         return kind, ()

@@ -32,6 +32,7 @@ from kale_magics.step_runtime.pickling import (
     make_pickler,
     type_name,
 )
+from kale_magics.step_runtime.reducers import module_of
 from kale_magics.step_runtime.suspects import explain_culprit
 
 MAGIC = b"KALE artifact 1\n"
@@ -190,7 +191,7 @@ def read_table(file: BinaryIO, path: str) -> Any:
 
 def describe(value: Any) -> dict[str, Any]:
     """What a manifest says about a value: type, version of its library, shape and columns."""
-    library = type(value).__module__.partition(".")[0]
+    library = module_of(type(value)).partition(".")[0]
     version = getattr(sys.modules.get(library), "__version__", None)
     known = f"{library} {version}" if isinstance(version, str) else ""
     about: dict[str, Any] = {"type": type_name(value), "library": known}

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator
 from typing import Any
 
-from kale_magics.step_runtime.reducers import in_main
+from kale_magics.step_runtime.reducers import in_main, module_of
 
 IN_WORDS = re.compile(r"(a key of|an element of|\w+ in) ")
 """How a path begins that is no expression."""
@@ -19,7 +19,7 @@ IN_WORDS = re.compile(r"(a key of|an element of|\w+ in) ")
 
 def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """The parts of any object."""
-    module = type(value).__module__.partition(".")[0]
+    module = module_of(type(value)).partition(".")[0]
     if module == "pandas" and hasattr(type(value), "iloc") and hasattr(type(value), "attrs"):
         yield from parts_of_frame(value, path)
     elif module in ("numpy", "pandas") and hasattr(value, "dtype") and hasattr(value, "__getitem__"):

@@ -99,6 +99,12 @@ def param_spec_parts(spec: Any) -> Any:
     return (type(spec), (spec.__name__,), state) if in_main(spec) and spec.__bound__ is None else None
 
 
+def module_of(kind: type) -> str:
+    """The module of a type; empty for those types of Cython that have something else there."""
+    module = kind.__module__
+    return module if isinstance(module, str) else ""
+
+
 def in_main(obj: Any) -> bool:
     """Whether the notebook has made a class, a function or a type."""
     return getattr(obj, "__module__", None) == "__main__"

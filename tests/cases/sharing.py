@@ -668,4 +668,41 @@ print("RESULT", d)
 """,
         "{1: [1]}",
     ),
+    Case(
+        "functions without a name that are put into a list",
+        """
+%%kale step a
+fs = [lambda i=i: i * k for i in range(3)]
+gs = []
+for i in range(3):
+    gs.append(lambda: i)
+k = 2
+%%kale step b
+k = 5
+i = 9
+%%kale step c
+print("RESULT", [f() for f in fs], [g() for g in gs])
+""",
+        "[0, 5, 10] [9, 9, 9]",
+    ),
+    Case(
+        "a register of subclasses that a class between them inherits",
+        """
+%%kale functions
+class Base:
+    registry = {}
+    def __init_subclass__(cls, **kw):
+        super().__init_subclass__(**kw)
+        Base.registry[cls.__name__] = cls
+%%kale step a
+class A(Base):
+    x = 1
+%%kale step b
+class B(A):
+    x = 2
+%%kale step c
+print("RESULT", sorted(Base.registry), [c().x for c in Base.registry.values()])
+""",
+        "['A', 'B'] [1, 2]",
+    ),
 ]

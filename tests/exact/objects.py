@@ -143,7 +143,9 @@ class Set(set): pass
 class Tuple(tuple): pass
 class Bytes(bytes): pass
 class Attr(dict):
-    __getattr__ = dict.__getitem__
+    def __getattr__(self, name):
+        if name not in self: raise AttributeError(name)
+        return self[name]
     __setattr__ = dict.__setitem__
 class Upper(dict):
     def __setitem__(self, k, v): super().__setitem__(k.upper(), v)
