@@ -125,11 +125,11 @@ READING_METHODS = frozenset(
         " symmetric_difference isdisjoint issubset issuperset"
         # arrays and frames
         " abs agg aggregate all any apply argmax argmin argsort asfreq assign astype at_time between bfill"
-        " boxplot clip combine_first corr cov cummax cummin cumprod cumsum describe diff dot drop"
+        " clip combine_first corr cov cummax cummin cumprod cumsum describe diff dot drop"
         " drop_duplicates dropna duplicated eq equals ewm expanding explode ffill fillna filter first flatten"
-        " floordiv from_dict ge groupby gt head hist idxmax idxmin infer_objects info interpolate isin isna"
+        " floordiv from_dict ge groupby gt head idxmax idxmin infer_objects info interpolate isin isna"
         " isnull iterrows itertuples kurt le last lt map mask max mean median melt memory_usage merge min mod"
-        " mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe pivot pivot_table plot pow"
+        " mode mul ne nlargest notna notnull nsmallest nunique pct_change pipe pivot pivot_table pow"
         " prod"
         " quantile query rank ravel reindex rename rename_axis reset_index reshape resample rolling round"
         " sample searchsorted select_dtypes sem set_axis set_index shift skew sort_index sort_values squeeze"
@@ -219,6 +219,8 @@ def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps
         method: Its name.
         type_name: The object's type with its module, as in "pandas.core.frame.DataFrame"; empty if unknown.
     """
+    if type_name.startswith("matplotlib."):
+        return "no" if method.startswith("get_") or method == "savefig" else "yes"
     for prefix, changing in CLOSED_TYPES.items():
         if type_name == prefix or type_name.startswith(f"{prefix}."):
             return "yes" if method in changing else "no"

@@ -164,7 +164,7 @@ def arguments_changed(call: Call, origin: str) -> list[Source]:
         origin: What is called, as in "numpy.put"; empty if that is nothing imported.
     """
     known = CHANGING_FUNCTIONS.get(origin) or CHANGING_FUNCTIONS.get(call.path, ())
-    labels: set[int | str] = {"out", *known}
+    labels: set[int | str] = {"out", "ax", *known}
     changes_first = call.method in ARGUMENT_CHANGING_METHODS or (call.inplace and origin)
     # The custom of torch: `add_`, `xavier_uniform_`.
     changes_first = changes_first or (origin and origin.endswith("_") and not origin.endswith("__"))

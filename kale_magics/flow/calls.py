@@ -116,7 +116,7 @@ class Calls(Changes):
         kind = facts.type_name if facts is not None else ""
         verdict = "yes" if call.inplace else method_changes(call.method, kind)
         certain = self.reaches(source)
-        if verdict == "no" or (verdict == "perhaps" and (binding.is_import or not certain)):
+        if verdict == "no" or not certain or (verdict == "perhaps" and binding.is_import):
             return
         if verdict == "perhaps":
             self.guess(binding.name, f".{call.method}()", call.certain)

@@ -219,6 +219,9 @@ class Changes(Lookup):
         other = self.names.get(name)
         if other is None or self.immutable(other) or self.immutable(binding):
             return False
+        function = other.direct
+        if function is not None and not function.is_class and not function.remembering:
+            return False
         if source.bond == "same":
             return other.direct is None
         one, two = self.certain_facts(binding), self.certain_facts(other)

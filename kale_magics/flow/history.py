@@ -112,8 +112,9 @@ def _where(cell: Cell) -> Where:
 @functools.lru_cache(maxsize=4096)
 def _touched(source: str) -> frozenset[str]:
     """The names that a cell binds, and those whose objects it changes for certain."""
+    first, newline, rest = source.partition("\n")
     try:
-        facts: CellFacts = read_cell(source)
+        facts: CellFacts = read_cell(newline + rest if first.startswith(("%kale ", "%%kale ")) else source)
     except CellProblemError:  # it never ran, or is no code
         return frozenset()
     names = {name for effects in facts.statements for name in bound_by(effects)}

@@ -323,4 +323,44 @@ xs = 5
 """,
         "[1, 2]",
     ),
+    Case(
+        "axes that several steps draw on",
+        """
+%%kale imports
+import matplotlib.pyplot as plt
+import pandas as pd
+%%kale step a
+fig, ax = plt.subplots()
+df = pd.DataFrame({"x": [1, 2]})
+%%kale step b
+ax.plot([1, 2], [3, 4])
+%%kale step c
+ax.hist([1, 1, 2])
+%%kale step d
+df.x.plot(ax=ax)
+%%kale step e
+print("RESULT", len(ax.lines), len(ax.patches))
+""",
+        "2 10",
+    ),
+    Case(
+        "estimators that are made and fitted in one line with settings of a dictionary",
+        """
+%%kale imports
+import numpy as np
+from sklearn.linear_model import Ridge
+%%kale step a
+config = {"ridge": 1.0, "more": {"alpha": 2.0}}
+X = np.arange(6.0).reshape(-1, 1)
+y = X[:, 0] * 2
+%%kale step b
+one = Ridge(alpha=config["ridge"]).fit(X, y)
+%%kale step c
+two = Ridge(**config["more"]).fit(X, y)
+%%kale step d
+print("RESULT", one.alpha, two.alpha)
+""",
+        "1.0 2.0",
+        parallel="b c",
+    ),
 ]

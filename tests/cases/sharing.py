@@ -705,4 +705,28 @@ print("RESULT", sorted(Base.registry), [c().x for c in Base.registry.values()])
 """,
         "['A', 'B'] [1, 2]",
     ),
+    Case(
+        "functions that stand in a list beside other objects",
+        """
+%%kale step a
+ys = []
+e = {"x": 1}
+def f():
+    pass
+def v(a):
+    return a
+xs = [f, ys]
+zs = list(map(v, ys))
+try:
+    ys = [x for x in zs]
+except KeyError:
+    pass
+%%kale step b
+n = e.get("x", 0)
+xs = xs[1:]
+%%kale step c
+print("RESULT", n, xs, ys)
+""",
+        "1 [[]] []",
+    ),
 ]
