@@ -95,8 +95,9 @@ def new_type_parts(new: Any) -> Any:
 
 def param_spec_parts(spec: Any) -> Any:
     """A `typing.ParamSpec`, which pickle knows by its name only."""
-    state = {"__module__": "__main__"}
-    return (type(spec), (spec.__name__,), state) if in_main(spec) and spec.__bound__ is None else None
+    state = None, {"__module__": "__main__"}  # set one by one: it has no __dict__ in some releases
+    unbound = spec.__bound__ in (None, type(None))  # which of them hangs on Python's release
+    return (type(spec), (spec.__name__,), state) if in_main(spec) and unbound else None
 
 
 def module_of(kind: type) -> str:

@@ -309,7 +309,7 @@ v = [list[int], dict[str, T], Optional[int], Callable[[int], str], Any, int | No
     ),
     Row(
         "a chain of objects that is too long",
-        "class Node: pass\nhead = None\nfor _i in range(3000):\n    _n = Node(); _n.next = head; head = _n",
+        "class Node: pass\nhead = None\nfor _i in range(60_000):\n    _n = Node(); _n.next = head; head = _n",
         refused="head is a Node (PicklingError: its parts are nested too deeply)",
     ),
 ]
