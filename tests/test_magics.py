@@ -470,3 +470,20 @@ def test_there_is_no_last_run_before_the_first(shell: Shell) -> None:
     assert kale_magics.last_run() is None
     shell.run("%unload_ext kale_magics")
     assert kale_magics.last_run() is None
+
+
+WARNED = [
+    ("%%kale step a\nx = 1\n%cd .", "%%kale step b\nprint(x)", "KALE221"),
+    ("%%kale step a\nx = 1\n%env REGION=eu", "%%kale step b\nprint(x)", "KALE221"),
+    ("%%kale step a\nimport os\nx = 1\nos.chdir('.')", "%%kale step b\nprint(x)", "KALE221"),
+    ("%%kale step a\nx = [2, 1]", "%%kale skip\nx = sorted(x)", "KALE217"),
+    ("%%kale step a\nx = [2, 1]", "x.clear()", "KALE217"),
+    ("%%kale step a\nx = [2, 1]", "print(x)", ""),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "code"), WARNED)
+def test_hidden_state_is_told_of(shell: Shell, first: str, second: str, code: str) -> None:
+    for cell in (first, second, "%%kale step c\nprint(x)"):
+        assert shell.run(cell).success
+    assert re.findall(r"^KALE\d+", shell.run("%kale").printed, re.MULTILINE) == [code] * bool(code)

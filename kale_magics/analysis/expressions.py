@@ -40,6 +40,9 @@ COMMANDS = frozenset({"system", "getoutput", "run_line_magic", "run_cell_magic"}
 """Methods of IPython's shell that put values into the text that they get."""
 
 
+SETTING_MAGICS = frozenset({"cd", "pushd", "popd", "env", "set_env"})
+"""Magics that set the folder or the environment."""
+
 MOST_OTHERS = 8
 """How many of the targets to its left a target is compared with."""
 
@@ -223,6 +226,9 @@ class ExpressionReader(NameReader):
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
         if method in COMMANDS and ast.unparse(node.func).startswith("get_ipython()."):
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+            if method == "run_line_magic" and name in SETTING_MAGICS:
+                self.out.append(Call(node.lineno, f"%{name}", "", ()))
             self._texts(node, _expanded)
             if method == "system":
                 self.bind_name("_exit_code", node.lineno, constant=True)

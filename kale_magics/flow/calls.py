@@ -42,8 +42,10 @@ class Calls(Changes):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
         self._draw(call, origin)
         self._varies |= origin in VARYING
-        if origin == FOLDER:
+        if origin == FOLDER or call.path in ("%cd", "%pushd", "%popd"):
             self.set_around(FOLDER, call.line)
+        elif call.path.startswith("%"):
+            self.set_around("os.environ", call.line)
         self._call_back(call)
 
     def _arguments(self, call: Call, sources: Iterable[Source] | None = None) -> list[Source]:
