@@ -334,6 +334,16 @@ class NotebookFlow:
                     fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
                     message = f"step {read.cell.name} is to run after {name}, but no step is called so"
                     self.tell(Code.UNKNOWN_STEP, message, fix, mark_of(read.cell))
+            self._check_reads(read.cell)
+
+    def _check_reads(self, cell: Cell) -> None:
+        for name in cell.reads:
+            used = [n for n, binding in self.steps[cell.name].local.items() if binding is not None]
+            if name not in used:
+                near = difflib.get_close_matches(name, used, n=1)
+                fix = f"did you mean {near[0]}?" if near else f"take {name} out of --reads"
+                message = f"step {cell.name} says that it only reads {name}, but does not use it"
+                self.tell(Code.UNKNOWN_NAME, message, fix, mark_of(cell), about=name)
 
 
 def mark_of(cell: Cell) -> Where:

@@ -363,4 +363,16 @@ print("RESULT", one.alpha, two.alpha)
         "1.0 2.0",
         parallel="b c",
     ),
+    refused(
+        "a step that says that it only reads what it does not use",
+        """
+%%kale step a
+rows = [1]
+%%kale step b --reads row
+print("RESULT", rows)
+""",
+        "KALE204",
+        "does not use it",
+        "did you mean rows?",
+    ),
 ]
