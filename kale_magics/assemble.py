@@ -78,6 +78,7 @@ def assemble(
         )
     edges = Edges(flow)
     order = edges.ordered()
+    edges.tell_files()
     complete = len(order) == len(flow.steps)
     draft = _Assembler(flow, edges, settings or Settings()).pipeline(order) if complete else None
     return Assembly(draft, tuple(flow.diagnostics))

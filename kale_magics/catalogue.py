@@ -423,6 +423,38 @@ print(run_id)
 %kale_run
 """,
     ),
+    Code.MEMORY_BY_STEP: Entry(
+        "call the function in one step, and let the others use what it gave there",
+        """
+%%kale functions
+from functools import cache
+
+@cache
+def settings():
+    return {"depth": 1}
+
+%%kale step load
+settings()["depth"] = 5
+
+%%kale step show
+print(settings())
+
+%kale
+""",
+    ),
+    Code.FILE_WITHOUT_EDGE: Entry(
+        "let the step that uses the file wait for the one that writes it, with `--after`",
+        """
+%%kale step load
+with open("rows.txt", "w") as file:
+    file.write("1 2 3")
+
+%%kale step show
+print(open("rows.txt").read())
+
+%kale
+""",
+    ),
     Code.STEP_FAILED: Entry(
         "mend the cell that the traceback names, run it, and start the run again",
         """

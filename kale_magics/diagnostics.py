@@ -54,6 +54,8 @@ class Code(Enum):
     GUESSED_CHANGE = ("KALE220", "a step that may only read what it is taken to change")
     MODULE_CHANGED = ("KALE221", "a step that sets something in a module, where other steps do not see it")
     DIFFERS_BY_STEP = ("KALE222", "a value that every step would compute anew, each another one")
+    MEMORY_BY_STEP = ("KALE223", "a cached function of which several steps would need one memory")
+    FILE_WITHOUT_EDGE = ("KALE224", "a file of one step that another one uses without waiting for it")
 
     STEP_FAILED = ("KALE301", "a step failed")
     RUN_FOLDER = ("KALE302", "the folder of the run cannot be written")

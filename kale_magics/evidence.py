@@ -17,7 +17,7 @@ import types
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kale_magics.objects import is_immutable, mutable_parts
@@ -61,6 +61,10 @@ class Evidence:
     changed: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     shared: tuple[frozenset[str], ...] = ()
+
+    def with_earlier(self, earlier: Evidence) -> Evidence:
+        """The same, of a cell that ran before too: what it changed once, it may find changed already."""
+        return replace(self, changed=self.changed | earlier.changed, kept=self.kept - earlier.changed)
 
 
 Sum = tuple[int, int]

@@ -30,7 +30,7 @@ class Cell:
         earlier: The n of its earlier `In [n]`; no part of what the cell is.
         mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
         marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
-        evidence: What it did when it ran, if it ran well; no part of what the cell is.
+        evidence: What it did when it ran, if it ever ran well; no part of what the cell is.
     """
 
     kind: Kind
@@ -83,6 +83,9 @@ class Registry:
             cell = replace(cell, earlier=(*old.earlier, *count))
         elif old is not None:
             cell = replace(cell, earlier=old.earlier)
+        if old is not None and old.evidence is not None and old.source == cell.source:
+            seen = cell.evidence.with_earlier(old.evidence) if cell.evidence else old.evidence
+            cell = replace(cell, evidence=seen)
         self._cells[_identity(cell)] = cell
 
     def forget(self, cell_id: str) -> None:

@@ -171,6 +171,8 @@ class Define:
         behaviour: What its functions do when they are called; None for an import.
         at_once: What happens when the statement itself runs: decorators, defaults, bases, class body.
         held: What its defaults may share objects with.
+        decorators: Its decorators, as in "functools.lru_cache"; empty texts for those that are no plain chain
+            of names.
     """
 
     kind: Literal["import", "def", "class"]
@@ -182,6 +184,7 @@ class Define:
     behaviour: Behaviour | None = None
     at_once: tuple[Effect, ...] = ()
     held: tuple[Source, ...] = ()
+    decorators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -209,6 +212,8 @@ class Behaviour:
         kwarg: The parameter that takes further keywords; empty if there is none.
         remembering: The parameters whose default can change, and stays changed.
         implicit: Whether it is called without a call: an operator, a property.
+        keeps_state: Whether it makes functions that change what they have taken along, as a decorator that
+            counts calls does.
     """
 
     name: str
@@ -221,6 +226,7 @@ class Behaviour:
     kwarg: str = ""
     remembering: frozenset[str] = frozenset()
     implicit: bool = False
+    keeps_state: bool = False
 
     @property
     def is_class(self) -> bool:

@@ -31,6 +31,7 @@ from kale_magics.analysis.names import (
     part_of,
 )
 from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
+from kale_magics.analysis.syntax import is_of_shell
 from kale_magics.step_runtime.shell import DOLLAR
 
 LOOKUPS = frozenset({"eval", "exec", "globals", "locals", "vars"})
@@ -225,7 +226,7 @@ class ExpressionReader(NameReader):
         self.out.append(call)
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
-        if method in COMMANDS and ast.unparse(node.func).startswith("get_ipython()."):
+        if method in COMMANDS and is_of_shell(node):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
             if method == "run_line_magic" and name in SETTING_MAGICS:
                 self.out.append(Call(node.lineno, f"%{name}", "", ()))

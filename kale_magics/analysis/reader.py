@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from kale_magics.analysis.closures import makes_state
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
@@ -194,7 +195,10 @@ class StatementReader(ExpressionReader):
             self.inline(node.args, node.body, ())
             self.bind_name(node.name, node.lineno, self.captured(node))
             return
-        behaviour = self.behaviour(node.name, node.args, node.body)
+        behaviour = replace(
+            self.behaviour(node.name, node.args, node.body), keeps_state=makes_state(node)
+        )
+        decorators = tuple(dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
         self.out.append(
             Define(
                 "def",
@@ -203,6 +207,7 @@ class StatementReader(ExpressionReader):
                 behaviour=behaviour,
                 at_once=tuple(at_once),
                 held=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
+                decorators=decorators,
             )
         )
 

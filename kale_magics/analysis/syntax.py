@@ -14,9 +14,6 @@ from kale_magics.step_runtime.shell import SILENT, Shell
 
 _CELL_MAGIC = re.compile(r"%%(!|\w+)[ \t]*(.*)")
 
-UNWRAPPED = frozenset({"time", "capture"})
-"""Cell magics whose body runs in the notebook's namespace."""
-
 DROPPED = frozenset({"timeit", "prun", "memit", "mprun", "lprun"})
 """Magics that measure: what they run leaves nothing in the notebook."""
 
@@ -111,8 +108,13 @@ def _without_cell_magic(source: str) -> str:
         return source
     name, line = match[1], match[2]
     before, body = [""] * first, lines[first + 1 :]
-    if name in UNWRAPPED and not (name == "capture" and _words(line)):
-        return _without_cell_magic("\n".join([*before, line if name == "time" else "", *body]))
+    if name == "time":
+        return _without_cell_magic("\n".join([*before, line, *body]))
+    if name == "capture":
+        flags = ", ".join(repr(word) for word in line.split() if word.startswith("-"))
+        variable = "".join(f"{word} = " for word in _words(line)[:1])
+        begin, end = f"get_ipython().begin_capture({flags})", f"{variable}get_ipython().end_capture()"
+        return "\n".join([*before, begin, _without_cell_magic("\n".join(body)), end])
     if name in DROPPED:
         return "\n".join([*before, "pass"] + [""] * len(body))
     if name not in SCRIPTS and name != "!":
@@ -123,8 +125,32 @@ def _without_cell_magic(source: str) -> str:
             first + 1,
         )
     text = "\n".join(body)
-    call = f"get_ipython().run_cell_magic({name.replace('!', 'sx')!r}, {line!r}, {text!r})"
+    line, variables = _outputs(name, line, first + 1) if name in ("bash", "sh") else (line, "")
+    call = f"{variables}get_ipython().run_cell_magic({name.replace('!', 'sx')!r}, {line!r}, {text!r})"
     return "\n".join([*before, call] + [""] * len(body))
+
+
+def _outputs(name: str, line: str, number: int) -> tuple[str, str]:
+    """The flags of a script, and the assignment to the variables that get what it prints.
+
+    Raises:
+        CellProblemError: It asks for what only a notebook can do.
+    """
+    words, flags, variables = line.split(), [], dict[str, str]()
+    while words:
+        word = words.pop(0)
+        if word in ("--out", "--err") and words:
+            variables[word] = words.pop(0)
+        elif word != "--no-raise-error":
+            raise CellProblemError(
+                Code.UNSUPPORTED_SYNTAX,
+                f"%%{name} {word} means nothing outside a notebook",
+                "take it away, or write the cell in Python",
+                number,
+            )
+        flags.append(word)
+    names = [variables[flag] for flag in ("--out", "--err") if flag in variables]
+    return " ".join(flags), f"[{', '.join(names)}] = " if names else ""
 
 
 def _words(line: str) -> list[str]:
@@ -142,15 +168,13 @@ def _without_line_magics(source: str) -> str:
 
 def _shell_calls(tree: ast.Module) -> Iterator[ast.Call]:
     """The calls that stand for IPython's syntax."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            shell = node.func.value
-            if (
-                isinstance(shell, ast.Call)
-                and isinstance(shell.func, ast.Name)
-                and shell.func.id == "get_ipython"
-            ):
-                yield node
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call) and is_of_shell(node))
+
+
+def is_of_shell(call: ast.Call) -> bool:
+    """Whether a call is of a method of IPython's shell: `get_ipython().method(...)`."""
+    shell = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return isinstance(shell, ast.Call) and isinstance(shell.func, ast.Name) and shell.func.id == "get_ipython"
 
 
 def _replacement(node: ast.Call, packages: list[str]) -> str | None:
@@ -177,12 +201,13 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
         return "None"
     if name == "time":
         return line.strip() or "None"
-    if name in DROPPED:
+    if name in DROPPED and re.search(r"(^|\s)-\w*o\b", line.partition("--")[0]) is None:
         return "None"
-    if name not in LINE_MAGICS:
+    if name not in LINE_MAGICS or name in DROPPED:
+        what = f"what %{name} -o gives" if name in DROPPED else f"%{name}"
         raise CellProblemError(
             Code.UNSUPPORTED_SYNTAX,
-            f"%{name} means nothing outside a notebook",
+            f"{what} means nothing outside a notebook",
             "move the line into a cell that is marked %%kale skip, or write it in Python",
             node.lineno,
         )

@@ -10,6 +10,7 @@ from kale_magics.analysis.effects import Behaviour, Bind, Define, Effect, flatte
 from kale_magics.session import star_names
 
 BindingKind = Literal["definition", "parameter", "prelude", "value"]
+Memory = Literal["", "own", "cached"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,9 @@ class Binding:
         loose: Whether the session's value tells nothing of this one: in a loop, in a branch, bound again in
             the same cell.
         origin: For an imported name, what it is, as in "numpy.random"; empty for all others.
+        memory: For a function: "own" if a decorator of the notebook has given it one, "cached" if
+            `functools.lru_cache` has.
+        memories: The cached functions that remember the value, or an object in it.
     """
 
     name: str
@@ -70,6 +74,8 @@ class Binding:
     constant: bool = False
     loose: bool = False
     origin: str = ""
+    memory: Memory = ""
+    memories: frozenset[str] = frozenset()
 
     @property
     def is_import(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Call, Mutate, Source
+from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
     CHANGING_METHODS,
     CONSUMING_FUNCTIONS,
@@ -16,7 +16,7 @@ from kale_magics.analysis.knowledge import (
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import Changes
-from kale_magics.flow.surroundings import FOLDER, VARYING
+from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED, VARYING
 
 
 class Calls(Changes):
@@ -79,8 +79,31 @@ class Calls(Changes):
                 init = function.methods.get("__init__") if function.is_class else function
                 if init is not None:
                     self._apply(init, call, bound=function.is_class, owner=None)
+                if binding.memory == "own":
+                    self.guess(binding.name, f"{binding.name}()", call.certain)
+                elif binding.memory == "cached":
+                    pure = self._is_pure(function, set())
+                    self.note_memory(binding.name, REMEMBERED if pure else CHANGED_MEMORY, call.line)
             elif not binding.is_import and not self.immutable(binding):
                 self._call_value(binding, call)
+
+    def _is_pure(self, function: Behaviour, seen: set[Behaviour]) -> bool:
+        """Whether a function does nothing but give a result, always the same for the same arguments."""
+        seen.add(function)
+        for effect in function.effects:
+            if isinstance(effect, (Bind, Mutate)) and getattr(effect, "cause", "write") in ("write", "operator"):
+                return False
+            if isinstance(effect, Read):
+                read = self.names.get(effect.name)
+                if read is not None and read.kind == "value":
+                    return False
+            if isinstance(effect, Call):
+                origin, called = self.origin(effect.path), self.function(effect.path)
+                if origin in VARYING or generator_use(origin, effect.method):
+                    return False
+                if called is not None and called not in seen and not self._is_pure(called, seen):
+                    return False
+        return True
 
     def _call_value(self, binding: Binding, call: Call) -> None:
         """A value is called: an object, a closure, what a decorator has made."""
@@ -100,6 +123,8 @@ class Calls(Changes):
             self.guess(binding.name, f"{binding.name}()", call.certain)
 
     def _call_method(self, call: Call, source: Source) -> None:
+        if method_changes(call.method, "") == "yes":
+            self.change_memory(source)
         binding = self.names.get(source.name)
         if binding is None:
             return
@@ -173,6 +198,7 @@ class Calls(Changes):
 
     def _change_all(self, sources: Iterable[Source]) -> None:
         for source in sources:
+            self.change_memory(source)
             binding = self.names.get(source.name)
             if binding is not None and self.reaches(source) and not self.immutable(binding):
                 self.change(source.name)

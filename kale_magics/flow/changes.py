@@ -10,8 +10,11 @@ from kale_magics.analysis.knowledge import COPYING_TYPES, is_known
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.lookup import Lookup
-from kale_magics.flow.surroundings import Setting
+from kale_magics.flow.surroundings import CHANGED_MEMORY, Setting
 from kale_magics.step_runtime.generators import GENERATORS
+
+MEMORY = "memory of "
+"""What the names of cached functions begin with where what they remember is meant."""
 
 FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
 """Types whose objects may change when an item is looked up."""
@@ -90,6 +93,8 @@ class Changes(Lookup):
         if certain and name in self.step.reads and binding.maker != self.step.name:
             self.contradicted(self.step, name)
         self.note(self.changes, binding)
+        for function in binding.memories:
+            self.note_memory(function, CHANGED_MEMORY)
         self.rebind(replace(binding, kind=self.made, maker=self.step.name, constant=False, changed=self.cell))
 
     def group(self, name: str) -> list[str]:
@@ -98,6 +103,8 @@ class Changes(Lookup):
 
     def _mutate(self, effect: Mutate) -> None:
         for source in self.expanded((effect.source,)):
+            if effect.cause in ("write", "operator"):
+                self.change_memory(source)
             binding = self.names.get(source.name)
             if binding is not None and binding.origin and effect.cause == "write":
                 self.set_around(effect.path or binding.name, effect.line)
@@ -124,6 +131,16 @@ class Changes(Lookup):
         if self.step.name:
             origin = self.origin(path) or path
             self.settings.append(Setting(self.step.name, self.cell, line, path, origin))
+
+    def change_memory(self, source: Source) -> None:
+        """The step changes an object: it may be one that a cached function remembers."""
+        if source.name.startswith(MEMORY):
+            self.note_memory(source.name.removeprefix(MEMORY), CHANGED_MEMORY)
+
+    def note_memory(self, function: str, what: str, line: int = 0) -> None:
+        """The step does something to what a cached function remembers, where other steps do not see it."""
+        if self.step.name:
+            self.settings.append(Setting(self.step.name, self.cell, line, function, what))
 
     def hold(self, name: str, sources: Iterable[Source], behaviours: Iterable[Behaviour] = ()) -> None:
         """An object holds others from now on, and has their functions with it.
@@ -172,8 +189,10 @@ class Changes(Lookup):
                 yield from (Source(held) for holder, held in links if holder == init.parameters[0])
         elif binding.direct is not None:
             yield from self._globals(binding.direct, seen)
-            if binding.direct.remembering:
-                yield Source(name, "part")  # its defaults
+            if binding.memory == "cached":
+                yield Source(MEMORY + name, "part")
+            elif binding.direct.remembering or binding.memory:
+                yield Source(name, "part")  # its defaults, or what it has taken along
         elif binding.behaviours:
             # A closure, or what a decorator has made: it may give what it has taken along.
             yield Source(name, "part")
@@ -220,7 +239,8 @@ class Changes(Lookup):
         if other is None or self.immutable(other) or self.immutable(binding):
             return False
         function = other.direct
-        if function is not None and not function.is_class and not function.remembering:
+        remembers = function is not None and (function.remembering or other.memory == "own")
+        if function is not None and not function.is_class and not remembers:
             return False
         if source.bond == "same":
             return other.direct is None

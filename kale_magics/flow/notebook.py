@@ -15,7 +15,14 @@ from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Severity, Where
 from kale_magics.flow.bindings import Binding, StepFlow, bound_by, bound_by_one
 from kale_magics.flow.history import told_by_history
-from kale_magics.flow.surroundings import FOLDER, lost_settings, shared_varying
+from kale_magics.flow.surroundings import (
+    CHANGED_MEMORY,
+    FOLDER,
+    REMEMBERED,
+    Setting,
+    lost_settings,
+    shared_varying,
+)
 from kale_magics.flow.walk import Flow
 from kale_magics.registry import Cell
 from kale_magics.session import BUILTINS, Session
@@ -308,6 +315,9 @@ class NotebookFlow:
     def _check_surroundings(self) -> None:
         facts = {number: read.facts for number, read in self.cells.items()}
         for setting, other in lost_settings(self.flow.settings, self.steps, facts):
+            if setting.origin in (REMEMBERED, CHANGED_MEMORY):
+                self._tell_memory(setting, other)
+                continue
             what = "changes the folder" if setting.origin == FOLDER else f"sets something in {setting.path}"
             self.tell(
                 Code.MODULE_CHANGED,
@@ -325,6 +335,24 @@ class NotebookFlow:
                 self.place(binding.cell, binding.line),
                 about=binding.name,
             )
+
+    def _tell_memory(self, setting: Setting, other: str) -> None:
+        self.tell(
+            Code.MEMORY_BY_STEP,
+            f"{setting.path} is cached; step {other} has a process of its own, and will not see what step"
+            f" {setting.step} has done to what {setting.path} remembers",
+            f"call {setting.path} in one step, and let the others use what it gave there",
+            self.place(setting.cell, setting.line),
+            about=setting.path,
+            severity="warning",
+        )
+
+    def is_text(self, binding: Binding) -> bool:
+        """Whether what a name stands for is a text or a path, for certain."""
+        if binding.kind == "parameter":
+            return any(d.name == binding.name and isinstance(d.value, str) for d in self.parameters)
+        facts = self.flow.certain_facts(binding)
+        return facts is not None and (facts.type_name == "str" or facts.type_name.startswith("pathlib."))
 
     def _check_after(self) -> None:
         for read in self.cells.values():

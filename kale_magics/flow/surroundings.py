@@ -27,6 +27,13 @@ VARYING = frozenset(
 """Functions that give something else each time."""
 
 
+CACHES = frozenset({"functools.lru_cache", "functools.cache"})
+"""Decorators whose functions remember what they have given."""
+
+REMEMBERED, CHANGED_MEMORY = "what a cached function has given", "what it remembers, changed"
+"""Origins of settings that are about a cached function."""
+
+
 @dataclass(frozen=True)
 class Setting:
     """A step sets something that belongs to no variable.
@@ -35,8 +42,8 @@ class Setting:
         step: The step's name.
         cell: The number of its cell.
         line: The line there.
-        path: As written, as in "config.DEBUG".
-        origin: What that is, as in "os.environ".
+        path: As written, as in "config.DEBUG"; the name of a cached function.
+        origin: What that is, as in "os.environ"; `REMEMBERED` or `CHANGED_MEMORY`.
     """
 
     step: str
@@ -67,11 +74,20 @@ def lost_settings(
 def _sees(setting: Setting, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
     if setting.origin in OF_THE_PROCESS:
         return True
+    if setting.origin == CHANGED_MEMORY:
+        used = step.local.get(setting.path)
+        return used is not None and used.memory == "cached"
+    if setting.origin == REMEMBERED:
+        return _mentions(f"{setting.path}.cache_info", cells)
     library = setting.origin.partition(".")[0]
     if not is_known(setting.origin):
         # Whatever is called of that library may look at it.
         return any(b is not None and b.origin.partition(".")[0] == library for b in step.local.values())
-    return any(dotted(node) == setting.path for cell in cells for node in ast.walk(cell.python.tree))
+    return _mentions(setting.path, cells)
+
+
+def _mentions(path: str, cells: Sequence[CellFacts]) -> bool:
+    return any(dotted(node) == path for cell in cells for node in ast.walk(cell.python.tree))
 
 
 def shared_varying(

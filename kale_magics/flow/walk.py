@@ -14,6 +14,7 @@ from itertools import zip_longest
 
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.effects import (
+    Behaviour,
     Bind,
     Branch,
     Call,
@@ -27,9 +28,11 @@ from kale_magics.analysis.effects import (
     flattened,
 )
 from kale_magics.evidence import Evidence
-from kale_magics.flow.bindings import Binding, Definition, StepFlow, bound_by
+from kale_magics.flow.bindings import Binding, Definition, Memory, StepFlow, bound_by
 from kale_magics.flow.calls import Calls
+from kale_magics.flow.changes import MEMORY
 from kale_magics.flow.lookup import NOTHING_SEEN
+from kale_magics.flow.surroundings import CACHES
 from kale_magics.session import star_names
 
 REPLAYABLE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
@@ -127,14 +130,38 @@ class Flow(Calls):
             self.read(effect.name, effect.line, certain=False)
             behaviours |= old.behaviours
         alias = self._alias(effect)
+        memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
         linked = self.sharers(binding, effect.sources)
         self.have_all(*(name for name, likely in linked.items() if likely))
         if not late:
             self.leave_group(effect.name)
         if alias is not None:
-            binding = replace(binding, direct=alias.direct, definition=None, origin=alias.origin)
-        self.rebind(replace(binding, behaviours=frozenset(behaviours)))
+            binding = replace(binding, direct=alias.direct, origin=alias.origin, memory=alias.memory)
+        self.rebind(replace(binding, behaviours=frozenset(behaviours), memories=memories))
         self.join_all(effect.name, linked)
+
+    def _memories(self, binding: Binding, effect: Bind) -> frozenset[str]:
+        """The cached functions that remember what a name stands for from now on."""
+        found = set[str]()
+        for source in self.expanded(effect.sources):
+            if source.name.startswith(MEMORY):
+                found.add(source.name.removeprefix(MEMORY))
+            elif source.bond in ("same", "part") and source.name in self.names:
+                found |= self.names[source.name].memories
+        known = self.certain_facts(binding) is not None
+        return frozenset(f for f in found if not known or self.session.shares(binding.name, f) is not False)
+
+    def _decoration(self, effect: Define) -> tuple[Behaviour | None, Memory]:
+        """What stands behind a decorated name, if the text tells, and what memory it has got."""
+        for path in effect.decorators:
+            if self.origin(path) in CACHES:
+                return effect.behaviour, "cached"
+            decorator = self.function(path)
+            if decorator is not None and decorator.is_class:
+                return None, ""  # an object of that class
+            if decorator is not None and decorator.keeps_state:
+                return effect.behaviour, "own"
+        return effect.behaviour, ""
 
     def _alias(self, effect: Bind) -> Binding | None:
         """What a name stands for if it is just another name for it."""
@@ -164,13 +191,15 @@ class Flow(Calls):
         held = effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.held))
         if top and not held and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
+        direct, memory = self._decoration(effect)
         for name, origin in zip_longest(names, origins, fillvalue=""):
             self.leave_group(name)
             binding = replace(
                 self._new(effect, name),
                 behaviours=frozenset(behaviours),
-                direct=effect.behaviour,
+                direct=direct,
                 origin=origin,
+                memory=memory,
             )
             if definition is not None:
                 binding = replace(binding, kind="definition", definition=definition)

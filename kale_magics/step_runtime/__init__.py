@@ -5,6 +5,7 @@ import the standard library only (and cloudpickle when a value is written or rea
 distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
 
     reducers   what pickle would change on its way, taken apart and made again
+    tensors    tensors with their memory and their gradients
     arrays     arrays that show one memory
     parts      the parts of a value, and the expressions that lead to them
     suspects   what often cannot go from step to step, and what helps
@@ -17,6 +18,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
 
 MODULES = (
     "reducers",
+    "tensors",
     "arrays",
     "parts",
     "suspects",

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from kale_magics.step_runtime.reducers import module_of, runtime_reference
+from kale_magics.step_runtime.tensors import Tensors
 
 SMALL_ARRAY = 1 << 20
 """Bytes that a view may bring along of the array that it shows a part of, however small it is."""
@@ -36,6 +37,7 @@ class Arrays:
         used: The `id` of arrays that are written whole, or owned memory that was.
         alone: For the `id` of an array: first and last byte of the views of it that are written alone.
         plain: By `id`: an array of a subclass, and itself as a plain one.
+        tensors: The tensors of the same artifact.
     """
 
     def __init__(self, whole: frozenset[int] = frozenset()) -> None:
@@ -43,6 +45,7 @@ class Arrays:
         self.used: set[int] = set()
         self.alone: dict[int, list[tuple[int, int]]] = {}
         self.plain: dict[int, tuple[Any, Any]] = {}
+        self.tensors = Tensors()
 
     def torn(self) -> frozenset[int]:
         """The `id` of arrays of which parts have been written more than once."""
@@ -59,12 +62,14 @@ class Arrays:
         if numpy is None:
             return None
         if not isinstance(obj, numpy.ndarray):
-            return other_parts(obj) or pandas_parts(obj)
+            return self.record_parts(obj) or other_parts(obj) or pandas_parts(obj)
         if type(obj) is not numpy.ndarray:
             return self.parts_of_subclass(obj)
         owner = self.owner(obj)
         ground = owner if type(owner) is numpy.ndarray else self.as_plain(owner)
         memory = memory_below(owner)
+        if memory is None:
+            memory = self.tensors.memory_of_array(ground)
         if ground is obj and memory is None:
             self.used.add(id(owner))
         elif obj.size and (ground is not obj or obj.flags.c_contiguous):
@@ -76,7 +81,21 @@ class Arrays:
         # Memory that travels as a buffer stays read-only.
         if not obj.flags.writeable and not (contiguous and obj.dtype.kind in BUFFERED):
             return runtime_reference("make_read_only"), (obj.copy("K"),)
+        if obj.dtype.kind in "mM" and not obj.dtype.isnative:  # numpy would turn the bytes round
+            numbers = obj.view(obj.dtype.byteorder + "i8").copy("K")
+            return runtime_reference("make_of_type"), (numbers, obj.dtype)
         return None
+
+    def record_parts(self, record: Any) -> Any:
+        """A record that shows an element of a structured array as what it shows; None for all others."""
+        numpy = sys.modules["numpy"]
+        if type(record) is not numpy.void or not isinstance(record.base, numpy.ndarray):
+            return None
+        owner = self.owner(record.base)
+        if owner.dtype.hasobject or not (owner.flags.c_contiguous or owner.flags.f_contiguous):
+            return None
+        memory, at = owner.ravel(order="K").view("u1"), address(record) - address(owner)
+        return runtime_reference("make_record"), (numpy.ndarray((), record.dtype, memory, at),)
 
     def goes_along(self, view: Any, ground: Any, owner: Any) -> bool:
         """Whether a view is written as one, with the array that owns the memory.
@@ -162,12 +181,15 @@ def view_of(view: Any, ground: Any) -> Any:
 
 
 def other_parts(obj: Any) -> Any:
-    """What to make of a frame or a random generator; None if pickle knows."""
+    """What to make of a frame, a random generator or a type of numbers; None if pickle knows."""
     kind = type(obj)
     if hasattr(kind, "_internal_names") and hasattr(kind, "_metadata"):
         return frame_parts(obj)
-    if module_of(kind).startswith("numpy.random"):
+    module = module_of(kind)
+    if module.startswith("numpy.random"):
         return random_parts(obj) if sys.modules["numpy"].__version__.startswith("1.") else None
+    if module.startswith("numpy") and getattr(obj, "char", "") in ("q", "Q") and obj.isnative:
+        return runtime_reference("make_dtype"), (obj.char,)  # numpy writes another one of that size
     return None
 
 
@@ -237,6 +259,18 @@ class ArrayMakers:
         if elements.dtype != dtype:
             elements = elements.getfield(dtype, within)
         return numpy.lib.stride_tricks.as_strided(elements, shape, strides, writeable=writeable)
+
+    def make_of_type(self, array: Any, dtype: Any) -> Any:
+        """An array of whole numbers as one of another type."""
+        return array.view(dtype)
+
+    def make_record(self, array: Any) -> Any:
+        """The element of an array without dimensions; what is set in it is set there."""
+        return array[()]
+
+    def make_dtype(self, char: str) -> Any:
+        """As `other_parts` said."""
+        return sys.modules["numpy"].dtype(char)
 
     def make_read_only(self, array: Any) -> Any:
         """An array that cannot be changed."""

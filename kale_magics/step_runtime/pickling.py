@@ -25,6 +25,7 @@ from kale_magics.step_runtime.reducers import (
     runtime_reference,
 )
 from kale_magics.step_runtime.suspects import suspected
+from kale_magics.step_runtime.tensors import TensorMakers, Tensors
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
@@ -104,6 +105,8 @@ class Definitions:
                 if isinstance(definition, types.FunctionType):
                     # A default that is a list or a dict remembers what a call has put there.
                     own.update(__defaults__=definition.__defaults__, __kwdefaults__=definition.__kwdefaults__)
+                    # So does what a decorator has let it take along.
+                    own["__closure__"] = {name: content for name, _, content in closure(definition)}
                 state[each] = list(there), own
         return state
 
@@ -158,6 +161,7 @@ def make_pickler(
 
     cells: set[int] = set()
     array_parts = arrays.parts if arrays else other_parts
+    tensors = arrays.tensors if arrays else Tensors()
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         def reducer_override(self, obj: Any) -> Any:
@@ -174,7 +178,7 @@ def make_pickler(
             # Empty, and filled with the function's state: what a function refers to may be itself.
             if type(obj) is types.CellType and id(obj) in cells:
                 return types.CellType, ()
-            parts = known_parts(obj) or array_parts(obj)
+            parts = known_parts(obj) or array_parts(obj) or tensors.parts(obj)
             if parts is not None:
                 return parts
             return class_parts(obj, super().reducer_override(obj))
@@ -182,7 +186,7 @@ def make_pickler(
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-class Reader(pickle.Unpickler, Makers, ArrayMakers):
+class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers):
     """Reads what `make_pickler` wrote.
 
     Args:
@@ -235,6 +239,9 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers):
             for name in vars(definition).keys() - set(names):
                 if not is_special(name):  # Python makes some when they are asked for
                     base.__delattr__(definition, name)
+            for name, content in own.pop("__closure__", {}).items():
+                place = definition.__code__.co_freevars.index(name)
+                definition.__closure__[place].cell_contents = content
             for name, value in own.items():
                 base.__setattr__(definition, name, value)
 

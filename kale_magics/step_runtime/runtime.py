@@ -58,6 +58,9 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     try:
         run.perform(arguments)
     except BaseException as error:  # sys.exit() and an interrupt end the step as well
+        captured = run.shell.end_capture()
+        if captured is not None:
+            captured.show()
         report(error, spec["step"], run.filenames)
         raise SystemExit(1) from None
 
@@ -71,6 +74,7 @@ class StepRun:
     Attributes:
         filenames: What the code is called in tracebacks, and what the user calls it.
         namespace: The variables.
+        shell: What `get_ipython()` gives.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -81,7 +85,7 @@ class StepRun:
         # What the process had there must live on: its functions are still running.
         self.previous = sys.modules["__main__"]
         self.namespace = vars(self.module)
-        shell = Shell(self.namespace)
+        shell = self.shell = Shell(self.namespace)
         self.namespace.update(get_ipython=lambda: shell, display=lambda *objs, **_: print(*objs, sep="\n"))
 
     def perform(self, arguments: dict[str, Any]) -> None:

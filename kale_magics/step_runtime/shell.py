@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import re
 import shlex
 import string
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 SILENT = frozenset({
@@ -30,15 +31,63 @@ class Lines(list):  # type: ignore[type-arg]
     s = spstr = property(" ".join)
 
 
+class Captured:
+    """What a `%%capture` cell has printed, as IPython's `CapturedIO`: `.stdout`, `.stderr`, `.outputs`.
+
+    Args:
+        flags: What is not captured, as in "--no-stderr".
+    """
+
+    def __init__(self, flags: Collection[str]) -> None:
+        self.outputs: list[Any] = []
+        self.stdout = self.stderr = ""
+        names = [name for name in ("stdout", "stderr") if f"--no-{name}" not in flags]
+        self._streams = {name: (getattr(sys, name), io.StringIO()) for name in names}
+        for name, (_, text) in self._streams.items():
+            setattr(sys, name, text)
+
+    def end(self) -> None:
+        """Let go of the streams."""
+        for name, (stream, text) in self._streams.items():
+            setattr(sys, name, stream)
+            setattr(self, name, text.getvalue())
+        self._streams = {}
+
+    def show(self) -> None:
+        """Print what was captured."""
+        sys.stdout.write(self.stdout)
+        sys.stderr.write(self.stderr)
+
+    __call__ = show
+
+    def __str__(self) -> str:
+        return self.stdout
+
+
 class Shell:
     """A stand-in for IPython's shell.
 
     Args:
         namespace: The variables of the step.
+
+    Attributes:
+        captured: What the present cell captures; None if it does not.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.user_ns = namespace
+        self.captured: Captured | None = None
+
+    def begin_capture(self, *flags: str) -> None:
+        """From here on what is printed is kept."""
+        self.captured = Captured(flags)
+
+    def end_capture(self) -> Captured | None:
+        """From here on what is printed is shown again; gives what was kept."""
+        captured, self.captured = self.captured, None
+        if captured is not None:
+            captured.end()
+        return captured
 
     def system(self, command: str) -> None:
         """Run a command; what it prints is printed as it comes."""
@@ -166,20 +215,28 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
     return process.returncode
 
 
-def run_script(name: str, flags: set[str], cell: str) -> None:
+def run_script(name: str, flags: set[str], cell: str) -> list[str]:
     """Run a `%%bash` or `%%sh` cell.
+
+    Returns:
+        What it printed, if `--out` or `--err` ask for it, in this order; what they do not take is shown.
 
     Raises:
         CalledProcessError: It failed, which fails the cell as in a notebook.
     """
     import subprocess
 
-    unknown = flags - {"--no-raise-error"}
-    if unknown:
-        raise RuntimeError(f"%%{name} {' '.join(sorted(unknown))} means nothing outside a notebook")
-    code = run([name], sys.stdout.write, cell)
-    if code and not flags:
+    asked = [flag for flag in ("--out", "--err") if flag in flags]
+    if asked:
+        done = subprocess.run([name], input=cell, capture_output=True, text=True, check=False)  # noqa: S603
+        printed, code = {"--out": done.stdout, "--err": done.stderr}, done.returncode
+        sys.stdout.write("" if "--out" in flags else done.stdout)
+        sys.stderr.write("" if "--err" in flags else done.stderr)
+    else:
+        printed, code = {}, run([name], sys.stdout.write, cell)
+    if code and "--no-raise-error" not in flags:
         raise subprocess.CalledProcessError(code, name)
+    return [printed[flag] for flag in asked]
 
 
 def write_file(flags: set[str], paths: list[str], cell: str) -> None:

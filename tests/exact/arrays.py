@@ -14,11 +14,11 @@ ROWS = [
     row(
         "all simple types",
         "v = {c: np.arange(5).astype(c) for c in '?bBhHiIlLqQefdgFDGSUOMmV' if c not in 'MmV'}\n"
-        "v |= {b: np.arange(5).astype(b) for b in ('>i4', '<i2', '>f8', '>c16', '>U3', 'S7', 'M8[D]', 'M8[ns]', 'm8[s]', 'm8[25h]', 'V3')}",
+        "v |= {b: np.arange(5).astype(b) for b in ('>i4', '<i2', '>f8', '>c16', '>U3', 'S7', 'M8[D]', '>M8[s]', '>m8[us]', 'M8[ns]', 'm8[s]', 'm8[25h]', 'V3')}",
     ),
     row(
         "scalars",
-        "v = [np.dtype(c).type(1) for c in '?bBhHiIlLefdgFDG']\n"
+        "v = [np.dtype(c).type(1) for c in '?bBhHiIlLqQefdgFDG']\n"
         "v += [np.datetime64('2024-01-01', 'h'), np.datetime64('NaT', 'D'), np.timedelta64(3, 'W'), np.void(b'ab'), np.float64('nan'), np.float32(-0.0)]\n"
         "v += [np.array([(1, 2.5)], 'i4,f8')[0], np.array([1], '>i4')[0], np.str_('☃'), np.bytes_(b'a\\0b')]",
         "r = [x.dtype.str for x in v]",
@@ -36,6 +36,11 @@ ROWS = [
         "orders",
         "x = np.arange(24.0).reshape(2, 3, 4)\n"
         "v = [x.copy(), np.asfortranarray(x), x[:, ::-1].copy('K'), x.T.copy('F'), x[::2], x[:, ::-2], x.transpose(1, 0, 2), x[..., 1]]",
+    ),
+    row(
+        "a record and its array",
+        "a = np.zeros(3, [('f0', 'i4'), ('f1', 'M8[s]')]); v = a[1]; w = a[2].copy(); _b = np.ones(9, 'i4,i4'); x = _b[8]",
+        "v['f0'] = 5; a[1]['f1'] = 7; w['f0'] = 9; x['f1'] = 3; r = a, v, w, x",
     ),
     row("a transposed array", "a = np.arange(6).reshape(2, 3); t = a.T", "t[0, 1] = 99; r = a"),
     row("steps backwards", "a = np.arange(10); b = a[::-1]; c = b[::3]", "c[0] = 50; a[0] = 60; r = a, b, c"),

@@ -114,6 +114,14 @@ m = Shift(3).fit(X[["a", "b"]])
         needs="matplotlib",
     ),
     Row(
+        "tensors of one memory, and sparse ones",
+        "import numpy as np, torch\n"
+        "a = np.arange(6.0); t = torch.from_numpy(a); _u = torch.zeros(4, 4); v = _u[1]; w = _u[1:, 2]; c = torch.tensor([1 + 2j, 3]).conj()\n"
+        "i = torch.eye(3).to_sparse(); z = torch.zeros(0, 3); b = torch.zeros(3, dtype=torch.bool).numpy(); s = torch.tensor(2.5); t.note = [t]",
+        "a[1] = 9; t[2] = 8; v[2] = 7; r = a, t.tolist(), w.tolist(), c.tolist(), i.to_dense().tolist(), z.shape, b, s.item(), t.note[0] is t",
+        needs="torch",
+    ),
+    Row(
         "tensors and modules",
         """
 import torch
@@ -122,7 +130,7 @@ class Net(torch.nn.Module):
     def __init__(self): super().__init__(); self.a = torch.nn.Linear(3, 2); self.register_buffer("b", torch.ones(2)); self.tied = self.a.weight
     def forward(self, x): return self.a(x) + self.b
 net = Net(); opt = torch.optim.Adam(net.parameters()); g = torch.Generator().manual_seed(5)
-net(torch.ones(3)).sum().backward(); opt.step()
+net(torch.ones(3)).sum().backward(); opt.step(); vars(opt).pop("_warned_capturable_if_run_uncaptured", None)
 x = torch.arange(6.0).reshape(2, 3); y = x[0]; z = x.numpy(); t = x.t(); e = net.eval()
 k = [torch.float16, torch.ones(2, dtype=torch.bfloat16), torch.tensor([1 + 2j]), torch.ones(2, requires_grad=True), torch.Size([1, 2]), torch.device("cpu")]
 n = torch.ones(2).to_sparse()

@@ -38,7 +38,7 @@ def of_array(array: Any) -> Iterator[tuple[str, Any]]:
 def describe_type(dtype: Any) -> str:
     """All of a dtype, with what its text leaves out."""
     inner = {n: (describe_type(f[0]), *f[1:]) for n, f in (dtype.fields or {}).items()}
-    return f"{dtype!r} {dtype.str} {dtype.itemsize} {dtype.isalignedstruct} {dtype.metadata or None} {inner or ''}"
+    return f"{dtype!r} {dtype.str} {dtype.char} {dtype.itemsize} {dtype.isalignedstruct} {dtype.metadata or None} {inner or ''}"
 
 
 LOOKS: dict[Any, Callable[[Any], Iterator[tuple[str, Any]]]] = {

@@ -3,9 +3,9 @@
 from tests.exact import Row
 
 
-def refused(name: str, source: str, says: str, setup: str = "", crosses: str = "") -> Row:
+def refused(name: str, source: str, says: str, setup: str = "", crosses: str = "", needs: str = "") -> Row:
     """A row that is refused."""
-    return Row(f"refused: {name}", source, "", setup, crosses=crosses, refused=says)
+    return Row(f"refused: {name}", source, "", setup, needs, crosses, refused=says)
 
 
 ROWS = [
@@ -216,6 +216,12 @@ ROWS = [
         "import threading\nfrom sklearn.pipeline import make_pipeline\nfrom sklearn.preprocessing import FunctionTransformer\n"
         "m = make_pipeline(FunctionTransformer(len, kw_args={'l': threading.Lock()}))",
         "m.steps[0][1].kw_args['l'] is a _thread.lock",
+    ),
+    refused(
+        "the graph of a computation",
+        "import torch\nlosses = [torch.ones(2, requires_grad=True).sum()]",
+        "losses[0] is a torch.Tensor",
+        needs="torch",
     ),
     refused(
         "a user's own reason",
