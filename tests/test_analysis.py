@@ -228,7 +228,7 @@ PYTHON = [
     ("time in an expression", "\ny = %time f(x)", "\ny = (f(x))", ()),
     ("time of a command", "\n%time !ls", "\nget_ipython().system('ls')", ()),
     ("cell time", "\n%%time\nx = 1\ny = 2", "\n\nx = 1\ny = 2", ()),
-    ("cell capture", "\n%%capture\nx = 1", "\n\nx = 1", ()),
+    ("cell capture", "\n%%capture\nx = 1", "\nget_ipython().begin_capture()\nx = 1\nget_ipython().end_capture()", ()),
     ("cell timeit", "\n%%timeit\nx = 1", "\npass", ()),
     ("bash", "\n%%bash\necho é", "\nget_ipython().run_cell_magic('bash', '', 'echo é')", ()),
     ("pip", "\n%pip install -q 'a>=1' b  # both", "\nNone", ("a>=1", "b")),
@@ -252,7 +252,7 @@ def test_ipython_syntax(source: str, python: str, packages: tuple[str, ...]) -> 
 @pytest.mark.parametrize(
     ("source", "code", "line"),
     [
-        ("\n%%javascript\nx", "KALE209", 2), ("\nx = 1\n%sql select", "KALE209", 3), ("\n%%capture out\nx", "KALE209", 2),
+        ("\n%%javascript\nx", "KALE209", 2), ("\nx = 1\n%sql select", "KALE209", 3), ("\n%%bash --bg\nx", "KALE209", 2), ("\nt = %timeit -q -o f()", "KALE209", 2),
         ("\nx = = 1", "KALE202", 2), ("\nx = '\x00'", "KALE202", 1), ("\n%run other.py", "KALE209", 2),
     ],
 )  # fmt: skip

@@ -215,7 +215,7 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
     return process.returncode
 
 
-def run_script(name: str, flags: set[str], cell: str) -> list[str]:
+def run_script(name: str, flags: set[str], cell: str) -> list[str] | None:
     """Run a `%%bash` or `%%sh` cell.
 
     Returns:
@@ -236,7 +236,7 @@ def run_script(name: str, flags: set[str], cell: str) -> list[str]:
         printed, code = {}, run([name], sys.stdout.write, cell)
     if code and "--no-raise-error" not in flags:
         raise subprocess.CalledProcessError(code, name)
-    return [printed[flag] for flag in asked]
+    return [printed[flag] for flag in asked] or None
 
 
 def write_file(flags: set[str], paths: list[str], cell: str) -> None:

@@ -364,4 +364,55 @@ print("RESULT", repr(source))
 """,
         r"'def f():\n    return 1  # the comment\n'",
     ),
+    Case(
+        "a cell whose output is captured",
+        """
+%%kale step a
+%%capture cap
+print("hello")
+x = 5
+%%kale step b
+print("RESULT", x, cap.stdout.strip())
+""",
+        "5 hello",
+    ),
+    Case(
+        "a captured cell with flags and other streams",
+        """
+%%kale step a
+%%capture out --no-stderr
+import sys
+print("hi")
+if True:
+    print("no", file=sys.stderr)
+# done
+%%kale step b
+print("RESULT", str(out).strip(), out.outputs, out.stderr == "")
+""",
+        "hi [] True",
+    ),
+    Case(
+        "what a cell for bash prints, as a variable",
+        """
+%%kale step a
+%%bash --out listing
+echo hi
+%%kale step b
+print("RESULT", listing.strip())
+""",
+        "hi",
+    ),
+    Case(
+        "what a failing cell for bash prints, as two variables",
+        """
+%%kale step a
+%%bash --out one --err two --no-raise-error
+echo hi
+echo ho >&2
+exit 3
+%%kale step b
+print("RESULT", one.strip(), two.strip())
+""",
+        "hi ho",
+    ),
 ]
