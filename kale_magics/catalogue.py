@@ -428,7 +428,6 @@ print(run_id)
         """
 %%kale functions
 from functools import cache
-
 @cache
 def settings():
     return {"depth": 1}
@@ -446,11 +445,12 @@ print(settings())
         "let the step that uses the file wait for the one that writes it, with `--after`",
         """
 %%kale step load
-with open("rows.txt", "w") as file:
-    file.write("1 2 3")
+from pathlib import Path
+Path("rows.txt").write_text("1 2 3")
 
 %%kale step show
-print(open("rows.txt").read())
+from pathlib import Path
+print(Path("rows.txt").read_text())
 
 %kale
 """,

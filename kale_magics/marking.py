@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -220,7 +221,7 @@ class Marking:
         execution = self._executions.pop()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
-            self._registry.put(_ended(cell, result.success, execution.watch))
+            self._registry.put(_ended(cell, result, execution.watch))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
 
@@ -234,12 +235,15 @@ def _watch(magic: Magic, values: dict[str, Any]) -> Watch | None:
     return Watch(magic.source, values) if mark.run and mark.kind != "skip" else None
 
 
-def _ended(cell: Cell, success: bool, watch: Watch | None) -> Cell:
+def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:
     """A cell after its execution."""
     if not cell.run:
         return cell
-    seen = watch.end() if watch and success else None
-    return replace(cell, state="ran" if success else "failed", evidence=seen)
+    if result.success:
+        return replace(cell, state="ran", error="", evidence=watch.end() if watch else None)
+    error = result.error_in_exec or result.error_before_exec
+    told = traceback.format_exception_only(type(error), error)[-1].partition("\n")[0] if error else ""
+    return replace(cell, state="failed", error=told, evidence=None)
 
 
 def _not_python(execution: _Execution) -> Cell | None:

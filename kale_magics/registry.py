@@ -29,6 +29,7 @@ class Cell:
         reads: The variables of `--reads`.
         earlier: The n of its earlier `In [n]`; no part of what the cell is.
         mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
+        error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
         marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
         evidence: What it did when it ran, if it ever ran well; no part of what the cell is.
     """
@@ -45,6 +46,7 @@ class Cell:
     marked_at: float = field(default=0.0, compare=False)
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
     mark: str = field(default="", compare=False)
+    error: str = field(default="", compare=False)
     earlier: tuple[int, ...] = field(default=(), compare=False)
 
     @property

@@ -33,8 +33,9 @@ def _changed(node: FunctionNode) -> Iterator[str]:
     for child in ast.walk(node):
         if isinstance(child, ast.Nonlocal):
             yield from child.names
-        elif isinstance(child, (ast.Attribute, ast.Subscript)) and isinstance(child.ctx, (ast.Store, ast.Del)):
-            yield _first(child)
+        elif isinstance(child, (ast.Attribute, ast.Subscript)):
+            if not isinstance(child.ctx, ast.Load):
+                yield _first(child)
         elif isinstance(child, ast.Call) and isinstance(child.func, ast.Attribute):
             if child.func.attr in CHANGING_METHODS:
                 yield _first(child.func)

@@ -195,9 +195,7 @@ class StatementReader(ExpressionReader):
             self.inline(node.args, node.body, ())
             self.bind_name(node.name, node.lineno, self.captured(node))
             return
-        behaviour = replace(
-            self.behaviour(node.name, node.args, node.body), keeps_state=makes_state(node)
-        )
+        behaviour = replace(self.behaviour(node.name, node.args, node.body), keeps_state=makes_state(node))
         decorators = tuple(dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
         self.out.append(
             Define(

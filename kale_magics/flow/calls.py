@@ -15,7 +15,7 @@ from kale_magics.analysis.knowledge import (
 )
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
-from kale_magics.flow.changes import Changes
+from kale_magics.flow.changes import WRITING, Changes
 from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED, VARYING
 
 
@@ -91,7 +91,7 @@ class Calls(Changes):
         """Whether a function does nothing but give a result, always the same for the same arguments."""
         seen.add(function)
         for effect in function.effects:
-            if isinstance(effect, (Bind, Mutate)) and getattr(effect, "cause", "write") in ("write", "operator"):
+            if isinstance(effect, Bind) or (isinstance(effect, Mutate) and effect.cause in WRITING):
                 return False
             if isinstance(effect, Read):
                 read = self.names.get(effect.name)

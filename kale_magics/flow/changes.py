@@ -16,6 +16,9 @@ from kale_magics.step_runtime.generators import GENERATORS
 MEMORY = "memory of "
 """What the names of cached functions begin with where what they remember is meant."""
 
+WRITING = ("write", "operator")
+"""The causes of a `Mutate` that mean the object itself."""
+
 FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
 """Types whose objects may change when an item is looked up."""
 
@@ -103,7 +106,7 @@ class Changes(Lookup):
 
     def _mutate(self, effect: Mutate) -> None:
         for source in self.expanded((effect.source,)):
-            if effect.cause in ("write", "operator"):
+            if effect.cause in WRITING:
                 self.change_memory(source)
             binding = self.names.get(source.name)
             if binding is not None and binding.origin and effect.cause == "write":

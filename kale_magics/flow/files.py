@@ -47,7 +47,7 @@ def unordered_files(
     for step in steps.values():
         for one in _uses(step, cells, is_text):
             values = tuple(step.local.get(name) for name in sorted(one.use.names))
-            uses[one.use.file, *values].append(one)
+            uses[(one.use.file, *values)].append(one)
     shared = {file: its for file, its in uses.items() if len({u.step for u in its}) > 1}
     above = _ancestors(steps, needs) if shared else {}
     for its in shared.values():
@@ -71,9 +71,7 @@ def _uses(
             yield from (StepUse(step.name, step.cells[0], u) for u in file_uses(node, texts))
 
 
-def _ancestors(
-    steps: Mapping[str, StepFlow], needs: Callable[[StepFlow], list[str]]
-) -> dict[str, set[str]]:
+def _ancestors(steps: Mapping[str, StepFlow], needs: Callable[[StepFlow], list[str]]) -> dict[str, set[str]]:
     """For every step all that it waits for, directly or not; empty for steps that wait for each other."""
     found: dict[str, set[str]] = {}
     for first in steps:

@@ -131,7 +131,7 @@ class NotebookFlow:
         if cell.state == "failed":
             self.tell(
                 Code.CELL_FAILED,
-                "the last execution of this cell failed",
+                f"the last execution of this cell failed{f': {cell.error}' if cell.error else ''}",
                 "mend it and run it again",
                 _where(cell, 0),
                 severity="warning",
@@ -284,6 +284,9 @@ class NotebookFlow:
             kind = "parameters" if has_only_literals(source) else self.session.kind_of_cell(name)
             fix = f"mark that cell, as in %%kale {kind}, or make {name} in a marked cell"
             return f"{made} not in the pipeline", fix
+        if known and any(step.dynamic for step in self.steps.values()):
+            made = f"no marked cell above makes {name}, unless by exec(), which is not looked into"
+            return made, f"assign {name} by a line of its own"
         if known:
             made = f"; it is left in the session from {origin}" if origin else ", though the session has it"
             return f"no marked cell above makes {name}{made}", f"make {name} in a marked cell above this one"

@@ -476,4 +476,141 @@ print("RESULT", f(), g(), d)
 """,
         "2 3 2",
     ),
+    Case(
+        "a decorator that keeps results",
+        """
+%%kale functions
+def memo(f):
+    seen = {}
+    def inner(x):
+        if x not in seen:
+            seen[x] = f(x)
+        return seen[x]
+    inner.seen = seen
+    return inner
+@memo
+def sq(x):
+    return x * x
+%%kale step a
+sq(2)
+%%kale step b
+sq(3)
+%%kale step c
+print("RESULT", sq.seen)
+""",
+        "{2: 4, 3: 9}",
+    ),
+    Case(
+        "a decorator that counts calls in an attribute",
+        """
+%%kale functions
+import functools
+def counted(f):
+    @functools.wraps(f)
+    def inner(*a):
+        inner.calls += 1
+        return f(*a)
+    inner.calls = 0
+    return inner
+@counted
+def sq(x):
+    return x * x
+%%kale step a
+sq(2)
+%%kale step b
+sq(3)
+%%kale step c
+print("RESULT", sq.calls)
+""",
+        "2",
+    ),
+    Case(
+        "a class as a decorator, which counts calls",
+        """
+%%kale functions
+class Counted:
+    def __init__(self, f):
+        self.f, self.calls = f, 0
+    def __call__(self, *a):
+        self.calls += 1
+        return self.f(*a)
+@Counted
+def sq(x):
+    return x * x
+%%kale step a
+sq(2)
+%%kale step b
+sq(3)
+%%kale step c
+print("RESULT", sq.calls)
+""",
+        "2",
+    ),
+    Case(
+        "a decorator without a memory leaves steps apart",
+        """
+%%kale functions
+import time
+def timed(f):
+    def inner(*a):
+        start = time.time()
+        r = f(*a)
+        return r
+    return inner
+@timed
+def sq(x):
+    return x * x
+%%kale step a
+x = sq(2)
+%%kale step b
+y = sq(3)
+%%kale step c
+print("RESULT", x + y)
+""",
+        "13",
+        parallel="a b",
+    ),
+    Case(
+        "a decorator with an argument that counts down",
+        """
+%%kale functions
+def limit(n):
+    def deco(f):
+        left = n
+        def inner(*a):
+            nonlocal left
+            left -= 1
+            return f(*a) if left >= 0 else None
+        return inner
+    return deco
+@limit(2)
+def sq(x):
+    return x * x
+%%kale step a
+x = sq(2)
+%%kale step b
+y = sq(3)
+%%kale step c
+print("RESULT", x, y, sq(4))
+""",
+        "4 9 None",
+    ),
+    Case(
+        "a cached function without side effects leaves steps apart",
+        """
+%%kale functions
+from functools import lru_cache
+@lru_cache(maxsize=None)
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+%%kale step a
+x = fib(20)
+%%kale step b
+y = fib(30)
+%%kale step c
+print("RESULT", x + y)
+""",
+        "838805",
+        parallel="a b",
+    ),
 ]
