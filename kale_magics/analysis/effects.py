@@ -64,6 +64,8 @@ class Bind:
         uses: All names that the value was computed from.
         behaviours: The functions that are made in the expression.
         constant: Whether the value is known to be immutable.
+        alias: The name whose value it is, as in `a = b`; empty for all other values.
+        function: The function that it is, as in `f = lambda: 1`; None for all other values.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Bind:
     uses: frozenset[str] = frozenset()
     behaviours: tuple[Behaviour, ...] = ()
     constant: bool = False
+    alias: str = ""
+    function: Behaviour | None = None
 
 
 @dataclass(frozen=True)

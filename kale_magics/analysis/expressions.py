@@ -6,6 +6,7 @@ import ast
 import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from kale_magics.analysis.effects import (
     PARAMETER,
@@ -256,6 +257,11 @@ class ExpressionReader(NameReader):
         for target in targets:
             for one, its in self._paired(target, value):
                 self.bind(one, (*self.roots(its), *others), uses, behaviours, is_constant(its))
+                bound = self.out[-1] if self.out else None
+                if isinstance(bound, Bind) and isinstance(its, ast.Name):
+                    self.out[-1] = replace(bound, alias=its.id if self.find(its.id) is None else "")
+                elif isinstance(bound, Bind) and isinstance(its, ast.Lambda) and behaviours:
+                    self.out[-1] = replace(bound, function=behaviours[-1])
             if isinstance(target, ast.Name) and not is_constant(value):
                 others += self.roots(target)
 

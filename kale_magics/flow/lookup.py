@@ -75,6 +75,7 @@ class Lookup:
         self._branches = 0
         self._unsure = 0
         self._varies = False
+        self._statement = -1
         self._summaries: dict[Behaviour, Summary] = {}
         self._identities: dict[str, int] = {}
 

@@ -67,6 +67,7 @@ class Flow(Calls):
             # A definition in a compound statement cannot be replayed without all that is around it.
             single = isinstance(facts.python.tree.body[index], REPLAYABLE)
             self._varies = False
+            self._statement = index
             self.effects(facts.statements[index], index if single else -1)
             if not step.name:
                 self._note_varying(facts.statements[index])
@@ -117,8 +118,8 @@ class Flow(Calls):
 
     def _bind(self, effect: Bind, late: bool) -> None:
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
-        direct = effect.behaviours[0] if len(effect.behaviours) == 1 and not effect.sources else None
-        binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=direct)
+        function = None if effect.sources else effect.function
+        binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=function)
         facts = self.certain_facts(binding)
         plain = facts is not None and facts.plain and effect.name not in self.letting_go
         if effect.constant or plain:
@@ -129,7 +130,7 @@ class Flow(Calls):
         if late and old is not None:
             self.read(effect.name, effect.line, certain=False)
             behaviours |= old.behaviours
-        alias = self._alias(effect)
+        alias = self.names.get(effect.alias)
         memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
         linked = self.sharers(binding, effect.sources)
         self.have_all(*(name for name, likely in linked.items() if likely))
@@ -163,11 +164,6 @@ class Flow(Calls):
                 return effect.behaviour, "own"
         return effect.behaviour, ""
 
-    def _alias(self, effect: Bind) -> Binding | None:
-        """What a name stands for if it is just another name for it."""
-        only = effect.sources[0] if len(effect.sources) == 1 else None
-        return self.names.get(only.name) if only is not None and only.bond == "same" else None
-
     def _unbind(self, effect: Unbind, late: bool) -> None:
         if late:
             self.read(effect.name, effect.line, certain=False)
@@ -186,6 +182,9 @@ class Flow(Calls):
         if effect.behaviour is not None:
             behaviours.add(effect.behaviour)
         top = not self._branches and statement >= 0
+        if not self.step.name and effect.kind != "import":
+            # All that is around it is in every step too.
+            top, statement = True, self._statement
         definition = None
         new = self._new(effect, "")
         held = effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.held))
@@ -206,6 +205,10 @@ class Flow(Calls):
             self.rebind(binding)
             if effect.held and (definition is None or not self.step.name):
                 self.hold(name, effect.held)
+            for need in needs:
+                # What is set in a class that cannot be replayed is seen in those that are derived from it.
+                if effect.kind == "class" and need.definition is None and need.direct is not None:
+                    self.join(name, need.name)
         for binding in grown or () if definition is not None else ():
             # Who uses what was added to needs the addition too.
             self.rebind(replace(binding, definition=definition, behaviours=binding.behaviours | behaviours))

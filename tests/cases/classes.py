@@ -456,4 +456,84 @@ print("RESULT", guarded.n)
 """,
         "3",
     ),
+    Case(
+        "a class made while an exception is handled, and one derived from it",
+        """
+%%kale step s1
+n = 0
+try:
+    n / n
+except ZeroDivisionError:
+
+    class Crate:
+        shared = []
+else:
+    pass
+class Chest(Crate):
+    pass
+%%kale step s4
+Crate.shared = 1
+%%kale step s6
+print('RESULT', Chest.shared)
+""",
+        "1",
+    ),
+    Case(
+        "a class under an if in a functions cell, and one derived from it",
+        """
+%%kale functions
+n = 1
+if n:
+    class Crate:
+        shared = []
+class Chest(Crate):
+    pass
+%%kale step s4
+Crate.shared = 1
+%%kale step s6
+print('RESULT', Chest.shared)
+""",
+        "1",
+    ),
+    Case(
+        "a class and a function made on one of two ways",
+        """
+%%kale functions
+try:
+    from nowhere import Box
+except ImportError:
+    class Box:
+        def __init__(self, n): self.n = n
+if True:
+    def make(n): return Box(n)
+else:
+    def make(n): return None
+%%kale step a
+b = make(3)
+%%kale step b
+print("RESULT", isinstance(b, Box), b.n, make(2).n)
+""",
+        "True 3 2",
+    ),
+    Case(
+        "one of two classes in functions",
+        """
+%%kale parameters
+fancy = True
+%%kale functions
+if fancy:
+    class Box:
+        kind = "fancy"
+else:
+    class Box:
+        kind = "plain"
+class Chest(Box): pass
+%%kale step a
+b = Chest()
+c = Box()
+%%kale step b
+print("RESULT", isinstance(b, Box), b.kind, isinstance(c, Box), type(c) is Box)
+""",
+        "True fancy True True",
+    ),
 ]

@@ -613,4 +613,59 @@ print("RESULT", x + y)
         "838805",
         parallel="a b",
     ),
+    Case(
+        "a dict of one function",
+        """
+%%kale step a
+ys = []
+u = lambda a: a
+d = {"x": u}
+ys.append(d)
+%%kale step b
+d.update(x=1)
+%%kale step c
+print("RESULT", ys)
+""",
+        "[{'x': 1}]",
+    ),
+    Case(
+        "a dict of a lambda",
+        """
+%%kale step a
+d = {"x": lambda a: a}
+ys = [d]
+%%kale step b
+d.update(x=1)
+%%kale step c
+print("RESULT", ys)
+""",
+        "[{'x': 1}]",
+    ),
+    Case(
+        "a list of functions that is extended",
+        """
+%%kale functions
+def f(x): return x + 1
+hooks = [f]
+%%kale step a
+hooks.append(lambda x: x * 2)
+%%kale step b
+print("RESULT", [h(3) for h in hooks])
+""",
+        "[4, 6]",
+    ),
+    Case(
+        "a function or none",
+        """
+%%kale functions
+def f(x): return x + 1
+c = True
+g = f if c else 3
+%%kale step a
+h = g
+%%kale step b
+print("RESULT", h(3), g(1))
+""",
+        "4 2",
+    ),
 ]
