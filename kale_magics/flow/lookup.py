@@ -120,8 +120,14 @@ class Lookup:
             self.step.takes[binding.name] = binding
             group = self.groups.get(binding.name)
             if group:
-                together = frozenset(name for name in self.step.takes if name in group)
+                takes, local = self.step.takes, self.step.local
+                # Those that it has not used yet, it may still take, when this one has left the group.
+                together = frozenset(name for name in group if name in takes or name not in local)
                 self.partners.append((self.step, together))
+                for name in sorted(together - local.keys()):
+                    other = self.names.get(name)
+                    if other is not None and other.definition is not None:
+                        self.read(name, 0, certain=False)  # what is in one artifact is read as one
             if binding.definition is not None:
                 self.replay(binding.definition)
         for behaviour in binding.behaviours:

@@ -140,6 +140,10 @@ class Flow(Calls):
             binding = replace(binding, direct=alias.direct, origin=alias.origin, memory=alias.memory)
         self.rebind(replace(binding, behaviours=frozenset(behaviours), memories=memories))
         self.join_all(effect.name, linked)
+        for other in self.group(effect.name) if late else ():
+            # It may not have happened: then they still share what they have shared.
+            if other != effect.name:
+                self.join(effect.name, other)
 
     def _memories(self, binding: Binding, effect: Bind) -> frozenset[str]:
         """The cached functions that remember what a name stands for from now on."""

@@ -729,4 +729,87 @@ print("RESULT", n, xs, ys)
 """,
         "1 [[]] []",
     ),
+    Case(
+        "a global that a function may bind shares what it has shared",
+        """
+%%kale step s2
+zs = []
+e = []
+def g():
+    global zs
+    zs = 1
+zs[:1] = [e]
+%%kale step s3
+g = g
+%%kale step s4
+print('RESULT', [x is e for x in zs])
+""",
+        "[True]",
+    ),
+    Case(
+        "a list and its part, deleted in a loop that does not run",
+        """
+%%kale step s4
+m = 1
+zs = []
+n, *ys = [1, [], zs]
+%%kale step s5
+while m in ys:
+    del ys
+    ys = zs
+%%kale step s6
+print('RESULT', [x is zs for x in ys])
+""",
+        "[False, True]",
+    ),
+    Case(
+        "a list and its part, deleted in a branch that does not run",
+        """
+%%kale step s4
+zs = []
+n, *ys = [1, [], zs]
+%%kale step s5
+if n in ys:
+    del ys
+    ys = zs
+print('RESULT', [x is zs for x in ys])
+""",
+        "[False, True]",
+    ),
+    Case(
+        "a class that holds a value which another step looks at",
+        """
+%%kale step s4
+xs = []
+class Crate:
+    def __init__(self, v=1):
+        self.items = [x for x in xs]
+Crate.shared = xs
+%%kale step s5
+assert xs is not []
+%%kale step s6
+print('RESULT', Crate.shared)
+""",
+        "[]",
+    ),
+    Case(
+        "functions that bind each other and a list",
+        """
+%%kale step s2
+def g():
+    global v
+    v = 1
+zs = []
+def v(a):
+    global zs
+    zs = a
+ys, k = (zs, 1)
+%%kale step s3
+n = g
+%%kale step s4
+zs.append(1)
+print('RESULT', ys)
+""",
+        "[1]",
+    ),
 ]
