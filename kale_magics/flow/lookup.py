@@ -34,6 +34,7 @@ class Lookup:
     Attributes:
         names: What every name stands for.
         groups: For every name those that may share an object with it, itself included.
+        incoming: The same as it was above the cell that is walked, for those that are in another one now.
         partners: Steps, with names that they take and that may share an object.
         definitions: All definitions that can be replayed.
         uses: For the number of a cell that makes or changes a value, and of one that uses it: its name.
@@ -58,6 +59,7 @@ class Lookup:
         self.missing, self.conflict, self.contradicted = missing, conflict, contradicted
         self.names: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
+        self.incoming: dict[str, frozenset[str]] = {}
         self.definitions: list[Definition] = []
         self._of_behaviour: dict[Behaviour, Definition] = {}
         self.uses: dict[tuple[int, int], str] = {}
@@ -118,7 +120,7 @@ class Lookup:
             self.step.parameters.add(binding.name)
         elif binding.kind == "value" and binding.maker != self.step.name:
             self.step.takes[binding.name] = binding
-            group = self.groups.get(binding.name)
+            group = self.incoming.get(binding.name) or self.groups.get(binding.name)
             if group:
                 takes, local = self.step.takes, self.step.local
                 # Those that it has not used yet, it may still take, when this one has left the group.
@@ -126,7 +128,7 @@ class Lookup:
                 self.partners.append((self.step, together))
                 for name in sorted(together - local.keys()):
                     other = self.names.get(name)
-                    if other is not None and other.definition is not None:
+                    if other is not None and other.behaviours:
                         self.read(name, 0, certain=False)  # what is in one artifact is read as one
             if binding.definition is not None:
                 self.replay(binding.definition)

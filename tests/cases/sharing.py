@@ -812,4 +812,45 @@ print('RESULT', ys)
 """,
         "[1]",
     ),
+    Case(
+        "two names of one list beside one that may have become another",
+        """
+%%kale step s0
+ys = []
+e = []
+zs = ys
+%%kale step s3
+xs = ys
+%%kale step s5
+try:
+    pass
+except KeyError as error:
+    ys = e
+print('RESULT', xs is zs)
+""",
+        "True",
+    ),
+    Case(
+        "a value in one artifact with a function of two meanings",
+        """
+%%kale step s1
+ys = [1, 2]
+d = {'x': 1, 'a': 0}
+xs = []
+for m in ys:
+    pass
+def v(a):
+    pass
+%%kale step s2
+for k in []:
+    v = lambda a: a.append(1)
+    ys, ys = xs
+zs = map(v, ys)
+%%kale step s5
+d.update(x=xs)
+%%kale step s6
+print('RESULT', m)
+""",
+        "2",
+    ),
 ]
