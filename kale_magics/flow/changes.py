@@ -304,8 +304,7 @@ class Changes(Lookup):
         group = self.groups.setdefault(one, {one})
         further = self.groups.get(other, {other})
         if further is not group:
-            self._keep(group)
-            self._keep(further)
+            self.incoming += [frozenset(group), frozenset(further)]
             group |= further
             self.groups.update(dict.fromkeys(further, group))
         return group
@@ -314,10 +313,5 @@ class Changes(Lookup):
         """A name's value is another one from now on."""
         group = self.groups.pop(name, None)
         if group:
-            self._keep(group)
+            self.incoming.append(frozenset({name, *group}))
             group.discard(name)
-
-    def _keep(self, group: set[str]) -> None:
-        """Remember a group as it was above the cell, before it changes."""
-        for name in group - self.incoming.keys():
-            self.incoming[name] = frozenset(group)

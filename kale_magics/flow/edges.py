@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Where
-from kale_magics.flow.bindings import Binding, StepFlow
+from kale_magics.flow.bindings import Binding, Definition, StepFlow
 from kale_magics.flow.files import unordered_files
 from kale_magics.flow.notebook import RUN_TOGETHER, NotebookFlow, mark_of
 from kale_magics.step_runtime.suspects import explain_culprit
@@ -45,10 +45,25 @@ class Edges:
         for taken in self.providers.values():
             for variable, maker in taken.items():
                 self._hand_on(maker, variable, together[maker])
+        self._replay()
         for name, step in self.steps.items():
             for variable in self._results(step):
                 self._hand_on(name, variable, together[name])
             self._tell_guesses(step)
+
+    def _replay(self) -> None:
+        """Let the steps have the definitions that are in the artifacts that they read, which they read whole."""
+        needed: dict[int, set[Definition]] = {}
+        for name, taken in self.providers.items():
+            for variable, maker in taken.items():
+                artifact = next((names for names in self.handed[maker] if variable in names), [])
+                if id(artifact) not in needed:
+                    bindings = (self.steps[maker].local.get(other) for other in artifact)
+                    found = (self.flow.flow.definitions_of(b) for b in bindings if b is not None)
+                    needed[id(artifact)] = set().union(*found)
+                self.flow.flow.step = self.steps[name]
+                for definition in sorted(needed[id(artifact)], key=lambda d: (d.cell, d.statement)):
+                    self.flow.flow.replay(definition)
 
     def _tell_guesses(self, step: StepFlow) -> None:
         """What a step was taken to change because nothing tells, and who waits for that."""

@@ -34,7 +34,8 @@ class Lookup:
     Attributes:
         names: What every name stands for.
         groups: For every name those that may share an object with it, itself included.
-        incoming: The same as it was above the cell that is walked, for those that are in another one now.
+        incoming: What groups were before the cell that is walked changed them; of those with a name in them,
+            the first tells what the cell found.
         partners: Steps, with names that they take and that may share an object.
         definitions: All definitions that can be replayed.
         uses: For the number of a cell that makes or changes a value, and of one that uses it: its name.
@@ -59,7 +60,7 @@ class Lookup:
         self.missing, self.conflict, self.contradicted = missing, conflict, contradicted
         self.names: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
-        self.incoming: dict[str, frozenset[str]] = {}
+        self.incoming: list[frozenset[str]] = []
         self.definitions: list[Definition] = []
         self._of_behaviour: dict[Behaviour, Definition] = {}
         self.uses: dict[tuple[int, int], str] = {}
@@ -120,16 +121,12 @@ class Lookup:
             self.step.parameters.add(binding.name)
         elif binding.kind == "value" and binding.maker != self.step.name:
             self.step.takes[binding.name] = binding
-            group = self.incoming.get(binding.name) or self.groups.get(binding.name)
+            group = next((g for g in self.incoming if binding.name in g), None)
+            group = group or self.groups.get(binding.name)
             if group:
                 takes, local = self.step.takes, self.step.local
                 # Those that it has not used yet, it may still take, when this one has left the group.
-                together = frozenset(name for name in group if name in takes or name not in local)
-                self.partners.append((self.step, together))
-                for name in sorted(together - local.keys()):
-                    other = self.names.get(name)
-                    if other is not None and other.behaviours:
-                        self.read(name, 0, certain=False)  # what is in one artifact is read as one
+                self.partners.append((self.step, frozenset(group - (local.keys() - takes.keys()))))
             if binding.definition is not None:
                 self.replay(binding.definition)
         for behaviour in binding.behaviours:
@@ -156,6 +153,11 @@ class Lookup:
                 self.replay(need.definition)
             elif need.kind == "parameter":
                 self.step.parameters.add(need.name)
+
+    def definitions_of(self, binding: Binding) -> set[Definition]:
+        """The definitions without which a value cannot be read."""
+        found = {self._of_behaviour[b] for b in binding.behaviours if b in self._of_behaviour}
+        return found if binding.definition is None else {*found, binding.definition}
 
     def _expand(self, behaviour: Behaviour, line: int) -> None:
         """A function may be called from here on: what it reads and changes, the step does."""

@@ -59,7 +59,7 @@ class Flow(Calls):
             evidence: What the session has seen of it.
         """
         self.step, self.cell, self._expanded = step, number, set()
-        self._used, self._doubtful, self.incoming = set(), set(), {}
+        self._used, self._doubtful, self.incoming = set(), set(), []
         self.evidence = evidence or NOTHING_SEEN
         self._rebound = _bound_again(facts)
         before = dict(self.names)
