@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
-from traitlets import Bool, Int, Unicode, default
+from traitlets import Bool, Enum, Int, Unicode, default
 
 from kale_magics import arguments
 from kale_magics.arguments import Arguments, Syntax
@@ -62,6 +63,11 @@ class KaleMagics(Magics):
     max_parallel = Int(
         0, min=0, help="How many steps may run at the same time; 0: as many as there are cores."
     ).tag(config=True)
+    start_steps = Enum(
+        ("", "fork", "spawn"), "",
+        help="How a step's process starts: forked from one that has the imports of the imports cells, or as a"
+        " fresh interpreter. If it is empty: forked on Linux.",
+    ).tag(config=True)  # fmt: skip
     slim_imports = Bool(
         True, help="Whether an import goes only to the steps that may use it, or to every step."
     ).tag(config=True)
@@ -99,6 +105,9 @@ class KaleMagics(Magics):
                 del manager.magics[kind][name]
         del manager.registry[type(self).__name__]
         self._shell.configurables.remove(self)
+        server = sys.modules.get("kale_magics.local.server")
+        if server is not None:
+            server.close_servers()
 
     @no_var_expand
     @line_cell_magic
@@ -247,7 +256,7 @@ class KaleMagics(Magics):
             print(diagnostics_text(assembly.diagnostics))
 
     def _run(self, pipeline: Pipeline, values: dict[str, Any], name: str = "") -> Run:
-        from kale_magics.local.engine import run_pipeline
+        from kale_magics.local.engine import CAN_FORK, run_pipeline
         from kale_magics.view import Progress, summary
 
         progress = Progress([step.name for step in pipeline.steps])
@@ -267,6 +276,7 @@ class KaleMagics(Magics):
             listener=listen,
             max_parallel=self.max_parallel or None,
             name=name,
+            fork=self.start_steps == "fork" if self.start_steps else CAN_FORK,
         )
         print(f"\n{summary(run)}", flush=True)
         return run

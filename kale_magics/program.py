@@ -142,10 +142,16 @@ def _pack(text: bytes) -> str:
 
 
 @functools.cache
-def _runtime() -> str:
+def runtime_source() -> str:
+    """The text of `step_runtime` that is in every program."""
     folder = Path(step_runtime.__file__).parent
     texts = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in step_runtime.MODULES]
-    return _pack("\n".join(map(minify, texts)).encode())
+    return "\n".join(map(minify, texts))
+
+
+@functools.cache
+def _runtime() -> str:
+    return _pack(runtime_source().encode())
 
 
 def minify(source: str) -> str:

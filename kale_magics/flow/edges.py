@@ -52,7 +52,7 @@ class Edges:
             self._tell_guesses(step)
 
     def _replay(self) -> None:
-        """Let the steps have the definitions that are in the artifacts that they read, which they read whole."""
+        """Let the steps have the definitions in the artifacts that they read: they read all of them."""
         needed: dict[int, set[Definition]] = {}
         for name, taken in self.providers.items():
             for variable, maker in taken.items():

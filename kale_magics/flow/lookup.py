@@ -121,8 +121,8 @@ class Lookup:
             self.step.parameters.add(binding.name)
         elif binding.kind == "value" and binding.maker != self.step.name:
             self.step.takes[binding.name] = binding
-            group = next((g for g in self.incoming if binding.name in g), None)
-            group = group or self.groups.get(binding.name)
+            earlier = next((g for g in self.incoming if binding.name in g), None)
+            group = earlier or self.groups.get(binding.name)
             if group:
                 takes, local = self.step.takes, self.step.local
                 # Those that it has not used yet, it may still take, when this one has left the group.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import sys
@@ -18,6 +19,7 @@ from typing import TextIO
 from kale_magics.local.exchange import Result, result_of, task_for
 from kale_magics.local.folder import (
     create_run_folder,
+    last_times,
     open_log,
     record,
     step_folder,
@@ -26,6 +28,7 @@ from kale_magics.local.folder import (
     writing,
 )
 from kale_magics.local.process import LineReader, StepProcess
+from kale_magics.local.server import give_back, take_server
 from kale_magics.pipeline import Json, Pipeline, Step
 from kale_magics.program import render_program
 from kale_magics.run import (
@@ -41,13 +44,11 @@ from kale_magics.run import (
     Stream,
 )
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+CAN_FORK = sys.platform == "linux"
+"""Whether steps are forked unless asked otherwise: the frameworks of macOS do not bear it."""
 
-# The launcher imports before the notebook's folder is on the path: a json.py there is not the library's.
-BOOTSTRAP = (
-    "import sys; sys.path[:] = [p for p in sys.path if p]; "
-    "exec(compile(open(sys.argv[1], 'rb').read(), sys.argv[1], 'exec'), {'__name__': 'kale_launcher'})"
-)
+BETWEEN_SAVES = 0.2
+"""Seconds between two versions of `run.json` while a run goes on."""
 
 GRACE = 0.5
 """Seconds between the request to end and the end, for the processes of a cancelled run."""
@@ -62,6 +63,7 @@ def run_pipeline(
     listener: Callable[[Event], None],
     max_parallel: int | None = None,
     name: str = "",
+    fork: bool = CAN_FORK,
 ) -> Run:
     """Run a pipeline and wait for its end.
 
@@ -76,6 +78,8 @@ def run_pipeline(
         listener: Is told each event as it happens, in the calling thread. What it raises ends the run.
         max_parallel: How many steps may run at the same time; by default one for every core.
         name: Of the run; by default the pipeline's.
+        fork: Whether steps are forked from a process that has executed the imports of the imports cells, or
+            each starts a fresh interpreter.
 
     Returns:
         The run, succeeded or failed.
@@ -90,7 +94,9 @@ def run_pipeline(
     parameters = {p.name: arguments.get(p.name, p.default) for p in pipeline.parameters}
     steps = {step.name: _step_run(folder, step) for step in pipeline.steps}
     run = Run(name or pipeline.name, folder, parameters, steps)
-    _Execution(pipeline, run, working_directory, listener, max_parallel or available_cores()).execute()
+    places = max_parallel or available_cores()
+    weights = remaining_times(pipeline, last_times(folder))
+    _Execution(pipeline, run, working_directory, listener, places, weights, fork).execute()
     return run
 
 
@@ -99,6 +105,22 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def remaining_times(pipeline: Pipeline, seconds: Mapping[str, float]) -> dict[str, float]:
+    """For each step how long it takes from its start to the end of all that waits for it, at best.
+
+    Args:
+        pipeline: The steps.
+        seconds: How long steps took in an earlier run; others are taken for an average one.
+    """
+    average = sum(seconds.values()) / len(seconds) if seconds else 1.0
+    behind: dict[str, float] = dict.fromkeys((step.name for step in pipeline.steps), 0.0)
+    for step in reversed(pipeline.steps):
+        behind[step.name] += seconds.get(step.name, average)
+        for need in step.needs:
+            behind[need] = max(behind[need], behind[step.name])
+    return behind
 
 
 def _step_run(folder: Path, step: Step) -> StepRun:
@@ -130,29 +152,39 @@ class _Execution:
         directory: Path,
         listener: Callable[[Event], None],
         max_parallel: int,
+        weights: Mapping[str, float],
+        fork: bool,
     ) -> None:
+        self.pipeline, self.fork = pipeline, fork
         self.run, self.directory, self.tell, self.max_parallel = run, directory, listener, max_parallel
+        self.numbers = {step.name: number for number, step in enumerate(pipeline.steps)}
+        # The step that most work waits for is the first to start; of equal ones, the first in the notebook.
+        self.order = {name: (-weights[name], number) for name, number in self.numbers.items()}
         self.steps = {step.name: step for step in pipeline.steps}
         self.missing = {step.name: set(step.needs) for step in pipeline.steps}
         self.dependents: dict[str, list[str]] = {name: [] for name in self.steps}
         for step in pipeline.steps:
             for need in step.needs:
                 self.dependents[need].append(step.name)
-        self.ready = deque(name for name, needs in self.missing.items() if not needs)
+        self.ready = [name for name, needs in self.missing.items() if not needs]
         self.running: dict[str, _Running] = {}
         self.results: dict[str, Result] = {}
         self.selector = selectors.DefaultSelector()
         self.environment = _environment()
         self.began = time.monotonic()
+        self.saved = 0.0
 
     def execute(self) -> None:
         """Run all steps; whatever goes wrong here, no process is left."""
+        self.server = take_server(self.pipeline, self.environment, self.fork)
         try:
-            self.save()
+            self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
+            self.save(now=True)
             self.tell(RunStarted(self.run))
             while self.ready or self.running:
                 while self.ready and len(self.running) < self.max_parallel:
-                    self.start(self.steps[self.ready.popleft()])
+                    self.ready.sort(key=self.order.__getitem__, reverse=True)
+                    self.start(self.steps[self.ready.pop()])
                 for key, _ in self.selector.select():
                     key.data()
             failed = any(step.state == "failed" for step in self.run.steps.values())
@@ -165,19 +197,22 @@ class _Execution:
             raise
         finally:
             self.selector.close()
+            give_back(self.server)
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
 
-    def save(self) -> None:
-        """Bring `run.json` up to date."""
-        with writing(self.run.folder):
-            write_json(self.run.folder / "run.json", record(self.run))
+    def save(self, now: bool = False) -> None:
+        """Bring `run.json` up to date, if it has not just been or must be now."""
+        if now or time.monotonic() - self.saved > BETWEEN_SAVES:
+            with writing(self.run.folder):
+                write_json(self.run.folder / "run.json", record(self.run))
+            self.saved = time.monotonic()
 
     def end(self, state: RunState) -> None:
         """Close the books."""
         self.run.state = state
         self.run.ended = datetime.now(timezone.utc)
         self.run.seconds = time.monotonic() - self.began
-        self.save()
+        self.save(now=True)
 
     def start(self, step: Step) -> None:
         """Begin a step's process and listen to it."""
@@ -186,17 +221,37 @@ class _Execution:
             task = task_for(step, self.run, self.results)
             write_json(state.folder / "arguments.json", task)
             log = open_log(state.folder / "log.txt")
-        command = [sys.executable, "-c", BOOTSTRAP, str(LAUNCHER), str(state.folder / "arguments.json")]
-        process = StepProcess(command, self.directory, self.environment)
+        process = StepProcess()
         running = self.running[step.name] = _Running(step, process, log)
         for stream, reader in process.streams.items():
             listen = partial(self.hear, running, stream, reader)
             self.selector.register(reader.fd, selectors.EVENT_READ, listen)
-        self.selector.register(process.ended, selectors.EVENT_READ, partial(self.finish, running))
-        process.start()
+        busy = min(self.max_parallel, len(self.running) + len(self.ready))
+        threads = None if busy == 1 else max(1, available_cores() // busy)
+        number, place = self.numbers[step.name], state.folder / "arguments.json"
+        self.server.begin(number, place, self.directory, self.environment, threads, process.writers)
+        process.begun()
         state.state = "running"
         self.save()
         self.tell(StepStarted(step.name))
+
+    def hear_ends(self) -> None:
+        """Take in what the server tells: steps have ended, or it has died and they with it."""
+        running = {self.numbers[name]: step for name, step in self.running.items()}
+        for message in self.server.ended():
+            ended = running.pop(message["ended"])
+            ended.process.returncode = message.get("returncode")
+            ended.process.failure = message.get("failure", "")
+            self.finish(ended)
+        if self.server.alive:
+            return
+        self.selector.unregister(self.server.socket)
+        self.server.close()
+        for left in running.values():
+            left.process.failure = "the process that starts the steps has died"
+            self.finish(left)
+        self.server = take_server(self.pipeline, self.environment, self.fork)
+        self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
 
     def hear(self, running: _Running, stream: Stream, reader: LineReader) -> None:
         """Pass on what a step has printed."""
@@ -221,7 +276,6 @@ class _Execution:
             if not reader.at_end:
                 self.selector.unregister(reader.fd)
                 self.print(running, stream, reader.drain())
-        self.selector.unregister(process.ended)
         result = self.results[state.name] = result_of(state.folder, process)
         if result.error:
             with writing(self.run.folder):
@@ -261,27 +315,28 @@ class _Execution:
 
     def stop(self) -> None:
         """End every process: asked first, then not asked; the steps that have not ended are cancelled."""
-        processes = [running.process for running in self.running.values()]
+        left = {self.numbers[name] for name in self.running}
         try:
-            for process in processes:
-                process.send(signal.SIGTERM)
+            self.server.send_signal(signal.SIGTERM, left)
             deadline = time.monotonic() + GRACE
-            for process in processes:
-                process.wait(deadline - time.monotonic())
+            while left and self.server.alive and (rest := deadline - time.monotonic()) > 0:
+                if select.select([self.server.socket], [], [], rest)[0]:
+                    left -= {message["ended"] for message in self.server.ended()}
         finally:
-            for process in processes:
-                process.send(signal.SIGKILL)
+            if left:
+                self.server.close()
             for running in self.running.values():
                 self.run.steps[running.step.name].seconds = time.monotonic() - running.began
-                if running.process.wait(timeout=GRACE):
-                    running.close()
+                running.close()
             for step in self.run.steps.values():
                 if step.state in ("running", "waiting"):
                     step.state = "cancelled"
 
 
 def _environment() -> dict[str, str]:
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.
+    known = {"PYTHONHASHSEED": "0", **os.environ}
+    environment = {**known, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     # The kernel's inline backend shows figures in a notebook, which a step does not have.
     if environment.get("MPLBACKEND", "module://").startswith("module://"):
         environment["MPLBACKEND"] = "agg"

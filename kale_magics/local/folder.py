@@ -103,6 +103,20 @@ def open_log(path: Path) -> TextIO:
     return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
+def last_times(folder: Path) -> dict[str, float]:
+    """How many seconds the steps of the latest run before a new one took; none if nobody knows.
+
+    Args:
+        folder: The folder of the new run.
+    """
+    earlier = sorted(p.name for p in folder.parent.iterdir() if p.name < folder.name)
+    for name in earlier[-1:]:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            steps = json.loads((folder.parent / name / "run.json").read_text(encoding="utf-8"))["steps"]
+            return {n: float(step["seconds"]) for n, step in steps.items() if step["seconds"] is not None}
+    return {}
+
+
 def record(run: Run) -> dict[str, Any]:
     """What `run.json` says."""
     return {

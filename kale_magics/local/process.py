@@ -1,15 +1,9 @@
-"""A process of its own for a step: its printed lines and its end, as file descriptors to wait for."""
+"""What comes out of the process of a step: its printed lines, as descriptors to wait for, and its end."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import signal
-import subprocess
-import threading
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from kale_magics.run import Stream
 
@@ -78,93 +72,30 @@ class LineReader:
 
 
 class StepProcess:
-    """A process in a session of its own, so that all that it starts can be ended with it.
-
-    A thread starts it, waits for it and ends what it left behind. The process is known here before it
-    exists: an interrupt of the calling thread at any moment leaves none that `send` does not reach.
+    """What is known here of the process of a step, which the server starts and waits for.
 
     Attributes:
         streams: What it prints: "stdout" and "stderr".
-        ended: A descriptor that becomes readable when the process is gone.
-        returncode: As in `subprocess`; None if it never started.
+        returncode: As in `subprocess`; None as long as it has not ended, or if it never started.
         failure: Why it could not be started.
     """
 
-    def __init__(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self.streams: dict[Stream, LineReader] = {"stdout": LineReader(), "stderr": LineReader()}
-        self.ended, self._news = os.pipe()
         self.returncode: int | None = None
-        self.failure: Exception | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._lock = threading.Lock()
-        self._unwanted = False
-        self._gone = threading.Event()
-        self._thread = threading.Thread(
-            target=self._live, args=(command, directory, environment), daemon=True
-        )
+        self.failure = ""
 
-    def start(self) -> None:
-        """Start it; what came of it is told by `ended`."""
-        self._thread.start()
+    @property
+    def writers(self) -> list[int]:
+        """The ends of the streams that are the process's."""
+        return [reader.writer for reader in self.streams.values()]
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process and to what it started; if it does not exist yet, it never will."""
-        with self._lock:
-            self._unwanted = True
-        if self._process is not None and not self._gone.is_set():
-            self._kill_group(self._process.pid, number)
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until the process is gone, at most that many seconds; whether it is."""
-        return self._thread.ident is None or self._gone.wait(max(0.0, timeout))
+    def begun(self) -> None:
+        """The process has its ends of the streams: when it closes them, they are at their end."""
+        for writer in self.writers:
+            os.close(writer)
 
     def close(self) -> None:
-        """Give the descriptors back; the process must be gone."""
+        """Give the descriptors back."""
         for reader in self.streams.values():
             reader.close()
-        os.close(self.ended)
-
-    def _live(self, command: Sequence[str], directory: Path, environment: Mapping[str, str]) -> None:
-        try:
-            with self._lock:
-                if not self._unwanted:
-                    self._process = self._begin(command, directory, environment)
-        except (OSError, ValueError) as error:
-            self.failure = error
-        finally:
-            for reader in self.streams.values():
-                os.close(reader.writer)
-        if self._process is not None:
-            self._attend(self._process)
-        os.write(self._news, b".")
-        os.close(self._news)
-        self._gone.set()
-
-    def _begin(
-        self, command: Sequence[str], directory: Path, environment: Mapping[str, str]
-    ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - this interpreter with this package's own text
-            command,
-            cwd=directory,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self.streams["stdout"].writer,
-            stderr=self.streams["stderr"].writer,
-            start_new_session=True,
-        )
-
-    def _attend(self, process: subprocess.Popen[bytes]) -> None:
-        # Until it is reaped, no other process can get its number: the group that is ended is its own.
-        if hasattr(os, "waitid"):
-            with contextlib.suppress(ChildProcessError):  # somebody else reaps: `wait` copes with that
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        else:
-            process.wait()
-        self._kill_group(process.pid, signal.SIGKILL)
-        self.returncode = process.wait()
-
-    @staticmethod
-    def _kill_group(pid: int, number: signal.Signals) -> None:
-        # macOS does not permit to signal a group of which only the ended process is left
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, number)
