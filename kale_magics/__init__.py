@@ -7,6 +7,8 @@ in a notebook; from then on `%%kale?` says how a cell is marked.
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from kale_magics.run import Run
 
-__all__ = ["__version__", "last_run", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = ["__version__", "last_run", "load_ipython_extension", "runs", "unload_ipython_extension"]
 
 __version__ = "0.1.0"
 
@@ -43,3 +45,19 @@ def last_run() -> Run | None:
     shell = get_ipython()
     magics = shell.magics_manager.registry.get(_NAME) if shell else None
     return magics.last_run if magics else None
+
+
+def runs(folder: str | os.PathLike[str] | None = None) -> list[Run]:
+    """The runs of this machine, the newest first, those of other sessions included.
+
+    Args:
+        folder: Where they are kept; by default where `%kale_run` of this notebook puts them, or `.kale`.
+    """
+    from IPython.core.getipython import get_ipython
+
+    from kale_magics.local.history import past_runs
+
+    shell = get_ipython()
+    magics = shell.magics_manager.registry.get(_NAME) if shell else None
+    own = magics.runs_place if magics else Path(".kale").absolute()
+    return past_runs(Path(folder).expanduser() if folder is not None else own)

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from kale_magics.diagnostics import Code, Where, refuse
@@ -20,6 +21,7 @@ Values = Literal["", "steps", "parameters"]
 
 _QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*\""""
 _BEFORE_COMMENT = re.compile(rf"""(?:\\.|{_QUOTED}|(?<=\S)#|[^#'"\\])*""")
+_TIMES = re.compile("".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s?")))
 _PROTECTED_COMMA = "\0"
 
 
@@ -142,6 +144,18 @@ RUN = Syntax(
     ),
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)
+RUNS = Syntax("%kale_runs", "%kale_runs")
+LOGS = Syntax(
+    "%kale_logs", "%kale_logs train", "STEP", 1, 1, "steps",
+    options=(Option("--run", "of this run, by its id as %kale_runs shows it; else of the last one", "ID"),),
+)  # fmt: skip
+CLEAN = Syntax(
+    "%kale_clean", "%kale_clean --older-than 7d --keep 10",
+    options=(
+        Option("--older-than", "only runs that began longer ago: 30m, 12h, 7d, 2w", "TIME"),
+        Option("--keep", "leave this many of the newest", "N"),
+    ),
+)  # fmt: skip
 RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP or KIND ...", 0, None, "steps")
 
 
@@ -181,6 +195,20 @@ def parse_mark(text: str, where: Where | None = None) -> Mark:
         "--no-run" not in arguments.options,
         tuple(dict.fromkeys(arguments.options.get("--reads", ()))),
     )
+
+
+def duration(text: str, where: Where | None = None) -> timedelta:
+    """A length of time as it is typed: "90s", "10m", "1h30m", "7d", "2w"; a plain number is seconds.
+
+    Raises:
+        KaleError: It is none.
+    """
+    parts = _TIMES.fullmatch(text)
+    if parts is None or not text:
+        message, fix = f"{text!r} is no length of time", "write it as in 90s, 10m, 1h30m, 7d or 2w"
+        raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
+    weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def has_words(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from textwrap import indent
@@ -175,6 +175,50 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @documented(arguments.RUNS)
+    def kale_runs(self, line: str) -> None:
+        """List the runs of this notebook's folder, the newest first, those of other sessions included."""
+        self._parse(arguments.RUNS, line)
+        from kale_magics.local.history import past_runs
+        from kale_magics.view import runs_text
+
+        print(runs_text(past_runs(self.runs_place)))
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.LOGS)
+    def kale_logs(self, line: str) -> None:
+        """Show all that a step printed in the last run, or in an earlier one."""
+        given = self._parse(arguments.LOGS, line)
+        run = self._past_run(given.options.get("--run", ()), self._where(arguments.LOGS, line))
+        print(run.steps[given.words[0]].log, end="")
+
+    @no_var_expand
+    @line_magic
+    @documented(arguments.CLEAN)
+    def kale_clean(self, line: str) -> None:
+        """Throw away the files of past runs, and say how much room that makes."""
+        where = self._where(arguments.CLEAN, line)
+        options = self._parse(arguments.CLEAN, line).options
+        if not options:
+            message = "%kale_clean does not say which runs"
+            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {arguments.CLEAN.example}", where)
+        keep, age = options.get("--keep", ()), options.get("--older-than", ())
+        if keep and not keep[0].isdecimal():
+            message = f"{keep[0]!r} is no number of runs"
+            raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
+        from kale_magics.local.history import clean
+        from kale_magics.view.words import human_size, plural
+
+        gone, freed = clean(
+            self.runs_place,
+            int(keep[0]) if keep else None,
+            arguments.duration(age[0], where) if age else None,
+        )
+        print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")
+
+    @no_var_expand
+    @line_magic
     @documented(arguments.RESET)
     def kale_reset(self, line: str) -> None:
         """Forget marked cells: those of the steps or kinds named, or all. To run a cell marks it again."""
@@ -187,6 +231,31 @@ class KaleMagics(Magics):
         else:
             self.registry.clear()
         print(f"marked cells forgotten: {before - len(self.registry.cells)}")
+
+    @property
+    def runs_place(self) -> Path:
+        """The folder that keeps the runs of this notebook."""
+        path = find_notebook(self._shell.user_ns)
+        return (path.parent if path else Path.cwd()) / Path(self.runs_folder).expanduser()
+
+    def _past_run(self, wanted: Sequence[str], where: Where) -> Run:
+        """The run of an id, or the last one.
+
+        Raises:
+            KaleError: There is none.
+        """
+        if not wanted and self.last_run is not None:
+            return self.last_run
+        from kale_magics.local.history import past_runs
+
+        known = {run.id: run for run in past_runs(self.runs_place)}
+        if not wanted and known:
+            return next(iter(known.values()))
+        if wanted and wanted[0] in known:
+            return known[wanted[0]]
+        message = f"there is no run {wanted[0]}" if wanted else "no run is kept"
+        fix = "%kale_runs lists those that are kept" if known else "%kale_run makes one"
+        raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
 
     def _with_value(self, pair: str) -> str:
         """NAME={variable} with the variable's value; all other braces are JSON's."""
@@ -267,11 +336,10 @@ class KaleMagics(Magics):
             for text in progress.lines(event):
                 print(text, flush=True)
 
-        path = find_notebook(self._shell.user_ns)
         run = run_pipeline(
             pipeline,
             values,
-            runs_folder=(path.parent if path else Path.cwd()) / Path(self.runs_folder).expanduser(),
+            runs_folder=self.runs_place,
             working_directory=Path.cwd(),
             listener=listen,
             max_parallel=self.max_parallel or None,
@@ -294,7 +362,15 @@ class KaleMagics(Magics):
 
 _SYNTAXES = {
     syntax.magic.lstrip("%"): syntax
-    for syntax in (arguments.GRAPH, arguments.RUN, arguments.COMPILE, arguments.RESET)
+    for syntax in (
+        arguments.GRAPH,
+        arguments.RUN,
+        arguments.COMPILE,
+        arguments.RUNS,
+        arguments.LOGS,
+        arguments.CLEAN,
+        arguments.RESET,
+    )
 }
 
 

@@ -27,6 +27,7 @@ from kale_magics.local.folder import (
     write_programs,
     writing,
 )
+from kale_magics.local.history import hold
 from kale_magics.local.process import LineReader, StepProcess
 from kale_magics.local.server import give_back, take_server
 from kale_magics.pipeline import Json, Pipeline, Step
@@ -176,6 +177,7 @@ class _Execution:
 
     def execute(self) -> None:
         """Run all steps; whatever goes wrong here, no process is left."""
+        alive = hold(self.run.folder)
         self.server = take_server(self.pipeline, self.environment, self.fork)
         try:
             self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
@@ -198,6 +200,7 @@ class _Execution:
         finally:
             self.selector.close()
             give_back(self.server)
+            alive.close()
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
 
     def save(self, now: bool = False) -> None:

@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
@@ -133,7 +134,11 @@ def record(run: Run) -> dict[str, Any]:
                 "folder": step.folder.name,
                 "state": step.state,
                 "seconds": step.seconds,
-                "error": str(step.error) if step.error else None,
+                "metrics": step.metrics,
+                "outputs": {
+                    variable: str(path.relative_to(step.folder)) for variable, path in step.artifacts.items()
+                },
+                "error": asdict(step.error) if step.error else None,
             }
             for name, step in run.steps.items()
         },

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 SILENT = frozenset({
-    "autoreload", "colors", "conda", "config", "history", "kale", "kale_compile", "kale_graph", "kale_reset",
-    "kale_run", "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2", "pip", "precision", "psearch",
-    "reload_ext", "unload_ext", "who", "whos", "xmode",
+    "autoreload", "colors", "conda", "config", "history", "kale", "kale_clean", "kale_compile", "kale_graph",
+    "kale_logs", "kale_reset", "kale_run", "kale_runs", "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2",
+    "pip", "precision", "psearch", "reload_ext", "unload_ext", "who", "whos", "xmode",
 })  # fmt: skip
 """Line magics that say how a notebook shows things, or that have done their work before the step runs."""
 

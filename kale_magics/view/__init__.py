@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kale_magics.view.graph import GraphView
+from kale_magics.view.history import runs_text
 from kale_magics.view.progress import Progress, summary
 from kale_magics.view.svg import svg
 from kale_magics.view.table import Row, TableView, diagnostics_text, registered, rows
@@ -16,6 +17,7 @@ __all__ = [
     "diagnostics_text",
     "registered",
     "rows",
+    "runs_text",
     "summary",
     "svg",
     "tree",

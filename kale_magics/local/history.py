@@ -1,0 +1,121 @@
+"""The runs that were: read from their folders, in a new kernel too, and thrown away."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, TextIO
+
+from kale_magics.local.folder import writing
+from kale_magics.run import Run, StepError, StepRun
+
+ALIVE = "alive"
+"""The file in a run's folder that the process of a run holds locked as long as it lives."""
+
+
+def hold(folder: Path) -> TextIO:
+    """Show that a run goes on; the system lets go when the file is closed, or its process dies.
+
+    Raises:
+        KaleError: The file cannot be written.
+    """
+    with writing(folder):
+        file = open(folder / ALIVE, "w", encoding="utf-8")  # noqa: SIM115 - as long as the run
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether the process of a run still lives."""
+    try:
+        with open(folder / ALIVE, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def past_runs(runs_folder: Path) -> list[Run]:
+    """The runs that a folder keeps, the newest first; what is no run, or damaged, is left out.
+
+    Args:
+        runs_folder: Where `engine.run_pipeline` has put them.
+    """
+    return list(_runs(runs_folder))
+
+
+def _runs(runs_folder: Path) -> Iterator[Run]:
+    folder = runs_folder / "runs"
+    names = sorted((p.name for p in folder.iterdir()), reverse=True) if folder.is_dir() else []
+    for name in names:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            yield read_run(folder / name)
+
+
+def read_run(folder: Path) -> Run:
+    """A run as its `run.json` tells; one that goes on without a process has been cancelled by its death.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError, KeyError, TypeError: It is damaged.
+    """
+    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    died = told["state"] == "running" and not is_alive(folder)
+    steps = {name: _read_step(folder, name, step, died) for name, step in told["steps"].items()}
+    run = Run(told["name"], folder, told["parameters"], steps)
+    run.state = "cancelled" if died else told["state"]
+    run.started = datetime.fromisoformat(told["started"])
+    run.ended = datetime.fromisoformat(told["ended"]) if told["ended"] else None
+    run.seconds = told["seconds"]
+    return run
+
+
+def _read_step(folder: Path, name: str, told: dict[str, Any], died: bool) -> StepRun:
+    place = folder / told["folder"]
+    artifacts = {variable: place / path for variable, path in told["outputs"].items()}
+    step = StepRun(name, place, artifacts, told["state"], told["seconds"], told["metrics"])
+    step.error = StepError(**told["error"]) if told["error"] else None
+    if died and step.state in ("running", "waiting"):
+        step.state = "cancelled"
+    return step
+
+
+def size_of(folder: Path) -> int:
+    """The bytes that the files of a folder take."""
+    files = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(file).st_size for file in files)
+
+
+def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> tuple[list[Run], int]:
+    """Throw runs away; those that go on are kept.
+
+    Args:
+        runs_folder: Where they are.
+        keep: How many of the newest are kept, whatever their age; None for none.
+        older_than: The age from which on they go; None for any.
+
+    Returns:
+        The runs that are gone, and how many bytes that has freed.
+
+    Raises:
+        KaleError: A folder cannot be removed.
+    """
+    now = datetime.now(timezone.utc)
+    going: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
+    going = [run for run in going if older_than is None or now - run.started > older_than]
+    going = [run for run in going if not is_alive(run.folder)]
+    freed = 0
+    for run in going:
+        size = size_of(run.folder)
+        with writing(runs_folder):
+            shutil.rmtree(run.folder)
+        freed += size
+    return going, freed
