@@ -180,7 +180,8 @@ def test_the_table_of_codes_is_current() -> None:
 
 def test_every_magic_and_option_is_explained() -> None:
     magics = [re.findall(r"`([^`]+)`", row[0])[0] for row in rows(section("All others"))]
-    syntaxes = (arguments.KALE, arguments.GRAPH, arguments.RUN, arguments.COMPILE, arguments.RESET)
+    names = ("KALE", "GRAPH", "RUN", "COMPILE", "RUNS", "LOGS", "CLEAN", "RESET")
+    syntaxes = [getattr(arguments, name) for name in names]
     assert magics == [syntax.usage for syntax in syntaxes]
     marking = [re.findall(r"`([^`]+)`", row[0]) for row in rows(section("Marking a cell: `%%kale KIND`"))]
     kinds = [arguments.KINDS[kind].usage.partition(" [")[0] for kind in arguments.KINDS]

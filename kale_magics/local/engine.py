@@ -27,7 +27,7 @@ from kale_magics.local.folder import (
     write_programs,
     writing,
 )
-from kale_magics.local.history import hold
+from kale_magics.local.history import going_on
 from kale_magics.local.process import LineReader, StepProcess
 from kale_magics.local.server import give_back, take_server
 from kale_magics.pipeline import Json, Pipeline, Step
@@ -97,7 +97,8 @@ def run_pipeline(
     run = Run(name or pipeline.name, folder, parameters, steps)
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline, last_times(folder))
-    _Execution(pipeline, run, working_directory, listener, places, weights, fork).execute()
+    with going_on(folder):
+        _Execution(pipeline, run, working_directory, listener, places, weights, fork).execute()
     return run
 
 
@@ -177,7 +178,6 @@ class _Execution:
 
     def execute(self) -> None:
         """Run all steps; whatever goes wrong here, no process is left."""
-        alive = hold(self.run.folder)
         self.server = take_server(self.pipeline, self.environment, self.fork)
         try:
             self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
@@ -200,7 +200,6 @@ class _Execution:
         finally:
             self.selector.close()
             give_back(self.server)
-            alive.close()
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
 
     def save(self, now: bool = False) -> None:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from kale_magics.local.folder import writing
 from kale_magics.run import Run, StepError, StepRun
@@ -19,16 +19,21 @@ ALIVE = "alive"
 """The file in a run's folder that the process of a run holds locked as long as it lives."""
 
 
-def hold(folder: Path) -> TextIO:
-    """Show that a run goes on; the system lets go when the file is closed, or its process dies.
+@contextlib.contextmanager
+def going_on(folder: Path) -> Iterator[None]:
+    """Show in this context that a run goes on; if the process dies, the system shows that it does not.
 
     Raises:
         KaleError: The file cannot be written.
     """
     with writing(folder):
-        file = open(folder / ALIVE, "w", encoding="utf-8")  # noqa: SIM115 - as long as the run
+        file = open(folder / ALIVE, "w", encoding="utf-8")  # noqa: SIM115 - closed below
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
+        try:
+            yield
+        finally:
+            (folder / ALIVE).unlink(missing_ok=True)
 
 
 def is_alive(folder: Path) -> bool:
