@@ -9,12 +9,14 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
 from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.pipeline import Attempts
 from kale_magics.registry import Kind
 
 Values = Literal["", "steps", "parameters"]
@@ -22,6 +24,9 @@ Values = Literal["", "steps", "parameters"]
 _QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*\""""
 _BEFORE_COMMENT = re.compile(rf"""(?:\\.|{_QUOTED}|(?<=\S)#|[^#'"\\])*""")
 _TIMES = re.compile("".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s?")))
+WIDEST = 100
+"""Characters of a line of help."""
+
 _PROTECTED_COMMA = "\0"
 
 
@@ -108,6 +113,7 @@ class Mark:
     after: tuple[str, ...] = ()
     run: bool = True
     reads: tuple[str, ...] = ()
+    attempts: Attempts | None = None
 
 
 _AFTER = Option(
@@ -120,13 +126,17 @@ _READS = Option(
     "NAME", many=True, commas=True,
 )  # fmt: skip
 
+_RETRIES = Option("--retries", "try the step again when it has failed, at most so often", "N")
+_RETRY_DELAY = Option("--retry-delay", "wait so long before it is tried again", "TIME")
+_TIMEOUT = Option("--timeout", "end an attempt that takes longer: it has failed then", "TIME")
+
 KINDS: dict[Kind, Syntax] = {
     "imports": Syntax("%%kale imports", "%%kale imports"),
     "functions": Syntax("%%kale functions", "%%kale functions"),
     "parameters": Syntax("%%kale parameters", "%%kale parameters"),
     "step": Syntax(
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
-        (_AFTER, _NO_RUN, _READS),
+        (_AFTER, _NO_RUN, _READS, _RETRIES, _RETRY_DELAY, _TIMEOUT),
     ),
     "metrics": Syntax("%%kale metrics", "%%kale metrics"),
     "skip": Syntax("%%kale skip", "%%kale skip"),
@@ -194,6 +204,21 @@ def parse_mark(text: str, where: Where | None = None) -> Mark:
         tuple(dict.fromkeys(arguments.options.get("--after", ()))),
         "--no-run" not in arguments.options,
         tuple(dict.fromkeys(arguments.options.get("--reads", ()))),
+        _attempts(arguments.options, where),
+    )
+
+
+def _attempts(options: Mapping[str, tuple[str, ...]], where: Where | None) -> Attempts | None:
+    retries, delay, timeout = (options.get(o.name, ()) for o in (_RETRIES, _RETRY_DELAY, _TIMEOUT))
+    if retries and not retries[0].isdecimal():
+        message = f"{retries[0]!r} is no number of times"
+        raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --retries 3", where)
+    if not (retries or delay or timeout):
+        return None
+    return Attempts(
+        int(retries[0]) if retries else 0,
+        duration(delay[0], where).total_seconds() if delay else 0.0,
+        duration(timeout[0], where).total_seconds() if timeout else None,
     )
 
 
@@ -228,11 +253,20 @@ def usage(syntaxes: Iterable[Syntax]) -> str:
     syntaxes = tuple(syntaxes)
     options = {option.usage: option.help for syntax in syntaxes for option in syntax.options}
     width = max(map(len, options), default=0)
-    parts = [[f"    {syntax.usage}" for syntax in syntaxes]]
+    parts = [[line for syntax in syntaxes for line in _wrapped(syntax.usage)]]
     parts += [[f"{name.ljust(width)}  {text}" for name, text in options.items()]] if options else []
     examples = [syntax.example for syntax in syntaxes if syntax.example != syntax.usage]
     parts += [["Example:", *(f"    {example}" for example in examples or [syntaxes[0].example])]]
     return "\n\n".join("\n".join(lines) for lines in parts)
+
+
+def _wrapped(text: str) -> list[str]:
+    """A usage in lines that are not too wide, none of which ends within brackets."""
+    solid = re.sub(r"\[[^\]]*\]", lambda match: match.group().replace(" ", "\0"), text)
+    lines = textwrap.wrap(
+        solid, WIDEST, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
+    )
+    return [line.replace("\0", " ") for line in lines]
 
 
 def near(word: str, known: Iterable[str]) -> str | None:

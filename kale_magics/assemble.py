@@ -15,7 +15,7 @@ from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
 from kale_magics.naming import unique_keys
 from kale_magics.objects import Facts
-from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
+from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step
 from kale_magics.registry import Cell
 from kale_magics.session import Session
 
@@ -156,7 +156,13 @@ class _Assembler:
             after=tuple(name for name in step.after if name in self.flow.steps),
             metrics=tuple(step.metrics),
             packages=self._packages(step, kept),
+            attempts=self._attempts(step),
         )
+
+    def _attempts(self, step: StepFlow) -> Attempts:
+        """What the last of its cells says that says anything."""
+        said = [a for n in step.cells if (a := self.flow.cells[n].cell.attempts) is not None]
+        return said[-1] if said else Attempts()
 
     def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
         taken: dict[tuple[str, Artifact], list[str]] = defaultdict(list)

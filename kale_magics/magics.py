@@ -172,6 +172,11 @@ class KaleMagics(Magics):
         pipeline = self._pipeline()
         compile_pipeline(pipeline, path)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
+        limited = [step.name for step in pipeline.steps if step.attempts.timeout is not None]
+        if limited:
+            print(
+                f"the time limits of {', '.join(limited)} hold on this machine only, they are not in the file"
+            )
 
     @no_var_expand
     @line_magic

@@ -84,6 +84,21 @@ class Code:
 
 
 @dataclass(frozen=True)
+class Attempts:
+    """How often, and for how long, a step is tried.
+
+    Attributes:
+        retries: How often it is tried again after it has failed.
+        delay: Seconds before it is tried again.
+        timeout: Seconds after which an attempt has failed; None for no limit.
+    """
+
+    retries: int = 0
+    delay: float = 0.0
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of the pipeline.
 
@@ -98,6 +113,7 @@ class Step:
         after: Names of steps that it was asked to wait for (`--after`).
         metrics: The variables that it logs as metrics.
         packages: Requirements for pip, beyond what the runtime needs.
+        attempts: How often it is tried.
     """
 
     name: str
@@ -110,6 +126,7 @@ class Step:
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    attempts: Attempts = Attempts()
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from kale_magics.evidence import Evidence
+    from kale_magics.pipeline import Attempts
 
 Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
 State = Literal["ran", "failed", "not run"]
@@ -27,6 +28,7 @@ class Cell:
         execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
         state: How its last execution in the session ended.
         reads: The variables of `--reads`.
+        attempts: How often its step is tried; None where it does not say.
         earlier: The n of its earlier `In [n]`; no part of what the cell is.
         mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
         error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
@@ -43,6 +45,7 @@ class Cell:
     execution_count: int | None = None
     state: State = "ran"
     reads: tuple[str, ...] = ()
+    attempts: Attempts | None = None
     marked_at: float = field(default=0.0, compare=False)
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
     mark: str = field(default="", compare=False)

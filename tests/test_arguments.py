@@ -10,6 +10,8 @@ from kale_magics.diagnostics import KaleError, Where
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Json, Parameter
 
+STEP_OPTIONS = [option.name for option in arguments.KINDS["step"].options]
+
 MARKS = [
     ("imports", Mark("imports")),
     ("functions", Mark("functions")),
@@ -77,7 +79,14 @@ REFUSED_MARKS = [
     ("zzz", "KALE101 there is no kind of cell 'zzz'", f"write one of: {KINDS}"),
     ("step a --afte b", "KALE102 %%kale step has no option --afte", "did you mean --after?"),
     ("step a --norun", "KALE102 %%kale step has no option --norun", "did you mean --no-run?"),
-    ("step a -x", "KALE102 %%kale step has no option -x", "it takes --after, --no-run, --reads"),
+    ("step a -x", "KALE102 %%kale step has no option -x", f"it takes {', '.join(STEP_OPTIONS)}"),
+    ("step a --retries often", "KALE103 'often' is no number of times", "write it as in --retries 3"),
+    (
+        "step a --timeout soon",
+        "KALE103 'soon' is no length of time",
+        "write it as in 90s, 10m, 1h30m, 7d or 2w",
+    ),
+    ("step a --timeout 1m --timeout 2m", "KALE103 --timeout is given twice", "leave one of them out"),
     ("imports --after a", "KALE102 %%kale imports has no option --after", "it takes no options"),
     ("step a --after", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
     ("step a --after=", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),

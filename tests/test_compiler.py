@@ -14,7 +14,7 @@ import yaml
 
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
-from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step
+from kale_magics.pipeline import Artifact, Attempts, Code, Input, Json, Parameter, Pipeline, Step
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
@@ -166,3 +166,12 @@ def test_a_file_that_cannot_be(tmp_path: Path) -> None:
     with pytest.raises(KaleError, match=r"KALE401 .* cannot be written: No such file"):
         compile_pipeline(pipeline, tmp_path / "nowhere" / "p.yaml")
     assert not list(tmp_path.iterdir())
+
+
+def test_retries_are_kfps_own(tmp_path: Path) -> None:
+    tried = step("a", "a", "x = 1", 2, attempts=Attempts(retries=3, delay=90))
+    compile_pipeline(Pipeline("p", (tried, step("b", "b", "x = 1", 3))), tmp_path / "p.yaml")
+    tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
+    policy = tasks["a"]["retryPolicy"]
+    assert (policy["maxRetryCount"], policy["backoffDuration"], policy["backoffFactor"]) == (3, "90s", 1.0)
+    assert "retryPolicy" not in tasks["b"]

@@ -350,11 +350,13 @@ def test_to_load_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+STEP_OPTIONS = ("after", "no-run", "reads", "retries", "retry-delay", "timeout")
+
 COMPLETIONS = [
     ("%%kale st", ["%%kale step"]),
     ("%kale st", ["%kale step"]),
     ("%%kale pi", ["%%kale pipeline-metrics", "%%kale pipeline-parameters"]),
-    ("%%kale step new --", [f"%%kale step new --{name}" for name in ("after", "no-run", "reads")]),
+    ("%%kale step new --", [f"%%kale step new --{name}" for name in STEP_OPTIONS]),
     ("%%kale step new --n", ["%%kale step new --no-run"]),
     ("%%kale step new --after t", ["%%kale step new --after train"]),
     ("%%kale step new --after=t", ["%%kale step new --after=train"]),
@@ -368,7 +370,7 @@ COMPLETIONS = [
     ("%kale_run -p lr=1 e", ["%kale_run -p lr=1 epochs="]),
     ("%kale_reset tr", ["%kale_reset train"]),
     ("%kale_reset load tr", ["%kale_reset load train"]),
-    ("%kale_r", ["%kale_reset", "%kale_run"]),
+    ("%kale_r", ["%kale_reset", "%kale_run", "%kale_runs"]),
 ]
 
 

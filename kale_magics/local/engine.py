@@ -18,6 +18,7 @@ from typing import TextIO
 
 from kale_magics.local.exchange import Result, result_of, task_for
 from kale_magics.local.folder import (
+    clear_attempt,
     create_run_folder,
     last_times,
     open_log,
@@ -30,6 +31,7 @@ from kale_magics.local.folder import (
 from kale_magics.local.history import going_on
 from kale_magics.local.process import LineReader, StepProcess
 from kale_magics.local.server import give_back, take_server
+from kale_magics.local.timers import Timers
 from kale_magics.pipeline import Json, Pipeline, Step
 from kale_magics.program import render_program
 from kale_magics.run import (
@@ -40,6 +42,7 @@ from kale_magics.run import (
     RunStarted,
     RunState,
     StepEnded,
+    StepError,
     StepRun,
     StepStarted,
     Stream,
@@ -50,6 +53,9 @@ CAN_FORK = sys.platform == "linux"
 
 BETWEEN_SAVES = 0.2
 """Seconds between two versions of `run.json` while a run goes on."""
+
+LONGEST_REASON = 90
+"""Characters of an error that a retry is announced with; all of it is in the log."""
 
 GRACE = 0.5
 """Seconds between the request to end and the end, for the processes of a cancelled run."""
@@ -134,9 +140,10 @@ def _step_run(folder: Path, step: Step) -> StepRun:
 class _Running:
     """What belongs to a step while its process lives."""
 
-    def __init__(self, step: Step, process: StepProcess, log: TextIO) -> None:
+    def __init__(self, step: Step, process: StepProcess, log: TextIO, began: float) -> None:
         self.step, self.process, self.log = step, process, log
-        self.began = time.monotonic()
+        self.began = began
+        self.late = False
 
     def close(self) -> None:
         self.process.close()
@@ -171,6 +178,10 @@ class _Execution:
         self.ready = [name for name, needs in self.missing.items() if not needs]
         self.running: dict[str, _Running] = {}
         self.results: dict[str, Result] = {}
+        self.tries: dict[str, int] = {}
+        self.firsts: dict[str, float] = {}
+        self.pausing: set[str] = set()
+        self.timers = Timers()
         self.selector = selectors.DefaultSelector()
         self.environment = _environment()
         self.began = time.monotonic()
@@ -183,12 +194,13 @@ class _Execution:
             self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
             self.save(now=True)
             self.tell(RunStarted(self.run))
-            while self.ready or self.running:
+            while self.ready or self.running or self.pausing:
                 while self.ready and len(self.running) < self.max_parallel:
                     self.ready.sort(key=self.order.__getitem__, reverse=True)
                     self.start(self.steps[self.ready.pop()])
-                for key, _ in self.selector.select():
+                for key, _ in self.selector.select(self.timers.wait()):
                     key.data()
+                self.timers.ring()
             failed = any(step.state == "failed" for step in self.run.steps.values())
             self.end("failed" if failed else "succeeded")
         except BaseException:
@@ -222,9 +234,11 @@ class _Execution:
         with writing(self.run.folder):
             task = task_for(step, self.run, self.results)
             write_json(state.folder / "arguments.json", task)
-            log = open_log(state.folder / "log.txt")
+            again = self.tries.setdefault(step.name, 0) > 0
+            log = open_log(state.folder / "log.txt", again)
         process = StepProcess()
-        running = self.running[step.name] = _Running(step, process, log)
+        first = self.firsts.setdefault(step.name, time.monotonic())
+        running = self.running[step.name] = _Running(step, process, log, first)
         for stream, reader in process.streams.items():
             listen = partial(self.hear, running, stream, reader)
             self.selector.register(reader.fd, selectors.EVENT_READ, listen)
@@ -233,9 +247,39 @@ class _Execution:
         number, place = self.numbers[step.name], state.folder / "arguments.json"
         self.server.begin(number, place, self.directory, self.environment, threads, process.writers)
         process.begun()
-        state.state = "running"
-        self.save()
-        self.tell(StepStarted(step.name))
+        if step.attempts.timeout is not None:
+            self.timers.later(step.attempts.timeout, partial(self.end_late, running))
+        if not again:
+            state.state = "running"
+            self.save()
+            self.tell(StepStarted(step.name))
+
+    def end_late(self, running: _Running) -> None:
+        """End an attempt that takes too long, if it still runs."""
+        if self.running.get(running.step.name) is running:
+            running.late = True
+            self.server.send_signal(signal.SIGKILL, [self.numbers[running.step.name]])
+
+    def try_again(self, running: _Running, error: StepError) -> bool:
+        """Let a step that has failed begin once more, if it may."""
+        name, attempts = running.step.name, running.step.attempts
+        self.tries[name] += 1
+        if self.tries[name] > attempts.retries:
+            return False
+        with writing(self.run.folder):
+            clear_attempt(self.run.steps[name].folder)
+        when = f" in {attempts.delay:g} s" if attempts.delay else ""
+        told = str(error).partition("\n")[0][:LONGEST_REASON]
+        again = f"attempt {self.tries[name]} of {attempts.retries + 1} failed: {told}; again{when}"
+        self.print(running, "stderr", [again])
+        self.pausing.add(name)
+        self.timers.later(attempts.delay, partial(self.make_ready, name))
+        return True
+
+    def make_ready(self, name: str) -> None:
+        """A step that has paused may begin."""
+        self.pausing.discard(name)
+        self.ready.append(name)
 
     def hear_ends(self) -> None:
         """Take in what the server tells: steps have ended, or it has died and they with it."""
@@ -278,12 +322,21 @@ class _Execution:
             if not reader.at_end:
                 self.selector.unregister(reader.fd)
                 self.print(running, stream, reader.drain())
-        result = self.results[state.name] = result_of(state.folder, process)
+        result = result_of(state.folder, process)
+        if running.late:
+            limit = f"{running.step.attempts.timeout:g} s"
+            result = Result(
+                StepError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
+            )
+        self.results[state.name] = result
         if result.error:
             with writing(self.run.folder):
                 running.log.write(result.error.traceback or f"{result.error}\n")
         del self.running[state.name]
+        again = result.error is not None and self.try_again(running, result.error)
         running.close()
+        if again:
+            return
         state.seconds = time.monotonic() - running.began
         state.error, state.metrics = result.error, dict(result.metrics)
         state.state = "failed" if result.error else "succeeded"

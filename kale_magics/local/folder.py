@@ -99,9 +99,15 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(part, path)
 
 
-def open_log(path: Path) -> TextIO:
-    """A new file for the lines of a step, whatever is in them."""
-    return open(path, "w", encoding="utf-8", errors="backslashreplace", newline="")
+def clear_attempt(folder: Path) -> None:
+    """Take away what a failed attempt of a step has left, but for its log."""
+    for file in (folder / "result.json", folder / "error.json", *(folder / "outputs").iterdir()):
+        file.unlink(missing_ok=True)
+
+
+def open_log(path: Path, again: bool) -> TextIO:
+    """A file for the lines of a step, whatever is in them; `again` for one that goes on."""
+    return open(path, "a" if again else "w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def last_times(folder: Path) -> dict[str, float]:
