@@ -25,8 +25,9 @@ lint: $(INSTALLED)  ## style and types
 docs: $(INSTALLED)  ## the page of the diagnostics, and the README's table of codes
 	$(BIN)/python -m tests.catalogue
 
-bench: $(INSTALLED)  ## what loading, marking and compiling cost, beside KFP's own DSL
+bench: $(INSTALLED)  ## what marking, compiling and running cost, beside KFP's DSL and runner, the notebook, the disk
 	$(BIN)/python tests/benchmarks/bench.py
+	$(BIN)/python tests/benchmarks/engine_bench.py
 
 fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary or vicious)
 	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))
