@@ -151,6 +151,10 @@ RUN = Syntax(
     options=(
         Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
         Option("--name", "call the run so", "NAME"),
+        Option(
+            "--until", "run only these steps, and those that they need",
+            "STEP", many=True, commas=True, values="steps",
+        ),
     ),
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)

@@ -148,6 +148,10 @@ class KaleMagics(Magics):
         """
         given = self._parse(arguments.RUN, line)
         pipeline = self._pipeline()
+        last = given.options.get("--until", ())
+        for step in last:
+            self._check_step(step, self._where(arguments.RUN, line), kinds=False)
+        pipeline = pipeline.until(last) if last else pipeline
         values = parameter_values(
             pipeline.parameters,
             [self._with_value(pair) for pair in given.options.get("-p", ())],
@@ -277,11 +281,9 @@ class KaleMagics(Magics):
     def _parse(self, syntax: Syntax, line: str) -> Arguments:
         return arguments.parse(syntax, line, self._where(syntax, line))
 
-    def _check_step(self, step: str, where: Where) -> None:
-        known = (
-            *self.registry.steps,
-            *dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step"),
-        )
+    def _check_step(self, step: str, where: Where, kinds: bool = True) -> None:
+        others = dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step")
+        known = (*self.registry.steps, *(others if kinds else ()))
         if step not in known:
             guess = arguments.near(step, known)
             fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"

@@ -6,7 +6,8 @@ user gave is kept as given (`name`); beside it stands the `key` that KFP and fil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 ArtifactKind = Literal["Artifact", "Dataset", "Model"]
@@ -155,6 +156,18 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
+
+    def until(self, names: Iterable[str]) -> Pipeline:
+        """The same pipeline with these steps and all that they need, directly or not, and no others.
+
+        Raises:
+            KeyError: No step is called so.
+        """
+        wanted = {self.step(name).name for name in names}
+        for step in reversed(self.steps):
+            if step.name in wanted:
+                wanted.update(step.needs)
+        return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
 
     def step(self, name: str) -> Step:
         """The step of that name.

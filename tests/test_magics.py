@@ -509,3 +509,27 @@ def test_what_steps_do_not_share_is_told_of(
     for cell in (functions, f"%%kale step a\n{first}", f"%%kale step b\n{second}", "%%kale step c\nprint(x)"):
         assert shell.run(cell).success
     assert re.findall(r"^KALE\d+", shell.run("%kale").printed, re.MULTILINE) == [code] * bool(code)
+
+
+@pytest.mark.parametrize(
+    ("until", "steps"),
+    [
+        ("train", ["load", "train"]),
+        ("train 'other branch'", ["load", "train", "other branch"]),
+        ("report", ["load", "train", "other branch", "report"]),
+        ("load,train", ["load", "train"]),
+    ],
+)
+def test_a_run_may_end_before_the_last_step(marked: Shell, until: str, steps: list[str]) -> None:
+    assert marked.run(f"%kale_run --until {until}").success
+    run = kale_magics.last_run()
+    assert run is not None
+    assert list(run.steps) == steps
+    assert run.outputs["load"]["data"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("until", ["trian", "imports"])
+def test_a_run_cannot_end_with_what_is_no_step(marked: Shell, until: str) -> None:
+    refusal = marked.refusal(f"%kale_run --until {until}")
+    assert f"KALE107 no step '{until}' is marked" in refusal
+    assert ("did you mean train?" in refusal) == (until == "trian")

@@ -364,7 +364,7 @@ COMPLETIONS = [
     ("%%kale step new --after load t", ["%%kale step new --after load train"]),
     ('%%kale step new --after "Tr', ['%%kale step new --after "Train 2"']),
     ("%%kale step t", ["%%kale step train"]),
-    ("%kale_run -", ["%kale_run --name", "%kale_run -p"]),
+    ("%kale_run -", ["%kale_run --name", "%kale_run --until", "%kale_run -p"]),
     ("run = %kale_run --n", ["run = %kale_run --name"]),
     ("%kale_run -p e", ["%kale_run -p epochs="]),
     ("%kale_run -p lr=1 e", ["%kale_run -p lr=1 epochs="]),
