@@ -56,7 +56,10 @@ def test_one_process_serves_the_runs_of_a_session(kale):
     other = Code("import numpy as np\nimport json", "imports, In [1]")
     first, second = (kale(parent).outputs["a"]["parent"] for _ in range(2))
     assert first == second
-    changed = kale(step("a", "import os\nparent = os.getppid()", gives=["parent"], setup=(other,)))
+    source = "import os\nparent = os.getppid()"
+    fewer = kale(step("a", source, gives=["parent"]))
+    assert fewer.outputs["a"]["parent"] == first
+    changed = kale(step("a", source, gives=["parent"], setup=(other,)))
     assert changed.outputs["a"]["parent"] != first
 
 

@@ -106,13 +106,15 @@ class StepServer:
         fork: Whether steps are forked, or each starts a fresh interpreter.
 
     Attributes:
-        purpose: What tells it from a server that would do something else.
+        imports: What it has executed.
+        surroundings: What else tells it from another server.
         socket: Becomes readable when a step has ended, or the server itself.
         alive: False when the server has ended.
     """
 
     def __init__(self, imports: Sequence[str], environment: Mapping[str, str], fork: bool) -> None:
-        self.purpose = _purpose(imports, environment, fork)
+        self.imports = frozenset(imports)
+        self.surroundings = dict(environment), fork, _installation()
         self.socket, theirs = socket.socketpair()
         self.alive = True
         self._heard = b""
@@ -192,10 +194,6 @@ class StepServer:
             self.socket.sendall(body)
 
 
-def _purpose(imports: Sequence[str], environment: Mapping[str, str], fork: bool) -> tuple[Any, ...]:
-    return tuple(imports), dict(environment), fork, _installation()
-
-
 _kept: list[StepServer] = []
 
 
@@ -204,7 +202,8 @@ def take_server(pipeline: Pipeline, environment: Mapping[str, str], fork: bool) 
     imports = imports_of(pipeline) if fork else ()
     while _kept:
         server = _kept.pop()
-        if server.alive and server.purpose == _purpose(imports, environment, fork):
+        same = server.surroundings == (dict(environment), fork, _installation())
+        if server.alive and same and server.imports.issuperset(imports):
             return server
         server.close()
     return StepServer(imports, environment, fork)
