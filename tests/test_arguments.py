@@ -262,10 +262,11 @@ def test_every_example_can_be_typed(syntax: arguments.Syntax) -> None:
 
 def test_help_has_the_forms_the_options_and_an_example() -> None:
     assert arguments.usage([arguments.RUN]) == (
-        "    %kale_run [-p NAME=VALUE ...] [--name NAME]\n"
+        "    %kale_run [-p NAME=VALUE ...] [--name NAME] [--until STEP ...]\n"
         "\n"
         "-p NAME=VALUE ...  give a parameter another value\n"
         "--name NAME        call the run so\n"
+        "--until STEP ...   run only these steps, and those that they need\n"
         "\n"
         "Example:\n"
         "    run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\""
