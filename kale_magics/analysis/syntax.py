@@ -136,12 +136,16 @@ def _outputs(name: str, line: str, number: int) -> tuple[str, str]:
     Raises:
         CellProblemError: It asks for what only a notebook can do.
     """
-    words, flags, variables = line.split(), [], dict[str, str]()
+    words, flags, variables = (
+        line.replace("--out=", "--out ").replace("--err=", "--err ").split(),
+        [],
+        dict[str, str](),
+    )
     while words:
         word = words.pop(0)
         if word in ("--out", "--err") and words:
             variables[word] = words.pop(0)
-        elif word != "--no-raise-error":
+        elif word in ("--bg", "--proc", "--out", "--err"):
             raise CellProblemError(
                 Code.UNSUPPORTED_SYNTAX,
                 f"%%{name} {word} means nothing outside a notebook",

@@ -23,6 +23,10 @@ DOLLAR = re.compile(r"(.*?)\$(\$?[\w.]+)(?=(?:[^']*'[^']*')*[^']*$)", re.DOTALL)
 """`$name` outside single quotes, and `$$name`, which means `$name`: IPython's `DollarFormatter`."""
 
 
+SCRIPT_FLAGS = ("--no-raise-error", "--out", "--err")
+"""What `%%bash` itself understands."""
+
+
 class Lines(list):  # type: ignore[type-arg]
     """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
 
@@ -118,7 +122,7 @@ class Shell:
         words = shlex.split(self._expand(line))
         flags = {word for word in words if word.startswith("-")}
         if name in ("bash", "sh"):
-            return run_script(name, flags, cell)
+            return run_script([name, *(word for word in words if word not in SCRIPT_FLAGS)], flags, cell)
         return write_file(flags, [word for word in words if word not in flags], cell)
 
     def _magic_cd(self, line: str) -> None:
@@ -215,8 +219,8 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
     return process.returncode
 
 
-def run_script(name: str, flags: set[str], cell: str) -> list[str] | None:
-    """Run a `%%bash` or `%%sh` cell.
+def run_script(command: list[str], flags: set[str], cell: str) -> list[str] | None:
+    """Run a `%%bash` or `%%sh` cell; what its line has beyond the magic's own flags belongs to the command.
 
     Returns:
         What it printed, if `--out` or `--err` ask for it, in this order; what they do not take is shown.
@@ -228,14 +232,14 @@ def run_script(name: str, flags: set[str], cell: str) -> list[str] | None:
 
     asked = [flag for flag in ("--out", "--err") if flag in flags]
     if asked:
-        done = subprocess.run([name], input=cell, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, input=cell, capture_output=True, text=True, check=False)  # noqa: S603
         printed, code = {"--out": done.stdout, "--err": done.stderr}, done.returncode
         sys.stdout.write("" if "--out" in flags else done.stdout)
         sys.stderr.write("" if "--err" in flags else done.stderr)
     else:
-        printed, code = {}, run([name], sys.stdout.write, cell)
+        printed, code = {}, run(command, sys.stdout.write, cell)
     if code and "--no-raise-error" not in flags:
-        raise subprocess.CalledProcessError(code, name)
+        raise subprocess.CalledProcessError(code, command[0])
     return [printed[flag] for flag in asked] or None
 
 

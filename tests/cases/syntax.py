@@ -415,4 +415,15 @@ print("RESULT", one.strip(), two.strip())
 """,
         "hi ho",
     ),
+    Case(
+        "a cell for bash with arguments of its own",
+        """
+%%kale step a
+%%bash -e -s one --out=listing
+echo $1 two
+%%kale step b
+print("RESULT", listing.strip())
+""",
+        "one two",
+    ),
 ]
