@@ -343,7 +343,7 @@ def _parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> A
     if len(plain) < syntax.least:
         raise _too_few(syntax, where)
     if syntax.most is not None and len(plain) > syntax.most:
-        raise _too_many(syntax, plain, where)
+        raise _too_many(syntax, plain, words, where)
     return Arguments(tuple(map(_plain, plain)), options)
 
 
@@ -390,12 +390,17 @@ def _too_few(syntax: Syntax, where: Where | None) -> Exception:
     return refuse(syntax.missing, f"{syntax.magic} needs {what}", f"write it as in {syntax.example}", where)
 
 
-def _too_many(syntax: Syntax, words: Sequence[str], where: Where | None) -> Exception:
+def _too_many(
+    syntax: Syntax, words: Sequence[str], typed_words: Sequence[str], where: Where | None
+) -> Exception:
     takes = f"one {syntax.metavar}" if syntax.most else "no words"
     fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
     if syntax is KINDS["step"] and _without_tags(words):
         fix = f"did you mean %%kale {_without_tags(words)}?"
     if syntax is RUN and "=" in words[0]:
         fix = f"write it as in {syntax.magic} -p {words[0]}"
+    before = typed_words[: typed_words.index(words[-1])][-2:]
+    if len(before) == 2 and (option := syntax.option(before[0])) and option.metavar:
+        fix = f"{option.name} takes one word: leave out {words[-1]}, or put it in quotes with {before[1]}"
     typed = ", ".join(repr(_plain(word)) for word in words)
     return refuse(Code.BAD_ARGUMENTS, f"{syntax.magic} takes {takes}, not {typed}", fix, where)

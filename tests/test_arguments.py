@@ -80,6 +80,11 @@ REFUSED_MARKS = [
     ("step a --afte b", "KALE102 %%kale step has no option --afte", "did you mean --after?"),
     ("step a --norun", "KALE102 %%kale step has no option --norun", "did you mean --no-run?"),
     ("step a -x", "KALE102 %%kale step has no option -x", f"it takes {', '.join(STEP_OPTIONS)}"),
+    (
+        "step a --timeout 5 minutes",
+        "KALE103 %%kale step takes one NAME, not 'a', 'minutes'",
+        "--timeout takes one word: leave out minutes, or put it in quotes with 5",
+    ),
     ("step a --retries often", "KALE103 'often' is no number of times", "write it as in --retries 3"),
     (
         "step a --timeout soon",
