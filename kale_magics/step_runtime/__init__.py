@@ -11,6 +11,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     suspects   what often cannot go from step to step, and what helps
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
+    writing    the file of an artifact while it is written
     artifacts  the file that carries values from step to step, and what is told about it
     shell      what `get_ipython()` can do in a step
     runtime    `run_step`: parameters, code, inputs and outputs, errors
@@ -24,6 +25,7 @@ MODULES = (
     "suspects",
     "pickling",
     "generators",
+    "writing",
     "artifacts",
     "shell",
     "runtime",

@@ -6,6 +6,7 @@ part is in the same artifact: this is known when all is written, and then all is
 
 from __future__ import annotations
 
+import mmap
 import pickle
 import sys
 from typing import Any
@@ -19,12 +20,15 @@ SMALL_ARRAY = 1 << 20
 BUFFERED = frozenset("biufcSU")
 """Kinds of types of which numpy gives the memory as a buffer."""
 
+MOST_HOLDERS = 4
+"""Who refers to the base of an array that nobody else shows: the array, two frames here and `getrefcount`."""
+
 WRITERS = ("r+", "w+")
 """How a memory map is open that changes its file."""
 
 
-PANDAS_ATTRIBUTES = ("_mgr", "_attrs", "_flags", "_name")
-"""What pandas itself keeps in a frame or a series and its pickle has."""
+PANDAS_ATTRIBUTES = ("_mgr", "_attrs", "_flags", "_name", "_typ", "_metadata", "attrs")
+"""What pandas itself keeps in a frame or a series, as it was made or as it was loaded, and its pickle has."""
 
 
 class Arrays:
@@ -123,7 +127,7 @@ class Arrays:
             base = array.base
             if type(base).__name__ == "DummyArray":  # numpy.lib.stride_tricks
                 base = base.base
-            if not isinstance(base, numpy.ndarray):
+            if not isinstance(base, numpy.ndarray) or is_loaded(array, base):
                 return array
             array = base
 
@@ -149,6 +153,18 @@ class Arrays:
             state["_mmap"] = None
         make, fill = runtime_reference("make_subarray"), runtime_reference("fill_subarray")
         return make, (type(array), self.as_plain(array)), state, None, None, fill
+
+
+def is_loaded(array: Any, base: Any) -> bool:
+    """Whether an array is as pickle has made it of a buffer of an artifact, and nobody else shows that."""
+    memory = base.base
+    return (
+        type(memory) is memoryview
+        and type(memory.obj) is mmap.mmap
+        and array.nbytes == base.nbytes
+        and (array.flags.c_contiguous or array.flags.f_contiguous)
+        and sys.getrefcount(base) <= MOST_HOLDERS
+    )
 
 
 def address(array: Any) -> int:

@@ -20,7 +20,7 @@ import platform
 import struct
 import sys
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
 from kale_magics.step_runtime.pickling import (
@@ -34,6 +34,7 @@ from kale_magics.step_runtime.pickling import (
 )
 from kale_magics.step_runtime.reducers import module_of
 from kale_magics.step_runtime.suspects import explain_culprit
+from kale_magics.step_runtime.writing import ArtifactFile
 
 MAGIC = b"KALE artifact 1\n"
 END = b"KALE end"
@@ -45,7 +46,7 @@ COLUMNS = 50
 
 
 def save_artifact(
-    path: str, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions
+    path: str, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions, twin: Any = None
 ) -> dict[str, Any]:
     """Write values to a file; it is there completely or not at all.
 
@@ -54,6 +55,7 @@ def save_artifact(
         values: The values by name.
         namespace: The globals of the notebook's functions, which are not written with them.
         definitions: What is not written because the reader has it.
+        twin: Path and SHA-256 of an artifact that may have the same content; then the file is a link to it.
 
     Returns:
         The manifest: what is in the file, as KFP's metadata takes it (no null in it).
@@ -63,8 +65,9 @@ def save_artifact(
     """
     part = path + ".part"
     try:
-        with open(part, "wb") as file:
+        with ArtifactFile(part, twin) as file:
             sizes = write_values(file, values, namespace, definitions)
+            digest = file.finish()
         os.replace(part, path)
     except OSError as error:
         reason = error.strerror or error
@@ -77,12 +80,13 @@ def save_artifact(
         "format": MAGIC.decode().strip(),
         "python": platform.python_version(),
         "bytes": os.path.getsize(path),
+        "sha256": digest,
         "values": {name: {**describe(value), "bytes": sizes[name]} for name, value in values.items()},
     }
 
 
 def write_values(
-    file: BinaryIO, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions
+    file: ArtifactFile, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions
 ) -> dict[str, int]:
     """Write the content of an artifact, and say how many bytes each value added."""
     torn: frozenset[int] = frozenset()
@@ -93,7 +97,7 @@ def write_values(
         if arrays.torn() <= torn:
             break
         torn |= arrays.torn()
-        file.truncate(file.seek(0))
+        file.restart()
     places = []
     for buffer in buffers:
         file.write(bytes(-file.tell() % ALIGNMENT))
@@ -105,7 +109,7 @@ def write_values(
 
 
 def write_pickles(
-    file: BinaryIO,
+    file: ArtifactFile,
     values: dict[str, Any],
     namespace: dict[str, Any],
     definitions: Definitions,
@@ -171,7 +175,7 @@ def load_artifact(path: str, namespace: dict[str, Any], resolve: Callable[[str],
         raise StepError(f"the artifact {path} is not there") from error
 
 
-def read_table(file: BinaryIO, path: str) -> Any:
+def read_table(file: Any, path: str) -> Any:
     """The table at the end of an artifact.
 
     Raises:

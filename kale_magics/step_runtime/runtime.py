@@ -104,10 +104,18 @@ class StepRun:
         ended = drive(self.execute(pieces, arguments), awaits)
         if ended is not None:
             raise ended
+        # What was taken may be handed on as it came.
+        twins = {
+            tuple(names): (arguments[key].path, arguments[key].metadata["sha256"])
+            for key, names in self.spec["inputs"].items()
+            if "sha256" in arguments[key].metadata
+        }
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
-            manifest = save_artifact(arguments[key].path, values, self.namespace, self.definitions)
+            manifest = save_artifact(
+                arguments[key].path, values, self.namespace, self.definitions, twins.get(tuple(names))
+            )
             arguments[key].metadata.update(manifest)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
