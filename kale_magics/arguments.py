@@ -114,6 +114,7 @@ class Mark:
     run: bool = True
     reads: tuple[str, ...] = ()
     attempts: Attempts | None = None
+    cache: bool = True
 
 
 _AFTER = Option(
@@ -128,6 +129,7 @@ _READS = Option(
 
 _RETRIES = Option("--retries", "try the step again when it has failed, at most so often", "N")
 _RETRY_DELAY = Option("--retry-delay", "wait so long before it is tried again", "TIME")
+_NO_CACHE = Option("--no-cache", "run the step each time, also when nothing has changed that it uses")
 _TIMEOUT = Option("--timeout", "end an attempt that takes longer: it has failed then", "TIME")
 
 KINDS: dict[Kind, Syntax] = {
@@ -136,7 +138,7 @@ KINDS: dict[Kind, Syntax] = {
     "parameters": Syntax("%%kale parameters", "%%kale parameters"),
     "step": Syntax(
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
-        (_AFTER, _NO_RUN, _READS, _RETRIES, _RETRY_DELAY, _TIMEOUT),
+        (_AFTER, _NO_RUN, _READS, _RETRIES, _RETRY_DELAY, _TIMEOUT, _NO_CACHE),
     ),
     "metrics": Syntax("%%kale metrics", "%%kale metrics"),
     "skip": Syntax("%%kale skip", "%%kale skip"),
@@ -209,6 +211,7 @@ def parse_mark(text: str, where: Where | None = None) -> Mark:
         "--no-run" not in arguments.options,
         tuple(dict.fromkeys(arguments.options.get("--reads", ()))),
         _attempts(arguments.options, where),
+        _NO_CACHE.name not in arguments.options,
     )
 
 

@@ -13,6 +13,7 @@ from kale_magics.diagnostics import Diagnostic
 from kale_magics.flow.bindings import Definition, StepFlow, bound_by
 from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
+from kale_magics.flow.surroundings import HARMLESS
 from kale_magics.naming import unique_keys
 from kale_magics.objects import Facts
 from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step
@@ -157,7 +158,17 @@ class _Assembler:
             metrics=tuple(step.metrics),
             packages=self._packages(step, kept),
             attempts=self._attempts(step),
+            cache=all(self.flow.cells[n].cell.cache for n in step.cells),
+            varies=self._varies(step),
         )
+
+    def _varies(self, step: StepFlow) -> str:
+        """The first thing that it calls, or that the prelude calls in it, that gives something else each time."""
+        called = {**self.flow.prelude.varies, **step.varies}
+        for origin, (number, line) in called.items():
+            if origin not in HARMLESS:
+                return f"{origin} ({self.flow.cells[number].cell.label}, line {line})"
+        return ""
 
     def _attempts(self, step: StepFlow) -> Attempts:
         """What the last of its cells says that says anything."""

@@ -147,7 +147,8 @@ class _Execution:
             )
         return Cell(
             mark.kind, self.magic.source, mark.name, mark.after, mark.run,
-            self.info.cell_id, self.count, "not run", mark.reads, mark.attempts, self.began,
+            self.info.cell_id, self.count, "not run", mark.reads, mark.attempts, mark.cache,
+            self.began,
             mark="\n" * self.magic.above + self.magic.text,
         )  # fmt: skip
 

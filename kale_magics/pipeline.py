@@ -115,6 +115,8 @@ class Step:
         metrics: The variables that it logs as metrics.
         packages: Requirements for pip, beyond what the runtime needs.
         attempts: How often it is tried.
+        cache: Whether what it did in an earlier run may stand for running it.
+        varies: What it calls that gives something else each time, as "time.time (In [5], line 2)"; may be empty.
     """
 
     name: str
@@ -128,6 +130,8 @@ class Step:
     metrics: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     attempts: Attempts = Attempts()
+    cache: bool = True
+    varies: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:

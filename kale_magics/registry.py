@@ -29,6 +29,7 @@ class Cell:
         state: How its last execution in the session ended.
         reads: The variables of `--reads`.
         attempts: How often its step is tried; None where it does not say.
+        cache: Whether an earlier run of its step may stand for running it.
         earlier: The n of its earlier `In [n]`; no part of what the cell is.
         mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
         error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
@@ -46,6 +47,7 @@ class Cell:
     state: State = "ran"
     reads: tuple[str, ...] = ()
     attempts: Attempts | None = None
+    cache: bool = True
     marked_at: float = field(default=0.0, compare=False)
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
     mark: str = field(default="", compare=False)

@@ -68,6 +68,7 @@ class StepRun:
         seconds: How long it took; None until it has ended, or if it never started.
         metrics: The numbers that it logged.
         error: Why it failed.
+        cached: Whether it was not run, because an earlier run had all that it would have done.
     """
 
     name: str
@@ -77,6 +78,7 @@ class StepRun:
     seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     error: StepError | None = None
+    cached: bool = False
 
     @property
     def log(self) -> str:
@@ -87,7 +89,8 @@ class StepRun:
             return ""
 
     def __repr__(self) -> str:
-        return f"<step {self.name}: {self.state}{_duration(self.seconds)}>"
+        how = ", cached" if self.cached else _duration(self.seconds)
+        return f"<step {self.name}: {self.state}{how}>"
 
 
 class NoSuchOutputError(KaleError, KeyError):
@@ -272,11 +275,20 @@ class LinePrinted:
 
 @dataclass(frozen=True)
 class StepEnded:
-    """A step succeeded, failed or was skipped (then `seconds` is None)."""
+    """A step succeeded, failed or was skipped (then `seconds` is None).
+
+    A step that is taken from the cache ends without a start; what it printed then is told before its end.
+    """
 
     step: str
     state: StepState
     seconds: float | None
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """Some time has gone by in which steps ran; a view may show how much."""
 
 
 @dataclass(frozen=True)
@@ -287,4 +299,4 @@ class RunEnded:
     seconds: float
 
 
-Event = RunStarted | StepStarted | LinePrinted | StepEnded | RunEnded
+Event = RunStarted | StepStarted | LinePrinted | StepEnded | Ticked | RunEnded

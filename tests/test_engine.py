@@ -384,8 +384,8 @@ def test_the_folder_of_a_run_is_private_and_readable(kale):
     assert (written["id"], written["name"], written["state"]) == (run.id, "first", "succeeded")
     assert written["steps"]["train"]["state"] == "succeeded"
     files = {str(p.relative_to(run.folder)) for p in run.folder.rglob("*") if p.is_file()}
-    mine = {f"train/{f}" for f in ("program.py", "arguments.json", "result.json", "log.txt", "outputs/out_x")}
-    assert files == {"run.json", *mine}
+    mine = "program.py arguments.json result.json log.txt outputs/out_x uses.jsonl cache.json".split()
+    assert files == {"run.json", *(f"train/{name}" for name in mine)}
 
 
 def test_a_folder_of_the_users_own_gets_no_gitignore(kale):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.local.engine import CAN_FORK, remaining_times
+from kale_magics.local.engine import CAN_FORK
+from kale_magics.local.schedule import remaining_times
 from kale_magics.local.server import close_servers, imports_of
 from kale_magics.pipeline import Code, Pipeline
 from kale_magics.run import StepStarted
@@ -198,7 +199,7 @@ def test_the_times_of_the_last_run_decide(kale):
     written["steps"]["b"]["seconds"] = 100.0
     (run.folder / "run.json").write_text(json.dumps(written))
     kale.events.clear()
-    kale(*steps, max_parallel=1)
+    kale(*steps, max_parallel=1, cache=False)
     assert [e.step for e in kale.events if isinstance(e, StepStarted)] == ["b", "a"]
 
 

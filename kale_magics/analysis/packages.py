@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
+import os
 import sys
+import sysconfig
 from collections.abc import Iterable
 
 
@@ -28,14 +30,33 @@ def requirements(modules: Iterable[str]) -> tuple[str, ...]:
     wanted = {m for m in modules if m not in sys.stdlib_module_names and m != "__main__"}
     if not wanted:
         return ()
-    found = {distribution for module in wanted for distribution in _owners(module)}
-    return tuple(sorted(f"{name}=={_version(name)}" for name in found))
+    found = versions({distribution for module in wanted for distribution in owners(module)})
+    return tuple(sorted(f"{name}=={version}" for name, version in found.items()))
 
 
-@functools.cache
-def _owners(module: str) -> tuple[str, ...]:
-    """The distributions that bring a module."""
-    declared = _distributions().get(module)
+def owners(module: str) -> tuple[str, ...]:
+    """The distributions that bring a top-level module."""
+    return _owners(module, installation())
+
+
+def versions(distributions: Iterable[str]) -> dict[str, str]:
+    """The versions of distributions that are installed now; empty for one that is not."""
+    stamp = installation()
+    return {name: _version(name, stamp) for name in distributions}
+
+
+HOMES = tuple(sorted({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}))
+"""The folders of installed modules: of the standard library, and of what was installed."""
+
+
+def installation() -> tuple[int, ...]:
+    """Changes when something is installed or taken away."""
+    return tuple(os.stat(home).st_mtime_ns for home in HOMES if os.path.isdir(home))
+
+
+@functools.lru_cache(maxsize=4096)
+def _owners(module: str, stamp: tuple[int, ...]) -> tuple[str, ...]:
+    declared = _distributions(stamp).get(module)
     if declared:
         return tuple(declared)
     # Python 3.10 knows only those that have a list of their modules.
@@ -47,11 +68,14 @@ def _owners(module: str) -> tuple[str, ...]:
     )
 
 
-@functools.cache
-def _distributions() -> dict[str, list[str]]:
+@functools.lru_cache(maxsize=2)
+def _distributions(_: tuple[int, ...]) -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
 
 
-@functools.cache
-def _version(distribution: str) -> str:
-    return importlib.metadata.version(distribution)
+@functools.lru_cache(maxsize=4096)
+def _version(distribution: str, _: tuple[int, ...]) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

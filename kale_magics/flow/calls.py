@@ -41,7 +41,9 @@ class Calls(Changes):
         if origin and not is_known(origin):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
         self._draw(call, origin)
-        self._varies |= origin in VARYING
+        if origin in VARYING:
+            self._varies = True
+            self.step.varies.setdefault(origin, (self.cell, call.line))
         if origin == FOLDER or call.path in ("%cd", "%pushd", "%popd"):
             self.set_around(FOLDER, call.line)
         elif call.path.startswith("%"):

@@ -27,6 +27,12 @@ VARYING = frozenset(
 """Functions that give something else each time."""
 
 
+HARMLESS = frozenset(
+    "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp tempfile.mkstemp"
+    " tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
+)
+"""Those of `VARYING` that measure how long something takes, or make files: a step's answer hangs on neither."""
+
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 """Decorators whose functions remember what they have given."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import selectors
 import signal
@@ -16,11 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from kale_magics.local.exchange import Result, result_of, task_for
+from kale_magics.local.cache import Cache, Past, entry_of, parts_of, watched
+from kale_magics.local.exchange import Result, environment, read_result, result_of, task_for
 from kale_magics.local.folder import (
+    LOG,
     clear_attempt,
     create_run_folder,
-    last_times,
     open_log,
     record,
     step_folder,
@@ -28,9 +28,10 @@ from kale_magics.local.folder import (
     write_programs,
     writing,
 )
-from kale_magics.local.history import going_on
+from kale_magics.local.history import going_on, last_times
 from kale_magics.local.process import LineReader, StepProcess
-from kale_magics.local.server import give_back, take_server
+from kale_magics.local.schedule import available_cores, remaining_times
+from kale_magics.local.server import StepServer, give_back, take_server
 from kale_magics.local.timers import Timers
 from kale_magics.pipeline import Json, Pipeline, Step
 from kale_magics.program import render_program
@@ -46,6 +47,7 @@ from kale_magics.run import (
     StepRun,
     StepStarted,
     Stream,
+    Ticked,
 )
 
 CAN_FORK = sys.platform == "linux"
@@ -56,6 +58,9 @@ BETWEEN_SAVES = 0.2
 
 LONGEST_REASON = 90
 """Characters of an error that a retry is announced with; all of it is in the log."""
+
+TICK = 0.5
+"""Seconds between two `Ticked`, while steps run."""
 
 GRACE = 0.5
 """Seconds between the request to end and the end, for the processes of a cancelled run."""
@@ -71,6 +76,9 @@ def run_pipeline(
     max_parallel: int | None = None,
     name: str = "",
     fork: bool = CAN_FORK,
+    cache: bool = True,
+    resumed: Run | None = None,
+    given: Mapping[str, Path] | None = None,
 ) -> Run:
     """Run a pipeline and wait for its end.
 
@@ -87,6 +95,10 @@ def run_pipeline(
         name: Of the run; by default the pipeline's.
         fork: Whether steps are forked from a process that has executed the imports of the imports cells, or
             each starts a fresh interpreter.
+        cache: Whether what a step did in an earlier run may stand for running it.
+        resumed: A run from which steps that succeeded are taken, though they would run each time, as far as
+            nothing is known to have changed.
+        given: The folders of steps in earlier runs from which steps take what no step of the pipeline makes.
 
     Returns:
         The run, succeeded or failed.
@@ -103,32 +115,10 @@ def run_pipeline(
     run = Run(name or pipeline.name, folder, parameters, steps)
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline, last_times(folder))
+    past = Past(Cache(folder.parents[1]), cache, resumed, given or {})
     with going_on(folder):
-        _Execution(pipeline, run, working_directory, listener, places, weights, fork).execute()
+        _Execution(pipeline, run, working_directory, listener, places, weights, fork, past).execute()
     return run
-
-
-def available_cores() -> int:
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def remaining_times(pipeline: Pipeline, seconds: Mapping[str, float]) -> dict[str, float]:
-    """For each step how long it takes from its start to the end of all that waits for it, at best.
-
-    Args:
-        pipeline: The steps.
-        seconds: How long steps took in an earlier run; others are taken for an average one.
-    """
-    average = sum(seconds.values()) / len(seconds) if seconds else 1.0
-    behind: dict[str, float] = dict.fromkeys((step.name for step in pipeline.steps), 0.0)
-    for step in reversed(pipeline.steps):
-        behind[step.name] += seconds.get(step.name, average)
-        for need in step.needs:
-            behind[need] = max(behind[need], behind[step.name])
-    return behind
 
 
 def _step_run(folder: Path, step: Step) -> StepRun:
@@ -140,9 +130,11 @@ def _step_run(folder: Path, step: Step) -> StepRun:
 class _Running:
     """What belongs to a step while its process lives."""
 
-    def __init__(self, step: Step, process: StepProcess, log: TextIO, began: float) -> None:
+    def __init__(
+        self, step: Step, process: StepProcess, log: TextIO, began: float, parts: Mapping[str, str]
+    ) -> None:
         self.step, self.process, self.log = step, process, log
-        self.began = began
+        self.began, self.parts = began, parts
         self.late = False
 
     def close(self) -> None:
@@ -163,37 +155,39 @@ class _Execution:
         max_parallel: int,
         weights: Mapping[str, float],
         fork: bool,
+        past: Past,
     ) -> None:
-        self.pipeline, self.fork = pipeline, fork
+        self.pipeline, self.fork, self.past = pipeline, fork, past
         self.run, self.directory, self.tell, self.max_parallel = run, directory, listener, max_parallel
         self.numbers = {step.name: number for number, step in enumerate(pipeline.steps)}
         # The step that most work waits for is the first to start; of equal ones, the first in the notebook.
         self.order = {name: (-weights[name], number) for name, number in self.numbers.items()}
         self.steps = {step.name: step for step in pipeline.steps}
-        self.missing = {step.name: set(step.needs) for step in pipeline.steps}
+        self.missing = {step.name: self.steps.keys() & step.needs for step in pipeline.steps}
         self.dependents: dict[str, list[str]] = {name: [] for name in self.steps}
         for step in pipeline.steps:
-            for need in step.needs:
+            for need in self.missing[step.name]:
                 self.dependents[need].append(step.name)
         self.ready = [name for name, needs in self.missing.items() if not needs]
         self.running: dict[str, _Running] = {}
-        self.results: dict[str, Result] = {}
+        self.folders = {**past.given, **{name: step.folder for name, step in run.steps.items()}}
+        self.results = {name: read_result(folder) for name, folder in past.given.items()}
+        self.server: StepServer | None = None
         self.tries: dict[str, int] = {}
         self.firsts: dict[str, float] = {}
         self.pausing: set[str] = set()
         self.timers = Timers()
         self.selector = selectors.DefaultSelector()
-        self.environment = _environment()
+        self.environment = environment()
         self.began = time.monotonic()
         self.saved = 0.0
 
     def execute(self) -> None:
         """Run all steps; whatever goes wrong here, no process is left."""
-        self.server = take_server(self.pipeline, self.environment, self.fork)
         try:
-            self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
             self.save(now=True)
             self.tell(RunStarted(self.run))
+            self.timers.later(TICK, self.tick)
             while self.ready or self.running or self.pausing:
                 while self.ready and len(self.running) < self.max_parallel:
                     self.ready.sort(key=self.order.__getitem__, reverse=True)
@@ -211,8 +205,21 @@ class _Execution:
             raise
         finally:
             self.selector.close()
-            give_back(self.server)
+            if self.server is not None:
+                give_back(self.server)
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+
+    def serve(self) -> StepServer:
+        """The server of the steps; a run that finds all in the cache needs none."""
+        if self.server is None:
+            self.server = take_server(self.pipeline, self.environment, self.fork)
+            self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
+        return self.server
+
+    def tick(self) -> None:
+        """Tell that time goes by."""
+        self.tell(Ticked())
+        self.timers.later(TICK, self.tick)
 
     def save(self, now: bool = False) -> None:
         """Bring `run.json` up to date, if it has not just been or must be now."""
@@ -229,23 +236,50 @@ class _Execution:
         self.save(now=True)
 
     def start(self, step: Step) -> None:
+        """Begin a step, unless an earlier run has done the same."""
+        inputs = {i.key: str(self.results[i.step].metadata[i.artifact.key]["sha256"]) for i in step.inputs}
+        parts = parts_of(step, self.run.parameters, inputs, self.directory, self.environment)
+        first = step.name not in self.tries
+        found = self.past.entry_for(step, parts) if first else None
+        if found is None or not self.take(step, found):
+            self.launch(step, parts)
+
+    def take(self, step: Step, found: Path) -> bool:
+        """Take what an earlier run has; False if it has just gone."""
+        began = time.monotonic()
+        state = self.run.steps[step.name]
+        try:
+            self.past.cache.take(found, state.folder)
+            result = self.results[step.name] = read_result(state.folder)
+        except (OSError, ValueError, KeyError):
+            clear_attempt(state.folder)
+            (state.folder / LOG).unlink(missing_ok=True)  # it may be a link to the log of an earlier run
+            return False
+        for line in state.log.split("\n")[:-1]:
+            self.tell(LinePrinted(step.name, "stdout", line))
+        state.cached, state.metrics = True, dict(result.metrics)
+        self.settle(step.name, time.monotonic() - began)
+        return True
+
+    def launch(self, step: Step, parts: Mapping[str, str]) -> None:
         """Begin a step's process and listen to it."""
         state = self.run.steps[step.name]
+        again = self.tries.setdefault(step.name, 0) > 0
         with writing(self.run.folder):
-            task = task_for(step, self.run, self.results)
+            paths = watched(step, self.run.parameters, self.directory)
+            task = task_for(step, self.run, self.folders, self.results, paths)
             write_json(state.folder / "arguments.json", task)
-            again = self.tries.setdefault(step.name, 0) > 0
-            log = open_log(state.folder / "log.txt", again)
+            log = open_log(state.folder / LOG, again)
         process = StepProcess()
         first = self.firsts.setdefault(step.name, time.monotonic())
-        running = self.running[step.name] = _Running(step, process, log, first)
+        running = self.running[step.name] = _Running(step, process, log, first, parts)
         for stream, reader in process.streams.items():
             listen = partial(self.hear, running, stream, reader)
             self.selector.register(reader.fd, selectors.EVENT_READ, listen)
         busy = min(self.max_parallel, len(self.running) + len(self.ready))
         threads = None if busy == 1 else max(1, available_cores() // busy)
         number, place = self.numbers[step.name], state.folder / "arguments.json"
-        self.server.begin(number, place, self.directory, self.environment, threads, process.writers)
+        self.serve().begin(number, place, self.directory, self.environment, threads, process.writers)
         process.begun()
         if step.attempts.timeout is not None:
             self.timers.later(step.attempts.timeout, partial(self.end_late, running))
@@ -258,7 +292,7 @@ class _Execution:
         """End an attempt that takes too long, if it still runs."""
         if self.running.get(running.step.name) is running:
             running.late = True
-            self.server.send_signal(signal.SIGKILL, [self.numbers[running.step.name]])
+            self.serve().send_signal(signal.SIGKILL, [self.numbers[running.step.name]])
 
     def try_again(self, running: _Running, error: StepError) -> bool:
         """Let a step that has failed begin once more, if it may."""
@@ -284,20 +318,20 @@ class _Execution:
     def hear_ends(self) -> None:
         """Take in what the server tells: steps have ended, or it has died and they with it."""
         running = {self.numbers[name]: step for name, step in self.running.items()}
-        for message in self.server.ended():
+        server = self.serve()
+        for message in server.ended():
             ended = running.pop(message["ended"])
             ended.process.returncode = message.get("returncode")
             ended.process.failure = message.get("failure", "")
             self.finish(ended)
-        if self.server.alive:
+        if server.alive:
             return
-        self.selector.unregister(self.server.socket)
-        self.server.close()
+        self.selector.unregister(server.socket)
+        server.close()
+        self.server = None
         for left in running.values():
             left.process.failure = "the process that starts the steps has died"
             self.finish(left)
-        self.server = take_server(self.pipeline, self.environment, self.fork)
-        self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
 
     def hear(self, running: _Running, stream: Stream, reader: LineReader) -> None:
         """Pass on what a step has printed."""
@@ -337,14 +371,25 @@ class _Execution:
         running.close()
         if again:
             return
-        state.seconds = time.monotonic() - running.began
         state.error, state.metrics = result.error, dict(result.metrics)
-        state.state = "failed" if result.error else "succeeded"
-        skipped = self.follow_up(state.name)
+        seconds = time.monotonic() - running.began
+        if not result.error:
+            with writing(self.run.folder):
+                known = running.parts, result.metadata
+                entry = entry_of(running.step, state.folder, self.run.id, seconds, *known)
+                self.past.cache.keep(state.folder, entry)
+        self.settle(state.name, seconds)
+
+    def settle(self, name: str, seconds: float) -> None:
+        """A step has ended: tell of it, and of what follows for the others."""
+        state = self.run.steps[name]
+        state.seconds = seconds
+        state.state = "failed" if state.error else "succeeded"
+        skipped = self.follow_up(name)
         self.save()
-        self.tell(StepEnded(state.name, state.state, state.seconds))
-        for name in skipped:
-            self.tell(StepEnded(name, "skipped", None))
+        self.tell(StepEnded(name, state.state, seconds, state.cached))
+        for other in skipped:
+            self.tell(StepEnded(other, "skipped", None))
 
     def follow_up(self, ended: str) -> list[str]:
         """Make ready what waited for a step alone, or skip all that depends on it if it failed.
@@ -370,29 +415,20 @@ class _Execution:
 
     def stop(self) -> None:
         """End every process: asked first, then not asked; the steps that have not ended are cancelled."""
-        left = {self.numbers[name] for name in self.running}
+        server, left = self.server, {self.numbers[name] for name in self.running}
         try:
-            self.server.send_signal(signal.SIGTERM, left)
-            deadline = time.monotonic() + GRACE
-            while left and self.server.alive and (rest := deadline - time.monotonic()) > 0:
-                if select.select([self.server.socket], [], [], rest)[0]:
-                    left -= {message["ended"] for message in self.server.ended()}
+            if server is not None:
+                server.send_signal(signal.SIGTERM, left)
+                deadline = time.monotonic() + GRACE
+                while left and server.alive and (rest := deadline - time.monotonic()) > 0:
+                    if select.select([server.socket], [], [], rest)[0]:
+                        left -= {message["ended"] for message in server.ended()}
         finally:
-            if left:
-                self.server.close()
+            if left and server is not None:
+                server.close()
             for running in self.running.values():
                 self.run.steps[running.step.name].seconds = time.monotonic() - running.began
                 running.close()
             for step in self.run.steps.values():
                 if step.state in ("running", "waiting"):
                     step.state = "cancelled"
-
-
-def _environment() -> dict[str, str]:
-    # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.
-    known = {"PYTHONHASHSEED": "0", **os.environ}
-    environment = {**known, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    # The kernel's inline backend shows figures in a notebook, which a step does not have.
-    if environment.get("MPLBACKEND", "module://").startswith("module://"):
-        environment["MPLBACKEND"] = "agg"
-    return environment

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.packages import HOMES
+from kale_magics.local.folder import RESULT, USES
 from kale_magics.local.process import StepProcess
 from kale_magics.pipeline import Step
 from kale_magics.run import Run, StepError
@@ -35,15 +38,23 @@ class Result:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
-def task_for(step: Step, run: Run, results: Mapping[str, Result]) -> dict[str, Any]:
+def task_for(
+    step: Step,
+    run: Run,
+    folders: Mapping[str, Path],
+    results: Mapping[str, Result],
+    watched: Sequence[tuple[str, str]],
+) -> dict[str, Any]:
     """What goes into a step's `arguments.json`.
 
     Args:
         step: The step that is about to start.
-        run: Its run, which has the parameters and the folders.
+        run: Its run, which has the parameters.
+        folders: The folders of the step and of those that it needs.
         results: How the steps that it needs ended.
+        watched: Kinds and paths that it may use where Python does not see it.
     """
-    folder = run.steps[step.name].folder
+    folder = folders[step.name]
     outputs = {a.key: _artifact(a.kind, folder, a.key) for a in step.outputs}
     if step.metrics:
         outputs["metrics"] = _artifact("Metrics", folder, "metrics")
@@ -53,14 +64,18 @@ def task_for(step: Step, run: Run, results: Mapping[str, Result]) -> dict[str, A
         "parameters": {p.key: run.parameters[p.name] for p in step.parameters},
         "inputs": {
             i.key: {
-                **_artifact(i.artifact.kind, run.steps[i.step].folder, i.artifact.key),
+                **_artifact(i.artifact.kind, folders[i.step], i.artifact.key),
                 "metadata": results[i.step].metadata[i.artifact.key],
             }
             for i in step.inputs
         },
         "outputs": outputs,
-        "result": str(folder / "result.json"),
+        "result": str(folder / RESULT),
         "error": str(folder / "error.json"),
+        "uses": str(folder / USES),
+        "watched": watched,
+        "homes": HOMES,
+        "ignored": [*HOMES, str(folder.parents[2]), str(Path(__file__).parents[1])],
     }
 
 
@@ -68,10 +83,8 @@ def result_of(folder: Path, process: StepProcess) -> Result:
     """How a step ended, from its process and the files that it left."""
     if process.returncode is None:
         return Result(StepError("StepDied", f"its process could not be started: {process.failure}"))
-    result = folder / "result.json"
-    if process.returncode == 0 and result.exists():
-        content = json.loads(result.read_text(encoding="utf-8"))
-        return Result(metadata=content["outputs"], metrics=content["metrics"])
+    if process.returncode == 0 and (folder / RESULT).exists():
+        return read_result(folder)
     error = folder / "error.json"
     if error.exists():
         content = json.loads(error.read_text(encoding="utf-8"))
@@ -79,6 +92,17 @@ def result_of(folder: Path, process: StepProcess) -> Result:
         content["cell"] = content.get("cell", "").rpartition(", ")[2]
         return Result(StepError(**content))
     return Result(StepError("StepDied", _death(process.returncode)))
+
+
+def read_result(folder: Path) -> Result:
+    """What a step that succeeded has left.
+
+    Raises:
+        OSError: There is no such file.
+        ValueError, KeyError: It is damaged.
+    """
+    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    return Result(metadata=content["outputs"], metrics=content["metrics"])
 
 
 def _artifact(kind: str, folder: Path, key: str) -> dict[str, Any]:
@@ -93,3 +117,14 @@ def _death(returncode: int) -> str:
     except ValueError:  # a real-time signal has no name
         return f"its process was killed by signal {-returncode}"
     return f"its process was killed by signal {-returncode} ({number.name}){HINTS.get(number, '')}"
+
+
+def environment() -> dict[str, str]:
+    """The environment of every step of a run that begins now."""
+    # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.
+    known = {"PYTHONHASHSEED": "0", **os.environ}
+    environment = {**known, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    # The kernel's inline backend shows figures in a notebook, which a step does not have.
+    if environment.get("MPLBACKEND", "module://").startswith("module://"):
+        environment["MPLBACKEND"] = "agg"
+    return environment

@@ -1,7 +1,8 @@
 """Where a run keeps its files, and what is said when that cannot be written.
 
 <runs folder>/runs/<id>/run.json            state, times, parameters and metrics, for people and for later
-                       <step key>/program.py, arguments.json, log.txt, result.json or error.json
+                       <step key>/program.py, arguments.json, log.txt, result.json or error.json,
+                                  uses.jsonl, cache.json
                        <step key>/outputs/<artifact key>
 """
 
@@ -21,6 +22,10 @@ from typing import Any, TextIO
 from kale_magics.diagnostics import Code, refuse
 from kale_magics.pipeline import Step
 from kale_magics.run import Run
+
+LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
+USES = "uses.jsonl"
+"""What `recorder` has heard."""
 
 
 @contextlib.contextmanager
@@ -101,27 +106,13 @@ def write_json(path: Path, value: Any) -> None:
 
 def clear_attempt(folder: Path) -> None:
     """Take away what a failed attempt of a step has left, but for its log."""
-    for file in (folder / "result.json", folder / "error.json", *(folder / "outputs").iterdir()):
+    for file in (folder / RESULT, folder / ERROR, *(folder / "outputs").iterdir()):
         file.unlink(missing_ok=True)
 
 
 def open_log(path: Path, again: bool) -> TextIO:
     """A file for the lines of a step, whatever is in them; `again` for one that goes on."""
     return open(path, "a" if again else "w", encoding="utf-8", errors="backslashreplace", newline="")
-
-
-def last_times(folder: Path) -> dict[str, float]:
-    """How many seconds the steps of the latest run before a new one took; none if nobody knows.
-
-    Args:
-        folder: The folder of the new run.
-    """
-    earlier = sorted(p.name for p in folder.parent.iterdir() if p.name < folder.name)
-    for name in earlier[-1:]:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            steps = json.loads((folder.parent / name / "run.json").read_text(encoding="utf-8"))["steps"]
-            return {n: float(step["seconds"]) for n, step in steps.items() if step["seconds"] is not None}
-    return {}
 
 
 def record(run: Run) -> dict[str, Any]:
@@ -140,6 +131,7 @@ def record(run: Run) -> dict[str, Any]:
                 "folder": step.folder.name,
                 "state": step.state,
                 "seconds": step.seconds,
+                "cached": step.cached,
                 "metrics": step.metrics,
                 "outputs": {
                     variable: str(path.relative_to(step.folder)) for variable, path in step.artifacts.items()

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from kale_magics.local.cache import Cache, read_entry
 from kale_magics.local.folder import writing
 from kale_magics.run import Run, StepError, StepRun
 
@@ -88,19 +89,42 @@ def _read_step(folder: Path, name: str, told: dict[str, Any], died: bool) -> Ste
     artifacts = {variable: place / path for variable, path in told["outputs"].items()}
     step = StepRun(name, place, artifacts, told["state"], told["seconds"], told["metrics"])
     step.error = StepError(**told["error"]) if told["error"] else None
+    step.cached = told.get("cached", False)
     if died and step.state in ("running", "waiting"):
         step.state = "cancelled"
     return step
 
 
+def last_times(folder: Path) -> dict[str, float]:
+    """How many seconds the steps of the latest run before a new one took; none if nobody knows.
+
+    Args:
+        folder: The folder of the new run.
+    """
+    earlier = sorted(p.name for p in folder.parent.iterdir() if p.name < folder.name)
+    for name in earlier[-1:]:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            steps = read_run(folder.parent / name).steps.values()
+            return {step.name: seconds for step in steps if (seconds := _work_of(step)) is not None}
+    return {}
+
+
+def _work_of(step: StepRun) -> float | None:
+    """How long a step took when it was executed."""
+    if not step.cached:
+        return step.seconds
+    entry = read_entry(step.folder)
+    return entry.seconds if entry else None
+
+
 def size_of(folder: Path) -> int:
-    """The bytes that the files of a folder take."""
+    """The bytes that the files of a folder take; one that several runs share counts once."""
     files = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
-    return sum(os.lstat(file).st_size for file in files)
+    return sum({about.st_ino: about.st_size for about in map(os.lstat, files)}.values())
 
 
 def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> tuple[list[Run], int]:
-    """Throw runs away; those that go on are kept.
+    """Throw runs away, and what the cache has of them alone; those that go on are kept.
 
     Args:
         runs_folder: Where they are.
@@ -117,10 +141,9 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
     going: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
     going = [run for run in going if older_than is None or now - run.started > older_than]
     going = [run for run in going if not is_alive(run.folder)]
-    freed = 0
-    for run in going:
-        size = size_of(run.folder)
-        with writing(runs_folder):
+    before = size_of(runs_folder)
+    with writing(runs_folder):
+        for run in going:
             shutil.rmtree(run.folder)
-        freed += size
-    return going, freed
+    Cache(runs_folder).tidy()
+    return going, before - size_of(runs_folder)

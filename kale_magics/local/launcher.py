@@ -1,7 +1,8 @@
 """What the process of a step runs: it calls the step's function the way KFP's executor would.
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics. It reads `arguments.json` and leaves `result.json`, or `error.json` if the step fails.
+nothing of kale_magics but the text of `recorder` beside it. It reads `arguments.json` and leaves
+`result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations
@@ -44,6 +45,17 @@ class Direction:
     def __class_getitem__(cls, item: object) -> object:
         return item
 
+
+def beside(name: str) -> dict[str, Any]:
+    """What another file of this folder defines."""
+    path = os.path.join(os.path.dirname(beside.__code__.co_filename), name)
+    namespace: dict[str, Any] = {"__name__": "kale_" + name}
+    with open(path, encoding="utf-8") as file:
+        exec(compile(file.read(), path, "exec"), namespace)
+    return namespace
+
+
+RECORDER = beside("recorder.py")
 
 compile_program = compile
 """What a program compiles the runtime with; the server has one that remembers."""
@@ -90,8 +102,11 @@ def main() -> None:
         task = json.load(file)
     # The step itself says there why it failed, and ends with SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
+    recorder = RECORDER["begin"](task)
     try:
-        save(task["result"], perform(task))
+        result = perform(task)
+        RECORDER["end"](recorder, tuple(task["homes"]))
+        save(task["result"], result)
     except Exception as error:  # not the user's code: the program does not start, or its result is not kept
         told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
         save(task["error"], told)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import atexit
 import contextlib
-import functools
 import importlib.util
 import json
 import os
@@ -14,11 +13,11 @@ import socket
 import struct
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.packages import HOMES, installation
 from kale_magics.pipeline import Pipeline
 from kale_magics.program import runtime_source
 
@@ -84,17 +83,7 @@ def is_installed(module: str) -> bool:
         return True
     places = list(spec.submodule_search_locations or ()) if spec else []
     places += [spec.origin] if spec and spec.origin and not places else []
-    return bool(places) and all(any(p.startswith(f"{home}{os.sep}") for home in _homes()) for p in places)
-
-
-@functools.cache
-def _homes() -> tuple[str, ...]:
-    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-
-
-def _installation() -> tuple[float, ...]:
-    """Changes when something is installed or taken away."""
-    return tuple(os.stat(home).st_mtime for home in sorted(_homes()) if os.path.isdir(home))
+    return bool(places) and all(any(p.startswith(f"{home}{os.sep}") for home in HOMES) for p in places)
 
 
 class StepServer:
@@ -114,7 +103,7 @@ class StepServer:
 
     def __init__(self, imports: Sequence[str], environment: Mapping[str, str], fork: bool) -> None:
         self.imports = frozenset(imports)
-        self.surroundings = dict(environment), fork, _installation()
+        self.surroundings = dict(environment), fork, installation()
         self.socket, theirs = socket.socketpair()
         self.alive = True
         self._heard = b""
@@ -202,7 +191,7 @@ def take_server(pipeline: Pipeline, environment: Mapping[str, str], fork: bool) 
     imports = imports_of(pipeline) if fork else ()
     while _kept:
         server = _kept.pop()
-        same = server.surroundings == (dict(environment), fork, _installation())
+        same = server.surroundings == (dict(environment), fork, installation())
         if server.alive and same and server.imports.issuperset(imports):
             return server
         server.close()

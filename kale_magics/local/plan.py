@@ -1,0 +1,95 @@
+"""What a run would do now: which steps it would take from the cache, and why it would run the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kale_magics.local.cache import ENTRY, Cache, Entry, parts_of, read_entry, standing_reason, why_not
+from kale_magics.local.exchange import environment, read_result
+from kale_magics.pipeline import Json, Pipeline, Step
+
+MOST_RUNS = 50
+"""How many runs are looked through for the last one of a step."""
+
+UNKNOWN = "?"
+"""Stands for the digest of an input that nobody knows before its step has run."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What would become of a step.
+
+    Attributes:
+        cached: Whether it would be taken from the cache.
+        reason: Why it would run; for a cached one, on what that hangs; empty if there is nothing to say.
+    """
+
+    cached: bool
+    reason: str = ""
+
+
+def plan(
+    pipeline: Pipeline, parameters: Mapping[str, Json], runs_folder: Path, directory: Path
+) -> dict[str, Outlook]:
+    """What a run would do now.
+
+    Args:
+        pipeline: What would run.
+        parameters: Values of the parameters, by the user's names.
+        runs_folder: Where earlier runs are.
+        directory: Where the steps would run.
+
+    Returns:
+        For every step; nothing at all if no step has run before.
+    """
+    planner = _Planner(parameters, Cache(runs_folder.absolute()), directory)
+    outlooks = {step.name: planner.look(step) for step in pipeline.steps}
+    return outlooks if planner.any_entry else {}
+
+
+class _Planner:
+    def __init__(self, parameters: Mapping[str, Json], cache: Cache, directory: Path) -> None:
+        self.parameters, self.cache, self.directory = parameters, cache, directory
+        self.environment = environment()
+        runs = cache.runs_folder / "runs"
+        self.runs = sorted(runs.iterdir(), reverse=True)[:MOST_RUNS] if runs.is_dir() else []
+        self.digests: dict[tuple[str, str], str] = {}
+        self.any_entry = False
+
+    def look(self, step: Step) -> Outlook:
+        """What would become of a step, when all above it are known."""
+        last = self.last_entry(step)
+        self.any_entry |= last is not None
+        inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
+        waits = [i.step for i in step.inputs if inputs[i.key] == UNKNOWN]
+        parts = parts_of(step, self.parameters, inputs, self.directory, self.environment)
+        if last is not None and waits:
+            unknown = [f"input {', '.join(i.names)}" for i in step.inputs if inputs[i.key] == UNKNOWN]
+            parts |= {name: last.parts[name] for name in unknown if name in last.parts}
+        found = self.cache.find(step, parts, thorough=False)
+        if found is not None and not waits:
+            outputs = read_result(found).metadata
+            self.digests |= {(step.name, key): about["sha256"] for key, about in outputs.items()}
+        if found is not None:
+            return Outlook(
+                True, f"unless {' or '.join(dict.fromkeys(waits))} gives something else" * bool(waits)
+            )
+        return Outlook(False, self.reason(step, last, parts))
+
+    def reason(self, step: Step, last: Entry | None, parts: Mapping[str, str]) -> str:
+        """Why a step would run."""
+        if not step.cache:
+            return "--no-cache"
+        if standing_reason(step):
+            return standing_reason(step)
+        if last is None:
+            return "it has not run yet"
+        return why_not(last, parts) or "its files are gone or damaged"
+
+    def last_entry(self, step: Step) -> Entry | None:
+        """What is known of the step's last success."""
+        folders = (run / step.key for run in self.runs)
+        known = (read_entry(folder) for folder in folders if (folder / ENTRY).exists())
+        return next((entry for entry in known if entry is not None), None)

@@ -1,0 +1,352 @@
+"""What is not run again: steps whose code, inputs, files and libraries are as before, and only these."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kale_magics.analysis import packages
+from kale_magics.local.history import clean, past_runs
+from kale_magics.local.plan import plan
+from kale_magics.pipeline import Code, Parameter, Pipeline
+from kale_magics.run import LinePrinted, StepEnded, StepStarted
+from tests.test_engine import Runner, states, step
+
+DATA = "a,b\n1,2\n"
+
+
+@pytest.fixture
+def kale(tmp_path):
+    runner = Runner(tmp_path)
+    (runner.folder / "data.csv").write_text(DATA)
+    return runner
+
+
+def cached(run):
+    assert run.state == "succeeded", {name: s.error for name, s in run.steps.items()}
+    return {name for name, s in run.steps.items() if s.cached}
+
+
+def outlook(kale, *steps, parameters=(), values=None):
+    """What `%kale` says of steps."""
+    told = plan(Pipeline("test", steps, parameters), values or {}, kale.runs, kale.folder)
+    return {name: ("cached " if look.cached else "") + look.reason for name, look in told.items()}
+
+
+def test_all_is_there_as_if_it_had_run(kale):
+    steps = (
+        step(
+            "a",
+            "import sys\nx = [1.5]; n = 2; print('hi'); print('oh', file=sys.stderr)",
+            gives=["x"],
+            metrics=("n",),
+        ),
+        step("b", "print(x)", {"x": "a"}),
+    )
+    first = kale(*steps)
+    assert cached(first) == set()
+    kale.events.clear()
+    again = kale(*steps)
+    assert cached(again) == {"a", "b"}
+    assert again.outputs["a"]["x"] == [1.5]
+    assert again.metrics == {"n": 2.0}
+    assert {name: s.log for name, s in again.steps.items()} == {
+        name: s.log for name, s in first.steps.items()
+    }
+    assert not any(isinstance(event, StepStarted) for event in kale.events)
+    told = [
+        (e.step, getattr(e, "text", "ended")) for e in kale.events if isinstance(e, LinePrinted | StepEnded)
+    ]
+    assert set(told[:2]) == {("a", "hi"), ("a", "oh")}
+    assert told[2:] == [("a", "ended"), ("b", "[1.5]"), ("b", "ended")]
+    assert [s.cached for s in past_runs(kale.runs)[0].steps.values()] == [True, True]
+
+
+def test_what_a_cell_is_called_is_no_part_of_it(kale):
+    def labelled(label):
+        made = step("a", "x = 1", gives=["x"])
+        return type(made)(**{**vars(made), "cells": (Code("x = 1", f"step a, {label}"),)})
+
+    kale(labelled("In [1]"))
+    assert cached(kale(labelled("In [7]"))) == {"a"}
+
+
+def test_a_step_that_gives_the_same_leaves_the_next_alone(kale):
+    use = step("b", "print(x)", {"x": "a"})
+    kale(step("a", "x = 1", gives=["x"]), use)
+    changed = step("a", "x = 2 - 1", gives=["x"]), use
+    assert outlook(kale, *changed) == {
+        "a": "its code has changed",
+        "b": "cached unless a gives something else",
+    }
+    assert cached(kale(*changed)) == {"b"}
+    assert cached(kale(step("a", "x = 2", gives=["x"]), use)) == set()
+
+
+def test_each_parameter_counts_where_it_is_used(kale):
+    rate, size = Parameter("rate", "rate", "float", 0.5), Parameter("size", "size", "int", 1)
+    steps = step("a", "print(rate)", parameters=(rate,)), step("b", "print(size)", parameters=(size,))
+    more = {"parameters": (rate, size)}
+    kale(*steps, **more)
+    assert cached(kale(*steps, arguments={"rate": 1.0}, **more)) == {"b"}
+    assert cached(kale(*steps, arguments={"rate": 1.0}, **more)) == {"a", "b"}
+    told = outlook(kale, *steps, values={"rate": 2.0, "size": 1}, **more)
+    assert told == {"a": "parameter rate has changed", "b": "cached "}
+    # The first values are remembered too.
+    assert cached(kale(*steps, **more)) == {"a", "b"}
+
+
+READ = "x = open('data.csv').read()"
+PANDAS = "import pandas as pd\nx = pd.read_csv('data.csv').sum().sum()"
+MADE = "import os\nout = 'out'\nos.makedirs(out, exist_ok=True)\nwith open(f'{out}/made.txt', 'w') as f: f.write('x')"
+IN_CHILD = "import multiprocessing, pathlib\nwith multiprocessing.get_context('fork').Pool(1) as pool:\n    x = pool.map(pathlib.Path.read_text, [pathlib.Path('data' + '.csv')])"
+NATIVE = (
+    "import os\nwhere = 'folder'\nx = os.system.__name__  # stands for compiled code that reads the folder"
+)
+SAME = {
+    "a file": READ,
+    "pandas": PANDAS,
+    "a file that is made": MADE,
+    "a module beside the notebook": "import meeting",
+    "a temporary folder": "import tempfile\nwith tempfile.TemporaryDirectory() as d: open(d + '/x', 'w').close()",
+    "a seed": "import random\nrandom.seed(1); x = random.random()",
+    "numpy's seed": "import numpy as np\nnp.random.seed(1); x = np.random.rand(624)",
+    "a generator with a seed": "import numpy as np\nx = np.random.default_rng(1).random(), np.random.RandomState(1).rand()",
+    "a model with a seed": "from sklearn.tree import DecisionTreeRegressor as T\nm = T(random_state=0).fit([[0], [1]], [0, 1])",
+    "a plot": "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig('plot.png')",
+    "processes of its own": IN_CHILD,
+    "names in a folder": "import os\nx = sorted(os.listdir('.'))",
+}
+
+
+@pytest.mark.parametrize("source", SAME.values(), ids=SAME)
+def test_nothing_has_changed(kale, source):
+    kale(step("a", source))
+    assert outlook(kale, step("a", source)) == {"a": "cached "}
+    assert cached(kale(step("a", source))) == {"a"}
+
+
+def write(name, text="changed"):
+    return lambda folder: (folder / name).write_text(text)
+
+
+CHANGED = {
+    "a file": (READ, write("data.csv"), "data.csv has changed"),
+    "a file, as long as before": (PANDAS, write("data.csv", "a,b\n1,3\n"), "data.csv has changed"),
+    "a file in another process": (IN_CHILD, write("data.csv"), "data.csv has changed"),
+    "a file that is gone": (READ, lambda folder: (folder / "data.csv").unlink(), "data.csv has changed"),
+    "a file that was made": (MADE, write("out/made.txt"), "made.txt has changed"),
+    "a file that was made and is gone": (MADE, lambda f: (f / "out" / "made.txt").unlink(), "made.txt has changed"),
+    "a file that was not there": ("import os\nx = os.path.exists('flag.txt')", write("flag.txt"), "flag.txt has changed"),
+    "a file that could not be opened": (
+        "try: x = open('fl' + 'ag').read()\nexcept OSError: x = ''", write("flag"), "flag has changed"
+    ),
+    "a folder that compiled code may read": ("where = 'folder'", write("folder/b.parquet"), "folder has changed"),
+    "a path that is computed": ("where = 'data' + '.csv'", write("data.csv"), "data.csv has changed"),
+    "the names in a folder": ("import os\nx = os.listdir('.')", write("new.csv"), "work has changed"),
+    "a module beside the notebook": ("import meeting", write("meeting.py", "x = 1"), "meeting.py has changed"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "change", "reason"), CHANGED.values(), ids=CHANGED)
+def test_what_it_uses_has_changed(kale, source, change, reason):
+    (kale.folder / "folder").mkdir()
+    write("folder/a.parquet")(kale.folder)
+    kale(step("a", f"{source}\nprint('ran')"))
+    change(kale.folder)
+    assert outlook(kale, step("a", f"{source}\nprint('ran')"))["a"].endswith(reason)
+    run = kale(step("a", f"{source}\nprint('ran')"))
+    assert not run.steps["a"].cached
+
+
+EACH_TIME = {
+    "chance": ("import random\nx = random.random()", "it draws from random without a seed"),
+    "numpy's chance": ("import numpy as np\nx = np.random.rand(624)", "it draws from numpy.random without a seed"),
+    "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "it draws numbers without a seed"),
+    "a generator of a library without a seed": (
+        "import numpy as np, functools\nx = functools.partial(np.random.default_rng)().random()", "it draws numbers without a seed"
+    ),
+    "a model without a seed": (
+        "from sklearn.ensemble import RandomForestRegressor as F\nm = F(2).fit([[0], [1]], [0, 1])",
+        "it draws from numpy.random without a seed",
+    ),
+    "another program": ("import subprocess\nsubprocess.run(['true'])", "it runs another program (true)"),
+    "the shell": ("get_ipython().system('true')", "it runs another program (bash)"),
+    "the network": (
+        "import socket\ns = socket.socket()\ntry: s.connect(('127.0.0.1', 9))\nexcept OSError: pass\ns.close()",
+        "it uses the network (127.0.0.1)",
+    ),
+    "an address": ("x = 's3://bucket/table'", "it may use the network (s3://bucket/table)"),
+    "a file that it adds to": ("with open('log.txt', 'a') as f: f.write('x')", "it changes log.txt"),
+    "a database": (
+        "import sqlite3\nc = sqlite3.connect('x.db')\nc.execute('create table if not exists t (a)')\n"
+        "c.execute('insert into t values (1)')\nc.commit(); c.close()",
+        "it changes x.db",
+    ),
+    "a file that it removes": ("import os\nopen('x', 'a').close(); os.remove('data.csv')\nopen('data.csv', 'x').close()", "it changes data.csv"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "reason"), EACH_TIME.values(), ids=EACH_TIME)
+def test_what_may_come_out_differently_runs_each_time(kale, source, reason, monkeypatch):
+    monkeypatch.chdir(kale.folder)
+    kale(step("a", source))
+    assert outlook(kale, step("a", source)) == {"a": reason}
+    assert cached(kale(step("a", source))) == set()
+
+
+def test_without_the_cache_when_asked(kale):
+    steps = step("a", "x = 1", cache=False), step("b", "y = 1")
+    kale(*steps)
+    assert outlook(kale, *steps) == {"a": "--no-cache", "b": "cached "}
+    assert cached(kale(*steps)) == {"b"}
+    assert cached(kale(*steps, cache=False)) == set()
+
+
+def test_another_version_of_a_library(kale, monkeypatch):
+    use = step("a", "import numpy as np\nx = np.pi")
+    kale(use)
+    real = packages.versions
+    monkeypatch.setattr("kale_magics.local.cache.versions", lambda names: {**real(names), "numpy": "0.1"})
+    assert outlook(kale, use)["a"].startswith("numpy is 0.1, was ")
+    assert cached(kale(use)) == set()
+
+
+def test_another_environment(kale, monkeypatch):
+    use = step("a", "import os\nx = os.environ.get('MODE')")
+    kale(use)
+    monkeypatch.setenv("MODE", "fast")
+    assert outlook(kale, use) == {"a": "environment variable MODE is new"}
+    assert cached(kale(use)) == set()
+    assert "fast" not in "".join(p.read_text() for p in kale.runs.rglob("cache.json"))
+
+
+def damage(name):
+    def write(folder):
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (folder / name).write_bytes(content)
+
+    return write
+
+
+DAMAGES = {
+    **{name: damage(name) for name in ("outputs/out_x", "result.json", "log.txt", "cache.json")},
+    "an empty entry": lambda folder: (folder / "cache.json").write_text(""),
+    "another entry": lambda folder: (folder / "cache.json").write_text("[]"),
+    "no output": lambda folder: (folder / "outputs" / "out_x").unlink(),
+    "no folder": shutil.rmtree,
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_entry_is_a_miss(kale, harm):
+    make = step(
+        "a",
+        "x = list(range(1000)); print('made')",
+        gives=["x"],
+        metrics=("n",),
+        setup=(Code("n = 1", "imports, In [0]"),),
+    )
+    use = step("b", "assert x == list(range(1000))", {"x": "a"})
+    first = kale(make, use)
+    harm(first.steps["a"].folder)
+    again = kale(make, use)
+    assert not again.steps["a"].cached
+    assert cached(again) <= {"b"}
+    assert again.steps["a"].log == "made\n"
+
+
+@pytest.mark.parametrize("name", ["../../../etc", "\0", "runs", ""])
+def test_a_damaged_index_is_a_miss(kale, name):
+    kale(step("a", "x = 1"))
+    (place,) = (kale.runs / "cache").iterdir()
+    place.write_text(name)
+    assert cached(kale(step("a", "x = 1"))) == set()
+
+
+def test_a_large_output_is_checked_too(kale):
+    make = step("a", "import numpy as np\nx = np.zeros(1 << 20)", gives=["x"])
+    harm = damage("outputs/out_x")
+    harm(kale(make).steps["a"].folder)
+    assert cached(kale(make)) == set()
+
+
+def test_an_entry_goes_with_the_last_run_that_has_it(kale):
+    make = step("a", "x = bytes(1 << 20)", gives=["x"])
+    first, second = kale(make), kale(make)
+    files = [run.steps["a"].artifacts["x"] for run in (first, second)]
+    assert os.path.samefile(*files)
+    gone, freed = clean(kale.runs, 1, None)
+    assert [run.id for run in gone] == [first.id]
+    assert freed < 1 << 20
+    third = kale(make)
+    assert cached(third) == {"a"}
+    assert third.outputs["a"]["x"] == bytes(1 << 20)
+    _, freed = clean(kale.runs, 0, None)
+    assert freed >= 1 << 20
+    assert list((kale.runs / "cache").iterdir()) == []
+
+
+def test_a_step_that_failed_is_no_entry(kale):
+    fails = step("a", "from pathlib import Path\nassert Path('ok').exists()")
+    assert kale(fails).state == "failed"
+    (kale.folder / "ok").touch()
+    assert cached(kale(fails)) == set()
+    assert cached(kale(fails)) == {"a"}
+
+
+def test_what_succeeded_in_a_failed_run_is_not_run_again(kale):
+    make = step("a", "x = 1", gives=["x"])
+    kale(make, step("b", "1 / 0", {"x": "a"}))
+    assert cached(kale(make, step("b", "x / 1", {"x": "a"}))) == {"a"}
+
+
+def test_going_on_takes_what_would_run_each_time(kale):
+    draws = step("a", "import random\nx = random.random()", gives=["x"])
+    failed = kale(draws, step("b", "1 / 0", {"x": "a"}))
+    mended = step("b", "x / 1", {"x": "a"})
+    run = kale(draws, mended, resumed=failed)
+    assert run.outputs["a"]["x"] == failed.outputs["a"]["x"]
+    assert cached(run) == {"a"}
+    other = step("a", "import random\nx = random.random() + 1", gives=["x"])
+    assert cached(kale(other, mended, resumed=failed)) == set()
+
+
+def test_a_value_that_is_handed_on_unchanged_is_linked(kale):
+    run = kale(
+        step("a", "import numpy as np\nx = np.arange(1 << 18)", gives=["x"]),
+        step("b", "seen = x.sum()", {"x": "a"}, ["x"]),
+        step("c", "x[-1] = 0", {"x": "b"}, ["x"]),
+    )
+    a, b, c = (run.steps[name].artifacts["x"] for name in "abc")
+    assert os.path.samefile(a, b)
+    assert not os.path.samefile(b, c)
+    assert run.outputs["c"]["x"][-2:].tolist() == [(1 << 18) - 2, 0]
+    told = {name: json.loads((run.steps[name].folder / "result.json").read_text()) for name in "abc"}
+    digests = [told[name]["outputs"]["out_x"]["sha256"] for name in "abc"]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_other_runs_are_not_harmed_by_a_step_that_runs_again(kale):
+    make = step("a", "import sys\nprint('first'); x = 1", gives=["x"])
+    kale(make)
+    second = kale(make)
+    (second.steps["a"].folder / "cache.json").unlink()
+    kale(make, cache=False)
+    assert [run.steps["a"].log for run in past_runs(kale.runs)] == ["first\n"] * 3
+
+
+def test_nothing_is_told_before_the_first_run(kale):
+    assert outlook(kale, step("a", "x = 1")) == {}
+    assert not Path(kale.runs).exists()
+
+
+def test_states_are_those_of_a_run(kale):
+    make = step("a", "x = 1", gives=["x"]), step("b", "print(x)", {"x": "a"})
+    kale(*make)
+    assert states(kale(*make)) == {"a": "succeeded", "b": "succeeded"}
