@@ -157,6 +157,13 @@ RUN = Syntax(
             "--until", "run only these steps, and those that they need",
             "STEP", many=True, commas=True, values="steps",
         ),
+        Option(
+            "--only", "run only these steps; what they take comes from the last run that has it",
+            "STEP", many=True, commas=True, values="steps",
+        ),
+        Option("--resume", "go on from where the last run failed, with its parameters and today's cells"),
+        Option("--no-cache", "run every step, also those of which nothing has changed"),
+        Option("--background", "return at once; what the run prints goes on below this cell"),
     ),
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)

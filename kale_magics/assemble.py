@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kale_magics.analysis.packages import imported_modules, requirements
 from kale_magics.analysis.statements import cut
+from kale_magics.analysis.uses import uses_of
 from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import Diagnostic
 from kale_magics.flow.bindings import Definition, StepFlow, bound_by
@@ -159,16 +160,19 @@ class _Assembler:
             packages=self._packages(step, kept),
             attempts=self._attempts(step),
             cache=all(self.flow.cells[n].cell.cache for n in step.cells),
-            varies=self._varies(step),
+            varies=self._varies(step, setup),
         )
 
-    def _varies(self, step: StepFlow) -> str:
-        """The first thing that it calls, or that the prelude calls in it, that gives something else each time."""
+    def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
+        """Why a step may give something else each time; the prelude is executed in it as well."""
         called = {**self.flow.prelude.varies, **step.varies}
         for origin, (number, line) in called.items():
             if origin not in HARMLESS:
-                return f"{origin} ({self.flow.cells[number].cell.label}, line {line})"
-        return ""
+                return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
+        own = (self.flow.cells[number].facts.python.source for number in step.cells)
+        return next(
+            (found for code in (*(s.source for s in setup), *own) if (found := uses_of(code).reason)), ""
+        )
 
     def _attempts(self, step: StepFlow) -> Attempts:
         """What the last of its cells says that says anything."""

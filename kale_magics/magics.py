@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from textwrap import indent
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
@@ -16,16 +15,17 @@ from traitlets import Bool, Enum, Int, Unicode, default
 from kale_magics import arguments
 from kale_magics.arguments import Arguments, Syntax
 from kale_magics.completion import Completion
-from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
+from kale_magics.diagnostics import Code, Where, raise_errors, refuse
 from kale_magics.marking import Marking
 from kale_magics.notebook import find_notebook, read_notebook
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Pipeline
 from kale_magics.registry import Cell, Registry
-from kale_magics.run import Event, Run, RunStarted, StepError, StepRun
+from kale_magics.run import Run
 
 if TYPE_CHECKING:
     from kale_magics.assemble import Assembly
+    from kale_magics.running import Order
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -146,21 +146,14 @@ class KaleMagics(Magics):
         Every step runs in a process of its own, those that do not wait for each other at the same time. The
         result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
         """
-        given = self._parse(arguments.RUN, line)
-        pipeline = self._pipeline()
-        last = given.options.get("--until", ())
-        for step in last:
-            self._check_step(step, self._where(arguments.RUN, line), kinds=False)
-        pipeline = pipeline.until(last) if last else pipeline
-        values = parameter_values(
-            pipeline.parameters,
-            [self._with_value(pair) for pair in given.options.get("-p", ())],
-            self._where(arguments.RUN, line),
-        )
-        run = self._run(pipeline, values, *given.options.get("--name", ()))
-        failures = [_failure(step, step.error) for step in run.steps.values() if step.error]
-        if failures:
-            raise KaleError(*failures)
+        options, where = self._parse(arguments.RUN, line).options, self._where(arguments.RUN, line)
+        from kale_magics.running import start, start_beside
+
+        self._check_run(options, where)
+        resumed = self._failed_run(where) if "--resume" in options else None
+        order = self._order(options, where, resumed)
+        begin = start_beside if "--background" in options else start
+        run = begin(order, hasattr(self._shell, "kernel"), self._note_run)
         self._shown_in = self._shell.displayhook.prompt_count
         return run
 
@@ -240,6 +233,70 @@ class KaleMagics(Magics):
         else:
             self.registry.clear()
         print(f"marked cells forgotten: {before - len(self.registry.cells)}")
+
+    def _check_run(self, options: Mapping[str, tuple[str, ...]], where: Where) -> None:
+        """Refuse what cannot be asked for at the same time, and steps that nobody knows."""
+        chosen = [name for name in ("--until", "--only", "--resume") if name in options]
+        if len(chosen) > 1 and "--only" in chosen:
+            message = f"{' and '.join(chosen)} cannot go together"
+            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+        for step in (*options.get("--until", ()), *options.get("--only", ())):
+            self._check_step(step, where, kinds=False)
+
+    def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
+        """What `%kale_run` is to do."""
+        from kale_magics.local.inputs import past_inputs
+        from kale_magics.running import Order
+
+        pipeline, given = self._pipeline(), {}
+        values = parameter_values(
+            pipeline.parameters, [self._with_value(pair) for pair in options.get("-p", ())], where
+        )
+        if resumed is not None:
+            known = {parameter.name for parameter in pipeline.parameters}
+            values = {n: v for n, v in resumed.parameters.items() if n in known} | values
+        if "--until" in options:
+            pipeline = pipeline.until(options["--until"])
+        if "--only" in options:
+            pipeline = pipeline.only(options["--only"])
+            given = past_inputs(pipeline, self.runs_place, where)
+            for name, past in given.items():
+                print(f"{', '.join(past.names)} of step {name}: from run {past.run.id}")
+        return Order(
+            pipeline,
+            values,
+            self.runs_place,
+            "".join(options.get("--name", ())),
+            max_parallel=self.max_parallel or None,
+            fork=self.start_steps == "fork" if self.start_steps else None,
+            cache="--no-cache" not in options,
+            resumed=resumed,
+            given={name: past.step.folder for name, past in given.items()},
+        )
+
+    def _note_run(self, run: Run) -> None:
+        self.last_run = run
+
+    def _failed_run(self, where: Where) -> Run:
+        """The last run, which has not succeeded.
+
+        Raises:
+            KaleError: It has, or goes on, or there is none.
+        """
+        run = self._past_run((), where)
+        if run.state in ("failed", "cancelled"):
+            return run
+        message = (
+            f"the last run, {run.id}, has {run.state}"
+            if run.state == "succeeded"
+            else f"run {run.id} goes on"
+        )
+        fix = (
+            "%kale_run runs what has changed since"
+            if run.state == "succeeded"
+            else "wait for its end, or run.cancel()"
+        )
+        raise refuse(Code.BAD_ARGUMENTS, f"{message}: there is nothing to resume", fix, where)
 
     @property
     def runs_place(self) -> Path:
@@ -327,34 +384,19 @@ class KaleMagics(Magics):
             _display(registered(()))
             return
         cells, states, assembly = self._assemble()
-        _display(registered(rows(cells, assembly.draft, states)))
+        outlooks = self._outlooks(assembly.pipeline) if assembly.pipeline else {}
+        _display(registered(rows(cells, assembly.draft, states, outlooks)))
         if assembly.diagnostics:
             print(diagnostics_text(assembly.diagnostics))
 
-    def _run(self, pipeline: Pipeline, values: dict[str, Any], name: str = "") -> Run:
-        from kale_magics.local.engine import CAN_FORK, run_pipeline
-        from kale_magics.view import Progress, summary
+    def _outlooks(self, pipeline: Pipeline) -> dict[str, str]:
+        """What a run would do with each step now, in words; nothing before the first run."""
+        from kale_magics.local.plan import plan
+        from kale_magics.view.words import outlook
 
-        progress = Progress([step.name for step in pipeline.steps])
-
-        def listen(event: Event) -> None:
-            if isinstance(event, RunStarted):
-                self.last_run = event.run
-            for text in progress.lines(event):
-                print(text, flush=True)
-
-        run = run_pipeline(
-            pipeline,
-            values,
-            runs_folder=self.runs_place,
-            working_directory=Path.cwd(),
-            listener=listen,
-            max_parallel=self.max_parallel or None,
-            name=name,
-            fork=self.start_steps == "fork" if self.start_steps else CAN_FORK,
-        )
-        print(f"\n{summary(run)}", flush=True)
-        return run
+        values = {parameter.name: parameter.default for parameter in pipeline.parameters}
+        told = plan(pipeline, values, self.runs_place, Path.cwd())
+        return {step: outlook(look.cached, look.reason) for step, look in told.items()}
 
     def _hide(self, run: Run) -> None:
         """Show nothing of a run as the result of the cell that has just shown its summary.
@@ -386,21 +428,3 @@ def _display(view: object) -> None:
 
     show: Callable[[object], object] = display
     show(view)
-
-
-def _failure(step: StepRun, error: StepError) -> Diagnostic:
-    """Why a step failed: a refusal under its own code, else the traceback of the user's code."""
-    where = Where(error.cell, step.name, error.line, error.code)
-    codes = {code.code: code for code in Code}
-    code = codes.get(error.kale_code, Code.STEP_FAILED)
-    if code is not Code.STEP_FAILED:
-        return Diagnostic(code, error.message, error.fix, where)
-    report = error.traceback.rstrip() or error.message
-    mend = "mend and run that cell" if error.cell else "mend the step, and run its cells"
-    log = f"import kale_magics; print(kale_magics.last_run().steps[{step.name!r}].log)"
-    return Diagnostic(
-        code,
-        f"step {step.name} failed\n{indent(report, '    ')}",
-        f"{mend}\nall that the step printed: {log}",
-        where,
-    )

@@ -116,7 +116,8 @@ class Step:
         packages: Requirements for pip, beyond what the runtime needs.
         attempts: How often it is tried.
         cache: Whether what it did in an earlier run may stand for running it.
-        varies: What it calls that gives something else each time, as "time.time (In [5], line 2)"; may be empty.
+        varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
+            2)"; may be empty.
     """
 
     name: str
@@ -171,6 +172,15 @@ class Pipeline:
         for step in reversed(self.steps):
             if step.name in wanted:
                 wanted.update(step.needs)
+        return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
+
+    def only(self, names: Iterable[str]) -> Pipeline:
+        """The same pipeline with these steps alone; what they take from others must come from elsewhere.
+
+        Raises:
+            KeyError: No step is called so.
+        """
+        wanted = {self.step(name).name for name in names}
         return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
 
     def step(self, name: str) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -138,6 +139,21 @@ class Steps(dict[str, StepRun]):
         raise _no_such(name, tuple(self), NO_SUCH_STEP.format(name))
 
 
+@dataclass
+class Background:
+    """What a run has that goes on beside the session's work.
+
+    Attributes:
+        cancel: Asks it to end.
+        ended: Is set when it has ended and all is told.
+        error: What a run in the foreground would have raised.
+    """
+
+    cancel: Callable[[], None]
+    ended: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+
+
 class Run:
     """A run of a pipeline.
 
@@ -165,7 +181,36 @@ class Run:
         self.started = datetime.now(timezone.utc)
         self.ended: datetime | None = None
         self.seconds: float | None = None
+        self._background: Background | None = None
         self._loaded: dict[Path, Mapping[str, Any]] = {}
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for the end of a run that was started with `--background`; any other one has ended.
+
+        Args:
+            timeout: Seconds; None for as long as it takes.
+
+        Returns:
+            The run itself, succeeded or cancelled.
+
+        Raises:
+            KaleError: Steps have failed.
+            TimeoutError: It goes on.
+        """
+        if self._background is not None and not self._background.ended.wait(timeout):
+            raise TimeoutError(f"the run goes on after {timeout:g} s")
+        if self._background is not None and self._background.error is not None:
+            raise self._background.error
+        return self
+
+    def cancel(self) -> None:
+        """End a run that was started with `--background`, and wait until no process of it is left.
+
+        Nothing happens to a run that has ended, or that another session has started.
+        """
+        if self._background is not None:
+            self._background.cancel()
+            self._background.ended.wait()
 
     @property
     def outputs(self) -> Mapping[str, Mapping[str, Any]]:

@@ -267,11 +267,16 @@ def test_every_example_can_be_typed(syntax: arguments.Syntax) -> None:
 
 def test_help_has_the_forms_the_options_and_an_example() -> None:
     assert arguments.usage([arguments.RUN]) == (
-        "    %kale_run [-p NAME=VALUE ...] [--name NAME] [--until STEP ...]\n"
+        "    %kale_run [-p NAME=VALUE ...] [--name NAME] [--until STEP ...] [--only STEP ...] [--resume]\n"
+        "        [--no-cache] [--background]\n"
         "\n"
         "-p NAME=VALUE ...  give a parameter another value\n"
         "--name NAME        call the run so\n"
         "--until STEP ...   run only these steps, and those that they need\n"
+        "--only STEP ...    run only these steps; what they take comes from the last run that has it\n"
+        "--resume           go on from where the last run failed, with its parameters and today's cells\n"
+        "--no-cache         run every step, also those of which nothing has changed\n"
+        "--background       return at once; what the run prints goes on below this cell\n"
         "\n"
         "Example:\n"
         "    run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\""

@@ -180,7 +180,6 @@ EACH_TIME = {
         "import socket\ns = socket.socket()\ntry: s.connect(('127.0.0.1', 9))\nexcept OSError: pass\ns.close()",
         "it uses the network (127.0.0.1)",
     ),
-    "an address": ("x = 's3://bucket/table'", "it may use the network (s3://bucket/table)"),
     "a file that it adds to": ("with open('log.txt', 'a') as f: f.write('x')", "it changes log.txt"),
     "a database": (
         "import sqlite3\nc = sqlite3.connect('x.db')\nc.execute('create table if not exists t (a)')\n"

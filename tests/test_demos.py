@@ -19,7 +19,7 @@ TIMEOUT = 180
 """Seconds that a cell may take."""
 
 OF_A_MACHINE = re.compile(r"(?<![\w.<])(?:/(?:home|root|tmp|work|Users|private|var|opt)/|[A-Z]:\\)")
-SUMMARY = re.compile(r"^(\S.*?) +(✓ succeeded|✗ failed|○ skipped) +[\d.]+ s$", re.MULTILINE)
+SUMMARY = re.compile(r"^(\S.*?) +(✓ succeeded|✗ failed|○ skipped) +(?:[\d.]+ s|cached)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

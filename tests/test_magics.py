@@ -451,12 +451,12 @@ def test_help_is_real(shell: Shell, magic: str, words: list[str]) -> None:
 
 
 def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kale_magics.local import engine
+    from kale_magics import running
 
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "run_pipeline", interrupted)
+    monkeypatch.setattr(running, "run_pipeline", interrupted)
     outcome: Outcome = marked.run("%kale_run")
     assert isinstance(outcome.error, KeyboardInterrupt)
 

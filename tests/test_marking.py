@@ -350,22 +350,23 @@ def test_to_load_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-STEP_OPTIONS = ("after", "no-run", "reads", "retries", "retry-delay", "timeout")
+STEP_OPTIONS = ("after", "no-cache", "no-run", "reads", "retries", "retry-delay", "timeout")
+RUN_OPTIONS = ("--background", "--name", "--no-cache", "--only", "--resume", "--until", "-p")
 
 COMPLETIONS = [
     ("%%kale st", ["%%kale step"]),
     ("%kale st", ["%kale step"]),
     ("%%kale pi", ["%%kale pipeline-metrics", "%%kale pipeline-parameters"]),
     ("%%kale step new --", [f"%%kale step new --{name}" for name in STEP_OPTIONS]),
-    ("%%kale step new --n", ["%%kale step new --no-run"]),
+    ("%%kale step new --n", ["%%kale step new --no-cache", "%%kale step new --no-run"]),
     ("%%kale step new --after t", ["%%kale step new --after train"]),
     ("%%kale step new --after=t", ["%%kale step new --after=train"]),
     ("%%kale step new --after load,t", ["%%kale step new --after load,train"]),
     ("%%kale step new --after load t", ["%%kale step new --after load train"]),
     ('%%kale step new --after "Tr', ['%%kale step new --after "Train 2"']),
     ("%%kale step t", ["%%kale step train"]),
-    ("%kale_run -", ["%kale_run --name", "%kale_run --until", "%kale_run -p"]),
-    ("run = %kale_run --n", ["run = %kale_run --name"]),
+    ("%kale_run -", [f"%kale_run {name}" for name in RUN_OPTIONS]),
+    ("run = %kale_run --n", ["run = %kale_run --name", "run = %kale_run --no-cache"]),
     ("%kale_run -p e", ["%kale_run -p epochs="]),
     ("%kale_run -p lr=1 e", ["%kale_run -p lr=1 epochs="]),
     ("%kale_reset tr", ["%kale_reset train"]),

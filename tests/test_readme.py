@@ -93,7 +93,7 @@ def output_of(cell: Any) -> str:
         elif output.output_type == "error":
             parts.append("\n".join(output.traceback))
         else:
-            parts.append(output.data["text/plain"])
+            parts.append(output.data["text/plain"] + "\n")
     return "".join(parts).rstrip("\n")
 
 
@@ -189,6 +189,11 @@ def test_every_magic_and_option_is_explained() -> None:
     assert {name for names in marking for name in names[1:]} == set(arguments.SYNONYMS)
     options = [names[0].split()[0] for names in marking[len(kinds) :]]
     assert options == [option.name for option in arguments.KINDS["step"].options]
+
+
+def test_every_option_of_a_run_is_explained() -> None:
+    explained = [re.findall(r"`([^`]+)`", row[0])[0].split()[0] for row in rows(section("Options of a run"))]
+    assert explained == [option.name for option in arguments.RUN.options]
 
 
 def test_every_setting_is_explained() -> None:

@@ -121,6 +121,8 @@ def _pipeline_function(pipeline: Pipeline) -> Callable[..., None]:
             arguments |= {i.key: tasks[i.step].outputs[i.artifact.key] for i in step.inputs}
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
+            if not step.cache or step.varies:
+                task.set_caching_options(False)
             if step.attempts.retries:
                 delay = f"{round(step.attempts.delay)}s"
                 task.set_retry(step.attempts.retries, backoff_duration=delay, backoff_factor=1.0)

@@ -114,13 +114,6 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
-def standing_reason(step: Step) -> str:
-    """Why a step must run each time, as its code tells; empty if that does not."""
-    if step.varies:
-        return f"it calls {step.varies}"
-    return next((reason for code in _codes(step) if (reason := uses_of(code).reason)), "")
-
-
 def _codes(step: Step) -> Iterator[str]:
     return (code.source for code in (*step.setup, *step.cells))
 
@@ -162,10 +155,9 @@ class Cache:
         Args:
             step: The step.
             parts: As `parts_of` gives them.
-            thorough: Whether all its files are compared with their digests; else of large ones it is enough that
-                they are there.
+            thorough: Whether all its files are compared with their digests; else large ones need only be there.
         """
-        if not step.cache or standing_reason(step):
+        if not step.cache or step.varies:
             return None
         try:
             folder = self.runs_folder / "runs" / (self.index / key_of(parts)).read_text(encoding="utf-8")
@@ -328,7 +320,7 @@ def entry_of(
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
     files |= {name: digest_of(folder / name) for name in (LOG, RESULT)}
     heard = _Heard(folder / USES)
-    reasons = [standing_reason(step), *heard.reasons, *_undrawn(step, heard.drawn), *heard.changed]
+    reasons = [step.varies, *heard.reasons, *_undrawn(step, heard.drawn), *heard.changed]
     paths = [*heard.paths]
     libraries: set[str] = set()
     for module, file in heard.modules.items():

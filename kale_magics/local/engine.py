@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kale_magics.local.cache import Cache, Past, entry_of, parts_of, watched
+from kale_magics.local.cancel import Canceller
 from kale_magics.local.exchange import Result, environment, read_result, result_of, task_for
 from kale_magics.local.folder import (
     LOG,
@@ -79,6 +80,7 @@ def run_pipeline(
     cache: bool = True,
     resumed: Run | None = None,
     given: Mapping[str, Path] | None = None,
+    canceller: Canceller | None = None,
 ) -> Run:
     """Run a pipeline and wait for its end.
 
@@ -99,6 +101,7 @@ def run_pipeline(
         resumed: A run from which steps that succeeded are taken, though they would run each time, as far as
             nothing is known to have changed.
         given: The folders of steps in earlier runs from which steps take what no step of the pipeline makes.
+        canceller: Can ask the run to end.
 
     Returns:
         The run, succeeded or failed.
@@ -106,6 +109,7 @@ def run_pipeline(
     Raises:
         KaleError: The run's files cannot be written.
         KeyboardInterrupt: The user interrupted; no process is left and the run is cancelled.
+        CancelledError: The same came of `canceller`.
     """
     programs = [(step, render_program(step)) for step in pipeline.steps]
     folder = create_run_folder(runs_folder)
@@ -117,7 +121,10 @@ def run_pipeline(
     weights = remaining_times(pipeline, last_times(folder))
     past = Past(Cache(folder.parents[1]), cache, resumed, given or {})
     with going_on(folder):
-        _Execution(pipeline, run, working_directory, listener, places, weights, fork, past).execute()
+        execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, past)
+        if canceller is not None:
+            execution.selector.register(canceller.heard, selectors.EVENT_READ, canceller.raise_error)
+        execution.execute()
     return run
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kale_magics.local.cache import ENTRY, Cache, Entry, parts_of, read_entry, standing_reason, why_not
+from kale_magics.local.cache import ENTRY, Cache, Entry, parts_of, read_entry, why_not
 from kale_magics.local.exchange import environment, read_result
 from kale_magics.pipeline import Json, Pipeline, Step
 
@@ -82,8 +82,8 @@ class _Planner:
         """Why a step would run."""
         if not step.cache:
             return "--no-cache"
-        if standing_reason(step):
-            return standing_reason(step)
+        if step.varies:
+            return step.varies
         if last is None:
             return "it has not run yet"
         return why_not(last, parts) or "its files are gone or damaged"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kale_magics.view.graph import GraphView
 from kale_magics.view.history import runs_text
+from kale_magics.view.live import LiveView
 from kale_magics.view.progress import Progress, summary
 from kale_magics.view.svg import svg
 from kale_magics.view.table import Row, TableView, diagnostics_text, registered, rows
@@ -11,6 +12,7 @@ from kale_magics.view.tree import tree
 
 __all__ = [
     "GraphView",
+    "LiveView",
     "Progress",
     "Row",
     "TableView",

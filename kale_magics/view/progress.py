@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from kale_magics.arguments import quoted
 from kale_magics.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
 from kale_magics.view.states import look, signed
 from kale_magics.view.table import aligned
@@ -12,6 +14,15 @@ from kale_magics.view.words import columns, one_line, pad, plural, shorten
 
 LONGEST_NAME = 24
 LONGEST_ERROR = 90
+
+FIRST_LINES = 30
+"""Lines of a step that are printed as they come; the output of a notebook's cell is kept in the notebook."""
+
+LAST_LINES = 5
+"""Lines of a step that are printed at its end if it printed more than `FIRST_LINES`."""
+
+LONGEST_LINE = 500
+"""Characters of a printed line."""
 
 
 def duration(seconds: float | None) -> str:
@@ -27,44 +38,86 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def elapsed(seconds: float) -> str:
+    """A time that still goes on, in whole seconds: "0 s", "12 s", "2 min 05 s", "1 h 03 min"."""
+    whole = int(seconds)
+    return f"{whole} s" if whole < 60 else duration(whole)
+
+
 class Progress:
     """Says in lines how a run goes on; each begins with the name of its step.
 
+    Of a step that prints a lot, the first lines are given at once and the last ones at its end.
+
     Args:
         steps: The names of all steps, so that the lines are aligned.
+        states: Whether starts and ends are told; where a picture shows them, only what steps print is.
     """
 
-    def __init__(self, steps: Sequence[str]) -> None:
+    def __init__(self, steps: Sequence[str], states: bool = True) -> None:
         self._width = max((columns(_name(step)) for step in steps), default=0)
+        self._states = states
+        self._printed: Counter[str] = Counter()
+        self._last: dict[str, deque[str]] = {}
 
     def lines(self, event: Event) -> tuple[str, ...]:
         """What there is to print about an event; at the run's end nothing, for that there is `summary`."""
+        if isinstance(event, LinePrinted):
+            return self._line(event.step, event.text)
+        rest = self._rest(event.step) if isinstance(event, StepEnded) else ()
+        return (*rest, *self._news(event)) if self._states else rest
+
+    def _news(self, event: Event) -> tuple[str, ...]:
         if isinstance(event, RunStarted):
             return (self._head(event.run),)
         if isinstance(event, StepStarted):
             return (self._of(event.step, signed("running")),)
-        if isinstance(event, LinePrinted):
-            return (self._of(event.step, event.text),)
         if isinstance(event, StepEnded):
-            took = f" in {duration(event.seconds)}" if event.seconds is not None else ""
-            return (self._of(event.step, signed(event.state) + took),)
+            return (self._of(event.step, signed(event.state) + _took(event)),)
         return ()
 
+    def _line(self, step: str, text: str) -> tuple[str, ...]:
+        self._printed[step] += 1
+        if self._printed[step] <= FIRST_LINES:
+            return (self._of(step, text),)
+        self._last.setdefault(step, deque(maxlen=LAST_LINES)).append(text)
+        if self._printed[step] > FIRST_LINES + 1:
+            return ()
+        return (self._of(step, f"… more lines are in the log: {_log_of(step)}"),)
+
+    def _rest(self, step: str) -> tuple[str, ...]:
+        """The last lines of a step, and how many there are between the first ones and these."""
+        last = self._last.pop(step, ())
+        left_out = self._printed.pop(step, 0) - FIRST_LINES - len(last)
+        told = f"… {left_out:,} more line{'s' * (left_out != 1)}: {_log_of(step)}"
+        return tuple(self._of(step, text) for text in ([told] if left_out > 0 else []) + list(last))
+
     def _of(self, step: str, text: str) -> str:
-        return f"{pad(_name(step), self._width)} | {text}".rstrip()
+        cut = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+        return f"{pad(_name(step), self._width)} | {cut}".rstrip()
 
     def _head(self, run: Run) -> str:
         values = ", ".join(shorten(f"{name} = {value!r}", 40) for name, value in run.parameters.items())
         return f"{one_line(run.name)}: {plural(len(run.steps), 'step')}" + (f", {values}" if values else "")
 
 
+def _took(ended: StepEnded) -> str:
+    if ended.cached:
+        return ", cached"
+    return f" in {duration(ended.seconds)}" if ended.seconds is not None else ""
+
+
+def _log_of(step: str) -> str:
+    return f"%kale_logs {quoted(step)}"
+
+
 def summary(run: Run) -> str:
     """The end of a run: states and times of the steps, what was skipped, metrics, and where the files are."""
     steps = [
-        ((_name(step.name),), (signed(step.state),), (duration(step.seconds),), (_why(step),))
+        ((_name(step.name),), (signed(step.state),), (_time(step),), (why(step),))
         for step in run.steps.values()
     ]
-    parts = [aligned([(("step",), ("state",), ("time",), ("error",)), *steps]), "", _total(run)]
+    parts = [aligned([(("step",), ("state",), ("time",), ("error",)), *steps]), "", total(run)]
     metrics = [
         ((f"  {name}",), (f"{value:.6g}",), (f"from {_name(step.name)}",))
         for step in run.steps.values()
@@ -85,7 +138,12 @@ def _name(step: str) -> str:
     return shorten(step, LONGEST_NAME)
 
 
-def _why(step: StepRun) -> str:
+def _time(step: StepRun) -> str:
+    return "cached" if step.cached else duration(step.seconds)
+
+
+def why(step: StepRun) -> str:
+    """The error of a step in one line, with its place; empty if there is none."""
     if step.error is None:
         return ""
     line = f"line {step.error.line}" if step.error.line else ""
@@ -93,7 +151,7 @@ def _why(step: StepRun) -> str:
     return shorten(str(step.error), LONGEST_ERROR) + (f" ({place})" if place else "")
 
 
-def _total(run: Run) -> str:
+def total(run: Run) -> str:
     """The run in one line; the steps that did not go well are named."""
     took = f" in {duration(run.seconds)}" if run.seconds is not None else ""
     parts = [f"{look(run.state).sign} run {run.state}{took}"]

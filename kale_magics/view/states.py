@@ -7,17 +7,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Look:
-    """A state for the eye: a sign of one character, the colours of its lines and of its surface."""
+    """A state for the eye.
+
+    Attributes:
+        sign: One character.
+        stroke: The colour of its lines.
+        fill: The colour of its surface.
+        width: Of its lines, in pixels.
+    """
 
     sign: str
     stroke: str
     fill: str
+    width: float = 1.4
 
 
 NEUTRAL = Look("", "#6b8fc2", "#ffffff")
 
 _DONE = Look("✓", "#1a7f37", "#e6f6ea")
-_FAILED = Look("✗", "#cf222e", "#ffebe9")
+_FAILED = Look("✗", "#cf222e", "#ffebe9", 3.0)
 _IDLE = Look("○", "#6e7781", "#eceff2")
 
 LOOKS = {

@@ -13,7 +13,7 @@ from kale_magics.registry import Cell
 from kale_magics.view.states import signed
 from kale_magics.view.words import assignment, columns, described, pad, plural, shorten
 
-HEADS = ("kind", "step", "cell", "state", "reads", "hands on")
+HEADS = ("kind", "step", "cell", "state", "reads", "hands on", "next run")
 NOTHING = "No cell is marked. Begin one with %%kale step NAME."
 LONGEST_ENTRY = 72
 
@@ -32,6 +32,7 @@ class Row:
         reads: What it takes, as in "X_train from prep (DataFrame 426 x 30, 100 KB)". A step has this, and
             what it hands on, in the row of its first cell.
         hands_on: What it gives to other steps, as in "model (SVC, 88 KB)".
+        outlook: What a run would do with the step now, as in "cached".
     """
 
     kind: str
@@ -40,10 +41,14 @@ class Row:
     state: str
     reads: tuple[str, ...] = ()
     hands_on: tuple[str, ...] = ()
+    outlook: tuple[str, ...] = ()
 
 
 def rows(
-    cells: Sequence[Cell], pipeline: Pipeline | None, states: Mapping[Cell, str] | None = None
+    cells: Sequence[Cell],
+    pipeline: Pipeline | None,
+    states: Mapping[Cell, str] | None = None,
+    outlooks: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
     """Say what the registered cells are and do.
 
@@ -51,6 +56,7 @@ def rows(
         cells: In the order in which they are to be shown.
         pipeline: What they make; None if it has errors, and nothing is known of reads.
         states: For the cells of which more is known than `Cell.state` says, as in "changed since".
+        outlooks: By the names of steps, what a run would do with them.
 
     Returns:
         A row for every cell.
@@ -59,10 +65,11 @@ def rows(
     result = []
     for cell in cells:
         reads, hands_on = _flows(cell, pipeline) if pipeline and cell.name not in told else ((), ())
+        outlook = (outlooks or {}).get(cell.name, "") if cell.name not in told else ""
         told |= {cell.name} - {""}
         label = cell.label if cell.execution_count is not None else ""
         state = (states or {}).get(cell, cell.state)
-        result.append(Row(cell.kind, cell.name, label, state, reads, hands_on))
+        result.append(Row(cell.kind, cell.name, label, state, reads, hands_on, (outlook,) * bool(outlook)))
     return tuple(result)
 
 
@@ -125,9 +132,13 @@ class TableView:
         if not self.rows:
             return f"<p>{escape(NOTHING)}</p>"
         # Notebooks align the cells of tables to the right unless their own style says otherwise.
-        head = "".join(f'<th style="{_CELL_STYLE}">{name}</th>' for name in HEADS)
+        heads = HEADS if any(row.outlook for row in self.rows) else HEADS[:-1]
+        head = "".join(f'<th style="{_CELL_STYLE}">{name}</th>' for name in heads)
         body = [
-            "".join(f'<td style="{_CELL_STYLE}">{"<br>".join(map(escape, lines))}</td>' for lines in entries)
+            "".join(
+                f'<td style="{_CELL_STYLE}">{"<br>".join(map(escape, lines))}</td>'
+                for lines in entries[: len(heads)]
+            )
             for entries in map(_entries, self.rows)
         ]
         lines = [f"<tr>{cells}</tr>" for cells in body]
@@ -138,7 +149,15 @@ class TableView:
 
 def _entries(row: Row) -> tuple[tuple[str, ...], ...]:
     """The lines of a row's cells."""
-    cells = ((row.kind,), (row.step,), (row.cell,), (signed(row.state),), row.reads, row.hands_on)
+    cells = (
+        (row.kind,),
+        (row.step,),
+        (row.cell,),
+        (signed(row.state),),
+        row.reads,
+        row.hands_on,
+        row.outlook,
+    )
     return tuple(tuple(shorten(line, LONGEST_ENTRY) for line in lines) for lines in cells)
 
 

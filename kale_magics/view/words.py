@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kale_magics.pipeline import Artifact, Input, Parameter, Pipeline, Step
@@ -69,6 +69,12 @@ def listed(names: Iterable[str], limit: int) -> str:
     return shorten(names[0], limit - len(tail)) + tail if names else ""
 
 
+def some(names: Sequence[str], most: int) -> str:
+    """Names with commas between them, at most so many of them, as in "a, b, c +97 more"."""
+    more = f" +{len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def kind_and_size(artifact: Artifact) -> str:
     """What is known of a value, as in "DataFrame 426 x 30, 100 KB"; may be empty."""
     size = "" if artifact.size is None else human_size(artifact.size)
@@ -79,6 +85,13 @@ def described(names: Iterable[str], artifact: Artifact, source: str = "") -> str
     """Variables with what is known of them, as in "X_train from prep (DataFrame 426 x 30, 100 KB)"."""
     known = kind_and_size(artifact)
     return ", ".join(names) + (f" from {source}" if source else "") + (f" ({known})" if known else "")
+
+
+def outlook(cached: bool, reason: str) -> str:
+    """What a run would do with a step: "cached", or "runs: data.csv has changed"."""
+    if not cached:
+        return f"runs: {reason}"
+    return f"cached, {reason}" if reason else "cached"
 
 
 def assignment(parameter: Parameter) -> str:

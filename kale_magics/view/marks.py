@@ -1,0 +1,95 @@
+"""What a picture tells of a run: a mark on every box, and a line for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kale_magics.run import Run, StepRun
+from kale_magics.view.progress import duration, elapsed, why
+from kale_magics.view.words import plural
+
+_WEIGHTIEST = ("failed", "running", "cancelled", "changed since", "waiting", "not run", "skipped", "")
+"""The state of a box is the first of these that one of its steps has, else the one that all have."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a step or a run is.
+
+    Attributes:
+        state: As in `states.LOOKS`; empty if there is none.
+        note: A few words that are seen at once, as in "12 s" or "cached".
+        words: What the title says behind the name, as in "running, 12 s".
+        error: Why it failed; empty unless it has.
+    """
+
+    state: str = ""
+    note: str = ""
+    words: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that a picture tells of a run at one moment; equal moments make equal pictures.
+
+    Attributes:
+        steps: Names of steps to their marks.
+        whole: The mark of the run.
+    """
+
+    steps: Mapping[str, Mark]
+    whole: Mark
+
+
+def plain(states: Mapping[str, str]) -> dict[str, Mark]:
+    """Marks for states of which nothing more is known."""
+    return {name: Mark(state, words=state) for name, state in states.items()}
+
+
+def moment(run: Run, seconds: float, running: Mapping[str, float]) -> Moment:
+    """What there is to tell of a run.
+
+    Args:
+        run: As far as it is.
+        seconds: How long it has taken so far.
+        running: Names of steps to the seconds that they have taken so far.
+    """
+    steps = {name: _step_mark(step, running.get(name)) for name, step in run.steps.items()}
+    took = elapsed(seconds) if run.seconds is None else duration(run.seconds)
+    note = f"{count_done([mark.state for mark in steps.values()])}, {took}"
+    return Moment(steps, Mark(run.state, note, f"{run.state}, {note}"))
+
+
+def _step_mark(step: StepRun, so_far: float | None) -> Mark:
+    if step.cached and step.state == "succeeded":
+        time = "cached"
+    elif step.seconds is not None:
+        time = duration(step.seconds)
+    elif step.state == "running" and so_far is not None:
+        time = elapsed(so_far)
+    else:
+        time = ""
+    words = ", ".join(part for part in (step.state, time) if part)
+    return Mark(step.state, time or step.state, words, why(step) if step.state == "failed" else "")
+
+
+def count_done(states: Sequence[str]) -> str:
+    """How many of some steps have succeeded, as in "3 of 7 steps"."""
+    return f"{states.count('succeeded')} of {plural(len(states), 'step')}"
+
+
+def shared_state(states: Sequence[str]) -> str:
+    """The state of a box that stands for steps with these states."""
+    return next((state for state in _WEIGHTIEST if state in states), states[0])
+
+
+def by_state(marks: Mapping[str, Mark]) -> dict[str, list[str]]:
+    """States to the names of the steps that have them, the weightiest state first."""
+    order = {state: number for number, state in enumerate(_WEIGHTIEST)}
+    states = dict.fromkeys(mark.state for mark in marks.values())
+    return {
+        state: [name for name, mark in marks.items() if mark.state == state]
+        for state in sorted(states, key=lambda state: order.get(state, len(order)))
+    }
