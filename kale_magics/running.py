@@ -62,13 +62,12 @@ class Show:
 
     def listen(self, event: Event) -> None:
         """Take in what the engine tells."""
-        if isinstance(event, RunStarted):
-            self.run = event.run
-            self.started(event.run)
         if self.view is not None and self.view.handle(event):
             self.draw()
         for text in self.progress.lines(event):
             print(text, flush=True)
+        if isinstance(event, RunStarted):
+            self.started(event.run)
 
     def draw(self) -> None:
         """Show the picture, in the place of the last one."""

@@ -174,6 +174,11 @@ EACH_TIME = {
         "from sklearn.ensemble import RandomForestRegressor as F\nm = F(2).fit([[0], [1]], [0, 1])",
         "it draws from numpy.random without a seed",
     ),
+    "a module that asks the clock": (
+        "from pathlib import Path\nPath('clock.py').write_text('from datetime import date as d\\ndef f(): return d.today()')\n"
+        "import clock\nx = clock.f()",
+        "its module clock calls datetime.date.today",
+    ),
     "another program": ("import subprocess\nsubprocess.run(['true'])", "it runs another program (true)"),
     "the shell": ("get_ipython().system('true')", "it runs another program (bash)"),
     "the network": (
@@ -210,7 +215,7 @@ def test_another_version_of_a_library(kale, monkeypatch):
     use = step("a", "import numpy as np\nx = np.pi")
     kale(use)
     real = packages.versions
-    monkeypatch.setattr("kale_magics.local.cache.versions", lambda names: {**real(names), "numpy": "0.1"})
+    monkeypatch.setattr("kale_magics.local.entry.versions", lambda names: {**real(names), "numpy": "0.1"})
     assert outlook(kale, use)["a"].startswith("numpy is 0.1, was ")
     assert cached(kale(use)) == set()
 

@@ -16,7 +16,7 @@ from kale_magics.analysis.knowledge import (
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
-from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED, VARYING
+from kale_magics.flow.surroundings import CHANGED_MEMORY, CLOCKS, FOLDER, REMEMBERED, VARYING
 
 
 class Calls(Changes):
@@ -41,7 +41,7 @@ class Calls(Changes):
         if origin and not is_known(origin):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
         self._draw(call, origin)
-        if origin in VARYING:
+        if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
             self._varies = True
             self.step.varies.setdefault(origin, (self.cell, call.line))
         if origin == FOLDER or call.path in ("%cd", "%pushd", "%popd"):

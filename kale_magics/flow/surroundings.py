@@ -27,11 +27,14 @@ VARYING = frozenset(
 """Functions that give something else each time."""
 
 
+CLOCKS = ("now", "utcnow", "today")
+"""What the functions of other libraries are called that ask the clock."""
+
 HARMLESS = frozenset(
-    "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp tempfile.mkstemp"
-    " tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
+    "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp"
+    " tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
 )
-"""Those of `VARYING` that measure how long something takes, or make files: a step's answer hangs on neither."""
+"""Those of `VARYING` that measure a duration or make files: a step's answer hangs on neither."""
 
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 """Decorators whose functions remember what they have given."""

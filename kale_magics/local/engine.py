@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from kale_magics.local.cache import Cache, Past, entry_of, parts_of, watched
+from kale_magics.local.cache import Cache, Past
 from kale_magics.local.cancel import Canceller
+from kale_magics.local.entry import entry_of, parts_of, watched
 from kale_magics.local.exchange import Result, environment, read_result, result_of, task_for
 from kale_magics.local.folder import (
     LOG,
@@ -199,9 +200,10 @@ class _Execution:
                 while self.ready and len(self.running) < self.max_parallel:
                     self.ready.sort(key=self.order.__getitem__, reverse=True)
                     self.start(self.steps[self.ready.pop()])
-                for key, _ in self.selector.select(self.timers.wait()):
-                    key.data()
-                self.timers.ring()
+                if self.running or self.pausing:
+                    for key, _ in self.selector.select(self.timers.wait()):
+                        key.data()
+                    self.timers.ring()
             failed = any(step.state == "failed" for step in self.run.steps.values())
             self.end("failed" if failed else "succeeded")
         except BaseException:

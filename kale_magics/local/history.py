@@ -12,7 +12,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from kale_magics.local.cache import Cache, read_entry
+from kale_magics.local.cache import Cache
+from kale_magics.local.entry import read_entry
 from kale_magics.local.folder import writing
 from kale_magics.run import Run, StepError, StepRun
 

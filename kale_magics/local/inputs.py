@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.local.cache import digest_of, read_entry
+from kale_magics.local.entry import digest_of, read_entry
 from kale_magics.local.exchange import read_result
 from kale_magics.local.history import past_runs
 from kale_magics.pipeline import Input, Pipeline

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kale_magics.local.cache import ENTRY, Cache, Entry, parts_of, read_entry, why_not
+from kale_magics.local.cache import Cache
+from kale_magics.local.entry import ENTRY, Entry, parts_of, read_entry, why_not
 from kale_magics.local.exchange import environment, read_result
 from kale_magics.pipeline import Json, Pipeline, Step
 

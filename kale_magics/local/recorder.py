@@ -7,6 +7,7 @@ into a file, a line of JSON each; processes that the step forks add their own li
     ["file" or "list" or "tree", PATH, STATE, HOW]   STATE as `state_of` had it before; HOW: one of `HOWS`
     ["reason", TEXT]                                 why the same step may do something else another time
     ["drawn", GENERATOR]                             it has given numbers, as "numpy.random"
+    ["local", NAME, FILE]                            a module that is not installed, loaded at the end
     ["module", NAME, FILE]                           an installed one that was loaded at the end
 """
 
@@ -37,6 +38,9 @@ HARMLESS = frozenset(
     {"lscpu", "uname", "ldconfig", "fc-list", "sysctl", "nvidia-smi", "gcc", "cc", "ld", "objdump"}
 )
 """Programs that libraries ask about the machine."""
+
+MODULES = ("random", "numpy.random")
+"""Whose generators everybody uses."""
 
 SYSTEM = ("/proc/", "/sys/", "/dev/")
 """What is no file, and what libraries put into shared memory."""
@@ -115,7 +119,8 @@ class Recorder:
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Be an audit hook; it must not raise."""
         if event == "import":
-            self.before = {**generators(), **self.before}  # as a library has them after its import
+            if len(self.before) < len(MODULES):
+                self.before = {**generators(), **self.before}  # as a library has them after its import
             return
         action = self.actions.get(event)
         if action is not None and not getattr(self.here, "busy", False):
@@ -123,7 +128,8 @@ class Recorder:
             try:
                 action(*arguments)
             except Exception as error:  # what is not understood cannot be told apart another time
-                self.reason(f"{event} could not be followed ({type(error).__name__})")
+                with contextlib.suppress(OSError):  # the disk is full: the step will say so itself
+                    self.reason(f"{event} could not be followed ({type(error).__name__})")
             finally:
                 self.here.busy = False
 
@@ -244,6 +250,7 @@ def end(recorder: Recorder, homes: tuple[str, ...]) -> None:
             continue
         if not file.startswith(homes):
             recorder.use("file", file, "read")
+            recorder.tell("local", name, file)
         elif "." not in name and name not in sys.stdlib_module_names:
             recorder.tell("module", name, file)
     for value in values_of(vars(sys.modules["__main__"])):

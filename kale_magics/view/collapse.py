@@ -122,12 +122,13 @@ def collapse(pipeline: Pipeline, most: int = MOST_BOXES) -> Drawn:
         most: The number of boxes above which some are merged.
 
     Returns:
-        At most `most` boxes, in which every step is once; a box for every step if there are few enough.
+        At most `most` boxes, in which every step is once; a box for every step if there are few enough. What
+        steps take from others that are not in the pipeline (`Pipeline.only`) has no line.
     """
     numbers = {step.name: number for number, step in enumerate(pipeline.steps)}
     blocks = _Blocks(
         [[number] for number in numbers.values()],
-        [{numbers[name] for name in step.needs} for step in pipeline.steps],
+        [{numbers[name] for name in step.needs if name in numbers} for step in pipeline.steps],
     )
     if len(blocks.members) > most:
         blocks = _fewer(blocks, most)
@@ -153,8 +154,8 @@ def _joints(groups: Sequence[Group], crossing: Iterable[Edge]) -> tuple[Joint, .
     group_of = {step.name: group for group in groups for step in group.steps}
     between: dict[tuple[str, str], list[Edge]] = defaultdict(list)
     for edge in crossing:
-        source, target = group_of[edge.source], group_of[edge.target]
-        if source is not target:
+        source, target = group_of.get(edge.source), group_of[edge.target]
+        if source is not None and source is not target:
             between[source.key, target.key].append(edge)
     return tuple(Joint(group_of[a], group_of[b], tuple(found)) for (a, b), found in between.items())
 

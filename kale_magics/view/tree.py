@@ -129,7 +129,7 @@ class _Rails:
 
     def add(self, step: Step, sign: str) -> _Line:
         """The line of the next step; under a step that nobody waits for it keeps a distance."""
-        joined = {self._rails.index(name) for name in step.needs}
+        joined = {self._rails.index(name) for name in step.needs if name in self._rails}
         ending = {place for place in joined if self._last_use[self._rails[place] or ""] == step.name}
         if not ending and None not in self._rails:
             self._rails.append(None)
