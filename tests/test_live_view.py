@@ -13,7 +13,7 @@ import pytest
 
 from kale_magics import run as running
 from kale_magics.pipeline import Parameter, Pipeline
-from kale_magics.view import LiveView, svg
+from kale_magics.view import LiveView, svg, tree
 from kale_magics.view.collapse import MOST_BOXES, collapse
 from tests.test_view import DIAMOND, LOOSE, NASTY, Flow, chain, fan, pipeline, titles
 
@@ -241,6 +241,15 @@ def test_the_run_is_shown_with_the_values_that_it_has() -> None:
     assert "n_trees = 50" in played.seen()
     assert "parameter: n_trees = 50" in "\n".join(titles(played.picture))
     assert "200" not in "".join(played.seen())
+
+
+def test_steps_may_take_something_from_steps_that_are_not_in_the_pipeline() -> None:
+    played = play(DIAMOND.only(["svm", "compare"]))
+    assert "▸ running, 0 of 2 steps, 0 s" in played.seen()
+    found = titles(played.picture)
+    assert [title.split("\n")[0] for title in found if "→" in title] == ["svm → compare"] * 2  # line and name
+    assert "takes: rf from forest (DataFrame 426 x 30, 100 KB)" in played.title("compare")
+    assert "compare  rf from forest (100 KB); sv from svm" in tree(DIAMOND.only(["svm", "compare"]))
 
 
 def test_a_parameter_may_be_a_list() -> None:
