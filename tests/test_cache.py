@@ -116,6 +116,7 @@ SAME = {
     "a seed": "import random\nrandom.seed(1); x = random.random()",
     "numpy's seed": "import numpy as np\nnp.random.seed(1); x = np.random.rand(624)",
     "a generator with a seed": "import numpy as np\nx = np.random.default_rng(1).random(), np.random.RandomState(1).rand()",
+    "a generator that is loaded": "import numpy as np, copy\nx = copy.deepcopy([np.random.default_rng(1), np.random.RandomState(1)])",
     "a model with a seed": "from sklearn.tree import DecisionTreeRegressor as T\nm = T(random_state=0).fit([[0], [1]], [0, 1])",
     "a plot": "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.savefig('plot.png')",
     "processes of its own": IN_CHILD,

@@ -14,11 +14,10 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from kale_magics.local.entry import CHUNK, ENTRY, Entry, changes, digest_of, key_of, read_entry
-from kale_magics.local.folder import write_json
+from kale_magics.local.folder import write_text
 from kale_magics.pipeline import Step
 from kale_magics.run import Run
 
@@ -84,16 +83,15 @@ class Cache:
         Raises:
             OSError: A file cannot be written.
         """
-        body = json.dumps(asdict(entry), sort_keys=True)
-        write_json(
-            folder / ENTRY, {"sha256": hashlib.sha256(body.encode()).hexdigest(), "entry": asdict(entry)}
-        )
+        body = json.dumps(vars(entry), sort_keys=True)
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        write_text(folder / ENTRY, f'{{"sha256": "{digest}",\n"entry": {body}}}\n')
+        self._point_at(folder, entry)
+
+    def _point_at(self, folder: Path, entry: Entry) -> None:
         if not entry.reason:
             self.index.mkdir(mode=0o700, exist_ok=True)
-            place = self.index / key_of(entry.parts)
-            part = place.with_name(f"{place.name}.{os.getpid()}.part")
-            part.write_text(f"{folder.parent.name}/{folder.name}", encoding="utf-8")
-            os.replace(part, place)
+            write_text(self.index / key_of(entry.parts), f"{folder.parent.name}/{folder.name}")
 
     def take(self, source: Path, folder: Path) -> None:
         """Give a step the files of an entry, as links.
@@ -104,13 +102,13 @@ class Cache:
         entry = read_entry(source)
         if entry is None:
             raise FileNotFoundError(source / ENTRY)
-        for name in entry.files:
+        for name in (*entry.files, ENTRY):
             (folder / name).unlink(missing_ok=True)
             try:
                 os.link(source / name, folder / name)
             except OSError:  # a file system without links
                 shutil.copyfile(source / name, folder / name)
-        self.keep(folder, entry)
+        self._point_at(folder, entry)
 
     def tidy(self) -> None:
         """Forget the entries that are gone."""

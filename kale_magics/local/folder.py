@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -99,8 +100,13 @@ def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader finds the old file or the new one, never a part."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(value, indent=1))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text so that a reader finds the old file or the new one, never a part."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
 
 

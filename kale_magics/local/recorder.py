@@ -42,6 +42,9 @@ HARMLESS = frozenset(
 MODULES = ("random", "numpy.random")
 """Whose generators everybody uses."""
 
+LOADERS = (os.path.join("numpy", "random", "_pickle.py"), "<kale step runtime>")
+"""Whose code makes generators again that were written."""
+
 SYSTEM = ("/proc/", "/sys/", "/dev/")
 """What is no file, and what libraries put into shared memory."""
 
@@ -190,9 +193,11 @@ class Recorder:
         frame: Any = asking
         while frame is not None and "importlib" not in frame.f_code.co_filename:
             frame = frame.f_back
-        # What is drawn by an import is seeded later, or of no importance; `numpy.random.RandomState(0)` draws
-        # before it takes its seed.
-        if frame is None and "RandomState" not in asking.f_code.co_names:
+        # What is drawn by an import is seeded later, or of no importance. Generators of numpy draw before
+        # they take their seed, or are filled when they are loaded.
+        code = asking.f_code
+        filled = code.co_filename.endswith(LOADERS) or "RandomState" in code.co_names
+        if frame is None and not filled:
             self.reason("it draws numbers without a seed")
         return os.urandom(size)
 
