@@ -367,7 +367,7 @@ class _Execution:
                 self.print(running, stream, reader.drain())
         result = result_of(state.folder, process)
         if running.late:
-            limit = f"{running.step.attempts.timeout:g} s"
+            limit = _limit(running.step.attempts.timeout or 0.0)
             result = Result(
                 StepError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
             )
@@ -441,3 +441,7 @@ class _Execution:
             for step in self.run.steps.values():
                 if step.state in ("running", "waiting"):
                     step.state = "cancelled"
+
+
+def _limit(seconds: float) -> str:
+    return f"{seconds / 60:g} min" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g} s"
