@@ -5,14 +5,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: demo test test-all lint docs bench fuzz clean
+.PHONY: demo test test-browser test-all lint docs bench fuzz clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
 
 test: $(INSTALLED)  ## the test suite
 	$(BIN)/python -m pytest
+
+test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, as a user sees them; screenshots in build/browser
+	.ci/chromium
+	$(BIN)/python -m pytest tests/browser
 
 test-all:  ## the suite on every supported Python that is found, with the oldest and newest IPython, all of it with KFP
 	PYTHONS="$(PYTHONS)" .ci/test-all
@@ -41,4 +46,8 @@ $(INSTALLED): pyproject.toml
 	@echo "Installing kale_magics and what it needs into $(VENV) ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(INSTALLED_BROWSER): $(INSTALLED)
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[test,browser]'
 	@touch $@
