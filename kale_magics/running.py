@@ -18,6 +18,9 @@ from kale_magics.run import Background, Event, Run, RunStarted, StepError, StepR
 from kale_magics.view import LiveView, Progress, summary
 
 
+INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is left"
+
+
 @dataclass(frozen=True)
 class Order:
     """What is to be run, and how.
@@ -101,7 +104,12 @@ def start(order: Order, rich: bool, started: Callable[[Run], None]) -> Run:
         KaleError: Steps have failed, or the run's files cannot be written.
         KeyboardInterrupt: The user interrupted; no process is left.
     """
-    return _perform(order, Show(order.pipeline, rich, started), None)
+    try:
+        return _perform(order, Show(order.pipeline, rich, started), None)
+    except KeyboardInterrupt as interrupt:
+        # IPython shows what this gives in the place of a traceback, which would be all ours.
+        vars(interrupt)["_render_traceback_"] = lambda: [INTERRUPTED]
+        raise
 
 
 def start_beside(order: Order, rich: bool, started: Callable[[Run], None]) -> Run:

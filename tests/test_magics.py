@@ -459,6 +459,7 @@ def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(running, "run_pipeline", interrupted)
     outcome: Outcome = marked.run("%kale_run")
     assert isinstance(outcome.error, KeyboardInterrupt)
+    assert outcome.printed == "KeyboardInterrupt: the run is cancelled, and no process of it is left\n"
 
 
 def test_the_package_tells_its_version_and_names() -> None:
