@@ -119,6 +119,28 @@ def test_the_stop_button_cancels_a_run(lab: Lab) -> None:
     expect(notebook.output(other)).to_contain_text("six times seven is 42")
 
 
+def test_a_run_beside_the_work_is_shown_below_its_cell(lab: Lab) -> None:
+    notebook = lab.open(
+        LOAD,
+        IMPORTS,
+        "%%kale step load\nn = 1",
+        WAITS_FOR_GO,
+        "%%kale step join --no-run\nprint('it is', waited)",
+        "run = %kale_run --background",
+        "print('six times seven is', 6 * 7)",
+    )
+    run, other = 5, 6
+    notebook.run_all()
+    expect(notebook.output(other)).to_contain_text("six times seven is 42")
+    notebook.wait_for_states(run, load="succeeded", wait="running", join="waiting")
+    (lab.folder / "go").touch()
+    notebook.wait_for_states(run, load="succeeded", wait="succeeded", join="succeeded")
+    expect(notebook.output(run)).to_contain_text("it is 2")
+    expect(notebook.output(run)).to_contain_text("run succeeded")
+    expect(notebook.output(other)).to_have_text("six times seven is 42\n")
+    lab.screenshot("run-beside")
+
+
 def test_the_picture_of_a_run_is_saved_with_the_notebook(lab: Lab) -> None:
     notebook, run = finished_run(lab)
     svg = notebook.wait_for_states(run, join="succeeded")
