@@ -20,8 +20,8 @@ SMALL_ARRAY = 1 << 20
 BUFFERED = frozenset("biufcSU")
 """Kinds of types of which numpy gives the memory as a buffer."""
 
-MOST_HOLDERS = 4
-"""Who refers to the base of an array that nobody else shows: the array, two frames here and `getrefcount`."""
+MOST_HOLDERS = 3
+"""Who refers to the base of an array that nobody else shows: the array, `is_loaded` and `getrefcount`."""
 
 WRITERS = ("r+", "w+")
 """How a memory map is open that changes its file."""
@@ -123,13 +123,14 @@ class Arrays:
     def owner(self, array: Any) -> Any:
         """The array whose memory an array shows, itself if it is its own."""
         numpy = sys.modules["numpy"]
-        while True:
+        while not is_loaded(array):
             base = array.base
             if type(base).__name__ == "DummyArray":  # numpy.lib.stride_tricks
                 base = base.base
-            if not isinstance(base, numpy.ndarray) or is_loaded(array, base):
-                return array
+            if not isinstance(base, numpy.ndarray):
+                break
             array = base
+        return array
 
     def as_plain(self, array: Any) -> Any:
         """An array of a subclass as a plain one, always the same.
@@ -155,9 +156,10 @@ class Arrays:
         return make, (type(array), self.as_plain(array)), state, None, None, fill
 
 
-def is_loaded(array: Any, base: Any) -> bool:
+def is_loaded(array: Any) -> bool:
     """Whether an array is as pickle has made it of a buffer of an artifact, and nobody else shows that."""
-    memory = base.base
+    base = array.base
+    memory = getattr(base, "base", None)
     return (
         type(memory) is memoryview
         and type(memory.obj) is mmap.mmap
