@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from kale_magics.pipeline import Pipeline
+    from kale_magics.run import Run
 
 PRELOADED = (
     "__main__ tests.notebooks pytest IPython.core.interactiveshell kfp.components kfp.local pandas"
@@ -67,6 +68,8 @@ class Report:
         takes: The variables that each step takes from other steps.
         engine: What the steps printed in the embedded engine.
         metrics: What the engine's run logged.
+        again: What the steps printed, or had printed, when the pipeline was run once more.
+        metrics_again: What that run logged.
         kfp: What KFP's runner printed.
         trouble: A traceback for every stage that raised, by the stage's name.
     """
@@ -79,6 +82,8 @@ class Report:
     takes: dict[str, set[str]] = field(default_factory=dict)
     engine: str = ""
     metrics: dict[str, float] = field(default_factory=dict)
+    again: str = ""
+    metrics_again: dict[str, float] = field(default_factory=dict)
     kfp: str = ""
     trouble: dict[str, str] = field(default_factory=dict)
 
@@ -245,18 +250,26 @@ def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> 
 
     place = folder / "engine"
     with workplace(place, case):
-        run = run_pipeline(
-            pipeline,
-            case.given,
-            runs_folder=folder / ".kale",
-            working_directory=place,
-            listener=lambda event: None,
+        run, again = (
+            run_pipeline(
+                pipeline,
+                case.given,
+                runs_folder=folder / ".kale",
+                working_directory=place,
+                listener=lambda event: None,
+            )
+            for _ in range(2)
         )
-    report.engine = "".join(
+    report.engine, report.again = map(printed_by, (run, again))
+    report.metrics, report.metrics_again = run.metrics, again.metrics
+
+
+def printed_by(run: Run) -> str:
+    """What the steps of a run said."""
+    return "".join(
         f"--- {name}: {step.state}\n{step.log}{step.error.traceback or step.error if step.error else ''}\n"
         for name, step in run.steps.items()
     )
-    report.metrics = run.metrics
 
 
 def run_kfp(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> None:

@@ -131,6 +131,14 @@ def test_nothing_has_changed(kale, source):
     assert cached(kale(step("a", source))) == {"a"}
 
 
+def test_steps_that_are_not_forked_are_heard_too(kale):
+    for source, expected in ((PANDAS, {"a"}), ("import numpy as np\nx = np.random.rand(3)", set())):
+        kale(step("a", source), fork=False)
+        assert cached(kale(step("a", source), fork=False)) == expected
+    write("data.csv")(kale.folder)
+    assert cached(kale(step("a", READ), fork=False)) == set()
+
+
 def write(name, text="changed"):
     return lambda folder: (folder / name).write_text(text)
 

@@ -175,3 +175,15 @@ def test_retries_are_kfps_own(tmp_path: Path) -> None:
     policy = tasks["a"]["retryPolicy"]
     assert (policy["maxRetryCount"], policy["backoffDuration"], policy["backoffFactor"]) == (3, "90s", 1.0)
     assert "retryPolicy" not in tasks["b"]
+
+
+def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> None:
+    steps = (
+        step("a", "a", "x = 1", 2),
+        step("b", "b", "x = 1", 3, cache=False),
+        step("c", "c", "x = 1", 4, varies="it calls time.time (In [4], line 1)"),
+    )
+    compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml")
+    tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
+    cached = {name: task["cachingOptions"].get("enableCache", False) for name, task in tasks.items()}
+    assert cached == {"a": True, "b": False, "c": False}

@@ -53,6 +53,13 @@ def test_the_embedded_engine(case: Case, players: Players) -> None:
     assert logged == case.metrics, told(case, report, "engine")
 
 
+@table(ANSWERED)
+def test_the_embedded_engine_once_more(case: Case, players: Players) -> None:
+    report = players.report(case)
+    assert results(report.again) == [case.answer], told(case, report, "again")
+    assert report.metrics_again == report.metrics
+
+
 @table([case for case in ANSWERED if in_kfp(case)])
 def test_the_yaml_in_kfp(case: Case, players: Players) -> None:
     report = players.report(case)
@@ -81,7 +88,8 @@ def test_what_is_refused(case: Case, players: Players) -> None:
 
 def told(case: Case, report: Report, stage: str) -> str:
     """All that is known about a case that went wrong."""
-    printed = {"engine": report.engine, "kfp": report.kfp, "marked": report.marked}.get(stage, "")
+    stages = ("engine", "again", "kfp", "marked")
+    printed = getattr(report, stage) if stage in stages else ""
     parts = {
         "notebook": case.text[:LONGEST],
         "given": case.given or "",
