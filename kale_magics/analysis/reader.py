@@ -61,11 +61,11 @@ class StatementReader(ExpressionReader):
     def _augassign(self, node: ast.AugAssign) -> None:
         target = node.target
         load = ast.Name(target.id, ast.Load(), lineno=target.lineno) if isinstance(target, ast.Name) else None
-        self.expression(load or target.value)  # type: ignore[union-attr]
+        self.expression(load or target.value)  # type: ignore[union-attr]  # one of them is given
         self.expression(getattr(target, "slice", None))
         self.expression(node.value)
         uses = self.names_in(node.value)
-        changed = self.roots(load or target.value)  # type: ignore[union-attr]
+        changed = self.roots(load or target.value)  # type: ignore[union-attr]  # one of them is given
         linked = part_of(self.roots(node.value))
         for root in changed:
             self.out.append(Mutate(root, node.lineno, "operator" if load else "write", linked, uses))
@@ -285,7 +285,7 @@ class StatementReader(ExpressionReader):
         return tuple(dict.fromkeys(source for name in sorted(scope.names) for source in scope.names[name]))
 
     def _typealias(self, node: ast.AST) -> None:
-        name: ast.Name = node.name  # type: ignore[attr-defined]
+        name: ast.Name = node.name  # type: ignore[attr-defined]  # `ast.TypeAlias`, since 3.12
         with self.uncertain():
             self.expression(node.value)  # type: ignore[attr-defined]
         self.out.append(Bind(name.id, name.lineno, uses=self.names_in(node.value)))  # type: ignore[attr-defined]

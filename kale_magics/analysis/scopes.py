@@ -92,7 +92,7 @@ def _evaluated_outside(node: ast.AST) -> list[ast.AST]:
     outside: list[ast.AST] = list(getattr(node, "decorator_list", []))
     if isinstance(node, ast.ClassDef):
         return [*outside, *node.bases, *(keyword.value for keyword in node.keywords)]
-    arguments: ast.arguments = node.args  # type: ignore[attr-defined]
+    arguments: ast.arguments = node.args  # type: ignore[attr-defined]  # of a function or a lambda
     return outside + [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
 
 

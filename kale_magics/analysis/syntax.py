@@ -165,7 +165,7 @@ def _without_line_magics(source: str) -> str:
     """Let IPython turn `%magic`, `!command` and `name?` into calls."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]
+    manager: Any = TransformerManager()  # type: ignore[no-untyped-call]  # IPython's
     text: str = "".join(manager.do_token_transforms((source + "\n").splitlines(keepends=True)))
     return text
 

@@ -129,7 +129,7 @@ def _pipeline_function(pipeline: Pipeline) -> Callable[..., None]:
             if hasattr(task, "set_display_name"):
                 task.set_display_name(step.name)
 
-    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions may have one
         [_signature_of(parameter) for parameter in pipeline.parameters]
     )
     return build

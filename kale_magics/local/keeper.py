@@ -252,7 +252,7 @@ def perform(message: dict[str, Any], launcher: dict[str, Any]) -> None:
         launcher["main"]()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # as Python's own end does
     atexit._run_exitfuncs()
     # As at the end of an interpreter: in a cycle, a file might be closed before its last text is written.
     variables = vars(sys.modules["__main__"])

@@ -233,7 +233,7 @@ def begin(task: dict[str, Any]) -> Recorder:
         recorder.tell(kind, path, state_of(kind, path), "watch")
     recorder.told.clear()  # how it is used comes after that it is named
     recorder.before = generators()
-    random._urandom = recorder.drawn  # type: ignore[attr-defined]
+    random._urandom = recorder.drawn  # type: ignore[attr-defined]  # what `SystemRandom` asks
     sys.addaudithook(recorder.hear)
     return recorder
 

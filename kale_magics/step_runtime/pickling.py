@@ -163,7 +163,7 @@ def make_pickler(
     array_parts = arrays.parts if arrays else other_parts
     tensors = arrays.tensors if arrays else Tensors()
 
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         def reducer_override(self, obj: Any) -> Any:
             if type(obj) is Changed:
                 make, change = runtime_reference("definition"), runtime_reference("change_definition")

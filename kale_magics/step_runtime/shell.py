@@ -27,7 +27,7 @@ SCRIPT_FLAGS = ("--no-raise-error", "--out", "--err")
 """What `%%bash` itself understands."""
 
 
-class Lines(list):  # type: ignore[type-arg]
+class Lines(list):  # type: ignore[type-arg]  # Python 3.8 cannot write it
     """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
 
     l = list = property(lambda self: self)  # noqa: E741
