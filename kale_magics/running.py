@@ -17,7 +17,6 @@ from kale_magics.pipeline import Json, Pipeline
 from kale_magics.run import Background, Event, Run, RunStarted, StepError, StepRun
 from kale_magics.view import LiveView, Progress, summary
 
-
 INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is left"
 
 
