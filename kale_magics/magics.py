@@ -258,10 +258,11 @@ class KaleMagics(Magics):
         if "--until" in options:
             pipeline = pipeline.until(options["--until"])
         if "--only" in options:
+            every = {p.name: p.default for p in pipeline.parameters} | values
+            given = past_inputs(pipeline, options["--only"], every, self.runs_place, where)
             pipeline = pipeline.only(options["--only"])
-            given = past_inputs(pipeline, self.runs_place, where)
-            for name, past in given.items():
-                print(f"{', '.join(past.names)} of step {name}: from run {past.run.id}")
+            for past in given.values():
+                print(past)
         return Order(
             pipeline,
             values,

@@ -84,13 +84,16 @@ def test_a_step_alone_takes_what_the_last_run_has(shell):
     shell.run("%kale_run -p rate=3")
     first = kale_magics.last_run().id
     told = shell.run("run = %kale_run --only train --no-cache").printed
-    assert f"rows of step load: from run {first}" in told
+    # The run had another `rate` than this one.
+    assert f"rows of step load: from run {first}; parameter rate has changed since\n" in told
     run = kale_magics.last_run()
     assert list(run.steps) == ["train"]
     assert shell.run("%kale_run --only load show --no-cache").success
     assert kale_magics.last_run().steps["show"].log == "model 5.0\n"
     # The run of `train` alone is the last one that has a model.
-    assert f"model of step train: from run {run.id}" in shell.run("%kale_run --only show").printed
+    assert f"model of step train: from run {run.id}\n" in shell.run("%kale_run --only show").printed
+    shell.run("%%kale step train\nmodel = max(rows)", "c3")
+    assert f"{run.id}; its code has changed since\n" in shell.run("%kale_run --only show").printed
 
 
 def test_a_damaged_value_is_not_taken(shell):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.local.entry import digest_of, read_entry
+from kale_magics.local.entry import digest_of, parts_of, read_entry
 from kale_magics.local.exchange import read_result
 from kale_magics.local.history import past_runs
-from kale_magics.pipeline import Input, Pipeline
+from kale_magics.pipeline import Input, Json, Pipeline, Step
 from kale_magics.run import Run, StepRun
 
 
@@ -22,27 +22,37 @@ class PastStep:
         run: That run.
         step: The step there.
         names: The variables that are taken.
+        changed: What has changed since in how the step would make them, as in "parameter lr"; may be empty.
     """
 
     run: Run
     step: StepRun
     names: tuple[str, ...]
+    changed: str
+
+    def __str__(self) -> str:
+        since = f"; {self.changed} has changed since" if self.changed else ""
+        return f"{', '.join(self.names)} of step {self.step.name}: from run {self.run.id}{since}"
 
 
-def past_inputs(pipeline: Pipeline, runs_folder: Path, where: Where) -> dict[str, PastStep]:
-    """For every step that is not in a pipeline and that its steps need: the last run that has what they take.
+def past_inputs(
+    pipeline: Pipeline, only: Collection[str], values: Mapping[str, Json], runs_folder: Path, where: Where
+) -> dict[str, PastStep]:
+    """For every step that does not run and that those that run need: the last run that has what they take.
 
     Args:
-        pipeline: The steps that are to run.
+        pipeline: All steps.
+        only: The names of those that are to run.
+        values: Of the parameters, by the user's names.
         runs_folder: Where earlier runs are.
         where: What asks for it, for the refusal.
 
     Raises:
         KaleError: No run has it.
     """
-    own = {step.name for step in pipeline.steps}
+    own = set(only)
     needed: dict[str, list[tuple[str, Input]]] = {}
-    for step in pipeline.steps:
+    for step in pipeline.only(only).steps:
         for i in step.inputs:
             if i.step not in own:
                 needed.setdefault(i.step, []).append((step.name, i))
@@ -56,8 +66,16 @@ def past_inputs(pipeline: Pipeline, runs_folder: Path, where: Where) -> dict[str
             message = f"no run that is kept has {', '.join(names)} of step {maker}, which {taken[0][0]} takes"
             fix = f"%kale_run --until {taken[0][0]} runs what it needs as well"
             raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
-        found[maker] = PastStep(*past, names)
+        found[maker] = PastStep(*past, names, _changed(pipeline.step(maker), past[1], values))
     return found
+
+
+def _changed(step: Step, past: StepRun, values: Mapping[str, Json]) -> str:
+    """What is other than it was in the code and the parameters of a step."""
+    known = read_entry(past.folder)
+    now = parts_of(step, values, {i.key: "" for i in step.inputs}, Path(), {})
+    names = ("its code", *(f"parameter {parameter.name}" for parameter in step.parameters))
+    return next((name for name in names if known is None or known.parts.get(name) != now[name]), "")
 
 
 def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[Run, StepRun]]:
