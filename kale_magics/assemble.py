@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from kale_magics.analysis.packages import imported_modules, requirements
 from kale_magics.analysis.statements import cut
-from kale_magics.analysis.uses import uses_of
+from kale_magics.analysis.uses import mentioned, uses_of
 from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import Diagnostic
 from kale_magics.flow.bindings import Definition, StepFlow, bound_by
 from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
-from kale_magics.flow.surroundings import HARMLESS
+from kale_magics.flow.surroundings import HARMLESS, VARYING
 from kale_magics.naming import unique_keys
 from kale_magics.objects import Facts
 from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step
@@ -170,9 +170,11 @@ class _Assembler:
             if origin not in HARMLESS:
                 return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
         own = (self.flow.cells[number].facts.python.source for number in step.cells)
-        return next(
-            (found for code in (*(s.source for s in setup), *own) if (found := uses_of(code).reason)), ""
-        )
+        sources = (*(code.source for code in setup), *own)
+        handed_on = mentioned(sources, VARYING - HARMLESS, called=False)
+        if handed_on:
+            return f"it may call {handed_on}"
+        return next((found for source in sources if (found := uses_of(source).reason)), "")
 
     def _attempts(self, step: StepFlow) -> Attempts:
         """What the last of its cells says that says anything."""

@@ -111,6 +111,7 @@ SAME = {
     "a file": READ,
     "pandas": PANDAS,
     "a file that is made": MADE,
+    "an empty file that is made": "from pathlib import Path\nPath('done').touch()",
     "a module beside the notebook": "import meeting",
     "a temporary folder": "import tempfile\nwith tempfile.TemporaryDirectory() as d: open(d + '/x', 'w').close()",
     "a seed": "import random\nrandom.seed(1); x = random.random()",
@@ -158,13 +159,34 @@ CHANGED = {
     "a path that is computed": ("where = 'data' + '.csv'", write("data.csv"), "data.csv has changed"),
     "the names in a folder": ("import os\nx = os.listdir('.')", write("new.csv"), "work has changed"),
     "a module beside the notebook": ("import meeting", write("meeting.py", "x = 1"), "meeting.py has changed"),
+    "a module that only another process has loaded": (
+        "import multiprocessing\ndef f(_): import meeting; return 1\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool: x = pool.map(f, [1])",
+        write("meeting.py", "x = 1"), "meeting.py has changed",
+    ),
+    "a module that was forgotten again": (
+        "import meeting, sys\ndel sys.modules['meeting']", write("meeting.py", "x = 1"), "meeting.py has changed"
+    ),
+    "a module that was not there": (
+        "try: import own_settings\nexcept ImportError: pass", write("own_settings.py", "x = 1"), "own_settings.py has changed"
+    ),
+    "a file beside one that Python has opened": (
+        "where = 'folder'\nopen('folder/labels.csv').close()", write("folder/a.parquet"), "folder has changed"
+    ),
+    "a name without an ending": ("import os\nx = os.path.isdir('models')", lambda f: (f / "models").mkdir(), "models has changed"),
+    "a file whose name begins as that of the runs' folder": (
+        "x = open('.kale' + 'ndar').read()", write(".kalendar"), ".kalendar has changed"
+    ),
+    "a link": ("x = open('li' + 'nk').read()", lambda f: ((f / "link").unlink(), (f / "link").symlink_to("data.csv")), "link has changed"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("source", "change", "reason"), CHANGED.values(), ids=CHANGED)
 def test_what_it_uses_has_changed(kale, source, change, reason):
     (kale.folder / "folder").mkdir()
-    write("folder/a.parquet")(kale.folder)
+    for name in ("folder/a.parquet", "folder/labels.csv", ".kalendar"):
+        write(name, "as it was")(kale.folder)
+    (kale.folder / "link").symlink_to("meeting.py")
     kale(step("a", f"{source}\nprint('ran')"))
     change(kale.folder)
     assert outlook(kale, step("a", f"{source}\nprint('ran')"))["a"].endswith(reason)
@@ -174,6 +196,26 @@ def test_what_it_uses_has_changed(kale, source, change, reason):
 
 EACH_TIME = {
     "chance": ("import random\nx = random.random()", "it draws from random without a seed"),
+    "numpy's chance before an import": (
+        "import numpy as np\nx = np.random.rand(3)\nimport colorsys", "it draws from numpy.random without a seed"
+    ),
+    "the seed of another generator": (
+        "import random\nimport numpy as np\nrandom.seed(1)\nx = np.random.rand()", "it draws from numpy.random without a seed"
+    ),
+    "a seed that is none": ("import random\nrandom.seed(None)\nx = random.random()  # seed (none)", "it draws from random without a seed"),
+    "chance in another process": (
+        "import multiprocessing, random\ndef f(_): return random.random()\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool: x = pool.map(f, [1])",
+        "processes that it starts may draw numbers without a seed",
+    ),
+    "a counter in a file": (
+        "import os\nn = int(open('cnt').read()) if os.path.exists('cnt') else 0\nwith open('cnt', 'w') as f: f.write(str(n + 1))",
+        "it may look whether cnt is there, and makes it",
+    ),
+    "a harmless program and another one": ("import os\nos.system('uname > /dev/null; true')", "it runs another program (uname)"),
+    "a socket that listens": (
+        "import socket\nwith socket.socket() as s: s.bind(('127.0.0.1', 0))", "it uses the network (127.0.0.1)"
+    ),
     "numpy's chance": ("import numpy as np\nx = np.random.rand(624)", "it draws from numpy.random without a seed"),
     "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "it draws numbers without a seed"),
     "a generator of a library without a seed": (
@@ -187,6 +229,11 @@ EACH_TIME = {
         "from pathlib import Path\nPath('clock.py').write_text('from datetime import date as d\\ndef f(): return d.today()')\n"
         "import clock\nx = clock.f()",
         "its module clock calls datetime.date.today",
+    ),
+    "a module that draws": (
+        "from pathlib import Path\nPath('dice.py').write_text('import random\\ndef f(): return random.Random().random()')\n"
+        "import dice\nx = dice.f()",
+        "its module dice asks for chance or for the time",
     ),
     "another program": ("import subprocess\nsubprocess.run(['true'])", "it runs another program (true)"),
     "the shell": ("get_ipython().system('true')", "it runs another program (bash)"),
@@ -212,6 +259,55 @@ def test_what_may_come_out_differently_runs_each_time(kale, source, reason, monk
     assert cached(kale(step("a", source))) == set()
 
 
+HARMED = {
+    "descriptors that are closed": "import os\nos.closerange(3, 256)\nwith open('mine.txt', 'w') as f: open('data.csv').close(); f.write('mine')",
+    "a module that raises": "import sys, types\nclass M(types.ModuleType):\n    def __getattr__(self, name): raise RuntimeError(name)\nsys.modules['lazy'] = M('lazy')",
+    "another kind of generator": "import numpy as np\nnp.random.set_bit_generator(np.random.PCG64(1))\nimport colorsys",
+    "a folder that is gone": "import os\nos.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')",
+    "a thread that draws": "import _thread, random, time\n_thread.start_new_thread(random.SystemRandom().random, ())",
+    "json of its own": "import json\njson.dumps = None; open('data.csv').close()",
+}
+
+
+@pytest.mark.parametrize("source", HARMED.values(), ids=HARMED)
+def test_a_step_is_not_harmed_by_being_heard(kale, source):
+    run = kale(step("a", f"{source}\nprint('done')"))
+    assert run.state == "succeeded", run.steps["a"].error
+    assert run.steps["a"].log == "done\n"
+    if (kale.folder / "mine.txt").exists():
+        assert (kale.folder / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("line", ["5", "{", '["file"]', "\xff"])
+def test_a_step_that_writes_where_it_is_heard_runs_again(kale, line):
+    source = f"from pathlib import Path\nfor p in Path('../.kale/runs').glob('*/a/uses.jsonl'): p.open('a', encoding='latin-1').write({line!r} + chr(10))"
+    kale(step("a", source))
+    assert cached(kale(step("a", source))) == set()
+
+
+def test_a_file_that_is_written_anew_with_the_same_content_is_the_same(kale):
+    use = step("a", READ)
+    kale(use)
+    write("data.csv", DATA)(kale.folder)
+    os.utime(kale.folder / "data.csv", (1, 1))
+    assert cached(kale(use)) == {"a"}
+    write("data.csv", DATA.replace("2", "3"))(kale.folder)
+    os.utime(kale.folder / "data.csv", (1, 1))
+    assert cached(kale(use)) == set()
+
+
+def test_steps_that_write_into_one_folder_leave_each_other_alone(kale):
+    steps = (
+        step(
+            "a",
+            "from pathlib import Path\nout = Path('out')\nout.mkdir(exist_ok=True)\n(out / 'a').write_text('a')",
+        ),
+        step("b", "from pathlib import Path\nout = Path('out')\n(out / 'b').write_text('b')", after=("a",)),
+    )
+    kale(*steps)
+    assert cached(kale(*steps)) == {"a", "b"}
+
+
 def test_without_the_cache_when_asked(kale):
     steps = step("a", "x = 1", cache=False), step("b", "y = 1")
     kale(*steps)
@@ -232,6 +328,8 @@ def test_another_version_of_a_library(kale, monkeypatch):
 def test_another_environment(kale, monkeypatch):
     use = step("a", "import os\nx = os.environ.get('MODE')")
     kale(use)
+    monkeypatch.setenv("TERM_SESSION_ID", "7")
+    assert outlook(kale, use) == {"a": "cached "}
     monkeypatch.setenv("MODE", "fast")
     assert outlook(kale, use) == {"a": "environment variable MODE is new"}
     assert cached(kale(use)) == set()

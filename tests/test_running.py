@@ -85,7 +85,7 @@ def test_a_step_alone_takes_what_the_last_run_has(shell):
     first = kale_magics.last_run().id
     told = shell.run("run = %kale_run --only train --no-cache").printed
     # The run had another `rate` than this one.
-    assert f"rows of step load: from run {first}; parameter rate has changed since\n" in told
+    assert f"rows of step load: from run {first}; since then parameter rate has changed\n" in told
     run = kale_magics.last_run()
     assert list(run.steps) == ["train"]
     assert shell.run("%kale_run --only load show --no-cache").success
@@ -93,7 +93,23 @@ def test_a_step_alone_takes_what_the_last_run_has(shell):
     # The run of `train` alone is the last one that has a model.
     assert f"model of step train: from run {run.id}\n" in shell.run("%kale_run --only show").printed
     shell.run("%%kale step train\nmodel = max(rows)", "c3")
-    assert f"{run.id}; its code has changed since\n" in shell.run("%kale_run --only show").printed
+    assert f"{run.id}; since then its code has changed\n" in shell.run("%kale_run --only show").printed
+
+
+def test_a_step_alone_is_told_what_has_changed_further_up(shell):
+    shell.run("%kale_run")
+    shell.run("%%kale step load\nfrom pathlib import Path\nrows = [rate, 3]", "c2")
+    told = shell.run("%kale_run --only show").printed
+    assert "; since then step load has changed: its code has changed\n" in told
+
+
+def test_files_that_another_step_makes_are_told_of(shell):
+    shell.run("%%kale step write\nPath('out.csv').write_text('1')", "w")
+    shell.run("%%kale step read --after write\nprint(Path('out.csv').read_text())", "r")
+    shell.run("%kale_run")
+    shell.run("%%kale step write --no-run\nPath('out.csv').write_text('2')", "w")
+    assert "cached, unless write changes out.csv" in shell.run("%kale").printed
+    assert ran(shell, "") == {"write", "read"}
 
 
 def test_a_damaged_value_is_not_taken(shell):

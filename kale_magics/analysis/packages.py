@@ -45,7 +45,12 @@ def versions(distributions: Iterable[str]) -> dict[str, str]:
     return {name: _version(name, stamp) for name in distributions}
 
 
-HOMES = tuple(sorted({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}))
+HOMES = tuple(
+    sorted(
+        {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+        | {place for place in sys.path if place.endswith(("site-packages", "dist-packages"))}
+    )
+)
 """The folders of installed modules: of the standard library, and of what was installed."""
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import functools
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from kale_magics.analysis.knowledge import generator_use
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.packages import imported_modules
 
@@ -23,8 +25,14 @@ UNSEEDED = frozenset(
 )
 """What makes a generator that starts anywhere, unless it is given a seed."""
 
-_URL = re.compile(r"[a-zA-Z][\w+.-]*://\S+")
-_SEED = re.compile(r"\b\w*(seed|set_state|setstate|set_rng_state)\w*\s*\(", re.IGNORECASE)
+_CHANCE = frozenset(
+    "random rand randn randint random_sample shuffle sample choice choices permutation normal uniform".split()
+)
+_CHECKS = frozenset("exists isfile isdir lexists access is_file is_dir".split())
+_FAR = re.compile(
+    r"(s3a?|gs|gcs|abfss?|adl|wasbs?|hdfs|oci|r2|\w+sql(\+\w+)?|oracle|snowflake|bigquery)://\S+"
+)
+_ATTACH = re.compile(r"\bATTACH\s+(DATABASE\s+)?\S", re.IGNORECASE)
 _LOOKS_LIKE_FILE = re.compile(r"\S.*\.\w{1,10}|.*/.+")
 
 
@@ -35,12 +43,14 @@ class Uses:
     Attributes:
         texts: The texts in it that may be the name of a file or a folder.
         reason: Why running it again may give something else; empty if nothing tells so.
-        seeds: Whether it seeds a random generator.
+        chance: Whether it names what draws numbers.
+        checks: Whether it may ask if a file is there.
     """
 
     texts: tuple[str, ...]
     reason: str
-    seeds: bool
+    chance: bool
+    checks: bool
 
 
 @functools.lru_cache(maxsize=4096)
@@ -50,41 +60,21 @@ def uses_of(source: str) -> Uses:
     Args:
         source: Python, as a step runs it.
     """
-    tree = ast.parse(source)
-    constants = [n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    nodes = list(ast.walk(ast.parse(source)))
+    constants = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     texts = dict.fromkeys(t for t in constants if 0 < len(t) < LONGEST and not set(t) & {"\n", "\0"})
-    reasons = [f"it may use the network ({text})" for text in texts if _URL.fullmatch(text)]
-    reasons += ["it asks the clock"] if any(map(_is_now, ast.walk(tree))) else []
-    reasons += [f"it may read a database ({name})" for name in sorted(imported_modules(tree) & CLIENTS)]
-    reasons += ["it draws numbers without a seed"] if any(map(_is_unseeded, ast.walk(tree))) else []
-    return Uses(tuple(texts), reasons[0] if reasons else "", bool(_SEED.search(source)))
-
-
-@functools.lru_cache(maxsize=256)
-def varying_call(source: str, varying: frozenset[str]) -> str:
-    """The first call of a module that gives something else each time; empty if there is none.
-
-    Args:
-        source: Of the module.
-        varying: What gives something else each time, as in "datetime.datetime.now".
-
-    Raises:
-        SyntaxError: It is not Python.
-    """
-    tree = ast.parse(source)
-    origins: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            origins |= {alias.asname: alias.name for alias in node.names if alias.asname}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            origins |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            first, dot, rest = dotted(node.func).partition(".")
-            called = origins.get(first, first) + dot + rest
-            if called in varying:
-                return called
-    return ""
+    clients = {
+        name
+        for node in nodes
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for name in imported_modules(node)
+    }
+    reasons = [f"it may use the network ({text})" for text in texts if _FAR.fullmatch(text)]
+    reasons += ["it may read another database (ATTACH)"] if any(map(_ATTACH.search, constants)) else []
+    reasons += [f"it may read a database ({name})" for name in sorted(clients & CLIENTS)]
+    reasons += filter(None, map(_reason, nodes))
+    names = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in nodes}
+    return Uses(tuple(texts), reasons[0] if reasons else "", bool(names & _CHANCE), bool(names & _CHECKS))
 
 
 def looks_like_file(text: str) -> bool:
@@ -92,18 +82,99 @@ def looks_like_file(text: str) -> bool:
     return _LOOKS_LIKE_FILE.fullmatch(text) is not None
 
 
-def _is_now(node: ast.AST) -> bool:
-    """Whether it makes a time of the text "now" or "today"."""
-    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
-        return False
-    called = dotted(node.func).rpartition(".")[2]
-    return called in ("Timestamp", "to_datetime", "datetime64") and node.args[0].value in ("now", "today")
+@functools.lru_cache(maxsize=1024)
+def mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> str:
+    """The first of some functions that code mentions; empty if there is none.
+
+    Args:
+        sources: Pieces of code that are executed one after the other.
+        names: What is looked for, as in "datetime.datetime.now".
+        called: Whether it counts where it is called; else only where it is handed on to be called.
+
+    Raises:
+        SyntaxError: It is not Python.
+    """
+    trees = [ast.parse(source) for source in sources]
+    origins = _origins(trees, names)
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    callees = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    for node in nodes:
+        if isinstance(node, (ast.Name, ast.Attribute)) and (called or id(node) not in callees):
+            origin = _origin(node, origins)
+            if origin in names:
+                return origin
+    return ""
 
 
-def _is_unseeded(node: ast.AST) -> bool:
-    """Whether it makes a generator that starts anywhere."""
-    if not isinstance(node, ast.Call) or node.keywords:
-        return False
-    given = [a for a in node.args if not (isinstance(a, ast.Constant) and a.value is None)]
+@functools.lru_cache(maxsize=1024)
+def varies(source: str, varying: frozenset[str]) -> str:
+    """Why a module of the user's may do something else each time, as in "calls time.time"; may be empty.
+
+    Args:
+        source: Of the module.
+        varying: What gives something else each time.
+
+    Raises:
+        SyntaxError: It is not Python.
+    """
+    name = mentioned((source,), varying, called=True)
+    if name:
+        return f"calls {name}"
+    return "asks for chance or for the time" if any(map(_reason, ast.walk(ast.parse(source)))) else ""
+
+
+@functools.lru_cache(maxsize=1024)
+def seeded(sources: tuple[str, ...]) -> frozenset[str]:
+    """The states of generators that code sets, as in "state of random", to something that it says.
+
+    Args:
+        sources: Pieces of code that are executed one after the other.
+    """
+    trees = [ast.parse(source) for source in sources]
+    origins = _origins(trees, ())
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and _given(node)]
+    uses = (generator_use(_origin(call.func, origins), "") for call in calls)
+    return frozenset(name for found in uses for name, use in found if use == "seed")
+
+
+def _origins(trees: Collection[ast.AST], names: Collection[str]) -> dict[str, str]:
+    """What imported names stand for; of `from time import *` those of some names."""
+    origins: dict[str, str] = {}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            origins |= {
+                a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
+                for a in node.names
+            }
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            origins |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+            if node.names[0].name == "*":
+                prefix = f"{node.module}."
+                origins |= {n.removeprefix(prefix): n for n in names if n.startswith(prefix)}
+    return origins
+
+
+def _origin(node: ast.expr, origins: dict[str, str]) -> str:
+    """What an expression of names stands for; empty if it is nothing imported."""
+    first, dot, rest = dotted(node).partition(".")
+    return origins[first] + dot + rest if first in origins else ""
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    """The arguments of a call but None."""
+    given = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return [a for a in given if not (isinstance(a, ast.Constant) and a.value is None)]
+
+
+def _reason(node: ast.AST) -> str:
+    """Why a node gives something else each time."""
+    if not isinstance(node, ast.Call):
+        return ""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    return not given and name in UNSEEDED
+    given = _given(node)
+    if name in UNSEEDED and not given:
+        return "it draws numbers without a seed"
+    first = given[0].value if given and isinstance(given[0], ast.Constant) else None
+    if name in ("Timestamp", "to_datetime", "datetime64") and first in ("now", "today"):
+        return "it asks the clock"
+    return ""

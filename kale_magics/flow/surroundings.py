@@ -22,7 +22,8 @@ VARYING = frozenset(
     " datetime.datetime.today datetime.date.today uuid.uuid1 uuid.uuid4 os.getpid os.urandom"
     " tempfile.mkdtemp tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile"
     " secrets.token_hex secrets.token_bytes secrets.token_urlsafe secrets.randbelow secrets.choice"
-    " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow".split()
+    " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow time.asctime time.clock_gettime"
+    " time.clock_gettime_ns os.times os.getloadavg tempfile.mktemp".split()
 )
 """Functions that give something else each time."""
 

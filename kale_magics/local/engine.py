@@ -383,7 +383,8 @@ class _Execution:
         state.error, state.metrics = result.error, dict(result.metrics)
         seconds = time.monotonic() - running.began
         if not result.error:
-            with writing(self.run.folder):
+            # What cannot be read, or written, is no entry: the step runs again the next time.
+            with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 known = running.parts, result.metadata
                 entry = entry_of(running.step, state.folder, self.run.id, seconds, *known)
                 self.past.cache.keep(state.folder, entry)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.analysis.packages import owners, versions
-from kale_magics.analysis.uses import looks_like_file, uses_of, varying_call
-from kale_magics.flow.surroundings import HARMLESS, VARYING
+from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.local.folder import LOG, RESULT, USES
+from kale_magics.local.heard import Heard, nearby
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Json, Step
 from kale_magics.program import runtime_source, specification
@@ -26,11 +26,25 @@ ENTRY = "cache.json"
 CHUNK = 1 << 20
 """Bytes: what is read at a time."""
 
-VOLATILE = (
-    "JPY_ JUPYTER KERNEL_ IPYTHON VSCODE_ PYDEVD_ PYTEST_ TERM COLORTERM COLUMNS LINES SHLVL PWD OLDPWD _"
-    " SSH_ XDG_ DBUS_ WINDOWID DISPLAY WAYLAND_ LS_COLORS LESS PAGER GIT_PAGER CLICOLOR FORCE_COLOR PS1 HIST"
+LARGEST = 1 << 26
+"""Bytes: of a file that is larger only its size and its times are compared."""
+
+MOST_TEXTS = 500
+"""How many texts of a step may be names of files without looking like it."""
+
+VOLATILE = frozenset(
+    "CLICOLOR COLORFGBG COLORTERM CONDA_PROMPT_MODIFIER CONDA_SHLVL DISPLAY GIT_ASKPASS GIT_PAGER"
+    " GPG_TTY HISTFILE INVOCATION_ID JOURNAL_STREAM KERNEL_ID KERNEL_USERNAME LESS LINES LS_COLORS MAIL"
+    " MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE OLDPWD PAGER PS1 PWD SESSION_MANAGER SHLVL STY"
+    " SYSTEMD_EXEC_PID TERM TERM_PROGRAM TERM_PROGRAM_VERSION TERM_SESSION_ID TMUX TMUX_PANE"
+    " VIRTUAL_ENV_PROMPT VTE_VERSION WINDOW WINDOWID WT_SESSION _".split()
+)
+"""Environment variables that say where a kernel came from, not what a step does."""
+
+VOLATILE_FAMILIES = (
+    "JPY_ JUPYTER_ PYDEVD_ PYTEST_ VSCODE_ SSH_ XDG_ DBUS_ WAYLAND_ ITERM_ KITTY_ ALACRITTY_ GNOME_ KONSOLE_"
 ).split()
-"""Beginnings of environment variables that say where a kernel came from, not what a step does."""
+"""Beginnings of more of them."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,10 @@ class Entry:
         seconds: How long it took there.
         parts: Digests of what was known before it ran, by what people call it.
         files: SHA-256 of the entry's files, by their paths in the folder of the step.
-        paths: Kind, path and state of what it used or made outside: `recorder.state_of`.
+        paths: Kind, path and state (`recorder.state_of`) of what it used or made outside, and the digest of a
+            file's content; that may be empty.
         libraries: Versions by distribution.
+        made: Those of the paths that it has made.
         reason: Why it must run each time; empty if it need not.
     """
 
@@ -54,6 +70,7 @@ class Entry:
     paths: Sequence[Sequence[Any]] = ()
     libraries: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    made: Sequence[str] = ()
 
 
 def parts_of(
@@ -91,7 +108,7 @@ def parts_of(
     parts |= {
         f"environment variable {name}": value
         for name, value in environment.items()
-        if not name.startswith(tuple(VOLATILE))
+        if name not in VOLATILE and not name.startswith(tuple(VOLATILE_FAMILIES))
     }
     return {
         name: _digest(value)[: 12 if name.startswith("environment") else 64] for name, value in parts.items()
@@ -120,13 +137,13 @@ def watched(step: Step, parameters: Mapping[str, Json], directory: Path) -> list
     texts |= {
         value for p in step.parameters if isinstance(value := parameters[p.name], str) and "\0" not in value
     }
-    found = {}
+    found, few = {}, len(texts) <= MOST_TEXTS
     for text in texts - {text for text in texts if "://" in text}:
         path = os.path.normpath(directory / os.path.expanduser(text))
         if os.path.isdir(path):
             if not directory.is_relative_to(path):  # too much changes in these
                 found[path] = "tree"
-        elif looks_like_file(text) or os.path.exists(path):
+        elif looks_like_file(text) or few or os.path.exists(path):
             found[path] = "file"
     return sorted((kind, path) for path, kind in found.items())
 
@@ -156,24 +173,31 @@ def read_entry(folder: Path) -> Entry | None:
 
 def changes(entry: Entry) -> str:
     """The first thing outside of its pipeline that is not as an entry had it, for people; empty if all is."""
-    for kind, path, state in entry.paths:
-        if state_of(kind, path) != state:
-            return f"{_nearby(path)} has changed"
-    now = versions(entry.libraries)
+    made = {path for kind, path, *_ in entry.paths if kind == "file"}
+    for kind, path, state, content in entry.paths:
+        now = state_of(kind, path, made)
+        # Written anew with the same content, as when the notebook was run again, it is the same.
+        written = content and isinstance(now, list) and now[0] == state[0]
+        if now != state and not (written and _content(kind, path, now) == content):
+            return f"{nearby(path)} has changed"
+    installed = versions(entry.libraries)
     for name, version in entry.libraries.items():
-        if now[name] != version:
-            return f"{name} is {now[name] or 'gone'}, was {version}"
+        if installed[name] != version:
+            return f"{name} is {installed[name] or 'gone'}, was {version}"
     return ""
 
 
-def _nearby(path: str) -> str:
-    shown = os.path.relpath(path)
-    return path if shown.startswith("..") else shown
+def why_not(entry: Entry, parts: Mapping[str, str], inputs: bool = True) -> str:
+    """Why an entry cannot stand for running its step now, for people; empty if it can.
 
-
-def why_not(entry: Entry, parts: Mapping[str, str]) -> str:
-    """Why an entry cannot stand for running its step now, for people; empty if it can."""
+    Args:
+        entry: What is known of an earlier run of the step.
+        parts: As `parts_of` gives them.
+        inputs: Whether the inputs count.
+    """
     for name in (*parts, *entry.parts):
+        if name.startswith("input ") and not inputs:
+            continue
         if name not in entry.parts:
             return f"{name} is new"
         if name not in parts:
@@ -201,91 +225,21 @@ def entry_of(
     """
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
     files |= {name: digest_of(folder / name) for name in (LOG, RESULT)}
-    heard = _Heard(folder / USES)
-    reasons = [
-        step.varies,
-        *_calls_in(heard.local),
-        *heard.reasons,
-        *_undrawn(step, heard.drawn),
-        *heard.changed,
-    ]
-    paths = [*heard.paths]
+    heard = Heard(folder / USES)
+    reasons = (step.varies, *heard.reasons_against(step, tuple(_codes(step))))
+    paths = [(kind, path, state, _content(kind, path, state)) for kind, path, state in heard.paths]
     libraries: set[str] = set()
     for module, file in heard.modules.items():
         libraries |= set(owners(module))
         if not owners(module):
-            paths.append(("file", file, state_of("file", file)))
-    return Entry(run, seconds, parts, files, paths, versions(libraries), next(filter(None, reasons), ""))
+            paths.append(("file", file, state_of("file", file), ""))
+    reason = next(filter(None, reasons), "")
+    return Entry(run, seconds, parts, files, paths, versions(libraries), reason, heard.made)
 
 
-def _calls_in(modules: Mapping[str, str]) -> Iterator[str]:
-    """Why a step that has loaded these modules of the user's may do something else each time."""
-    for name, file in modules.items():
-        with contextlib.suppress(OSError, SyntaxError, ValueError):  # it was loaded, be it what it may
-            called = varying_call(Path(file).read_text(encoding="utf-8"), VARYING - HARMLESS)
-            if called:
-                yield f"its module {name} calls {called}"
-
-
-def _undrawn(step: Step, drawn: Sequence[str]) -> Iterator[str]:
-    """Why it draws something else each time: the generators that it uses and that nobody has seeded."""
-    given = {name for i in step.inputs for name in i.names}
-    if not any(uses_of(code).seeds for code in _codes(step)):
-        yield from (
-            f"it draws from {name} without a seed" for name in drawn if f"state of {name}" not in given
-        )
-
-
-def _read_line(line: str) -> list[Any]:
-    try:
-        told: list[Any] = json.loads(line)
-    except ValueError:  # a process of the step was killed while it wrote
-        return ["reason", "not all is known that it used"]
-    return told
-
-
-class _Heard:
-    """What a step's `recorder` has told, and what has come of the paths since."""
-
-    def __init__(self, file: Path) -> None:
-        self.reasons: list[str] = []
-        self.drawn: list[str] = []
-        self.modules: dict[str, str] = {}
-        self.local: dict[str, str] = {}
-        self.paths: list[tuple[str, str, Any]] = []
-        self.changed: list[str] = []
-        used: dict[tuple[str, str], list[tuple[Any, str]]] = {}
-        for line in file.read_text(encoding="utf-8").splitlines():
-            what, *told = _read_line(line)
-            if what == "reason":
-                self.reasons.append(told[0])
-            elif what == "drawn":
-                self.drawn.append(told[0])
-            elif what == "local":
-                self.local[told[0]] = told[1]
-            elif what == "module":
-                self.modules[told[0]] = told[1]
-            else:
-                used.setdefault((what, told[0]), []).append((told[1], told[2]))
-        followed = {path for (_, path), its in used.items() if any(how in FOLLOWED for _, how in its)}
-        for (kind, path), its in used.items():
-            # Where Python has opened files of a folder, compiled code has hardly opened others.
-            if kind != "tree" or not any(other.startswith(os.path.join(path, "")) for other in followed):
-                self._take_in(kind, path, its)
-
-    def _take_in(self, kind: str, path: str, its: Sequence[tuple[Any, str]]) -> None:
-        before, hows = its[0][0], [how for _, how in its]
-        how = next((how for how in hows if how != "watch"), "watch")
-        after = state_of(kind, path)
-        appeared = before is None and how == "watch"
-        if after == "many":
-            self.changed.append(f"the folder {path} has too many files to compare")
-        elif before == after or how == "seen" or (after is not None and (how == "make" or appeared)):
-            if before is not None or after is not None or how in ("watch", "read"):
-                self.paths.append((kind, path, after))
-        else:
-            self.changed.append(f"it changes {_nearby(path)}")
-
-
-FOLLOWED = ("read", "make", "change")
-"""How a path is used where Python tells of it."""
+def _content(kind: str, path: str, state: Any) -> str:
+    """The digest of a file that is not too large for it."""
+    if kind == "file" and isinstance(state, list) and state[0] <= LARGEST:
+        with contextlib.suppress(OSError):  # then only its times tell
+            return digest_of(Path(path))
+    return ""

@@ -75,7 +75,7 @@ def task_for(
         "uses": str(folder / USES),
         "watched": watched,
         "homes": HOMES,
-        "ignored": [*HOMES, str(folder.parents[2]), str(Path(__file__).parents[1])],
+        "ignored": [f"{place}{os.sep}" for place in (*HOMES, folder.parents[2], Path(__file__).parents[1])],
     }
 
 

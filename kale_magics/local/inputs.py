@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.local.entry import digest_of, parts_of, read_entry
-from kale_magics.local.exchange import read_result
+from kale_magics.local.entry import digest_of, parts_of, read_entry, why_not
+from kale_magics.local.exchange import environment, read_result
 from kale_magics.local.history import past_runs
-from kale_magics.pipeline import Input, Json, Pipeline, Step
+from kale_magics.pipeline import Input, Json, Pipeline
 from kale_magics.run import Run, StepRun
 
 
@@ -22,7 +22,7 @@ class PastStep:
         run: That run.
         step: The step there.
         names: The variables that are taken.
-        changed: What has changed since in how the step would make them, as in "parameter lr"; may be empty.
+        changed: Why the step would make others now, as in "parameter lr has changed"; may be empty.
     """
 
     run: Run
@@ -31,7 +31,7 @@ class PastStep:
     changed: str
 
     def __str__(self) -> str:
-        since = f"; {self.changed} has changed since" if self.changed else ""
+        since = f"; since then {self.changed}" if self.changed else ""
         return f"{', '.join(self.names)} of step {self.step.name}: from run {self.run.id}{since}"
 
 
@@ -66,16 +66,18 @@ def past_inputs(
             message = f"no run that is kept has {', '.join(names)} of step {maker}, which {taken[0][0]} takes"
             fix = f"%kale_run --until {taken[0][0]} runs what it needs as well"
             raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
-        found[maker] = PastStep(*past, names, _changed(pipeline.step(maker), past[1], values))
+        found[maker] = PastStep(*past, names, _changed(pipeline, maker, past[0], values))
     return found
 
 
-def _changed(step: Step, past: StepRun, values: Mapping[str, Json]) -> str:
-    """What is other than it was in the code and the parameters of a step."""
-    known = read_entry(past.folder)
-    now = parts_of(step, values, {i.key: "" for i in step.inputs}, Path(), {})
-    names = ("its code", *(f"parameter {parameter.name}" for parameter in step.parameters))
-    return next((name for name in names if known is None or known.parts.get(name) != now[name]), "")
+def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json]) -> str:
+    """Why a step, or one that it hangs on, would not do now what it did in a run; the first reason."""
+    for step in pipeline.until([maker]).steps:
+        parts = parts_of(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), environment())
+        entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
+        if entry is not None and (reason := why_not(replace(entry, reason=""), parts, inputs=False)):
+            return reason if step.name == maker else f"step {step.name} has changed: {reason}"
+    return ""
 
 
 def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[Run, StepRun]]:

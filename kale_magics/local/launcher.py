@@ -102,10 +102,10 @@ def main() -> None:
         task = json.load(file)
     # The step itself says there why it failed, and ends with SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
-    recorder = RECORDER["begin"](task)
     try:
+        recorder = RECORDER["begin"](task)
         result = perform(task)
-        RECORDER["end"](recorder, tuple(task["homes"]))
+        RECORDER["end"](recorder)
         save(task["result"], result)
     except Exception as error:  # not the user's code: the program does not start, or its result is not kept
         told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from kale_magics.local.cache import Cache
 from kale_magics.local.entry import ENTRY, Entry, parts_of, read_entry, why_not
 from kale_magics.local.exchange import environment, read_result
+from kale_magics.local.heard import nearby
 from kale_magics.pipeline import Json, Pipeline, Step
 
 MOST_RUNS = 50
@@ -47,7 +48,7 @@ def plan(
     """
     planner = _Planner(parameters, Cache(runs_folder.absolute()), directory)
     outlooks = {step.name: planner.look(step) for step in pipeline.steps}
-    return outlooks if planner.any_entry else {}
+    return outlooks if any(planner.last.values()) else {}
 
 
 class _Planner:
@@ -57,12 +58,13 @@ class _Planner:
         runs = cache.runs_folder / "runs"
         self.runs = sorted(runs.iterdir(), reverse=True)[:MOST_RUNS] if runs.is_dir() else []
         self.digests: dict[tuple[str, str], str] = {}
-        self.any_entry = False
+        self.last: dict[str, Entry | None] = {}
+        # For every step those above it, and itself, that would run.
+        self.uncertain: dict[str, set[str]] = {}
 
     def look(self, step: Step) -> Outlook:
         """What would become of a step, when all above it are known."""
-        last = self.last_entry(step)
-        self.any_entry |= last is not None
+        last = self.last[step.name] = self.last_entry(step)
         inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
         waits = [i.step for i in step.inputs if inputs[i.key] == UNKNOWN]
         parts = parts_of(step, self.parameters, inputs, self.directory, self.environment)
@@ -73,11 +75,23 @@ class _Planner:
         if found is not None and not waits:
             outputs = read_result(found).metadata
             self.digests |= {(step.name, key): about["sha256"] for key, about in outputs.items()}
+        above = {name for need in step.needs for name in self.uncertain.get(need, ())}
+        self.uncertain[step.name] = above if found is not None else above | {step.name}
         if found is not None:
-            return Outlook(
-                True, f"unless {' or '.join(dict.fromkeys(waits))} gives something else" * bool(waits)
-            )
+            return Outlook(True, self.unless(waits, above, last))
         return Outlook(False, self.reason(step, last, parts))
+
+    def unless(self, waits: list[str], above: set[str], last: Entry | None) -> str:
+        """On what it hangs that a step is cached: the values of other steps, and files that they make."""
+        used = {path for _, path, *_ in last.paths} if last else set()
+        files = [
+            f"{name} changes {nearby(path)}"
+            for name, entry in self.last.items()
+            for path in (entry.made if entry and name in above else ())
+            if path in used
+        ]
+        values = [f"{' or '.join(dict.fromkeys(waits))} gives something else"] if waits else []
+        return f"unless {' or '.join([*values, *files[:1]])}" if values or files else ""
 
     def reason(self, step: Step, last: Entry | None, parts: Mapping[str, str]) -> str:
         """Why a step would run."""

@@ -5,9 +5,11 @@ the process of a step, so it may use the standard library only and nothing of ka
 into a file, a line of JSON each; processes that the step forks add their own lines:
 
     ["file" or "list" or "tree", PATH, STATE, HOW]   STATE as `state_of` had it before; HOW: one of `HOWS`
+    ["fork"]                                         it has started processes of its own
+    ["end"]                                          all is told
     ["reason", TEXT]                                 why the same step may do something else another time
     ["drawn", GENERATOR]                             it has given numbers, as "numpy.random"
-    ["local", NAME, FILE]                            a module that is not installed, loaded at the end
+    ["local", FILE]                                  a module that is not installed
     ["module", NAME, FILE]                           an installed one that was loaded at the end
 """
 
@@ -15,13 +17,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import PurePath
+from types import ModuleType
 from typing import Any
 
 HOWS = ("watch", "read", "make", "change", "seen")
@@ -33,6 +37,12 @@ MOST_FILES = 20_000
 LONGEST_PATH = 1024
 MOST_VALUES = 1000
 """How many values of a list or a dict may be paths."""
+
+OPEN, WRITE, CLOSE, DUMPS = os.open, os.write, os.close, json.dumps
+"""As they are before the step's code can put others into their places."""
+
+SHELL = frozenset("&|;<>`$\n")
+"""What makes one command of several."""
 
 HARMLESS = frozenset(
     {"lscpu", "uname", "ldconfig", "fc-list", "sysctl", "nvidia-smi", "gcc", "cc", "ld", "objdump"}
@@ -49,12 +59,13 @@ SYSTEM = ("/proc/", "/sys/", "/dev/")
 """What is no file, and what libraries put into shared memory."""
 
 
-def state_of(kind: str, path: str) -> Any:
+def state_of(kind: str, path: str, without: Container[str] = ()) -> Any:
     """What a path holds, as far as it has to be compared.
 
     Args:
         kind: "file", "list" for the names in a folder, "tree" for all that is in a folder.
         path: An absolute path.
+        without: Files that do not count in a tree.
 
     Returns:
         JSON: for a file its size and its times of change; "folder"; for the others a digest; None if nothing
@@ -63,10 +74,10 @@ def state_of(kind: str, path: str) -> Any:
     try:
         about = os.stat(path)
         if not os.path.isdir(path):
-            return [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
+            return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
         if kind == "file":
             return "folder"
-        names = sorted(os.listdir(path)) if kind == "list" else list(tree_of(path))
+        names = sorted(os.listdir(path)) if kind == "list" else list(tree_of(path, without))
     except (OSError, ValueError):
         return None
     if len(names) > MOST_FILES:
@@ -74,15 +85,16 @@ def state_of(kind: str, path: str) -> Any:
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
-def tree_of(folder: str) -> Iterable[Any]:
+def tree_of(folder: str, without: Container[str]) -> Iterable[Any]:
     """The files below a folder with their states, no more of them than are looked at."""
     count = 0
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = os.path.join(parent, name)
-            yield [path, state_of("file", path)]
             count += 1
+            if path not in without:
+                yield [path, state_of("file", path)]
             if count > MOST_FILES:
                 return
 
@@ -93,38 +105,44 @@ class Recorder:
     Args:
         place: The file for what is heard.
         ignored: Beginnings of paths of which nothing is told.
+        homes: The folders of installed modules.
     """
 
-    def __init__(self, place: str, ignored: Iterable[str]) -> None:
+    def __init__(self, place: str, ignored: Iterable[str], homes: Iterable[str]) -> None:
+        self.place, self.homes = place, tuple(homes)
         self.ignored = (*SYSTEM, *ignored)
         self.told: set[Any] = set()
         self.here = threading.local()
         self.before: dict[str, Any] = {}
-        self.out = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC, 0o600)
+        self.imported: set[str] = set()
+        os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         self.actions: dict[str, Callable[..., object]] = {
             "open": self.opened,
             "os.listdir": self.listed,
             "os.scandir": self.listed,
             "os.mkdir": lambda path, *_: self.use("file", path, "make"),
             "os.rename": self.renamed,
-            "sqlite3.connect": lambda path: self.use("file", path, "change"),
+            "os.symlink": lambda _, path, *__: self.use("file", path, "make"),
+            "os.link": lambda _, path, *__: self.use("file", path, "make"),
+            "os.fork": lambda: self.tell("fork"),
+            "sqlite3.connect": self.attached,
             "socket.connect": lambda _, address: self.connected(address),
             "socket.sendto": lambda _, address: self.connected(address),
+            "socket.sendmsg": lambda _, address: self.connected(address),
+            "socket.bind": lambda _, address: self.connected(address),
             "socket.getaddrinfo": lambda host, *_: self.connected((host,)),
+            "socket.gethostbyname": lambda host: self.connected((host,)),
+            "import": self.imports,
             "subprocess.Popen": lambda program, given, *_: self.started(program or given),
             "os.system": self.started,
             "os.exec": lambda program, *_: self.started(program),
             "os.posix_spawn": lambda program, *_: self.started(program),
         }
-        for event in ("os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink", "shutil.rmtree"):
+        for event in ("os.remove", "os.rmdir", "os.truncate", "shutil.rmtree"):
             self.actions[event] = lambda path, *_: self.use("file", path, "change")
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Be an audit hook; it must not raise."""
-        if event == "import":
-            if len(self.before) < len(MODULES):
-                self.before = {**generators(), **self.before}  # as a library has them after its import
-            return
         action = self.actions.get(event)
         if action is not None and not getattr(self.here, "busy", False):
             self.here.busy = True  # what is done here tells events too
@@ -141,7 +159,12 @@ class Recorder:
         known = line[:2] if line[0] != "reason" else line
         if known not in self.told:
             self.told.add(known)
-            os.write(self.out, json.dumps(line).encode() + b"\n")
+            # By its name: the step may close descriptors that are not its own, and get their numbers.
+            out = OPEN(self.place, os.O_WRONLY | os.O_APPEND)
+            try:
+                WRITE(out, DUMPS(line).encode() + b"\n")
+            finally:
+                CLOSE(out)
 
     def reason(self, text: str) -> None:
         """Something that may come out differently."""
@@ -151,22 +174,49 @@ class Recorder:
         """A path is used."""
         if path is None:
             path = "."
-        if isinstance(path, int) or path == ":memory:":
-            return  # a descriptor, which was opened by its name; a database that is no file
-        path = os.path.abspath(os.fsdecode(path))
+        if isinstance(path, int):
+            return  # a descriptor, which was opened by its name
+        path = os.fsdecode(path)
+        # Behind a link to a folder, `..` is not what it looks like.
+        path = os.path.realpath(path) if ".." in path else os.path.abspath(path)
         if not path.startswith(self.ignored) and "__pycache__" not in path and (kind, path) not in self.told:
             self.tell(kind, path, state_of(kind, path), how)
 
     def opened(self, path: Any, _: Any, flags: int) -> None:
-        """A file is opened."""
+        """A file is opened; that of a compiled module stands for its source."""
+        if isinstance(path, str) and path.endswith(".pyc") and not path.startswith(self.ignored):
+            with contextlib.suppress(ValueError, NotImplementedError):
+                path = importlib.util.source_from_cache(path)
+        if isinstance(path, str) and path.endswith(".py") and not path.startswith(self.ignored):
+            self.tell("local", os.path.abspath(path))
         writing = flags & (os.O_WRONLY | os.O_RDWR)
-        makes = flags & os.O_TRUNC and not flags & os.O_EXCL
+        anew = flags & os.O_TRUNC or not (flags & os.O_APPEND or os.path.exists(path))
+        makes = anew and not flags & os.O_EXCL
         self.use("file", path, "make" if writing and makes else "change" if writing else "read")
 
     def listed(self, path: Any) -> None:
         """The names in a folder are asked for; what looks for a module to import is not meant."""
         if "importlib" not in sys._getframe(2).f_code.co_filename:
             self.use("list", path, "read")
+
+    def imports(self, name: str, *_: Any) -> None:
+        """A module is looked for; numpy's generator is looked at as long as it is new."""
+        if "." not in name:
+            self.imported.add(name)
+        if len(self.before) < len(MODULES):
+            for module, state in generators().items():
+                if module not in self.before:
+                    self.before[module] = state
+                    if module == "numpy.random" and not is_fresh(state):
+                        self.tell("drawn", module)
+
+    def attached(self, path: Any) -> None:
+        """A database is opened."""
+        path = os.fsdecode(path)
+        path = path.removeprefix("file:").partition("?")[0] if path.startswith("file:") else path
+        if path and path != ":memory:":
+            self.use("file", path, "change")
+            self.use("file", path + "-wal", "change")
 
     def renamed(self, source: Any, target: Any, *_: Any) -> None:
         """A file takes the place of another one."""
@@ -182,24 +232,45 @@ class Recorder:
 
     def started(self, command: Any) -> None:
         """Another program is started."""
-        first = command if isinstance(command, (str, bytes, PurePath)) else next(iter(command))
-        name = os.path.basename(os.fsdecode(first).split(" ")[0])
-        if name not in HARMLESS:
+        whole = command if isinstance(command, (str, bytes, PurePath)) else next(iter(command))
+        text = os.fsdecode(whole)
+        name = os.path.basename(text.split(" ")[0])
+        if name not in HARMLESS or not SHELL.isdisjoint(text) or not self.by_library(sys._getframe(3)):
             self.reason(f"it runs another program ({name})")
+
+    def by_library(self, frame: Any) -> bool:
+        """Whether an installed library does what a frame does, be it by way of the standard library."""
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if "site-packages" in file or "dist-packages" in file:
+                return True
+            if not file.startswith((*self.homes, "<frozen")):
+                return False
+            frame = frame.f_back
+        return False
 
     def drawn(self, size: int) -> bytes:
         """Give real chance, as `os.urandom`, to what asks Python for it."""
-        asking = sys._getframe(2)
-        frame: Any = asking
+        with contextlib.suppress(OSError):  # the disk is full: the step will say so itself
+            if self.is_chance():
+                self.reason("it draws numbers without a seed")
+        return os.urandom(size)
+
+    def is_chance(self) -> bool:
+        """Whether what asks for chance, two frames above `drawn`, will use it."""
+        try:
+            frame: Any = sys._getframe(3)
+        except ValueError:  # a thread that does nothing else
+            return True
+        code = frame.f_code
+        # Generators of numpy draw before they take their seed, or are filled when they are loaded.
+        if code.co_filename.endswith(LOADERS) or "RandomState" in code.co_names:
+            return False
+        installed = code.co_filename.startswith((*self.homes, "<frozen"))
         while frame is not None and "importlib" not in frame.f_code.co_filename:
             frame = frame.f_back
-        # What is drawn by an import is seeded later, or of no importance. Generators of numpy draw before
-        # they take their seed, or are filled when they are loaded.
-        code = asking.f_code
-        filled = code.co_filename.endswith(LOADERS) or "RandomState" in code.co_names
-        if frame is None and not filled:
-            self.reason("it draws numbers without a seed")
-        return os.urandom(size)
+        # What a library draws when it is imported is seeded later, or of no importance.
+        return frame is None or not installed
 
 
 def generators() -> dict[str, Any]:
@@ -207,9 +278,9 @@ def generators() -> dict[str, Any]:
     states: dict[str, Any] = {"random": random.getstate()[1]}
     numpy = getattr(sys.modules.get("numpy.random"), "get_state", None)
     if numpy is not None:
-        with contextlib.suppress(ValueError, TypeError):  # its user has put another kind into its place
-            _, words, place, *_ = numpy()
-            states["numpy.random"] = (words.tobytes(), place)
+        state = numpy(legacy=False)["state"]
+        words = state["key"].tobytes() if "key" in state else repr(state).encode()
+        states["numpy.random"] = (words, state.get("pos"))
     return states
 
 
@@ -228,7 +299,7 @@ def begin(task: dict[str, Any]) -> Recorder:
         task: "uses": the file for what is heard; "ignored": beginnings of paths; "watched": kinds and paths
             that the code names.
     """
-    recorder = Recorder(task["uses"], task["ignored"])
+    recorder = Recorder(task["uses"], task["ignored"], task["homes"])
     for kind, path in task["watched"]:
         recorder.tell(kind, path, state_of(kind, path), "watch")
     recorder.told.clear()  # how it is used comes after that it is named
@@ -238,32 +309,54 @@ def begin(task: dict[str, Any]) -> Recorder:
     return recorder
 
 
-def end(recorder: Recorder, homes: tuple[str, ...]) -> None:
-    """Tell what can only be told at the end.
-
-    Args:
-        recorder: What `begin` gave.
-        homes: The folders of installed modules.
-    """
+def end(recorder: Recorder) -> None:
+    """Tell what can only be told at the end; a step does not fail because of it."""
     recorder.here.busy = True
+    try:
+        tell_rest(recorder)
+        recorder.tell("end")
+    except (
+        Exception
+    ) as error:  # modules and values of the step may raise anything; without an end, nothing counts
+        with contextlib.suppress(OSError):
+            recorder.reason(f"not all is known that it used ({type(error).__name__})")
+
+
+def tell_rest(recorder: Recorder) -> None:
+    """The generators, the modules and the paths among the variables."""
     for name, state in generators().items():
         if state != recorder.before.get(name, state) or (name not in recorder.before and not is_fresh(state)):
             recorder.tell("drawn", name)
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
+        file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+        top = name.partition(".")[0]
         if not isinstance(file, str):
             continue
-        if not file.startswith(homes):
+        if not file.startswith(recorder.homes):
             recorder.use("file", file, "read")
-            recorder.tell("local", name, file)
-        elif "." not in name and name not in sys.stdlib_module_names:
-            recorder.tell("module", name, file)
+            recorder.tell("local", file)
+        elif top not in sys.stdlib_module_names:
+            recorder.tell("module", top, file)
+    for name in recorder.imported - sys.stdlib_module_names:
+        tell_places(recorder, name)
     for value in values_of(vars(sys.modules["__main__"])):
         text = os.fspath(value)
         if 0 < len(text) < LONGEST_PATH and "\0" not in text and os.path.exists(text):
             kind = "tree" if os.path.isdir(text) else "file"
             if kind == "file" or not is_around(text):
                 recorder.use(kind, text, "seen")
+
+
+def tell_places(recorder: Recorder, name: str) -> None:
+    """Where a module that is not installed is, or would be if somebody put it there."""
+    file = vars(sys.modules[name]).get("__file__") if name in sys.modules else None
+    if isinstance(file, str) and file.startswith(recorder.homes):
+        return
+    for folder in sys.path:
+        place = os.path.join(os.path.abspath(folder), name)
+        if not place.startswith(recorder.homes):
+            recorder.use("file", place + ".py", "read")
+            recorder.use("file", os.path.join(place, "__init__.py"), "read")
 
 
 def is_around(folder: str) -> bool:
