@@ -3,8 +3,9 @@
 A fresh interpreter executes this file's text, so it may use the standard library only and nothing of
 kale_magics. It talks to the engine through a socket:
 
-    engine -> here   8 bytes of length, JSON; a step's two descriptors (stdout, stderr) come with the length
-        {"imports": [...], "runtime": TEXT, "launcher": PATH, "bootstrap": TEXT, "fork": BOOL}   the first one
+    engine -> here   8 bytes of length, JSON; a step's two descriptors (stdout, stderr) come with the length;
+                     the first one, and what may follow
+        {"imports": [...], "runtime": TEXT, "launcher": PATH, "bootstrap": TEXT, "fork": BOOL, "homes": [...]}
         {"begin": ID, "task": PATH, "directory": PATH, "environment": {...}, "threads": N or null}
         {"signal": NUMBER, "steps": [ID, ...]}
     here -> engine   JSON, a line each
@@ -282,6 +283,7 @@ def main() -> None:
             else builtins.compile(source, *more)
         )
         preload(hello["imports"])
+        launcher["RECORDER"]["INHERITED"].note(tuple(hello["homes"]))
     message = Keeper(channel, hello).serve()
     if message is not None:
         perform(message, launcher)

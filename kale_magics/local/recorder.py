@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -51,6 +52,36 @@ HARMLESS = frozenset(
 
 MODULES = ("random", "numpy.random")
 """Whose generators everybody uses."""
+
+
+class Inherited:
+    """The modules that a forked process has from the beginning.
+
+    A forked process leaves them alone: to look at a module is to write to its memory, which is copied then.
+
+    Attributes:
+        files: The files of the installed ones, by their top-level names.
+        count: How many modules there are in all.
+    """
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.count = 0
+
+    def note(self, homes: tuple[str, ...]) -> None:
+        """Take in what is loaded now.
+
+        Args:
+            homes: The folders of installed modules.
+        """
+        for name, module in list(sys.modules.items()):
+            top, file = name.partition(".")[0], file_of(module)
+            if file.startswith(homes) and top not in sys.stdlib_module_names:
+                self.files.setdefault(top, file)
+        self.count = len(sys.modules)
+
+
+INHERITED = Inherited()
 
 LOADERS = (os.path.join("numpy", "random", "_pickle.py"), "<kale step runtime>")
 """Whose code makes generators again that were written."""
@@ -115,6 +146,7 @@ class Recorder:
         self.here = threading.local()
         self.before: dict[str, Any] = {}
         self.imported: set[str] = set()
+        self.inherited = INHERITED.count
         os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         self.actions: dict[str, Callable[..., object]] = {
             "open": self.opened,
@@ -327,15 +359,15 @@ def tell_rest(recorder: Recorder) -> None:
     for name, state in generators().items():
         if state != recorder.before.get(name, state) or (name not in recorder.before and not is_fresh(state)):
             recorder.tell("drawn", name)
-    for name, module in list(sys.modules.items()):
-        file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    for top, file in INHERITED.files.items():
+        recorder.tell("module", top, file)
+    for name, module in newest_modules(recorder.inherited):
+        file = file_of(module)
         top = name.partition(".")[0]
-        if not isinstance(file, str):
-            continue
-        if not file.startswith(recorder.homes):
+        if file and not file.startswith(recorder.homes):
             recorder.use("file", file, "read")
             recorder.tell("local", file)
-        elif top not in sys.stdlib_module_names:
+        elif file and top not in sys.stdlib_module_names:
             recorder.tell("module", top, file)
     for name in recorder.imported - sys.stdlib_module_names:
         tell_places(recorder, name)
@@ -345,6 +377,17 @@ def tell_rest(recorder: Recorder) -> None:
             kind = "tree" if os.path.isdir(text) else "file"
             if kind == "file" or not is_around(text):
                 recorder.use(kind, text, "seen")
+
+
+def newest_modules(count: int) -> list[tuple[str, Any]]:
+    """The modules that were loaded after the first ones, as many as there were."""
+    return list(itertools.islice(reversed(sys.modules.items()), max(0, len(sys.modules) - count)))
+
+
+def file_of(module: Any) -> str:
+    """Where a module was loaded from; empty if that is no file."""
+    file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+    return file if isinstance(file, str) else ""
 
 
 def tell_places(recorder: Recorder, name: str) -> None:

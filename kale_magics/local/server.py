@@ -124,6 +124,7 @@ class StepServer:
             "launcher": str(LAUNCHER),
             "bootstrap": BOOTSTRAP.replace("NAME", "launcher"),
             "fork": fork,
+            "homes": HOMES,
         })  # fmt: skip
 
     def begin(
