@@ -278,7 +278,7 @@ def test_a_step_is_not_harmed_by_being_heard(kale, source):
         assert (kale.folder / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("line", ["5", "{", '["file"]', "\xff"])
+@pytest.mark.parametrize("line", ["5", "{", '["file"]', '["reason"]', "\xff"])
 def test_a_step_that_writes_where_it_is_heard_runs_again(kale, line):
     source = f"from pathlib import Path\nfor p in Path('../.kale/runs').glob('*/a/uses.jsonl'): p.open('a', encoding='latin-1').write({line!r} + chr(10))"
     kale(step("a", source))

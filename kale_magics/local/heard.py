@@ -50,7 +50,11 @@ class Heard:
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 self._hear(*json.loads(line))
-            except (ValueError, TypeError):  # a process of the step was killed while it wrote, or wrote here
+            except (
+                ValueError,
+                TypeError,
+                IndexError,
+            ):  # a process of the step was killed while it wrote, or wrote here
                 self._reasons.append(UNKNOWN)
         for (kind, path), its in self._used.items():
             if kind != "tree":
