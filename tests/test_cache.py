@@ -12,6 +12,7 @@ import pytest
 from kale_magics.analysis import packages
 from kale_magics.local.history import clean, past_runs
 from kale_magics.local.plan import plan
+from kale_magics.local.server import close_servers
 from kale_magics.pipeline import Code, Parameter, Pipeline
 from kale_magics.run import LinePrinted, StepEnded, StepStarted
 from tests.test_engine import Runner, states, step
@@ -130,6 +131,20 @@ def test_nothing_has_changed(kale, source):
     kale(step("a", source))
     assert outlook(kale, step("a", source)) == {"a": "cached "}
     assert cached(kale(step("a", source))) == {"a"}
+
+
+def test_what_a_library_has_read_before_the_step_counts(kale, monkeypatch):
+    monkeypatch.chdir(kale.folder)
+    write("matplotlibrc", "lines.linewidth: 3")(kale.folder)
+    imports = (Code("import matplotlib", "imports, In [1]"),)
+    use = step("a", "print(matplotlib.rcParams['lines.linewidth'])", setup=imports)
+    close_servers()
+    assert kale(use).steps["a"].log == "3.0\n"
+    assert cached(kale(use)) == {"a"}
+    write("matplotlibrc", "lines.linewidth: 4")(kale.folder)
+    assert outlook(kale, use) == {"a": "matplotlibrc has changed"}
+    close_servers()
+    assert kale(use).steps["a"].log == "4.0\n"
 
 
 def test_steps_that_are_not_forked_are_heard_too(kale):

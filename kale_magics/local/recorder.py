@@ -55,21 +55,35 @@ MODULES = ("random", "numpy.random")
 
 
 class Inherited:
-    """The modules that a forked process has from the beginning.
+    """What a forked process has from the beginning: modules, and what these have read.
 
-    A forked process leaves them alone: to look at a module is to write to its memory, which is copied then.
+    A forked process leaves the modules alone: to look at one is to write to its memory, which is copied then.
 
     Attributes:
         files: The files of the installed ones, by their top-level names.
         count: How many modules there are in all.
+        read: The states of all files that were opened, by their paths.
     """
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
         self.count = 0
+        self.read: dict[str, Any] = {}
+        self.listening = False
+
+    def listen(self) -> None:
+        """Note what is opened from here on."""
+        self.listening = True
+        sys.addaudithook(self.hear)
+
+    def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Be an audit hook."""
+        if self.listening and event == "open" and isinstance(arguments[0], str):
+            path = os.path.abspath(arguments[0])
+            self.read.setdefault(path, state_of("file", path))
 
     def note(self, homes: tuple[str, ...]) -> None:
-        """Take in what is loaded now.
+        """Take in what is loaded now, and listen no more.
 
         Args:
             homes: The folders of installed modules.
@@ -79,6 +93,7 @@ class Inherited:
             if file.startswith(homes) and top not in sys.stdlib_module_names:
                 self.files.setdefault(top, file)
         self.count = len(sys.modules)
+        self.listening = False
 
 
 INHERITED = Inherited()
@@ -361,6 +376,9 @@ def tell_rest(recorder: Recorder) -> None:
             recorder.tell("drawn", name)
     for top, file in INHERITED.files.items():
         recorder.tell("module", top, file)
+    for path, state in INHERITED.read.items():
+        if not path.startswith(recorder.ignored) and "__pycache__" not in path:
+            recorder.tell("file", path, state, "read")
     for name, module in newest_modules(recorder.inherited):
         file = file_of(module)
         top = name.partition(".")[0]
