@@ -161,6 +161,8 @@ class Recorder:
         self.here = threading.local()
         self.before: dict[str, Any] = {}
         self.imported: set[str] = set()
+        self.held: list[bytes] = []
+        self.holds = False
         self.inherited = INHERITED.count
         os.close(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
         self.actions: dict[str, Callable[..., object]] = {
@@ -206,12 +208,20 @@ class Recorder:
         known = line[:2] if line[0] != "reason" else line
         if known not in self.told:
             self.told.add(known)
-            # By its name: the step may close descriptors that are not its own, and get their numbers.
-            out = OPEN(self.place, os.O_WRONLY | os.O_APPEND)
-            try:
-                WRITE(out, DUMPS(line).encode() + b"\n")
-            finally:
-                CLOSE(out)
+            written = DUMPS(line).encode() + b"\n"
+            if self.holds:
+                self.held.append(written)
+            else:
+                self.write(written)
+
+    def write(self, lines: bytes) -> None:
+        """Add to the file."""
+        # By its name: the step may close descriptors that are not its own, and get their numbers.
+        out = OPEN(self.place, os.O_WRONLY | os.O_APPEND)
+        try:
+            WRITE(out, lines)
+        finally:
+            CLOSE(out)
 
     def reason(self, text: str) -> None:
         """Something that may come out differently."""
@@ -358,13 +368,15 @@ def begin(task: dict[str, Any]) -> Recorder:
 
 def end(recorder: Recorder) -> None:
     """Tell what can only be told at the end; a step does not fail because of it."""
-    recorder.here.busy = True
+    recorder.here.busy = recorder.holds = True
     try:
         tell_rest(recorder)
         recorder.tell("end")
+        recorder.write(b"".join(recorder.held))
     except (
         Exception
     ) as error:  # modules and values of the step may raise anything; without an end, nothing counts
+        recorder.holds = False
         with contextlib.suppress(OSError):
             recorder.reason(f"not all is known that it used ({type(error).__name__})")
 

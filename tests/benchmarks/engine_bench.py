@@ -165,9 +165,10 @@ def main() -> None:
         steps = 3 if quick else 20
         pipeline = pipeline_of(chain(steps))
         ours = best(lambda: run_here(pipeline, folder), 1)
+        again = best(lambda: run_here(pipeline, folder), 1)
         peer = best(in_kfp(pipeline, folder), 1)
         row(f"{steps} steps in a chain, beside kfp.local", ours, peer, "at most 0.125")
-        row("  the same again", best(lambda: run_here(pipeline, folder), 1), peer)
+        row("  the same again, without the cache", again, peer)
         work = branches(0.1 if quick else 2.0)
         ours = best(lambda: run_here(pipeline_of(work), folder), 1)
         row("6 branches of work, beside the notebook", ours, best(as_notebook(work), 1), "at most 0.6")
