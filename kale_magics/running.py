@@ -10,6 +10,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
+from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.local.cancel import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
@@ -174,7 +175,7 @@ def _perform(order: Order, show: Show, canceller: Canceller | None) -> Run:
             given=order.given,
             canceller=canceller,
         )
-    except BaseException:
+    except BaseException:  # an interrupt too ends with the picture of what has become of the run
         show.end()
         raise
     print(f"\n{summary(run)}", flush=True)
@@ -193,7 +194,7 @@ def failure(step: StepRun, error: StepError) -> Diagnostic:
         return Diagnostic(code, error.message, error.fix, where)
     report = error.traceback.rstrip() or error.message
     mend = "mend and run that cell" if error.cell else "mend the step, and run its cells"
-    log = f"import kale_magics; print(kale_magics.last_run().steps[{step.name!r}].log)"
+    log = f"%kale_logs {quoted(step.name)}"
     return Diagnostic(
         code,
         f"step {step.name} failed\n{indent(report, '    ')}",

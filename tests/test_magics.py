@@ -201,7 +201,7 @@ KALE301 step train failed
     ZeroDivisionError: division by zero
   at:  In [4], step train, line 3: 1 / (epochs - 3)
   fix: mend and run that cell
-       all that the step printed: import kale_magics; print(kale_magics.last_run().steps['train'].log)"""
+       all that the step printed: %kale_logs train"""
 
 
 def test_a_step_that_fails_fails_the_cell_after_the_summary(shell: Shell) -> None:
