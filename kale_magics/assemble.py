@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.packages import imported_modules, requirements
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.uses import mentioned, uses_of
@@ -14,7 +15,6 @@ from kale_magics.diagnostics import Diagnostic
 from kale_magics.flow.bindings import Definition, StepFlow, bound_by
 from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
-from kale_magics.flow.surroundings import HARMLESS, VARYING
 from kale_magics.naming import unique_keys
 from kale_magics.objects import Facts
 from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step

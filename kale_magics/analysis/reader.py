@@ -286,9 +286,10 @@ class StatementReader(ExpressionReader):
 
     def _typealias(self, node: ast.AST) -> None:
         name: ast.Name = node.name  # type: ignore[attr-defined]  # `ast.TypeAlias`, since 3.12
+        value: ast.expr = node.value  # type: ignore[attr-defined]  # the same
         with self.uncertain():
-            self.expression(node.value)  # type: ignore[attr-defined]
-        self.out.append(Bind(name.id, name.lineno, uses=self.names_in(node.value)))  # type: ignore[attr-defined]
+            self.expression(value)
+        self.out.append(Bind(name.id, name.lineno, uses=self.names_in(value)))
 
     def _global(self, node: ast.AST) -> None:
         """Declarations were taken in with their scope."""

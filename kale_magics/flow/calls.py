@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
     CHANGING_METHODS,
+    CLOCKS,
     CONSUMING_FUNCTIONS,
     HOLDING_METHODS,
+    VARYING,
     generator_use,
     is_known,
     method_changes,
@@ -16,7 +18,7 @@ from kale_magics.analysis.knowledge import (
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
-from kale_magics.flow.surroundings import CHANGED_MEMORY, CLOCKS, FOLDER, REMEMBERED, VARYING
+from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED
 
 
 class Calls(Changes):

@@ -16,27 +16,6 @@ FOLDER = "os.chdir"
 OF_THE_PROCESS = frozenset({FOLDER, "os.environ", "sys.path"})
 """What any code may use without naming it."""
 
-VARYING = frozenset(
-    "time.time time.time_ns time.perf_counter time.perf_counter_ns time.monotonic time.strftime"
-    " time.localtime time.gmtime time.ctime time.process_time datetime.datetime.now datetime.datetime.utcnow"
-    " datetime.datetime.today datetime.date.today uuid.uuid1 uuid.uuid4 os.getpid os.urandom"
-    " tempfile.mkdtemp tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile"
-    " secrets.token_hex secrets.token_bytes secrets.token_urlsafe secrets.randbelow secrets.choice"
-    " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow time.asctime time.clock_gettime"
-    " time.clock_gettime_ns os.times os.getloadavg tempfile.mktemp".split()
-)
-"""Functions that give something else each time."""
-
-
-CLOCKS = ("now", "utcnow", "today")
-"""What the functions of other libraries are called that ask the clock."""
-
-HARMLESS = frozenset(
-    "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp"
-    " tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
-)
-"""Those of `VARYING` that measure a duration or make files: a step's answer hangs on neither."""
-
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 """Decorators whose functions remember what they have given."""
 

@@ -206,7 +206,7 @@ class _Execution:
                     self.timers.ring()
             failed = any(step.state == "failed" for step in self.run.steps.values())
             self.end("failed" if failed else "succeeded")
-        except BaseException:
+        except BaseException:  # whatever it is, an interrupt too: no process is left
             try:
                 self.stop()
             finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.analysis.packages import HOMES
-from kale_magics.local.folder import RESULT, USES
+from kale_magics.local.folder import ERROR, RESULT, USES
 from kale_magics.local.process import StepProcess
 from kale_magics.pipeline import Step
 from kale_magics.run import Run, StepError
@@ -71,7 +71,7 @@ def task_for(
         },
         "outputs": outputs,
         "result": str(folder / RESULT),
-        "error": str(folder / "error.json"),
+        "error": str(folder / ERROR),
         "uses": str(folder / USES),
         "watched": watched,
         "homes": HOMES,
@@ -85,7 +85,7 @@ def result_of(folder: Path, process: StepProcess) -> Result:
         return Result(StepError("StepDied", f"its process could not be started: {process.failure}"))
     if process.returncode == 0 and (folder / RESULT).exists():
         return read_result(folder)
-    error = folder / "error.json"
+    error = folder / ERROR
     if error.exists():
         content = json.loads(error.read_text(encoding="utf-8"))
         # "step train, In [5]": the cell alone is what the user knows.

@@ -93,7 +93,7 @@ def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
                 place = step_folder(folder, step)
                 (place / "outputs").mkdir(parents=True)
                 (place / "program.py").write_text(program, encoding="utf-8")
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no part of a run
         shutil.rmtree(folder, ignore_errors=True)
         raise
 

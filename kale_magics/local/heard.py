@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.uses import seeded, uses_of, varies
-from kale_magics.flow.surroundings import HARMLESS, VARYING
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Step
 
@@ -50,11 +50,8 @@ class Heard:
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 self._hear(*json.loads(line))
-            except (
-                ValueError,
-                TypeError,
-                IndexError,
-            ):  # a process of the step was killed while it wrote, or wrote here
+            except (ValueError, TypeError, IndexError):
+                # A process of the step was killed while it wrote, or has written something else here.
                 self._reasons.append(UNKNOWN)
         for (kind, path), its in self._used.items():
             if kind != "tree":

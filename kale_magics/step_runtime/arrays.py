@@ -56,7 +56,7 @@ class Arrays:
         torn = set(self.alone) & self.used
         for owner, bounds in self.alone.items():
             bounds.sort()
-            if any(one[1] > other[0] for one, other in zip(bounds, bounds[1:])):  # noqa: B905, RUF007
+            if any(one[1] > other[0] for one, other in zip(bounds, bounds[1:])):  # noqa: B905, RUF007 - Python 3.8
                 torn.add(owner)
         return frozenset(torn)
 
@@ -114,7 +114,7 @@ class Arrays:
             return True
         if whole:
             raise pickle.PicklingError("cannot pickle arrays that share this one's memory")
-        steps = [(size - 1) * stride for size, stride in zip(view.shape, view.strides)]  # noqa: B905
+        steps = [(size - 1) * stride for size, stride in zip(view.shape, view.strides)]  # noqa: B905 - the same
         first = address(view) + sum(step for step in steps if step < 0)
         last = address(view) + sum(step for step in steps if step > 0) + view.itemsize
         self.alone.setdefault(id(owner), []).append((first, last))

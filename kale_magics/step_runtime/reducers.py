@@ -216,7 +216,7 @@ class Makers:
             return make(first, name, bases, *others)
         if in_main(first):
             meta, parent = first, next(k for k in first.__mro__ if not in_main(k))
-            first = lambda name, bases, space: parent.__new__(meta, name, bases, space)  # noqa: E731
+            first = lambda name, bases, space: parent.__new__(meta, name, bases, space)  # noqa: E731 - in its place
         hook = "__init_subclass__"
         hooked = {k for base in bases for k in getattr(base, "__mro__", ()) if in_main(k) and hook in vars(k)}
         hooks = [(k, vars(k)[hook]) for k in hooked]

@@ -141,7 +141,7 @@ class StepRun:
             for number, (code, defines) in enumerate(pieces):
                 if number == len(self.spec["setup"]):
                     self.load_inputs(arguments)
-                awaitable = eval(code, self.namespace)  # noqa: S307
+                awaitable = eval(code, self.namespace)  # noqa: S307 - the notebook's own code
                 if awaitable is not None:
                     await awaitable
                 for name in defines.keys() & self.namespace.keys():
@@ -270,7 +270,7 @@ def revive(value: Any, default: Any, floats: bool) -> Any:
     if isinstance(value, list):
         known = default if isinstance(default, list) else []
         places = itertools.chain(known, itertools.repeat(MISSING))
-        return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905
+        return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905 - new in Python 3.10
     if isinstance(value, dict):
         items = default if isinstance(default, dict) else {}
         keys = [key for key in items if key in value] + [key for key in value if key not in items]

@@ -30,7 +30,7 @@ SCRIPT_FLAGS = ("--no-raise-error", "--out", "--err")
 class Lines(list):  # type: ignore[type-arg]  # Python 3.8 cannot write it
     """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
 
-    l = list = property(lambda self: self)  # noqa: E741
+    l = list = property(lambda self: self)  # noqa: E741 - IPython's name
     n = nlstr = property("\n".join)
     s = spstr = property(" ".join)
 
@@ -164,12 +164,12 @@ def expand(text: str, names: dict[str, Any]) -> Any:
         end = 0
         for match in DOLLAR.finditer(literal):
             yield match[1]
-            yield match[2] if match[2].startswith("$") else str(eval(match[2], names))  # noqa: S307
+            yield match[2] if match[2].startswith("$") else str(eval(match[2], names))  # noqa: S307 - the user's
             end = match.end()
         yield literal[end:]
         if field is not None:
             # A colon belongs to the expression, a slice: IPython takes no format.
-            value = eval(f"{field}:{spec}" if spec else field, names)  # noqa: S307
+            value = eval(f"{field}:{spec}" if spec else field, names)  # noqa: S307 - the user's
             yield {"r": repr, "a": ascii}.get(conversion or "", str)(value)
 
 
@@ -232,7 +232,7 @@ def run_script(command: list[str], flags: set[str], cell: str) -> list[str] | No
 
     asked = [flag for flag in ("--out", "--err") if flag in flags]
     if asked:
-        done = subprocess.run(command, input=cell, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(command, input=cell, capture_output=True, text=True, check=False)  # noqa: S603 - too
         printed, code = {"--out": done.stdout, "--err": done.stderr}, done.returncode
         sys.stdout.write("" if "--out" in flags else done.stdout)
         sys.stderr.write("" if "--err" in flags else done.stderr)
