@@ -269,6 +269,7 @@ EACH_TIME = {
 @pytest.mark.parametrize(("source", "reason"), EACH_TIME.values(), ids=EACH_TIME)
 def test_what_may_come_out_differently_runs_each_time(kale, source, reason, monkeypatch):
     monkeypatch.chdir(kale.folder)
+    monkeypatch.setenv("SHELL", "/bin/bash")
     kale(step("a", source))
     assert outlook(kale, step("a", source)) == {"a": reason}
     assert cached(kale(step("a", source))) == set()
