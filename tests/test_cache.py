@@ -133,6 +133,15 @@ def test_nothing_has_changed(kale, source):
     assert cached(kale(step("a", source))) == {"a"}
 
 
+def test_what_a_library_has_put_aside_for_the_next_time_is_no_change(kale, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kale.folder / "put aside"))
+    (kale.folder / "put aside").mkdir()
+    source = "from pathlib import Path\nimport os\nplace = Path(os.environ['XDG_CACHE_HOME'], 'fonts')\n"
+    source += "try: x = place.read_text()\nexcept OSError: place.write_text('serif')"
+    kale(step("a", source))
+    assert cached(kale(step("a", source))) == {"a"}
+
+
 def test_what_a_library_has_read_before_the_step_counts(kale, monkeypatch):
     monkeypatch.chdir(kale.folder)
     write("matplotlibrc", "lines.linewidth: 3")(kale.folder)

@@ -108,6 +108,7 @@ class Heard:
         how = next((how for how in hows if how != "watch"), "watch")
         after = state_of(kind, path)
         made = after is not None and (how == "make" or (before is None and how == "watch"))
+        made = made or (after is not None and before is None and path.startswith(memories()))
         if "many" in (before, after):
             self._changed.append(f"the folder {nearby(path)} has too many names to compare")
         elif before == after or how == "seen" or made:
@@ -132,6 +133,12 @@ class Heard:
             self._changed.append(f"it changes {nearby(path)}")
         else:
             self.paths.append(("tree", path, state_of("tree", path, files)))
+
+
+def memories() -> tuple[str, ...]:
+    """Where libraries keep what they would otherwise compute again, as matplotlib its list of fonts."""
+    places = (os.environ.get("XDG_CACHE_HOME") or "~/.cache", "~/Library/Caches")
+    return tuple(os.path.join(os.path.expanduser(place), "") for place in places)
 
 
 def nearby(path: str) -> str:
