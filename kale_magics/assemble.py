@@ -6,8 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
-from kale_magics.analysis.packages import imported_modules, requirements
+from kale_magics.analysis.packages import Needs, imported_paths, needs_of
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.uses import mentioned, uses_of
 from kale_magics.diagnostics import Code as Refusal
@@ -17,7 +20,19 @@ from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
 from kale_magics.naming import unique_keys
 from kale_magics.objects import Facts
-from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step
+from kale_magics.pipeline import (
+    NO_OPTIONS,
+    THIS_IMAGE,
+    Artifact,
+    Attempts,
+    Code,
+    Environment,
+    Input,
+    Parameter,
+    Pipeline,
+    Step,
+    StepOptions,
+)
 from kale_magics.registry import Cell
 from kale_magics.session import Session
 
@@ -29,14 +44,16 @@ class Settings:
     Attributes:
         name: Of the pipeline, for people.
         description: Free text.
-        base_image: The container image of the steps.
+        environment: Where the steps run on a cluster.
         slim_imports: Whether a step gets only those imports of the prelude that it may use.
+        options: What every step is asked for, where it does not ask for something else itself.
     """
 
     name: str = "pipeline"
     description: str = ""
-    base_image: str = ""
+    environment: Environment = THIS_IMAGE
     slim_imports: bool = True
+    options: StepOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -114,7 +131,7 @@ class _Assembler:
         steps = tuple(self._step(step) for step in order)
         settings = self.settings
         return Pipeline(
-            settings.name, steps, tuple(self.parameters.values()), settings.description, settings.base_image
+            settings.name, steps, tuple(self.parameters.values()), settings.description, settings.environment
         )
 
     def _artifacts(self, step: StepFlow) -> dict[str, Artifact]:
@@ -147,6 +164,7 @@ class _Assembler:
         kept = self._setup(step)
         setup = tuple(self._code(number, statements) for number, statements in kept)
         wanted = step.parameters | self.flow.prelude.parameters
+        options, needs = self._options(step), self._needs(step, kept)
         return Step(
             name=step.name,
             key=self.keys[step.name],
@@ -157,9 +175,12 @@ class _Assembler:
             outputs=tuple(dict.fromkeys(self.artifacts[step.name].values())),
             after=tuple(name for name in step.after if name in self.flow.steps),
             metrics=tuple(step.metrics),
-            packages=self._packages(step, kept),
-            attempts=self._attempts(step),
-            cache=all(self.flow.cells[n].cell.cache for n in step.cells),
+            packages=self._packages(step, options, needs),
+            modules=needs.own,
+            missing=needs.missing,
+            attempts=Attempts(options.retries or 0, options.delay or 0.0, options.timeout),
+            cache=options.cache is not False,
+            options=options,
             varies=self._varies(step, setup),
         )
 
@@ -176,10 +197,12 @@ class _Assembler:
             return f"it may call {handed_on}"
         return next((found for source in sources if (found := uses_of(source).reason)), "")
 
-    def _attempts(self, step: StepFlow) -> Attempts:
-        """What the last of its cells says that says anything."""
-        said = [a for n in step.cells if (a := self.flow.cells[n].cell.attempts) is not None]
-        return said[-1] if said else Attempts()
+    def _options(self, step: StepFlow) -> StepOptions:
+        """What its cells ask for, the last one first, and what all steps are asked for."""
+        said = self.settings.options
+        for number in step.cells:
+            said = self.flow.cells[number].cell.options.over(said)
+        return said
 
     def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
         taken: dict[tuple[str, Artifact], list[str]] = defaultdict(list)
@@ -229,7 +252,8 @@ class _Assembler:
         )
         kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
         label = read.cell.label if read.cell.execution_count is not None else f"cell {number + 1}"
-        return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines)
+        place = f"{kind}, marked cell {number + 1}"
+        return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines, place)
 
     def _replaced(self, number: int, definition: Definition) -> set[str]:
         """The names that stand for something else than a definition at the end of a definition's cell."""
@@ -242,28 +266,47 @@ class _Assembler:
             for name in bound_by(effects)
         }
 
-    def _packages(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> tuple[str, ...]:
-        """What pip must install for a step: what it asks for, imports, or gets objects of."""
-        asked = [
-            p
-            for n in (*self.flow.prelude.cells, *step.cells)
-            for p in self.flow.cells[n].facts.python.packages
-        ]
-        modules: set[str] = set()
+    def _needs(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> Needs:
+        """What a step's modules need: those that it imports, and those of the values that it gets."""
+        paths: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
         for number, statements in (*kept, *own):
             for statement in statements:
-                modules |= self._modules(number, statement)
-        for name in step.takes:
-            facts = self._facts(step, name)
-            if facts is not None and "." in facts.type_name:
-                modules.add(facts.type_name.partition(".")[0])
-        named = {p.partition("=")[0].partition("[")[0].strip("<>~!").lower() for p in asked}
-        needed = [r for r in requirements(modules) if r.partition("==")[0].lower() not in named]
-        return tuple(dict.fromkeys([*asked, *needed]))
+                paths |= self._paths(number, statement)
+        for name, maker in self.edges.providers[step.name].items():
+            facts = self._facts(self.flow.steps[maker], name)
+            paths |= facts.modules if facts is not None else self._code_paths(self.flow.steps[maker])
+        return needs_of(paths)
 
-    def _modules(self, number: int, statement: int) -> frozenset[str]:
+    def _code_paths(self, step: StepFlow) -> set[str]:
+        """What a step's own code imports; what it hands on may be of that where nobody knows its type."""
+        return {
+            path
+            for number in step.cells
+            for statement in range(len(self.flow.cells[number].facts.statements))
+            for path in self._paths(number, statement)
+        } | {path for d in step.imports for path in self._paths(d.cell, d.statement)}
+
+    def _packages(self, step: StepFlow, options: StepOptions, needs: Needs) -> tuple[str, ...]:
+        """What pip must install for a step: what it asks for, and what its modules need."""
+        asked = [
+            *(p for n in self.flow.prelude.cells for p in self.flow.cells[n].facts.python.packages),
+            *(p for n in step.cells for p in self.flow.cells[n].facts.python.packages),
+            *options.packages,
+        ]
+        named = set(map(_project, asked))
+        return tuple(dict.fromkeys([*asked, *(p for p in needs.packages if _project(p) not in named)]))
+
+    def _paths(self, number: int, statement: int) -> frozenset[str]:
         if (number, statement) not in self._imported:
             node = self.flow.cells[number].facts.python.tree.body[statement]
-            self._imported[number, statement] = imported_modules(node)
+            self._imported[number, statement] = imported_paths(node)
         return self._imported[number, statement]
+
+
+def _project(requirement: str) -> str:
+    """The distribution that pip is asked for, by its canonical name."""
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:  # an address or a file, which pip takes too
+        return requirement

@@ -13,7 +13,7 @@ FAMILIES = {
     "KALE1": "what is typed: the marks of cells, and what stands behind a magic",
     "KALE2": "the marked cells, and the pipeline that is made of them",
     "KALE3": "a run on this machine",
-    "KALE4": "the file for a cluster",
+    "KALE4": "what goes to a cluster",
 }
 """How the codes begin, and what they are about."""
 
@@ -124,6 +124,13 @@ epochs = 3
 model = epochs * 2
 
 %kale_run -p epoch=5
+""",
+    ),
+    Code.BAD_STEP_OPTION: Entry(
+        "write units, names and paths as Kubernetes does; `%%kale?` shows how",
+        """
+%%kale step load --memory 4GB
+rows = [1, 2, 3]
 """,
     ),
     Code.NOTHING_MARKED: Entry(
@@ -508,6 +515,42 @@ rows = [1, 2, 3]
 import random
 table = [random.random() for _ in range(20_000)]
 get_ipython().run_cell(f"%%kale step load\\nrows = {table}")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.NO_PACKAGE: Entry(
+        "install the module from a package, or in the image of the step",
+        """
+import sys, types
+sys.modules["constants"] = types.ModuleType("constants")
+
+%%kale step load
+import constants
+rows = [1, 2, 3]
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.FILE_ONLY_HERE: Entry(
+        "let the step take a small file along (`--file`); put a large one on a volume or into a store",
+        """
+!echo 1,2,3 > rows.csv
+
+%%kale step load
+from pathlib import Path
+rows = Path("rows.csv").read_text().split(",")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.SECRET_IN_FILE: Entry(
+        "keep it in a secret of the cluster, and name that: `--secret NAME:KEY:VARIABLE`",
+        """
+%config KaleMagics.pip_index_urls = ["https://ann:pa55@packages.example.org/simple"]
+
+%%kale step load
+rows = [1, 2, 3]
 
 %kale_compile pipeline.yaml
 """,

@@ -14,7 +14,8 @@ from IPython.core.completer import (
     context_matcher,
 )
 
-from kale_magics.arguments import KINDS, SYNONYMS, Option, Syntax, Values, quoted
+from kale_magics.arguments import Option, Syntax, Values, quoted
+from kale_magics.commands import KINDS, SYNONYMS
 from kale_magics.registry import Registry
 
 Matcher = TypeVar("Matcher", bound=Callable[..., SimpleMatcherResult])

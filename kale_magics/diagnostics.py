@@ -13,7 +13,7 @@ from typing import Literal
 
 
 class Code(Enum):
-    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx compiling.
+    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx what goes to a cluster.
 
     `catalogue` has an example and a fix for each; `make docs` writes DIAGNOSTICS.md from both.
     """
@@ -27,6 +27,7 @@ class Code(Enum):
     UNKNOWN_STEP = ("KALE107", "no step of that name")
     BAD_VALUE = ("KALE108", "a value that a parameter does not take")
     UNKNOWN_PARAMETER = ("KALE109", "no parameter of that name")
+    BAD_STEP_OPTION = ("KALE110", "something asked for a step that a cluster does not take")
 
     NOTHING_MARKED = ("KALE201", "no step is marked")
     SYNTAX = ("KALE202", "a cell that is not Python")
@@ -63,6 +64,9 @@ class Code(Enum):
 
     BAD_FILE_NAME = ("KALE401", "a file name that a pipeline cannot be written to")
     PROGRAM_TOO_LARGE = ("KALE402", "a step whose code is larger than a container takes")
+    NO_PACKAGE = ("KALE403", "a module that a pod cannot get")
+    FILE_ONLY_HERE = ("KALE404", "a file that is on this machine only")
+    SECRET_IN_FILE = ("KALE405", "a secret that would stand in the pipeline's file")
 
     def __init__(self, code: str, meaning: str) -> None:
         self.code = code

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
-from traitlets import Bool, Enum, Int, Unicode, default
+from traitlets import Bool, Enum, Int, List, Unicode, default
 
-from kale_magics import arguments
+from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
 from kale_magics.completion import Completion
-from kale_magics.diagnostics import Code, Where, raise_errors, refuse
+from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
 from kale_magics.marking import Marking
 from kale_magics.notebook import find_notebook, read_notebook
 from kale_magics.parameter_values import parameter_values
-from kale_magics.pipeline import Pipeline
+from kale_magics.pipeline import Environment, Pipeline
 from kale_magics.registry import Cell, Registry
 from kale_magics.run import Run
 
@@ -57,6 +57,18 @@ class KaleMagics(Magics):
     ).tag(config=True)
     description = Unicode(help="What the pipeline is for, in your own words.").tag(config=True)
     base_image = Unicode(help="Container image that the steps run in.").tag(config=True)
+    step_options = Unicode(
+        help="Options of all steps, as behind %%kale step NAME; a step's own come first."
+        ' As in "--cpu 1 --memory 2G --env LEVEL=debug".'
+    ).tag(config=True)
+    pip_index_urls = List(
+        Unicode(), help="Where steps on a cluster get packages; the first one instead of pip's own."
+    ).tag(config=True)
+    pip_trusted_hosts = List(Unicode(), help="Hosts of these that need no valid certificate.").tag(
+        config=True
+    )
+    workspace_size = Unicode("10Gi", help="Size of a run's shared volume, for --workspace.").tag(config=True)
+    storage_class = Unicode(help="Its storage class; empty for the cluster's own.").tag(config=True)
     runs_folder = Unicode(
         ".kale", help="Folder that keeps the runs; unless it is absolute, beside the notebook."
     ).tag(config=True)
@@ -111,7 +123,7 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
-    @documented(*arguments.KINDS.values(), arguments.KALE)
+    @documented(*commands.KINDS.values(), commands.KALE)
     def kale(self, line: str, cell: str | None = None) -> None:
         """Mark a cell, as its first line; alone as %kale, show what is marked.
 
@@ -129,24 +141,24 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_magic
-    @documented(arguments.GRAPH)
+    @documented(commands.GRAPH)
     def kale_graph(self, line: str) -> None:
         """Show the pipeline as a picture; in a terminal as a tree."""
-        self._parse(arguments.GRAPH, line)
+        self._parse(commands.GRAPH, line)
         from kale_magics.view import GraphView
 
         _display(GraphView(self._pipeline()))
 
     @no_var_expand
     @line_magic
-    @documented(arguments.RUN)
+    @documented(commands.RUN)
     def kale_run(self, line: str) -> Run:
         """Run the pipeline on this machine and wait for its end.
 
         Every step runs in a process of its own, those that do not wait for each other at the same time. The
         result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
         """
-        options, where = self._parse(arguments.RUN, line).options, self._where(arguments.RUN, line)
+        options, where = self._parse(commands.RUN, line).options, self._where(commands.RUN, line)
         from kale_magics.running import start, start_beside
 
         self._check_run(options, where)
@@ -159,28 +171,25 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_magic
-    @documented(arguments.COMPILE)
+    @documented(commands.COMPILE)
     def kale_compile(self, line: str) -> None:
         """Write the pipeline as a file that Kubeflow Pipelines runs; it needs nothing else."""
-        path = Path(self._parse(arguments.COMPILE, line).words[0]).expanduser()
+        path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
+        from kale_magics.kubeflow.cargo import files_only_here
         from kale_magics.kubeflow.compiler import compile_pipeline
         from kale_magics.view.words import plural
 
         pipeline = self._pipeline()
-        compile_pipeline(pipeline, path)
+        self._point_out(files_only_here(pipeline, Path.cwd()))
+        compile_pipeline(pipeline, path, Path.cwd())
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
-        limited = [step.name for step in pipeline.steps if step.attempts.timeout is not None]
-        if limited:
-            print(
-                f"the time limits of {', '.join(limited)} hold on this machine only, they are not in the file"
-            )
 
     @no_var_expand
     @line_magic
-    @documented(arguments.RUNS)
+    @documented(commands.RUNS)
     def kale_runs(self, line: str) -> None:
         """List the runs of this notebook's folder, the newest first, those of other sessions included."""
-        self._parse(arguments.RUNS, line)
+        self._parse(commands.RUNS, line)
         from kale_magics.local.history import past_runs
         from kale_magics.view import runs_text
 
@@ -188,23 +197,23 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_magic
-    @documented(arguments.LOGS)
+    @documented(commands.LOGS)
     def kale_logs(self, line: str) -> None:
         """Show all that a step printed in the last run, or in an earlier one."""
-        given = self._parse(arguments.LOGS, line)
-        run = self._past_run(given.options.get("--run", ()), self._where(arguments.LOGS, line))
+        given = self._parse(commands.LOGS, line)
+        run = self._past_run(given.options.get("--run", ()), self._where(commands.LOGS, line))
         print(run.steps[given.words[0]].log, end="")
 
     @no_var_expand
     @line_magic
-    @documented(arguments.CLEAN)
+    @documented(commands.CLEAN)
     def kale_clean(self, line: str) -> None:
         """Throw away the files of past runs, and say how much room that makes."""
-        where = self._where(arguments.CLEAN, line)
-        options = self._parse(arguments.CLEAN, line).options
+        where = self._where(commands.CLEAN, line)
+        options = self._parse(commands.CLEAN, line).options
         if not options:
             message = "%kale_clean does not say which runs"
-            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {arguments.CLEAN.example}", where)
+            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
         keep, age = options.get("--keep", ()), options.get("--older-than", ())
         if keep and not keep[0].isdecimal():
             message = f"{keep[0]!r} is no number of runs"
@@ -221,12 +230,12 @@ class KaleMagics(Magics):
 
     @no_var_expand
     @line_magic
-    @documented(arguments.RESET)
+    @documented(commands.RESET)
     def kale_reset(self, line: str) -> None:
         """Forget marked cells: those of the steps or kinds named, or all. To run a cell marks it again."""
-        steps = self._parse(arguments.RESET, line).words
+        steps = self._parse(commands.RESET, line).words
         for step in steps:
-            self._check_step(step, self._where(arguments.RESET, line))
+            self._check_step(step, self._where(commands.RESET, line))
         before = len(self.registry.cells)
         if steps:
             self.registry.remove(steps)
@@ -358,7 +367,15 @@ class KaleMagics(Magics):
         gone = notebook.deleted(cells)
         session = Session(self._shell, [text for _, text in notebook.cells])
         name = self.pipeline_name or (path.stem if path else "pipeline")
-        settings = Settings(name, self.description, self.base_image, self.slim_imports)
+        environment = Environment(
+            self.base_image,
+            tuple(self.pip_index_urls),
+            tuple(self.pip_trusted_hosts),
+            self.workspace_size,
+            self.storage_class,
+        )
+        options = commands.parse_step_options(self.step_options, Where(text=self.step_options))
+        settings = Settings(name, self.description, environment, self.slim_imports, options)
         assembly = assemble([cell for cell in cells if cell not in gone], session, settings)
         told = (*notebook.diagnostics(cells), *assembly.diagnostics)
         return cells, notebook.states(cells), replace(assembly, diagnostics=told)
@@ -369,14 +386,16 @@ class KaleMagics(Magics):
         Raises:
             KaleError: It has errors.
         """
-        from kale_magics.view import diagnostics_text
-
         *_, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
-        warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
+        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
+        return cast("Pipeline", assembly.pipeline)
+
+    def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
+        from kale_magics.view import diagnostics_text
+
         if warnings:
             print(diagnostics_text(warnings), end="\n\n")
-        return cast("Pipeline", assembly.pipeline)
 
     def _show(self) -> None:
         from kale_magics.view import diagnostics_text, registered, rows
@@ -413,13 +432,13 @@ class KaleMagics(Magics):
 _SYNTAXES = {
     syntax.magic.lstrip("%"): syntax
     for syntax in (
-        arguments.GRAPH,
-        arguments.RUN,
-        arguments.COMPILE,
-        arguments.RUNS,
-        arguments.LOGS,
-        arguments.CLEAN,
-        arguments.RESET,
+        commands.GRAPH,
+        commands.RUN,
+        commands.COMPILE,
+        commands.RUNS,
+        commands.LOGS,
+        commands.CLEAN,
+        commands.RESET,
     )
 }
 

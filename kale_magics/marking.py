@@ -23,7 +23,8 @@ from IPython.core.inputtransformer2 import (
 )
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
-from kale_magics.arguments import Mark, has_words, parse_mark
+from kale_magics.arguments import has_words
+from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.registry import Cell, Registry
 
@@ -147,7 +148,7 @@ class _Execution:
             )
         return Cell(
             mark.kind, self.magic.source, mark.name, mark.after, mark.run,
-            self.info.cell_id, self.count, "not run", mark.reads, mark.attempts, mark.cache,
+            self.info.cell_id, self.count, "not run", mark.reads, mark.options,
             self.began,
             mark="\n" * self.magic.above + self.magic.text,
         )  # fmt: skip

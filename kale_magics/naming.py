@@ -11,8 +11,10 @@ import keyword
 import re
 from collections.abc import Iterable
 
-RESERVED = frozenset({"output", "locals", "exec", "compile", "self"})
-"""Keys never given (compared case-blind): KFP keeps `Output` and `self`, the program calls the others."""
+RESERVED = frozenset(
+    {"output", "locals", "exec", "compile", "self", "report", "kale_workspace", "kale_runtime"}
+)
+"""Keys never given (compared case-blind): KFP keeps `Output` and `self`, the program has the others."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_]")
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kale_magics.arguments import parse_mark, quoted
+from kale_magics.arguments import quoted
+from kale_magics.commands import parse_mark
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.marking import find_magic
 from kale_magics.registry import Cell

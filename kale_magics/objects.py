@@ -18,6 +18,9 @@ MOST_OBJECTS = 50_000
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
 
+MOST_LOOKED_INTO = 300
+"""How many objects are looked at to see which modules a value needs."""
+
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, type(None), type(...), range, types.ModuleType,
     types.MethodDescriptorType, types.GenericAlias,
@@ -58,6 +61,7 @@ class Facts:
         number: Whether it is a number, or what `float` makes one of without loss.
         calls_change_it: Whether calling it may change it.
         own: Whether its class is the notebook's own.
+        modules: The modules of the classes in it, as far as it was looked into.
     """
 
     type_name: str
@@ -70,6 +74,7 @@ class Facts:
     number: bool
     calls_change_it: bool
     own: bool
+    modules: frozenset[str] = frozenset()
 
 
 def facts_of(value: Any) -> Facts:
@@ -87,7 +92,27 @@ def facts_of(value: Any) -> Facts:
         number=isinstance(value, (int, float)) or (hasattr(type(value), "__float__") and _size_one(value)),
         calls_change_it=not immutable and not _is_open_function(value),
         own=type(value).__module__ == "__main__",
+        modules=modules_of(value),
     )
+
+
+def modules_of(value: Any) -> frozenset[str]:
+    """The modules of the classes and functions in a value, but of the standard library's only some."""
+    found: set[str] = set()
+    seen: set[int] = set()
+    pending = [value]
+    while pending and len(seen) < MOST_LOOKED_INTO:
+        item = pending.pop()
+        if id(item) in seen or (type(item) in _ATOMS and not isinstance(item, type)):
+            continue
+        seen.add(id(item))
+        code = isinstance(item, (type, types.FunctionType, types.BuiltinFunctionType))
+        found.add(getattr(item if code else type(item), "__module__", None) or "")
+        if isinstance(item, types.FunctionType):
+            pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
+        elif not code and not isinstance(item, (types.ModuleType, types.CodeType)):
+            pending += islice(gc.get_referents(item), MOST_LOOKED_INTO)
+    return frozenset(filter(None, found))
 
 
 def _is_open_function(value: Any) -> bool:

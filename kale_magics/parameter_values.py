@@ -8,7 +8,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kale_magics.arguments import RUN, near
+from kale_magics.arguments import near
+from kale_magics.commands import RUN
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.pipeline import Json, Parameter
 

@@ -7,8 +7,8 @@ user gave is kept as given (`name`); beside it stands the `key` that KFP and fil
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, Literal
 
 ArtifactKind = Literal["Artifact", "Dataset", "Model"]
 ParameterType = Literal["int", "float", "str", "bool", "list", "dict", "None"]
@@ -75,6 +75,7 @@ class Code:
     Attributes:
         source: Python text. Its lines have the numbers that they have in the notebook's cell.
         filename: What stands in a traceback, as in "step train, In [5]".
+        place: The same, as it is called where cells have no numbers: "step train, marked cell 2".
         defines: The definitions that it makes: variable name to an identity that is the same in every step
             that replays this definition (so that a pickled instance finds its class).
     """
@@ -82,6 +83,7 @@ class Code:
     source: str
     filename: str
     defines: tuple[tuple[str, str], ...] = ()
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,84 @@ class Attempts:
 
 
 @dataclass(frozen=True)
+class StepOptions:
+    """What is asked for a step beside its code; what is None or empty is not asked for.
+
+    Resources have Kubernetes' notation, texts like "500m" and "4Gi". Pairs have the name first.
+
+    Attributes:
+        retries: How often it is tried again after it has failed.
+        delay: Seconds before it is tried again.
+        timeout: Seconds after which an attempt has failed.
+        cache: Whether an earlier run of it may stand for running it.
+        image: The container image.
+        cpu: What is requested of the processor, and its limit.
+        memory: What is requested of the memory, and its limit.
+        gpus: How many accelerators.
+        accelerator: The resource that an accelerator is in the cluster, as in "nvidia.com/gpu".
+        env: Environment variables.
+        secret_env: Secret, key, and the environment variable that gets its value.
+        secret_volumes: Secret, and where its keys are files.
+        config_map_env: ConfigMap, key, and the environment variable that gets its value.
+        config_map_volumes: ConfigMap, and where its keys are files.
+        volumes: PersistentVolumeClaim, and where it is mounted.
+        labels: Of the pod.
+        annotations: Of the pod.
+        node_selector: Labels that the node must have.
+        tolerations: Key ("" for all), value (None for any) and effect ("" for all) of taints of nodes.
+        image_pull_secrets: Secrets that hold the passwords of image registries.
+        packages: Requirements for pip.
+        files: Files of this machine that the step gets.
+        workspace: Whether what it hands on goes over the run's shared volume.
+        report: Whether it makes a report.
+    """
+
+    retries: int | None = None
+    delay: float | None = None
+    timeout: float | None = None
+    cache: bool | None = None
+    image: str = ""
+    cpu: tuple[str, str] | None = None
+    memory: tuple[str, str] | None = None
+    gpus: int | None = None
+    accelerator: str = ""
+    env: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
+    secret_env: tuple[tuple[str, str, str], ...] = field(default=(), metadata={"key": 2})
+    secret_volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
+    config_map_env: tuple[tuple[str, str, str], ...] = field(default=(), metadata={"key": 2})
+    config_map_volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
+    volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
+    labels: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
+    annotations: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
+    node_selector: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
+    tolerations: tuple[tuple[str, str | None, str], ...] = ()
+    image_pull_secrets: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    workspace: bool | None = None
+    report: bool | None = None
+
+    def over(self, others: StepOptions) -> StepOptions:
+        """These, and where they do not say anything, those of others; lists are put together."""
+        return StepOptions(
+            **{f.name: _over(f, getattr(self, f.name), getattr(others, f.name)) for f in fields(self)}
+        )
+
+
+def _over(kind: Field[Any], own: Any, other: Any) -> Any:
+    if kind.default != ():
+        return other if own in (None, "") else own
+    key = kind.metadata.get("key")
+    if key is None:
+        return tuple(dict.fromkeys((*other, *own)))
+    return tuple({item[key]: item for item in (*other, *own)}.values())
+
+
+NO_OPTIONS = StepOptions()
+"""Nothing is asked for."""
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of the pipeline.
 
@@ -114,8 +194,11 @@ class Step:
         after: Names of steps that it was asked to wait for (`--after`).
         metrics: The variables that it logs as metrics.
         packages: Requirements for pip, beyond what the runtime needs.
+        modules: Modules of the user's own that it uses, by their top-level names.
+        missing: Why a module that it uses cannot be had elsewhere, by its name.
         attempts: How often it is tried.
         cache: Whether what it did in an earlier run may stand for running it.
+        options: What is asked for it on a cluster.
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
     """
@@ -130,14 +213,40 @@ class Step:
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
     attempts: Attempts = Attempts()
     cache: bool = True
+    options: StepOptions = NO_OPTIONS
     varies: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:
         """The names of the steps that must have succeeded before this one starts, each once."""
         return tuple(dict.fromkeys((*(i.step for i in self.inputs), *self.after)))
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where steps run on a cluster.
+
+    Attributes:
+        image: The container image of steps that do not ask for another one.
+        index_urls: Where pip finds packages, the first one instead of its own; none for its own.
+        trusted_hosts: Hosts of these that need no valid certificate.
+        workspace_size: How much the shared volume of a run holds, as in "10Gi".
+        storage_class: Of that volume; empty for the cluster's own.
+    """
+
+    image: str = ""
+    index_urls: tuple[str, ...] = ()
+    trusted_hosts: tuple[str, ...] = ()
+    workspace_size: str = "10Gi"
+    storage_class: str = ""
+
+
+THIS_IMAGE = Environment()
+"""The Python that runs here, and nothing else said."""
 
 
 @dataclass(frozen=True)
@@ -149,14 +258,14 @@ class Pipeline:
         steps: Each after all that it needs.
         parameters: The pipeline's inputs, in the order of the notebook.
         description: Free text.
-        base_image: The container image of the steps.
+        environment: Where its steps run on a cluster.
     """
 
     name: str
     steps: tuple[Step, ...]
     parameters: tuple[Parameter, ...] = ()
     description: str = ""
-    base_image: str = ""
+    environment: Environment = THIS_IMAGE
     _by_name: dict[str, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

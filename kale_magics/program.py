@@ -17,8 +17,11 @@ from __future__ import annotations
 import ast
 import base64
 import functools
+import io
+import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,9 @@ from kale_magics.pipeline import Code, Step
 LARGEST_PROGRAM = 120_000
 """Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
 
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The first time that a ZIP knows."""
+
 WIDTH = 90
 """Characters that a list or a dict may take on one line."""
 
@@ -37,41 +43,95 @@ LEFT_OUT = ("__future__", "collections.abc", "typing", "kale_magics")
 """From what the runtime imports only for annotations, or finds in its own text."""
 
 
-def render_program(step: Step) -> str:
+@dataclass(frozen=True)
+class Pod:
+    """What the program of a step is told for a pod.
+
+    Attributes:
+        files: What it finds in its folder, by relative path.
+        report: Whether it makes a report: one more output, `report`.
+        shared: Where inputs and outputs are on the run's shared volume, by key, if they are; one more
+            parameter, `kale_workspace`, says where that volume is.
+        given: Whether it gets the text of `step_runtime` as one more parameter, `kale_runtime`.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    report: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict)
+    given: bool = False
+
+
+def render_program(step: Step, pod: Pod | None = None) -> str:
     """The program of a step, in ASCII.
 
     Args:
         step: Its keys are distinct identifiers and none of `naming.RESERVED`.
+        pod: What it is told where it runs in a pod; None where it runs on this machine.
 
     Returns:
         Python text that defines a function of the name `step.key`. Its arguments are named by the keys of
-        the step's parameters, inputs and outputs; `metrics` is one more output if the step logs any.
+        the step's parameters, inputs and outputs; `metrics` is one more output if the step logs any. A pod
+        adds those that `Pod` says.
 
     Raises:
         KaleError: The text is too large for an argument of a process.
     """
-    spec = specification(step)
-    program = _assemble(step, f"step = {literal(spec, 1)}")
+    spec = specification(step, pod)
+    program = _assemble(step, f"step = {literal(spec, 1)}", pod)
     if len(program) > LARGEST_PROGRAM:
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
-        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())")
+        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
     if len(program) > LARGEST_PROGRAM:
-        raise refuse(
-            ErrorCode.PROGRAM_TOO_LARGE,
-            f"the code of step {step.name} takes more than {LARGEST_PROGRAM:,} bytes, even compressed",
-            "read long texts and tables from a file or an address instead of writing them into a cell",
-            Where(step=step.name),
-        )
+        raise _too_large(step, pod)
     return program
 
 
-def specification(step: Step) -> dict[str, Any]:
+def _too_large(step: Step, pod: Pod | None) -> Exception:
+    message = f"the code of step {step.name} takes more than {LARGEST_PROGRAM:,} bytes, even compressed"
+    fix = "read long texts and tables from a file or an address instead of writing them into a cell"
+    if pod and sum(map(len, pod.files.values())) > LARGEST_PROGRAM // 2:
+        largest = sorted(pod.files, key=lambda name: -len(pod.files[name]))[:3]
+        names = ", ".join(f"{name} ({len(pod.files[name]):,} bytes)" for name in largest)
+        message = f"step {step.name} takes along more than the {LARGEST_PROGRAM:,} bytes that fit: {names}"
+        fix = "put large files on a volume (--pvc) or in a store, and large modules into the image (--image)"
+    return refuse(ErrorCode.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
+
+
+def read_specification(program: str) -> dict[str, Any]:
+    """The step of a program that `render_program` has written.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        function = ast.parse(program).body[0]
+        body = function.body if isinstance(function, ast.FunctionDef) else []
+        value = next(n.value for n in body if isinstance(n, ast.Assign) and _name_of(n) == "step")
+        if isinstance(value, ast.Call):
+            packed = next(n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
+            return dict(ast.literal_eval(zlib.decompress(base64.b64decode(str(packed))).decode()))
+        return dict(ast.literal_eval(value))
+    except (SyntaxError, IndexError, StopIteration, TypeError, zlib.error) as error:
+        raise ValueError("this is no program of a step") from error
+
+
+def _name_of(statement: ast.Assign) -> str:
+    target = statement.targets[0]
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
     """A step as `step_runtime.runtime.run_step` takes it."""
 
     def pieces(codes: tuple[Code, ...]) -> list[tuple[str, str, dict[str, str]]]:
-        return [(code.filename, code.source, dict(code.defines)) for code in codes]
+        # Numbers of cells change when cells run again; a cluster that sees the same text need not run it.
+        names = [code.place or code.filename if pod else code.filename for code in codes]
+        return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]
 
-    return {
+    about = (
+        {} if pod is None else {"pod": archive(pod.files), "report": pod.report, "shared": dict(pod.shared)}
+    )
+    return about | {
         "step": step.name,
         "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},
         "inputs": {i.key: list(i.names) for i in step.inputs},
@@ -80,6 +140,17 @@ def specification(step: Step) -> dict[str, Any]:
         "setup": pieces(step.setup),
         "cells": pieces(step.cells),
     }
+
+
+def archive(files: Mapping[str, bytes]) -> str:
+    """Files as one text: a ZIP in base64, the same for the same files; empty for none."""
+    if not files:
+        return ""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        for name in sorted(files):
+            out.writestr(zipfile.ZipInfo(name, LONG_AGO), files[name], zipfile.ZIP_DEFLATED, 9)
+    return base64.b64encode(memory.getvalue()).decode()
 
 
 def literal(value: Any, depth: int = 0) -> str:
@@ -116,28 +187,37 @@ def _text(text: str) -> str:
     return ascii(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
 
 
-def _assemble(step: Step, spec: str) -> str:
+def _assemble(step: Step, spec: str, pod: Pod | None) -> str:
+    text = (
+        "zlib.decompress(base64.b64decode(kale_runtime))"
+        if pod and pod.given
+        else _unpacked(packed_runtime())
+    )
     return f"""\
-def {step.key}({_signature(step)}):
+def {step.key}({_signature(step, pod or Pod())}):
     arguments = {{**locals()}}
     import ast, base64, zlib
     {spec}
     runtime = {{'__name__': 'kale_step_runtime'}}
-    exec(compile({_runtime()}, '<kale step runtime>', 'exec'), runtime)
+    exec(compile({text}, '<kale step runtime>', 'exec'), runtime)
     runtime['run_step'](step, arguments)
 """
 
 
-def _signature(step: Step) -> str:
+def _signature(step: Step, pod: Pod) -> str:
     inputs = [f"{p.key}: {'str' if p.type == 'None' else p.type}" for p in step.parameters]
     inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
+    inputs += ["kale_workspace: str"] * bool(pod.shared) + ["kale_runtime: str"] * pod.given
     outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
-    outputs += ["metrics: Output[Metrics]"] * bool(step.metrics)
+    outputs += ["metrics: Output[Metrics]"] * bool(step.metrics) + ["report: Output[HTML]"] * pod.report
     return ", ".join([*inputs, *outputs])
 
 
 def _pack(text: bytes) -> str:
-    packed = base64.b64encode(zlib.compress(text, 9)).decode()
+    return _unpacked(base64.b64encode(zlib.compress(text, 9)).decode())
+
+
+def _unpacked(packed: str) -> str:
     return f"zlib.decompress(base64.b64decode('{packed}'))"
 
 
@@ -150,8 +230,9 @@ def runtime_source() -> str:
 
 
 @functools.cache
-def _runtime() -> str:
-    return _pack(runtime_source().encode())
+def packed_runtime() -> str:
+    """The text of `step_runtime`, compressed, in base64."""
+    return base64.b64encode(zlib.compress(runtime_source().encode(), 9)).decode()
 
 
 def minify(source: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from kale_magics.pipeline import NO_OPTIONS, StepOptions
+
 if TYPE_CHECKING:
     from kale_magics.evidence import Evidence
-    from kale_magics.pipeline import Attempts
 
 Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
 State = Literal["ran", "failed", "not run"]
@@ -28,8 +29,7 @@ class Cell:
         execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
         state: How its last execution in the session ended.
         reads: The variables of `--reads`.
-        attempts: How often its step is tried; None where it does not say.
-        cache: Whether an earlier run of its step may stand for running it.
+        options: What it asks for its step.
         earlier: The n of its earlier `In [n]`; no part of what the cell is.
         mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
         error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
@@ -46,8 +46,7 @@ class Cell:
     execution_count: int | None = None
     state: State = "ran"
     reads: tuple[str, ...] = ()
-    attempts: Attempts | None = None
-    cache: bool = True
+    options: StepOptions = NO_OPTIONS
     marked_at: float = field(default=0.0, compare=False)
     evidence: Evidence | None = field(default=None, compare=False, repr=False)
     mark: str = field(default="", compare=False)

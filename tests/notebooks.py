@@ -278,7 +278,7 @@ def run_kfp(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> Non
 
     from kale_magics.kubeflow.compiler import compile_pipeline
 
-    compile_pipeline(pipeline, folder / "pipeline.yaml")
+    compile_pipeline(pipeline, folder / "pipeline.yaml", folder)
     arguments = {p.key: case.given[p.name] for p in pipeline.parameters if p.name in case.given}
     os.environ["PYTHONPATH"] = str(STAND_INS)
     with workplace(folder / "kfp", case), printed(folder / "kfp.txt") as output, warnings.catch_warnings():

@@ -20,7 +20,7 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.packages import imported_modules, requirements
+from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameters import metric_names, read_parameters
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.summaries import summarise
@@ -343,4 +343,5 @@ def test_packages_are_what_is_installed_of_what_is_imported() -> None:
     code = "import os, ast_comments.x\nfrom IPython import a\nfrom . import b\ndef f():\n    import nowhere_at_all"
     modules = imported_modules(ast.parse(code))
     assert modules == {"os", "ast_comments", "IPython", "nowhere_at_all"}
-    assert [r.partition("==")[0] for r in requirements(modules)] == ["ast-comments", "ipython"]
+    packages = needs_of(imported_paths(ast.parse(code))).packages
+    assert [p.partition("==")[0] for p in packages] == ["ast-comments", "ipython"]

@@ -102,7 +102,7 @@ def run_locally(path: Path, arguments: dict[str, Json], capfd: pytest.CaptureFix
 def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pipeline, arguments = everything()
     path = tmp_path / "pipeline.yaml"
-    compile_pipeline(pipeline, path)
+    compile_pipeline(pipeline, path, tmp_path)
     printed = run_locally(path, arguments, capfd)
     expected = [value for _, _, value in VALUES]
     assert f"RESULT [0, 1] {expected!a}" in printed
@@ -115,7 +115,7 @@ def test_a_failing_step_shows_its_users_line_in_kfp(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "pipeline.yaml"
-    compile_pipeline(Pipeline("p", (step("a", "a", "x = 0\n1 / x", 7),)), path)
+    compile_pipeline(Pipeline("p", (step("a", "a", "x = 0\n1 / x", 7),)), path, tmp_path)
     printed = run_locally(path, {}, capfd)
     lines = [line.removeprefix("    ") for line in printed.splitlines()]  # KFP indents them
     assert '  File "<step a, In [7]>", line 2, in <module>\n    1 / x\n' in "\n".join(lines)
@@ -125,7 +125,7 @@ def test_a_failing_step_shows_its_users_line_in_kfp(
 def test_the_yaml_says_what_the_pipeline_is(tmp_path: Path) -> None:
     pipeline, _ = everything()
     path = tmp_path / "pipeline.yml"
-    compile_pipeline(pipeline, path)
+    compile_pipeline(pipeline, path, tmp_path)
     text = path.read_text(encoding="ascii")
     spec = yaml.safe_load(text)
     assert spec["pipelineInfo"]["displayName"] == "Überall, 2!"
@@ -162,15 +162,15 @@ def test_pipeline_names(name: str, expected: str) -> None:
 def test_a_file_that_cannot_be(tmp_path: Path) -> None:
     pipeline = Pipeline("p", (step("a", "a", "x = 1", 1),))
     with pytest.raises(KaleError, match=r"KALE401 .*'p.json'.*\n.*p\.yaml"):
-        compile_pipeline(pipeline, tmp_path / "p.json")
+        compile_pipeline(pipeline, tmp_path / "p.json", tmp_path)
     with pytest.raises(KaleError, match=r"KALE401 .* cannot be written: No such file"):
-        compile_pipeline(pipeline, tmp_path / "nowhere" / "p.yaml")
+        compile_pipeline(pipeline, tmp_path / "nowhere" / "p.yaml", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
 def test_retries_are_kfps_own(tmp_path: Path) -> None:
     tried = step("a", "a", "x = 1", 2, attempts=Attempts(retries=3, delay=90))
-    compile_pipeline(Pipeline("p", (tried, step("b", "b", "x = 1", 3))), tmp_path / "p.yaml")
+    compile_pipeline(Pipeline("p", (tried, step("b", "b", "x = 1", 3))), tmp_path / "p.yaml", tmp_path)
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
     policy = tasks["a"]["retryPolicy"]
     assert (policy["maxRetryCount"], policy["backoffDuration"], policy["backoffFactor"]) == (3, "90s", 1.0)
@@ -183,7 +183,7 @@ def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> Non
         step("b", "b", "x = 1", 3, cache=False),
         step("c", "c", "x = 1", 4, varies="it calls time.time (In [4], line 1)"),
     )
-    compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml")
+    compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml", tmp_path)
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
     cached = {name: task["cachingOptions"].get("enableCache", False) for name, task in tasks.items()}
     assert cached == {"a": True, "b": False, "c": False}

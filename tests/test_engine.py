@@ -16,7 +16,7 @@ from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import KaleError
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
-from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step
+from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step, StepOptions
 from kale_magics.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
 
 DEADLINE = 20
@@ -472,3 +472,12 @@ def test_a_time_limit_that_is_kept_holds_nobody_up(kale):
     run = kale(step("quick", "x = 1", attempts=Attempts(timeout=600)))
     assert run.state == "succeeded"
     assert run.seconds < 60
+
+
+def test_a_step_has_the_environment_variables_that_it_asks_for(kale: Runner) -> None:
+    asked = StepOptions(env=(("LEVEL", "debug"),))
+    source = "import os\nprint(os.environ.get('LEVEL'))"
+    run = kale(step("a", source, options=asked), step("b", source))
+    assert (run.steps["a"].log, run.steps["b"].log) == ("debug\n", "None\n")
+    again = kale(step("a", source, options=StepOptions(env=(("LEVEL", "info"),))))
+    assert again.steps["a"].log == "info\n"

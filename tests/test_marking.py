@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kale_magics.commands import KINDS
 from kale_magics.registry import Cell
 from tests.shells import Outcome, Shell, fresh_shell
 
@@ -350,15 +351,15 @@ def test_to_load_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
-STEP_OPTIONS = ("after", "no-cache", "no-run", "reads", "retries", "retry-delay", "timeout")
+STEP_OPTIONS = sorted(option.name for option in KINDS["step"].options)
 RUN_OPTIONS = ("--background", "--name", "--no-cache", "--only", "--resume", "--until", "-p")
 
 COMPLETIONS = [
     ("%%kale st", ["%%kale step"]),
     ("%kale st", ["%kale step"]),
     ("%%kale pi", ["%%kale pipeline-metrics", "%%kale pipeline-parameters"]),
-    ("%%kale step new --", [f"%%kale step new --{name}" for name in STEP_OPTIONS]),
-    ("%%kale step new --n", ["%%kale step new --no-cache", "%%kale step new --no-run"]),
+    ("%%kale step new --", [f"%%kale step new {name}" for name in STEP_OPTIONS]),
+    ("%%kale step new --no-r", ["%%kale step new --no-report", "%%kale step new --no-run"]),
     ("%%kale step new --after t", ["%%kale step new --after train"]),
     ("%%kale step new --after=t", ["%%kale step new --after=train"]),
     ("%%kale step new --after load,t", ["%%kale step new --after load,train"]),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.arguments import parse_mark
+from kale_magics.commands import parse_mark
 from kale_magics.marking import find_magic
 from kale_magics.notebook import Notebook, find_notebook, read_notebook
 from kale_magics.registry import Cell, Registry

@@ -21,7 +21,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kale_magics import arguments
+from kale_magics import commands as magic_commands
 from kale_magics.diagnostics import Code
 from kale_magics.magics import KaleMagics
 
@@ -181,19 +181,21 @@ def test_the_table_of_codes_is_current() -> None:
 def test_every_magic_and_option_is_explained() -> None:
     magics = [re.findall(r"`([^`]+)`", row[0])[0] for row in rows(section("All others"))]
     names = ("KALE", "GRAPH", "RUN", "COMPILE", "RUNS", "LOGS", "CLEAN", "RESET")
-    syntaxes = [getattr(arguments, name) for name in names]
+    syntaxes = [getattr(magic_commands, name) for name in names]
     assert magics == [syntax.usage for syntax in syntaxes]
     marking = [re.findall(r"`([^`]+)`", row[0]) for row in rows(section("Marking a cell: `%%kale KIND`"))]
-    kinds = [arguments.KINDS[kind].usage.partition(" [")[0] for kind in arguments.KINDS]
+    kinds = [magic_commands.KINDS[kind].usage.partition(" [")[0] for kind in magic_commands.KINDS]
     assert [names[0] for names in marking[: len(kinds)]] == kinds
-    assert {name for names in marking for name in names[1:]} == set(arguments.SYNONYMS)
+    assert {name for names in marking for name in names[1:]} == set(magic_commands.SYNONYMS)
     options = [names[0].split()[0] for names in marking[len(kinds) :]]
-    assert options == [option.name for option in arguments.KINDS["step"].options]
+    options += [name for row in rows(section("On a cluster")) for name in re.findall(r"--[\w-]+", row[0])]
+    known = {option.name for option in magic_commands.KINDS["step"].options}
+    assert sorted(set(options)) == sorted(known)
 
 
 def test_every_option_of_a_run_is_explained() -> None:
     explained = [re.findall(r"`([^`]+)`", row[0])[0].split()[0] for row in rows(section("Options of a run"))]
-    assert explained == [option.name for option in arguments.RUN.options]
+    assert explained == [option.name for option in magic_commands.RUN.options]
 
 
 def test_every_setting_is_explained() -> None:

@@ -1,14 +1,20 @@
-"""From the modules that code imports to requirements for pip."""
+"""From what code imports to what must be in another place for it: packages, and source of the user's own."""
 
 from __future__ import annotations
 
 import ast
 import functools
 import importlib.metadata
+import importlib.util
+import json
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable
+import tokenize
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 
 def imported_modules(node: ast.AST) -> frozenset[str]:
@@ -22,16 +28,155 @@ def imported_modules(node: ast.AST) -> frozenset[str]:
     return frozenset(modules)
 
 
-def requirements(modules: Iterable[str]) -> tuple[str, ...]:
-    """The distributions of modules, each at the version that is installed here.
+def imported_paths(node: ast.AST) -> frozenset[str]:
+    """What code imports, wherever in it, with dots as far as it says; relative imports left out."""
+    paths: set[str] = set()
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            paths.update(alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom) and child.module and not child.level:
+            paths.update(f"{child.module}.{alias.name}" for alias in child.names)
+    return frozenset(paths)
 
-    A module of the standard library, or one that no installed distribution has, needs none.
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be somewhere else for code to find its modules there.
+
+    Attributes:
+        packages: Requirements for pip, each at the version that is installed here.
+        own: Top-level modules whose source is the user's own: beside the notebook, or installed to be edited.
+        missing: Modules that are neither, and why.
     """
-    wanted = {m for m in modules if m not in sys.stdlib_module_names and m != "__main__"}
-    if not wanted:
-        return ()
-    found = versions({distribution for module in wanted for distribution in owners(module)})
-    return tuple(sorted(f"{name}=={version}" for name, version in found.items()))
+
+    packages: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    missing: tuple[tuple[str, str], ...] = ()
+
+
+def needs_of(paths: Iterable[str]) -> Needs:
+    """What imports need; own modules are looked into.
+
+    A module of the standard library, or one that cannot be imported here either, needs nothing.
+
+    Args:
+        paths: As `imported_paths` gives them.
+    """
+    own: dict[str, None] = {}
+    missing: dict[str, str] = {}
+    distributions: set[str] = set()
+    pending, seen = sorted(paths), set(paths)
+    while pending:
+        path = pending.pop()
+        top = path.partition(".")[0]
+        if top in sys.stdlib_module_names or top in ("__main__", *own, *missing):
+            continue
+        found = owners_of(path)
+        source = None if found and not any(map(is_edited, found)) else source_of(top)
+        if source is not None:
+            own[top] = None
+            new = imports_in(source) - seen
+            pending += sorted(new)
+            seen |= new
+        elif found:
+            distributions.update(found)
+        elif reason := _why_missing(top):
+            missing[top] = reason
+    return Needs(
+        tuple(sorted(requirement(name, version) for name, version in versions(distributions).items())),
+        tuple(own),
+        tuple(missing.items()),
+    )
+
+
+def requirement(name: str, version: str) -> str:
+    """What pip is asked for to get a distribution as it is installed here."""
+    direct = _direct_url(name, installation())
+    commit = direct.get("vcs_info", {}).get("commit_id")
+    if commit:
+        return f"{name} @ {direct['vcs_info']['vcs']}+{direct['url']}@{commit}"
+    # An index has the public version; what stands behind a plus is a build of it.
+    return f"{name}=={version.partition('+')[0]}"
+
+
+def owners_of(path: str) -> tuple[str, ...]:
+    """The distributions that bring a module, by a path with dots.
+
+    Where several share a top-level name, as below `google`, those that have most of the path.
+    """
+    top, *rest = path.split(".")
+    found = owners(top)
+    if len(found) < 2:
+        return found
+    for length in range(len(rest), 0, -1):
+        have = tuple(
+            name for name in found if "/".join([top, *rest[:length]]) in _places(name, installation())
+        )
+        if have:
+            return have
+    return found
+
+
+def is_edited(distribution: str) -> bool:
+    """Whether a distribution is installed from a folder of this machine."""
+    return "dir_info" in _direct_url(distribution, installation())
+
+
+def source_of(module: str) -> Path | None:
+    """The file or the folder of a module that is not installed for good; None for others."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):  # it was put into sys.modules by hand
+        return None
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    place = places[0] if places else spec.origin if spec else None
+    if place is None or not (os.path.isdir(place) or place.endswith(".py")):
+        return None
+    return Path(place)
+
+
+def files_of(source: Path) -> Iterator[tuple[str, Path]]:
+    """The files of a module, and where each belongs relative to a folder of modules."""
+    if source.is_file():
+        yield source.name, source
+        return
+    for parent, folders, names in os.walk(source):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__pycache__")
+        for name in sorted(names):
+            if not name.endswith((".pyc", ".pyo")) and not name.startswith("."):
+                path = Path(parent, name)
+                yield path.relative_to(source.parent).as_posix(), path
+
+
+def imports_in(source: Path) -> frozenset[str]:
+    """What the files of a module import; files that are not Python tell nothing."""
+    found: set[str] = set()
+    for _, path in files_of(source):
+        if path.suffix == ".py":
+            found |= _imports_in_file(path, path.stat().st_mtime_ns)
+    return frozenset(found)
+
+
+@functools.lru_cache(maxsize=4096)
+def _imports_in_file(path: Path, _: int) -> frozenset[str]:
+    try:
+        with tokenize.open(path) as file:
+            return imported_paths(ast.parse(file.read()))
+    except (SyntaxError, UnicodeDecodeError, ValueError):
+        return frozenset()
+
+
+def _why_missing(module: str) -> str:
+    """Why a module that no distribution has, and that has no source, cannot be had; empty if nobody can."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return "it was made in this session, and has no file" if module in sys.modules else ""
+    if spec is None:
+        return ""
+    if spec.origin in ("built-in", "frozen"):
+        return ""
+    return f"{spec.origin or 'it'} is no source code, and no installed package has it"
 
 
 def owners(module: str) -> tuple[str, ...]:
@@ -84,3 +229,24 @@ def _version(distribution: str, _: tuple[int, ...]) -> str:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return ""
+
+
+@functools.lru_cache(maxsize=4096)
+def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
+    """Where pip has installed a distribution from, if from no index (PEP 610)."""
+    try:
+        text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return {}
+    return dict(json.loads(text)) if text else {}
+
+
+@functools.lru_cache(maxsize=256)
+def _places(distribution: str, _: tuple[int, ...]) -> frozenset[str]:
+    """The modules of a distribution, and the folders that they are in, with slashes."""
+    try:
+        files = importlib.metadata.files(distribution) or ()
+    except importlib.metadata.PackageNotFoundError:
+        return frozenset()
+    modules = [file.with_suffix("").as_posix() for file in files if file.suffix in (".py", ".so", ".pyd")]
+    return frozenset({part for m in modules for part in (m, m.rpartition("/")[0])})

@@ -16,11 +16,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kale_magics import naming
-from kale_magics.diagnostics import Code, refuse
+from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.kubeflow.cargo import pods_of
+from kale_magics.kubeflow.options import set_options
 from kale_magics.pipeline import Parameter, Pipeline, Step
-from kale_magics.program import render_program
+from kale_magics.program import Pod, packed_runtime, render_program
 from kale_magics.step_runtime.runtime import hold
 
 SUFFIXES = (".yaml", ".yml")
@@ -33,12 +36,13 @@ ANNOTATIONS: dict[str, type] = {
 }  # fmt: skip
 
 
-def compile_pipeline(pipeline: Pipeline, path: Path) -> None:
+def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path) -> None:
     """Write the YAML of a pipeline; a file that is there is replaced, or left alone if this fails.
 
     Args:
         pipeline: At least one step.
         path: Where to.
+        folder: That of the notebook, from which steps take files along.
 
     Raises:
         KaleError: The name of the file has no suffix of YAML, it cannot be written, or a step is too large.
@@ -49,7 +53,7 @@ def compile_pipeline(pipeline: Pipeline, path: Path) -> None:
             f"a pipeline is written as YAML, not to {path.name!r}",
             f"give a name that ends in .yaml: {path.with_suffix('.yaml').name}",
         )
-    text = pipeline_yaml(pipeline)
+    text = pipeline_yaml(pipeline, folder)
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(text, encoding="ascii")
@@ -63,17 +67,27 @@ def compile_pipeline(pipeline: Pipeline, path: Path) -> None:
         ) from error
 
 
-def pipeline_yaml(pipeline: Pipeline) -> str:
-    """The YAML of a pipeline, in ASCII."""
+def pipeline_yaml(pipeline: Pipeline, folder: Path) -> str:
+    """The YAML of a pipeline, in ASCII; the same for a pipeline that is the same.
+
+    Args:
+        pipeline: At least one step.
+        folder: That of the notebook, from which steps take files along.
+
+    Raises:
+        KaleError: A step is too large, or needs what a pod cannot have.
+    """
     import yaml
     from google.protobuf import json_format
     from kfp import dsl
 
+    _refuse_secrets(pipeline)
     graph = dsl.pipeline(
-        _pipeline_function(pipeline),
+        _pipeline_function(pipeline, folder),
         name=pipeline_name(pipeline.name),
         description=pipeline.description or None,
         display_name=pipeline.name,
+        **_configuration(pipeline),
     )
     documents = [json_format.MessageToDict(graph.pipeline_spec)]
     if graph.platform_spec.platforms:
@@ -84,6 +98,18 @@ def pipeline_yaml(pipeline: Pipeline) -> str:
     dumper.add_representer(str, _represent_text)
     text: str = yaml.dump_all(documents, Dumper=dumper, sort_keys=True, width=2**31 - 1)
     return _header(pipeline) + text
+
+
+def _refuse_secrets(pipeline: Pipeline) -> None:
+    """Refuse an address of packages with a password in it: it would stand in the file, and in every log."""
+    for url in pipeline.environment.index_urls:
+        if "@" in urlsplit(url).netloc:
+            host = urlsplit(url).hostname
+            message = f"the address of packages at {host} has a user or a password in it"
+            fix = (
+                "keep it in a secret of the cluster: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
+            )
+            raise refuse(Code.SECRET_IN_FILE, message, fix)
 
 
 def pipeline_name(name: str) -> str:
@@ -109,55 +135,88 @@ def _header(pipeline: Pipeline) -> str:
     return "".join(f"# {line}\n" for line in text.splitlines()).encode("ascii", "backslashreplace").decode()
 
 
-def _pipeline_function(pipeline: Pipeline) -> Callable[..., None]:
+def _pipeline_function(pipeline: Pipeline, folder: Path) -> Callable[..., None]:
     """What would be written under `@dsl.pipeline`."""
-    components = {step.name: _component(step, pipeline.base_image) for step in pipeline.steps}
+    pods = pods_of(pipeline, folder)
+    components = {step.name: _component(step, pods[step.name], pipeline) for step in pipeline.steps}
+    given = any(pod.given for pod in pods.values())
 
     def build(*channels: Any) -> None:
-        inputs = {p.key: channel for p, channel in zip(pipeline.parameters, channels, strict=True)}
+        inputs = {p.key: channel for p, channel in zip(pipeline.parameters, channels, strict=False)}
         tasks: dict[str, Any] = {}
         for step in pipeline.steps:
             arguments = {p.key: inputs[p.key] for p in step.parameters}
             arguments |= {i.key: tasks[i.step].outputs[i.artifact.key] for i in step.inputs}
+            arguments |= {"kale_runtime": channels[-1]} if given else {}
+            arguments |= {"kale_workspace": _workspace_place()} if pods[step.name].shared else {}
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
-            if not step.cache or step.varies:
+            # What is on the volume of one run is in no other.
+            if not step.cache or step.varies or step.options.workspace:
                 task.set_caching_options(False)
-            if step.attempts.retries:
-                delay = f"{round(step.attempts.delay)}s"
-                task.set_retry(step.attempts.retries, backoff_duration=delay, backoff_factor=1.0)
+            set_options(task, step)
             if hasattr(task, "set_display_name"):
                 task.set_display_name(step.name)
 
+    runtime = [("kale_runtime", str, packed_runtime())] if given else []
     build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions may have one
-        [_signature_of(parameter) for parameter in pipeline.parameters]
+        [
+            inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value, annotation=kind)
+            for key, kind, value in [*map(_input, pipeline.parameters), *runtime]
+        ]
     )
     return build
 
 
-def _signature_of(parameter: Parameter) -> inspect.Parameter:
-    return inspect.Parameter(
-        parameter.key,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        default=hold(parameter.default),
-        annotation=ANNOTATIONS[parameter.type],
-    )
+def _input(parameter: Parameter) -> tuple[str, type, Any]:
+    return parameter.key, ANNOTATIONS[parameter.type], hold(parameter.default)
 
 
-def _component(step: Step, base_image: str) -> Any:
+def _workspace_place() -> str:
     from kfp import dsl
 
-    types = ("Artifact", "Dataset", "Input", "Metrics", "Model", "Output")
+    return str(dsl.WORKSPACE_PATH_PLACEHOLDER)
+
+
+def _configuration(pipeline: Pipeline) -> dict[str, Any]:
+    """What the decorator of a pipeline is told if steps use the run's shared volume.
+
+    Raises:
+        KaleError: The kfp that is installed knows no such volume.
+    """
+    users = [step.name for step in pipeline.steps if step.options.workspace]
+    if not users:
+        return {}
+    import kfp
+    from kfp import dsl
+
+    if not hasattr(dsl, "WorkspaceConfig"):
+        message = f"kfp {kfp.__version__} knows no shared volume of a run, which --workspace asks for"
+        fix = "upgrade it here, to 2.15 or newer, or leave out --workspace"
+        raise refuse(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
+    environment = pipeline.environment
+    patch = {"storageClassName": environment.storage_class} if environment.storage_class else {}
+    volume = dsl.WorkspaceConfig(environment.workspace_size, dsl.KubernetesWorkspaceConfig(patch))
+    return {"pipeline_config": dsl.PipelineConfig(workspace=volume)}
+
+
+def _component(step: Step, pod: Pod, pipeline: Pipeline) -> Any:
+    from kfp import dsl
+
+    types = ("Artifact", "Dataset", "HTML", "Input", "Metrics", "Model", "Output")
     # KFP asks for the module of a function, and searches all there are if it has none.
     namespace: dict[str, Any] = {name: getattr(dsl, name) for name in types} | {"__name__": __name__}
-    program, filename = render_program(step), f"<program of step {step.name}>"
+    program, filename = render_program(step, pod), f"<program of step {step.name}>"
     linecache.cache[filename] = (len(program), None, program.splitlines(True), filename)
+    environment = pipeline.environment
     try:
         exec(compile(program, filename, "exec", dont_inherit=True), namespace)
         return dsl.component(
             namespace[step.key],
-            base_image=base_image or default_image(),
+            base_image=step.options.image or environment.image or default_image(),
             packages_to_install=[_pickler(), *step.packages],
+            pip_index_urls=list(environment.index_urls) or None,
+            pip_trusted_hosts=list(environment.trusted_hosts),
         )
     finally:
         del linecache.cache[filename]

@@ -247,7 +247,7 @@ class _Execution:
     def start(self, step: Step) -> None:
         """Begin a step, unless an earlier run has done the same."""
         inputs = {i.key: str(self.results[i.step].metadata[i.artifact.key]["sha256"]) for i in step.inputs}
-        parts = parts_of(step, self.run.parameters, inputs, self.directory, self.environment)
+        parts = parts_of(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
         first = step.name not in self.tries
         found = self.past.entry_for(step, parts) if first else None
         if found is None or not self.take(step, found):
@@ -270,6 +270,10 @@ class _Execution:
         self.settle(step.name, time.monotonic() - began)
         return True
 
+    def surroundings(self, step: Step) -> dict[str, str]:
+        """The environment of a step."""
+        return self.environment | dict(step.options.env)
+
     def launch(self, step: Step, parts: Mapping[str, str]) -> None:
         """Begin a step's process and listen to it."""
         state = self.run.steps[step.name]
@@ -288,7 +292,7 @@ class _Execution:
         busy = min(self.max_parallel, len(self.running) + len(self.ready))
         threads = None if busy == 1 else max(1, available_cores() // busy)
         number, place = self.numbers[step.name], state.folder / "arguments.json"
-        self.serve().begin(number, place, self.directory, self.environment, threads, process.writers)
+        self.serve().begin(number, place, self.directory, self.surroundings(step), threads, process.writers)
         process.begun()
         if step.attempts.timeout is not None:
             self.timers.later(step.attempts.timeout, partial(self.end_late, running))

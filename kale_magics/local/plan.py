@@ -67,7 +67,9 @@ class _Planner:
         last = self.last[step.name] = self.last_entry(step)
         inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
         waits = [i.step for i in step.inputs if inputs[i.key] == UNKNOWN]
-        parts = parts_of(step, self.parameters, inputs, self.directory, self.environment)
+        parts = parts_of(
+            step, self.parameters, inputs, self.directory, self.environment | dict(step.options.env)
+        )
         if last is not None and waits:
             unknown = [f"input {', '.join(i.names)}" for i in step.inputs if inputs[i.key] == UNKNOWN]
             parts |= {name: last.parts[name] for name in unknown if name in last.parts}

@@ -13,7 +13,9 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     generators the random generators of libraries, whose state goes from step to step
     writing    the file of an artifact while it is written
     artifacts  the file that carries values from step to step, and what is told about it
+    pod        folder, shared volume and marks in the log of a step in a pod
     shell      what `get_ipython()` can do in a step
+    report     the page that shows what a notebook would have shown under the step's cells
     runtime    `run_step`: parameters, code, inputs and outputs, errors
 """
 
@@ -27,7 +29,9 @@ MODULES = (
     "generators",
     "writing",
     "artifacts",
+    "pod",
     "shell",
+    "report",
     "runtime",
 )
 """The modules in the order in which their texts follow each other."""

@@ -24,6 +24,8 @@ from typing import Any
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
+from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
+from kale_magics.step_runtime.report import Report, last_apart
 from kale_magics.step_runtime.shell import Shell
 
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
@@ -47,7 +49,9 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "parameters": key of an argument: (variable, default, type);
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
-            "setup", "cells": pieces of code (filename, source, {variable: identity of its definition}).
+            "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
+            in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
+            the run's shared volume, by key; "report": whether a report is written to the argument `report`.
         arguments: What the step's function got: values of parameters, and artifacts of KFP (or stand-ins)
             with `path`, `metadata` and, for metrics, `log_metric`.
 
@@ -55,14 +59,24 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
         SystemExit: The step failed; stderr, and the file that `KALE_ERROR_FILE` names, say why.
     """
     run = StepRun(spec)
+    in_pod = "pod" in spec
     try:
+        if in_pod:
+            enter_pod(spec["pod"])
         run.perform(arguments)
     except BaseException as error:  # sys.exit() and an interrupt end the step as well
         captured = run.shell.end_capture()
         if captured is not None:
             captured.show()
-        report(error, spec["step"], run.filenames)
+        answer = report(error, spec["step"], run.filenames)
+        if in_pod:
+            leave_pod({"error": answer})
         raise SystemExit(1) from None
+    finally:
+        if run.page is not None:
+            run.page.undo.close()
+    if in_pod:
+        leave_pod({"metrics": run.metrics})
 
 
 class StepRun:
@@ -75,17 +89,22 @@ class StepRun:
         filenames: What the code is called in tracebacks, and what the user calls it.
         namespace: The variables.
         shell: What `get_ipython()` gives.
+        metrics: What was logged.
+        page: The report that is being made; None if nobody wants one.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
         self.filenames: dict[str, str] = {}
+        self.metrics: dict[str, float] = {}
+        self.shared: dict[str, str] = spec.get("shared", {})
         self.definitions = Definitions()
         self.module = types.ModuleType("__main__")
         # What the process had there must live on: its functions are still running.
         self.previous = sys.modules["__main__"]
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
+        self.page = Report(shell) if spec.get("report") else None
         self.namespace.update(get_ipython=lambda: shell, display=lambda *objs, **_: print(*objs, sep="\n"))
 
     def perform(self, arguments: dict[str, Any]) -> None:
@@ -97,39 +116,48 @@ class StepRun:
         """
         sys.modules["__main__"] = self.module
         prepare_process()
+        if self.page is not None:
+            self.page.open()
+            self.namespace["display"] = lambda *values, **_: self.page.display(*values)
         for key, (name, default, kind) in self.spec["parameters"].items():
             self.namespace[name] = restore(arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
-        awaits = any(code.co_flags & CO_COROUTINE for code, _ in pieces)
+        awaits = any(code.co_flags & CO_COROUTINE for _, code, *_ in pieces)
         ended = drive(self.execute(pieces, arguments), awaits)
         if ended is not None:
             raise ended
         # What was taken may be handed on as it came.
         twins = {
-            tuple(names): (arguments[key].path, arguments[key].metadata["sha256"])
+            tuple(names): (self.path_of(key, arguments), arguments[key].metadata["sha256"])
             for key, names in self.spec["inputs"].items()
             if "sha256" in arguments[key].metadata
         }
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
-            manifest = save_artifact(
-                arguments[key].path, values, self.namespace, self.definitions, twins.get(tuple(names))
-            )
+            path, twin = self.path_of(key, arguments), twins.get(tuple(names))
+            manifest = save_artifact(path, values, self.namespace, self.definitions, twin)
             arguments[key].metadata.update(manifest)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
+        if self.page is not None:
+            self.page.write(arguments["report"].path, self.spec["step"])
 
-    def compile(self, pieces: list[Any]) -> Iterator[tuple[types.CodeType, dict[str, str]]]:
-        """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook."""
+    def compile(self, pieces: list[Any]) -> Iterator[Any]:
+        """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.
+
+        Yields:
+            What the piece is called, its code, its definitions, and in what parts the code is executed.
+        """
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        for filename, source, defines in pieces:
+        for number, (filename, source, defines) in enumerate(pieces):
             shown = f"<{filename}>"
             self.filenames[shown] = filename
             remember_source(shown, source)
             code = compile(source, shown, "exec", flags, dont_inherit=True)
             flags |= code.co_flags & FUTURE_FLAGS
-            yield code, defines
+            shows = self.page is not None and number >= len(self.spec["setup"])
+            yield filename, code, defines, (last_apart(source, shown, flags) if shows else ()) or (code,)
 
     async def execute(self, pieces: list[Any], arguments: dict[str, Any]) -> StopIteration | None:
         """Execute the setup, read the inputs, execute the cells.
@@ -138,12 +166,18 @@ class StepRun:
             The exception that a coroutine must not raise.
         """
         try:
-            for number, (code, defines) in enumerate(pieces):
+            for number, (filename, _, defines, parts) in enumerate(pieces):
                 if number == len(self.spec["setup"]):
                     self.load_inputs(arguments)
-                awaitable = eval(code, self.namespace)  # noqa: S307 - the notebook's own code
-                if awaitable is not None:
-                    await awaitable
+                page = self.page if number >= len(self.spec["setup"]) else None
+                if page is not None:
+                    page.begin(filename)
+                for part in parts:
+                    value = eval(part, self.namespace)  # noqa: S307 - the notebook's own code
+                    if part.co_flags & CO_COROUTINE:
+                        value = await value
+                if page is not None:
+                    page.end(value if len(parts) > 1 else None)
                 for name in defines.keys() & self.namespace.keys():
                     self.definitions.add(defines[name], self.namespace[name])
         except StopIteration as error:
@@ -154,7 +188,8 @@ class StepRun:
         """Bind the variables that other steps made; one that had no value there has none here."""
         for key, names in self.spec["inputs"].items():
             try:
-                values = load_artifact(arguments[key].path, self.namespace, self.definitions.resolve)
+                path = self.path_of(key, arguments)
+                values = load_artifact(path, self.namespace, self.definitions.resolve)
             except StepError:
                 raise
             except Exception as error:  # loading runs code of the libraries that the values come from
@@ -165,6 +200,13 @@ class StepRun:
                     set_generator_state(name, values[name])
                 elif name in values:
                     self.namespace[name] = values[name]
+
+    def path_of(self, key: str, arguments: dict[str, Any]) -> str:
+        """The file of an input or an output."""
+        path: str = arguments[key].path
+        if key in self.shared:
+            return on_volume(self.shared[key], arguments["kale_workspace"], path)
+        return path
 
     def log_metric(self, name: str, metrics: Any) -> None:
         """Log the value of a variable, a number or what can be made one."""
@@ -179,6 +221,7 @@ class StepRun:
             raise StepError(message, "KALE207", "list a variable that is an int or a float") from error
         if math.isfinite(number):
             metrics.log_metric(name, number)
+            self.metrics[name] = number
         else:
             reason = "it is not logged, KFP takes finite numbers"
             print(f"the metric {name} is {number}: {reason}", file=sys.stderr)
@@ -295,20 +338,21 @@ def has_float(value: Any) -> bool:
     return isinstance(value, float)
 
 
-def report(error: BaseException, step: str, filenames: dict[str, str]) -> None:
-    """Say why a step failed: to the file that `KALE_ERROR_FILE` names, else to stderr."""
+def report(error: BaseException, step: str, filenames: dict[str, str]) -> dict[str, Any]:
+    """Say why a step failed: to the file that `KALE_ERROR_FILE` names, else to stderr; gives what it says."""
     answer = explain(error, filenames)
     sys.stdout.flush()
     try:
         if os.environ.get("KALE_ERROR_FILE"):
             write_answer(os.environ["KALE_ERROR_FILE"], answer)
-            return
+            return answer
     except OSError as unwritten:
         print(f"step {step}: its error cannot be written: {unwritten}", file=sys.stderr)
     if not answer["traceback"] or isinstance(error, SystemExit):
         fix = f"  fix: {answer['fix']}\n" if answer["fix"] else ""
         answer["traceback"] += f"step {step}: {answer['message']}\n{fix}"
     print(answer["traceback"], end="", file=sys.stderr, flush=True)
+    return answer
 
 
 def write_answer(path: str, answer: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ def compiling(steps: int, times: int, folder: Path) -> tuple[float, float]:
         pipeline = assemble(cells).pipeline
         if pipeline is None:
             raise RuntimeError("the benchmark's notebook has errors")
-        compile_pipeline(pipeline, folder / "ours.yaml")
+        compile_pipeline(pipeline, folder / "ours.yaml", folder)
 
     def theirs() -> None:
         spec = importlib.util.spec_from_file_location(path.stem, path)

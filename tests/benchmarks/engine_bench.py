@@ -66,8 +66,8 @@ def chain(steps: int) -> list[tuple[str, str]]:
 
 def pipeline_of(cells: Sequence[tuple[str, str]]) -> Any:
     """The pipeline of marked cells."""
-    from kale_magics.arguments import parse_mark
     from kale_magics.assemble import assemble
+    from kale_magics.commands import parse_mark
     from kale_magics.registry import Cell
 
     marked = []
@@ -98,7 +98,7 @@ def in_kfp(pipeline: Any, folder: Path) -> Callable[[], None]:
 
     from kale_magics.kubeflow.compiler import compile_pipeline
 
-    compile_pipeline(pipeline, folder / "pipeline.yaml")
+    compile_pipeline(pipeline, folder / "pipeline.yaml", folder)
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1] / "stand_ins")  # nothing is to be installed
     runner = local.SubprocessRunner(use_venv=False)
     local.init(runner, pipeline_root=str(folder / "root"))

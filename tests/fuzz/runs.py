@@ -16,7 +16,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import requirements
+from kale_magics.analysis.packages import needs_of
 from kale_magics.assemble import assemble
 from kale_magics.diagnostics import Code
 from kale_magics.local.engine import run_pipeline
@@ -39,7 +39,7 @@ def warm_up() -> None:
 
     import cloudpickle  # noqa: F401
 
-    requirements(["cloudpickle", "dict", "int", "list", "str", "tuple"])
+    needs_of(["cloudpickle", "dict", "int", "list", "str", "tuple"])
     pipeline = assemble([Cell("step", "\nx = 1\n", "s")]).pipeline
     if pipeline is None:
         raise RuntimeError("the simplest notebook is refused")

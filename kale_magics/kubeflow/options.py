@@ -1,0 +1,76 @@
+"""What is asked for a step, said to a task of KFP."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from kale_magics.pipeline import Attempts, Step, StepOptions
+from kale_magics.step_options import NVIDIA
+
+USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which has one user
+"""Where pip puts packages in a pod whose user may not write to its Python, nor to its home."""
+
+SURROUNDINGS = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+"""Environment variables of every step."""
+
+
+def set_options(task: Any, step: Step) -> None:
+    """Give a task what is asked for its step.
+
+    Args:
+        task: A `kfp.dsl.PipelineTask`.
+        step: The step.
+    """
+    options = step.options
+    for name, value in {**SURROUNDINGS, **dict(options.env)}.items():
+        task.set_env_variable(name, value)
+    _set_attempts(task, step.attempts)
+    _set_resources(task, options)
+    _set_pod(task, options)
+
+
+def _set_attempts(task: Any, attempts: Attempts) -> None:
+    from kfp import kubernetes
+
+    if attempts.retries:
+        delay = f"{round(attempts.delay)}s"
+        task.set_retry(attempts.retries, backoff_duration=delay, backoff_factor=1.0)
+    if attempts.timeout is not None:
+        kubernetes.set_timeout(task, math.ceil(attempts.timeout))
+
+
+def _set_resources(task: Any, options: StepOptions) -> None:
+    if options.cpu:
+        task.set_cpu_request(options.cpu[0]).set_cpu_limit(options.cpu[1])
+    if options.memory:
+        task.set_memory_request(options.memory[0]).set_memory_limit(options.memory[1])
+    if options.gpus or options.accelerator:
+        task.set_accelerator_type(options.accelerator or NVIDIA)
+        task.set_accelerator_limit(1 if options.gpus is None else options.gpus)
+
+
+def _set_pod(task: Any, options: StepOptions) -> None:
+    from kfp import kubernetes
+
+    for name, key, variable in options.secret_env:
+        kubernetes.use_secret_as_env(task, name, {key: variable})
+    for name, path in options.secret_volumes:
+        kubernetes.use_secret_as_volume(task, name, path)
+    for name, key, variable in options.config_map_env:
+        kubernetes.use_config_map_as_env(task, name, {key: variable})
+    for name, path in options.config_map_volumes:
+        kubernetes.use_config_map_as_volume(task, name, path)
+    for name, path in options.volumes:
+        kubernetes.mount_pvc(task, name, path)
+    for key, value in options.labels:
+        kubernetes.add_pod_label(task, key, value)
+    for key, value in options.annotations:
+        kubernetes.add_pod_annotation(task, key, value)
+    for key, value in options.node_selector:
+        kubernetes.add_node_selector(task, key, value)
+    for key, taint, effect in options.tolerations:
+        operator = "Exists" if taint is None else "Equal"
+        kubernetes.add_toleration(task, key, operator, taint, effect or None)
+    if options.image_pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(options.image_pull_secrets))

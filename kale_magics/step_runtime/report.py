@@ -1,0 +1,348 @@
+"""The report of a step: one page of HTML with what a notebook would have shown under the step's cells."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import html
+import importlib.util
+import io
+import itertools
+import os
+import pprint
+import re
+import sys
+import time
+import tokenize
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
+from kale_magics.step_runtime.shell import Captured, Shell
+
+LONGEST = 100_000
+"""Characters of a cell's printed text, and of an object's plain one."""
+
+LARGEST = 10_000_000
+"""Characters or bytes of an object's rich form."""
+
+MOST = 1000
+"""Items of a container; IPython shows as many."""
+
+SHORTENED = "<p>… (shortened)</p>"
+
+ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
+"""What colours a terminal, moves its cursor, or makes a link in it."""
+
+FORMS = {
+    "html": "text/html",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "markdown": "text/markdown",
+    "latex": "text/latex",
+}
+"""The rich forms that a browser can show, best first, as in `_repr_html_`, and their MIME types."""
+
+HEAD = """<!DOCTYPE html>
+<meta charset="utf-8">
+<style>
+:root {color-scheme: light dark}
+body {font: 14px system-ui, sans-serif; margin: 1em}
+h2 {font-size: 1em; border-top: 1px solid #8888; padding-top: .5em}
+pre {font: 13px ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: .5em 0}
+pre.stderr {background: #f003}
+table {border-collapse: collapse}
+th, td {padding: .2em .6em; text-align: right}
+img {max-width: 100%}
+</style>
+"""
+
+
+class Report:
+    """Keeps what the cells of a step show.
+
+    Args:
+        shell: Knows whether a cell captures what it shows.
+    """
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell, self.began, self.undo = shell, time.perf_counter(), contextlib.ExitStack()
+        self.cells: list[str] = []
+        self.shown: list[tuple[str, str]] | None = None
+        self.size, self.muted = 0, False
+        self.awaited = {"matplotlib.pyplot": self.adapt_pyplot, "IPython.display": self.adapt_ipython}
+
+    def open(self) -> None:
+        """From here on see what is shown."""
+        for name in ("stdout", "stderr"):
+            # The stream itself stays: logging handlers hold it, and all that it can do goes on.
+            with contextlib.suppress(AttributeError):
+                stream = getattr(sys, name)
+                self.patch(stream, "write", self.recorder(stream.write, name))
+        sys.meta_path.insert(0, self)
+        self.undo.callback(sys.meta_path.remove, self)
+        for name in list(self.awaited):
+            if name in sys.modules:
+                self.awaited.pop(name)(sys.modules[name])
+
+    def patch(self, owner: Any, name: str, value: Any) -> None:
+        """Change an attribute until the end."""
+        before = getattr(owner, name)
+        setattr(owner, name, value)
+        self.undo.callback(setattr, owner, name, before)
+
+    def recorder(self, write: Callable[[str], Any], kind: str) -> Callable[[str], Any]:
+        """A stream's `write` that lets the report have the text too."""
+
+        def record(text: str) -> Any:
+            written = write(text)
+            if not self.muted:
+                self.add(kind, text)
+            return written
+
+        return record
+
+    def add(self, kind: str, text: str) -> None:
+        """Take printed text, or HTML, whose kind is ""."""
+        if self.shown is not None:
+            self.shown.append((kind, text))
+            self.size += len(text) if kind else 0
+            if self.size > 4 * LONGEST:
+                self.shown, self.size = shortened(self.shown), LONGEST
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        """As a finder of `sys.meta_path`: adapt a module as soon as it is imported."""
+        adapt = self.awaited.pop(name, None)
+        spec = importlib.util.find_spec(name) if adapt else None
+        if adapt is None or spec is None:
+            return None
+        loader: Any = spec.loader
+        execute = loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            adapt(module)
+
+        with contextlib.suppress(AttributeError):
+            loader.exec_module = exec_module
+        return spec
+
+    def adapt_pyplot(self, pyplot: Any) -> None:
+        """Let `plt.show()` show, and let figures come by themselves, until the user says `plt.ioff()`."""
+        # A function: pyplot sets its signature.
+        self.patch(pyplot, "show", lambda *_, **__: self.show_figures(pyplot))
+        self.undo.callback(pyplot.ion if pyplot.isinteractive() else pyplot.ioff)
+        pyplot.ion()
+
+    def adapt_ipython(self, module: Any) -> None:
+        """Let IPython's own `display` show."""
+        self.patch(module, "display", lambda *values, **_: self.display(*values))
+
+    def display(self, *values: Any) -> None:
+        """Print objects to the log, and show them."""
+        for value in values:
+            before, self.muted = self.muted, True
+            try:
+                print(value)
+            except Exception:  # an object's __str__ may raise anything
+                print(unshowable(value))
+            finally:
+                self.muted = before
+            self.show(value)
+
+    def show(self, value: Any) -> None:
+        """Show an object, unless the cell captures it."""
+        if self.shell.captured is None and self.shown is not None:
+            self.add("", rendered(value))
+
+    def show_figures(self, pyplot: Any) -> None:
+        """Show the open figures and close them, as in a notebook."""
+        for number in pyplot.get_fignums():
+            self.show(pyplot.figure(number))
+        pyplot.close("all")
+
+    def begin(self, label: str) -> None:
+        """A cell begins."""
+        self.cells.append(f"<h2>{html.escape(label)}</h2>")
+        self.shown, self.size = [], 0
+
+    def end(self, value: Any) -> None:
+        """A cell ends; `value` is what its last expression gave, if that is to be shown."""
+        try:
+            if value is not None and not isinstance(value, Captured):
+                self.show(value)
+            pyplot = sys.modules.get("matplotlib.pyplot")
+            if pyplot is not None and pyplot.isinteractive():
+                self.show_figures(pyplot)
+        except Exception as error:  # libraries may raise anything
+            self.add("", preformatted(f"(figures cannot be shown: {type(error).__name__})"))
+        self.cells += (
+            part if not kind else preformatted(part, kind) for kind, part in shortened(self.shown or [])
+        )
+        self.shown = None
+
+    def write(self, path: str, step: str) -> None:
+        """Write the page."""
+        facts = {
+            "step": step,
+            "seconds": f"{time.perf_counter() - self.began:.1f}",
+            "Python": sys.version.split()[0],
+        }
+        rows = "".join(f"<tr><th>{key}<td>{html.escape(fact)}" for key, fact in facts.items())
+        title = f"<title>{html.escape(step)}</title>\n<table>{rows}</table>"
+        try:
+            os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+            with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write("\n".join([HEAD + title, *self.cells, ""]))
+        except OSError as error:
+            print(f"step {step}: its report cannot be written: {error}", file=sys.stderr)
+
+
+def last_apart(source: str, filename: str, flags: int) -> tuple[Any, ...]:
+    """The code of a cell, and that of its last expression, whose value is shown, as IPython has them.
+
+    Returns:
+        Nothing if there is no such value: not an expression, or a `;` behind it.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what there is to warn of has been said
+        tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+        last = tree.body[-1] if tree.body else None
+        if not isinstance(last, ast.Expr) or ends_silently(source):
+            return ()
+        if not isinstance(last.value, ast.Constant):  # a text may be the `__doc__` too
+            tree.body.pop()
+        parts = [(tree, "exec"), (ast.Expression(last.value), "eval")]
+        return tuple(compile(part, filename, mode, flags, dont_inherit=True) for part, mode in parts)
+
+
+def ends_silently(source: str) -> bool:
+    """Whether a cell ends with `;`, comments aside."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return [t.string for t in tokens if t.string.strip() and t.type != tokenize.COMMENT][-1:] == [";"]
+
+
+def shortened(shown: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What is shown, each run of printed text in one part, and the middle of too much of it left out."""
+    parts = list(joined(shown))
+    surplus = sum(len(text) for kind, text in parts if kind) - LONGEST
+    if surplus <= 0:
+        return parts
+    kept: list[tuple[str, str]] = []
+    place = 0
+    for kind, text in parts:
+        if kind:
+            head = text[: max(0, LONGEST // 2 - place)]
+            tail = text[max(len(head), LONGEST // 2 + surplus - place) :]
+            cut = place <= LONGEST // 2 < place + len(text)
+            kept += [(kind, head), ("", SHORTENED), (kind, tail)] if cut else [(kind, head + tail)]
+            place += len(text)
+        elif text != SHORTENED:
+            kept.append((kind, text))
+    return [part for part in kept if part[1]]
+
+
+def joined(shown: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Each run of text of one kind in one part; a line that began anew is its last state."""
+    for kind, run_of_parts in itertools.groupby(shown, key=lambda part: part[0]):
+        if kind:
+            lines = "".join(text for _, text in run_of_parts).split("\n")
+            yield kind, "\n".join(map(last_state, lines))
+        else:
+            yield from run_of_parts
+
+
+def last_state(line: str) -> str:
+    """What a terminal shows of a line; what ends it may be the start of more."""
+    text = line.rstrip("\r")
+    return text.rpartition("\r")[2] + line[len(text) :]
+
+
+def rendered(value: Any) -> str:
+    """An object as HTML; the random generators are left as they are."""
+    try:
+        states = {name: generator_state(name) for name in GENERATORS}
+        try:
+            return form(value)
+        finally:
+            for name, state in states.items():
+                set_generator_state(name, state)
+    except Exception:  # an object's methods may raise anything
+        return preformatted(unshowable(value))
+
+
+def form(value: Any) -> str:
+    """The best form of an object."""
+    bundle = asked(value, "mimebundle", include=None, exclude=None)
+    for name, mime in FORMS.items():
+        data = bundle.get(mime) if isinstance(bundle, dict) else None
+        data = asked(value, name) if data is None else data
+        if data is None and name == "png":
+            data = picture(value)
+        if not isinstance(data, (str, bytes)) or len(data) > LARGEST:
+            continue
+        if name in ("png", "jpeg"):
+            text = base64.b64encode(data).decode() if isinstance(data, bytes) else html.escape(data)
+            return f'<img src="data:{mime};base64,{text}">'
+        if isinstance(data, str):
+            return f"<div>{data}</div>" if name in ("html", "svg") else preformatted(data)
+    return preformatted(plain(value))
+
+
+def asked(value: Any, name: str, **options: Any) -> Any:
+    """What an object's `_repr_name_` gives; None if it has none, or has every attribute, or it raises."""
+    try:
+        if isinstance(value, type) or hasattr(value, "_ipython_canary_method_should_not_exist_"):
+            return None
+        data = getattr(value, f"_repr_{name}_")(**options)
+    except Exception:  # a user's method may raise anything
+        return None
+    return data[0] if isinstance(data, tuple) else data  # metadata may follow
+
+
+def picture(value: Any) -> bytes | None:
+    """A figure of matplotlib as a PNG, as IPython makes it; None for what is none, and for an empty one."""
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", ())
+    if not isinstance(value, figure) or not (value.axes or value.lines):
+        return None
+    colors = {"facecolor": value.get_facecolor(), "edgecolor": value.get_edgecolor()}
+    image = io.BytesIO()
+    value.canvas.print_figure(image, format="png", dpi=value.dpi, bbox_inches="tight", **colors)
+    return image.getvalue()
+
+
+def plain(value: Any) -> str:
+    """An object as text."""
+    if type(value) in (list, tuple, set, frozenset, dict):
+        text = pprint.pformat(trimmed(value), width=100, sort_dicts=False)
+    else:
+        text = repr(value)
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]}\n… (shortened)\n{text[-half:]}"
+
+
+def trimmed(value: Any, depth: int = 5) -> Any:
+    """A container with its first items."""
+    kind: Any = type(value)
+    if not depth or kind not in (list, tuple, set, frozenset, dict):
+        return value
+    items = itertools.islice(value.items() if kind is dict else value, MOST)
+    more = [Ellipsis] * (len(value) > MOST)
+    if kind is dict:
+        return {**{key: trimmed(item, depth - 1) for key, item in items}, **dict.fromkeys(more, Ellipsis)}
+    return kind([*(trimmed(item, depth - 1) for item in items), *more])
+
+
+def unshowable(value: Any) -> str:
+    """Stands for an object."""
+    return f"(cannot be shown: {type(value).__name__})"
+
+
+def preformatted(text: str, kind: str = "stdout") -> str:
+    """Text as HTML."""
+    text = ANSI.sub("", text).replace("\r", "")
+    # HTML drops the first newline.
+    return f'<pre class="{kind}">\n{html.escape(text)}</pre>' if text else ""

@@ -1,0 +1,280 @@
+"""What a pipeline's file says to a cluster: pods, packages, files, and what it cannot say."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import types
+import warnings
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp import local
+from kfp.components import load_component_from_file
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kale_magics.step_runtime.pod import BEGINS, ENDS
+from tests.notebooks import STAND_INS
+from tests.shells import Shell, fresh_shell
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        yield shell
+        shell.run("%unload_ext kale_magics")
+
+
+def compiled(shell: Shell, *cells: str) -> dict[str, Any]:
+    """The documents of the file of a notebook's pipeline, as KFP's own messages take them, as one dict."""
+    for cell in cells:
+        outcome = shell.run(cell)
+        assert outcome.success, outcome.printed
+    outcome = shell.run("%kale_compile p.yaml")
+    assert outcome.success, outcome.printed
+    spec, *platform = yaml.safe_load_all(Path("p.yaml").read_text(encoding="ascii"))
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    for document in platform:
+        json_format.ParseDict(document, pipeline_spec_pb2.PlatformSpec())
+    return {**spec, **(platform[0] if platform else {"platforms": {}})}
+
+
+def container(spec: dict[str, Any], step: str = "a") -> dict[str, Any]:
+    found: dict[str, Any] = spec["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+    return found
+
+
+def pod(spec: dict[str, Any], step: str = "a") -> dict[str, Any]:
+    """What the platform is told for a step; a message of kfp-kubernetes must know all of it."""
+    executors = spec["platforms"].get("kubernetes", {}).get("deploymentSpec", {}).get("executors", {})
+    found: dict[str, Any] = executors.get(f"exec-{step}", {})
+    json_format.ParseDict(found, KubernetesExecutorConfig())
+    return found
+
+
+def played(path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What KFP's runner prints when it runs a file, in an empty folder."""
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("PYTHONPATH", str(STAND_INS))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # kfp's own
+        runner = local.SubprocessRunner(use_venv=False)
+        place = {"pipeline_root": str(path.parent / "root"), "workspace_root": str(path.parent / "workspace")}
+        local.init(runner, raise_on_error=False, **place)
+        load_component_from_file(str(path))()
+    captured = capfd.readouterr()
+    return captured.out + captured.err
+
+
+def named(name: str) -> dict[str, Any]:
+    """An object of the cluster that is known by its name."""
+    return {"runtimeValue": {"constant": name}}
+
+
+OPTIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("--cpu 500m:2", {"resources": {"resourceCpuRequest": "500m", "resourceCpuLimit": "2", "cpuRequest": 0.5, "cpuLimit": 2.0}}, {}),
+    ("--memory 1G:2G", {"resources": {"resourceMemoryRequest": "1G", "resourceMemoryLimit": "2G", "memoryRequest": 1.0, "memoryLimit": 2.0}}, {}),
+    ("--gpu 2", {"resources": {"accelerator": {"resourceType": "nvidia.com/gpu", "resourceCount": "2", "type": "nvidia.com/gpu", "count": "2"}}}, {}),
+    ("--accelerator amd.com/gpu", {"resources": {"accelerator": {"resourceType": "amd.com/gpu", "resourceCount": "1", "type": "amd.com/gpu", "count": "1"}}}, {}),
+    ("--image ghcr.io/a/b:1", {"image": "ghcr.io/a/b:1"}, {}),
+    ("--timeout 90s", {}, {"activeDeadlineSeconds": "90"}),
+    ("--secret s3:key:AWS_KEY", {}, {"secretAsEnv": [{"secretName": "s3", "secretNameParameter": named("s3"), "keyToEnv": [{"secretKey": "key", "envVar": "AWS_KEY"}], "optional": False}]}),
+    ("--secret s3:/etc/s3", {}, {"secretAsVolume": [{"secretName": "s3", "secretNameParameter": named("s3"), "mountPath": "/etc/s3", "optional": False}]}),
+    ("--config-map app:level:LEVEL", {}, {"configMapAsEnv": [{"configMapName": "app", "configMapNameParameter": named("app"), "keyToEnv": [{"configMapKey": "level", "envVar": "LEVEL"}], "optional": False}]}),
+    ("--config-map app:/etc/app", {}, {"configMapAsVolume": [{"configMapName": "app", "configMapNameParameter": named("app"), "mountPath": "/etc/app", "optional": False}]}),
+    ("--pvc data:/data", {}, {"pvcMount": [{"constant": "data", "pvcNameParameter": named("data"), "mountPath": "/data"}]}),
+    ("--label team=research", {}, {"podMetadata": {"labels": {"team": "research"}}}),
+    ("--annotation a/b=c", {}, {"podMetadata": {"annotations": {"a/b": "c"}}}),
+    ("--node-selector disk=ssd", {}, {"nodeSelector": {"labels": {"disk": "ssd"}}}),
+    ("--toleration gpu=yes:NoSchedule", {}, {"tolerations": [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}]}),
+    ("--toleration spot", {}, {"tolerations": [{"key": "spot", "operator": "Exists"}]}),
+    ("--image-pull-secret registry", {}, {"imagePullSecret": [{"secretName": "registry", "secretNameParameter": named("registry")}]}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "inside", "around"), OPTIONS, ids=[option for option, *_ in OPTIONS])
+@pytest.mark.parametrize("for_all", [False, True], ids=["the step", "all steps"])
+def test_what_a_step_asks_for_is_in_the_file(
+    shell: Shell, option: str, inside: dict[str, Any], around: dict[str, Any], for_all: bool
+) -> None:
+    if for_all:
+        shell.run(f"%config KaleMagics.step_options = '{option}'")
+    spec = compiled(shell, f"%%kale step a {'' if for_all else option}\nx = 1", "%%kale step b\ny = 2")
+    assert pod(spec) == around
+    assert {key: container(spec).get(key) for key in inside} == inside
+    assert pod(spec, "b") == (around if for_all else {})
+
+
+def test_environment_retries_and_cache_are_in_the_file(shell: Shell) -> None:
+    spec = compiled(shell, "%%kale step a --env LEVEL=debug --retries 2 --retry-delay 90s --no-cache\nx = 1")
+    env = {item["name"]: item["value"] for item in container(spec)["env"]}
+    assert env["LEVEL"] == "debug"
+    # pip must not want to write where an unprivileged user of the pod cannot.
+    assert env["PYTHONUSERBASE"].startswith("/tmp/")
+    task = spec["root"]["dag"]["tasks"]["a"]
+    assert task["retryPolicy"]["maxRetryCount"] == 2
+    assert task["retryPolicy"]["backoffDuration"] == "90s"
+    assert task["cachingOptions"] == {}
+
+
+def test_a_step_gets_the_packages_that_it_needs_and_no_others(shell: Shell) -> None:
+    spec = compiled(
+        shell,
+        "%%kale imports\nimport pandas as pd\nimport sklearn",
+        "%%kale step load --packages 'rich>=13'\ndf = pd.DataFrame({'a': [1]})\n%pip install -q tqdm",
+        "%%kale step count\nrows = len(df)",
+        "%%kale step add\nmore = rows + 1",
+        "%config KaleMagics.pip_index_urls = ['https://packages.example.org/simple']",
+    )
+
+    def asked(step: str) -> set[str]:
+        script = next(text for text in container(spec, step)["command"] if "pip install" in text)
+        assert "--index-url https://packages.example.org/simple" in script
+        assert "--trusted-host" not in script
+        words = script.partition("'kfp==")[0].replace("'", " ").split()
+        return {word for word in words if "==" in word or word in ("rich>=13", "tqdm")}
+
+    def pinned(*names: str) -> set[str]:
+        return {f"{name}=={importlib.metadata.version(name)}" for name in names}
+
+    assert asked("load") == {*pinned("cloudpickle", "pandas"), "rich>=13", "tqdm"} | (
+        asked("load") & pinned("scikit-learn")
+    )
+    assert asked("count") >= pinned("cloudpickle", "pandas", "numpy")
+    assert asked("add") - pinned("scikit-learn") == pinned("cloudpickle")
+
+
+def test_own_modules_and_files_travel(
+    shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("helping").mkdir()
+    Path("helping/__init__.py").write_text("from other import STEP\ndef add(x): return x + STEP\n")
+    Path("helping/words.txt").write_text("{{$.outputs}}")
+    Path("other.py").write_text("STEP = 41\nclass Point:\n    x = 1\n")
+    Path("data").mkdir()
+    Path("data/rows.csv").write_text("1,2\n")
+    spec = compiled(
+        shell,
+        "%%kale imports\nimport helping\nfrom pathlib import Path\nfrom other import Point",
+        "%%kale step a --file data\nx = helping.add(1)\np = Point()\n"
+        "words = (Path(helping.__file__).parent / 'words.txt').read_text()",
+        "%%kale step b --file data/rows.csv\nprint('RESULT', x, isinstance(p, Point), words, Path('data/rows.csv').read_text())",
+    )
+    assert "helping" not in str([container(spec, step)["command"][2] for step in "ab"])
+    printed = played(Path("p.yaml").absolute(), capfd, monkeypatch)
+    assert "RESULT 42 True {{$.outputs}} 1,2" in printed
+    for name in ("helping", "other"):
+        sys.modules.pop(name)
+
+
+def test_a_file_that_is_here_only_is_pointed_out(shell: Shell) -> None:
+    Path("rows.csv").write_text("1\n")
+    Path("large.csv").write_text("1\n" * 100_000)
+    shell.run("%%kale step a\nfrom pathlib import Path\nrows = Path('rows.csv').read_text()")
+    shell.run("%%kale step 'b b'\nrows = Path('large.csv').read_text()")
+    printed = shell.run("%kale_compile p.yaml").printed
+    assert "KALE404 step a names 'rows.csv', which is on this machine only" in printed
+    assert "fix: take it along: %%kale step a --file rows.csv" in printed
+    assert "KALE404 step b b names 'large.csv'" in printed
+    assert "fix: read it from a store, or from a volume of the cluster (--pvc NAME:/folder)" in printed
+    shell.run("%kale_reset")
+    shell.run("%%kale step a --file rows.csv\nfrom pathlib import Path\nrows = Path('rows.csv').read_text()")
+    assert "KALE404" not in shell.run("%kale_compile p.yaml").printed
+
+
+def test_a_file_that_is_not_there_or_too_large_is_refused(shell: Shell) -> None:
+    Path("rows.csv").write_text("1\n")
+    shell.run("%%kale step a --file row.csv\nx = 1")
+    assert "did you mean rows.csv?" in shell.refusal("%kale_compile p.yaml")
+    Path("row.csv").write_bytes(bytes(range(256)) * 4000)
+    assert "KALE402" not in shell.run("%kale_compile p.yaml").printed  # it is compressed
+    Path("row.csv").write_text("".join(sha256(str(n).encode()).hexdigest() for n in range(10_000)))
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "step a takes along more than the 120,000 bytes that fit: row.csv (640,000 bytes)" in told
+
+
+def test_a_module_that_no_pod_can_get_is_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = types.ModuleType("made_here")
+    made.value = 1  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "made_here", made)
+    shell.run("%%kale step a\nimport made_here\nx = made_here.value")
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "KALE403 step a uses made_here, which no pod can get: it was made in this session" in told
+    assert "fix: install it in the image (--image)" in told
+    assert not Path("p.yaml").exists()
+
+
+def test_the_file_is_the_same_when_cells_have_run_again(shell: Shell) -> None:
+    cells = ("%%kale functions\ndef f(x): return x", "%%kale step a\nx = f(1)", "%%kale step b\ny = x")
+    compiled(shell, *cells)
+    before = Path("p.yaml").read_text()
+    compiled(shell, *cells)
+    assert Path("p.yaml").read_text() == before
+
+
+def test_many_steps_are_small(
+    shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled(
+        shell,
+        *(f"%%kale step s{n}\nx{n} = {n}" for n in range(199)),
+        "%%kale step end\nprint('RESULT', x0 + x198)",
+    )
+    assert Path("p.yaml").stat().st_size < 2_000_000
+    shell.run("%kale_reset")
+    compiled(shell, *(f"%%kale step s{n}\nx{n} = {n}" for n in range(3)))
+    monkeypatch.setattr("kale_magics.kubeflow.cargo.SHARED_FROM", 0)
+    compiled(shell, "%%kale step end\nprint('RESULT', x0 + x2)")
+    assert "RESULT 2" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
+
+
+def test_values_go_over_the_shared_volume(
+    shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.run("%config KaleMagics.workspace_size = '50Gi'")
+    shell.run("%config KaleMagics.storage_class = 'fast'")
+    spec = compiled(
+        shell,
+        "%%kale step a --workspace\nimport numpy as np\nrows = np.arange(100000)",
+        "%%kale step b --workspace\nsame = rows",
+        "%%kale step c\nprint('RESULT', rows.sum() == same.sum())",
+    )
+    workspace = spec["platforms"]["kubernetes"]["pipelineConfig"]["workspace"]
+    assert workspace == {"size": "50Gi", "kubernetes": {"pvcSpecPatch": {"storageClassName": "fast"}}}
+    assert spec["root"]["dag"]["tasks"]["a"]["cachingOptions"] == {}
+    path = Path("p.yaml").absolute()
+    assert "RESULT True" in played(path, capfd, monkeypatch)
+    # The artifacts that KFP copies hold a note only.
+    assert {p.stat().st_size < 100 for p in path.parent.glob("root/*/*/out_*")} == {True}
+
+
+def test_the_log_of_a_pod_says_where_the_step_begins_and_what_came_of_it(
+    shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled(
+        shell,
+        "%%kale step a\nprint('hello')\nloss = 0.5",
+        "%%kale metrics\nloss",
+        "%%kale step b --no-run\n1 / (loss * 0)",
+    )
+    printed = played(Path("p.yaml").absolute(), capfd, monkeypatch)
+    lines = [line.strip() for line in printed.splitlines()]
+    assert lines[lines.index(BEGINS) + 1] == "hello"
+    ends = [json.loads(line.removeprefix(ENDS)) for line in lines if line.startswith(ENDS)]
+    assert ends[0] == {"metrics": {"loss": 0.5}}
+    error = ends[1]["error"]
+    assert (error["type"], error["cell"], error["line"]) == ("ZeroDivisionError", "step b, marked cell 3", 2)

@@ -1,0 +1,114 @@
+"""The options of a step that say with what it runs, and how a mistake in them is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kale_magics.commands import parse_mark, parse_step_options
+from kale_magics.diagnostics import KaleError
+from kale_magics.pipeline import StepOptions
+
+READ: list[tuple[str, dict[str, Any]]] = [
+    ("--cpu 2", {"cpu": ("2", "2")}),
+    ("--cpu 500m:1.5", {"cpu": ("500m", "1.5")}),
+    ("--memory 4G", {"memory": ("4G", "4G")}),
+    ("--memory 512Mi:2Gi", {"memory": ("512Mi", "2Gi")}),
+    ("--memory 1000000000:1G", {"memory": ("1000000000", "1G")}),
+    ("--gpu 1", {"gpus": 1}),
+    ("--gpu 2 --accelerator amd.com/gpu", {"gpus": 2, "accelerator": "amd.com/gpu"}),
+    ("--image ghcr.io/team/image:1.2", {"image": "ghcr.io/team/image:1.2"}),
+    ("--image registry:5000/a/b", {"image": "registry:5000/a/b"}),
+    (
+        "--packages pandas 'scipy>=1.10,<2' 'x[extra]==1'",
+        {"packages": ("pandas", "scipy>=1.10,<2", "x[extra]==1")},
+    ),
+    ("--file data/a.csv ./b.txt", {"files": ("data/a.csv", "b.txt")}),
+    ("--env A=1 B= 'C=x=y, z'", {"env": (("A", "1"), ("B", ""), ("C", "x=y, z"))}),
+    (
+        "--secret s3:key:AWS_KEY certificates:/etc/certificates",
+        {
+            "secret_env": (("s3", "key", "AWS_KEY"),),
+            "secret_volumes": (("certificates", "/etc/certificates"),),
+        },
+    ),
+    (
+        "--config-map app:level:LEVEL --config-map app:/etc/app",
+        {"config_map_env": (("app", "level", "LEVEL"),), "config_map_volumes": (("app", "/etc/app"),)},
+    ),
+    ("--pvc data:/data other:/more/", {"volumes": (("data", "/data"), ("other", "/more"))}),
+    ("--workspace --no-report --no-cache", {"workspace": True, "report": False, "cache": False}),
+    ("--label team=research a/b=", {"labels": (("team", "research"), ("a/b", ""))}),
+    ("--annotation sidecar.istio.io/inject=false", {"annotations": (("sidecar.istio.io/inject", "false"),)}),
+    ("--node-selector disk=ssd", {"node_selector": (("disk", "ssd"),)}),
+    (
+        "--toleration gpu=yes:NoSchedule spot:NoExecute old",
+        {"tolerations": (("gpu", "yes", "NoSchedule"), ("spot", None, "NoExecute"), ("old", None, ""))},
+    ),
+    ("--image-pull-secret registry", {"image_pull_secrets": ("registry",)}),
+    ("--retries 3 --retry-delay 1m --timeout 1h30m", {"retries": 3, "delay": 60.0, "timeout": 5400.0}),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), READ, ids=[text for text, _ in READ])
+def test_options_are_read(text: str, expected: dict[str, Any]) -> None:
+    assert parse_mark(f"step a {text}").options == StepOptions(**expected)
+    assert parse_step_options(text) == StepOptions(**expected)
+
+
+REFUSED = [
+    ("--memory 4GB", "did you mean 4G? write it as in 4G"),
+    ("--memory 4gb", "did you mean 4G?"),
+    ("--memory 512mb", "did you mean 512M?"),
+    ("--memory 1.5Gi", "did you mean 1536Mi?"),
+    ("--memory 2GiB", "did you mean 2Gi?"),
+    ("--memory '4 G'", "did you mean 4G?"),
+    ("--memory much", "--memory takes a number of bytes with a unit, not 'much'"),
+    ("--memory 0", "--memory takes a number of bytes with a unit, not '0'"),
+    ("--memory 4G:2G", "requests 4G, more than its limit 2G"),
+    ("--cpu 2cores", "did you mean 2?"),
+    ("--cpu 500M", "did you mean 500m?"),
+    ("--cpu 0", "--cpu takes cores, not '0'"),
+    ("--cpu 2:500m", "requests 2, more than its limit 500m"),
+    ("--gpu one", "--gpu takes a number of them, not 'one'"),
+    ("--accelerator nvidia", "did you mean nvidia.com/gpu?"),
+    ("--accelerator A100", "a model of card is chosen by --node-selector"),
+    ("--image 'My Image'", "is no name that an image can have"),
+    ("--packages 'pandas=>2'", "'pandas=>2' is no package"),
+    ("--file /data/a.csv", "is not in the folder of the notebook"),
+    ("--file ../a.csv", "is not in the folder of the notebook"),
+    ("--env A", "--env takes NAME=VALUE, not 'A'"),
+    ("--env 1A=2", "--env takes NAME=VALUE, not '1A=2'"),
+    ("--env 'A={{$.x}}'", "two braces"),
+    ("--secret s3:key", "--secret does not take 's3:key'"),
+    ("--secret My_Secret:key:A", "did you mean my-secret?"),
+    ("--secret s3:key:1A", "--secret does not take"),
+    ("--pvc data", "'' is no place for a volume"),
+    ("--pvc data:data", "'data' is no place for a volume"),
+    ("--pvc data:/", "'/' is no place for a volume"),
+    ("--label team=my team", "takes NAME=VALUE, not 'team'"),
+    ("--label 'team=my team'", "did you mean my-team?"),
+    ("--toleration gpu:noschedule", "did you mean gpu:NoSchedule?"),
+    ("--image-pull-secret Registry", "did you mean registry?"),
+    ("--timeout 0s", "no step ends within no time"),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), REFUSED, ids=[text for text, _ in REFUSED])
+def test_what_a_cluster_would_refuse_is_refused_here(text: str, told: str) -> None:
+    with pytest.raises(KaleError) as refusal:
+        parse_mark(f"step a {text}")
+    assert str(refusal.value).startswith(("KALE110", "KALE103"))
+    assert told in str(refusal.value)
+
+
+def test_a_step_says_more_than_all_steps_do() -> None:
+    every = parse_step_options(
+        "--cpu 1 --memory 2G --env A=1 B=2 --label team=x --retries 2 --packages pandas"
+    )
+    own = parse_mark("step a --cpu 4 --env B=3 C=4 --timeout 1m --packages scipy").options
+    assert own.over(every) == StepOptions(
+        cpu=("4", "4"), memory=("2G", "2G"), env=(("A", "1"), ("B", "3"), ("C", "4")),
+        labels=(("team", "x"),), retries=2, timeout=60.0, packages=("pandas", "scipy"),
+    )  # fmt: skip
