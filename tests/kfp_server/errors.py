@@ -1,0 +1,58 @@
+"""What a request can be refused with: gRPC's codes, as grpc-gateway tells them to HTTP clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+INVALID, NOT_FOUND, EXISTS, FORBIDDEN, EXHAUSTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = (
+    3,
+    5,
+    6,
+    7,
+    8,
+    13,
+    14,
+    16,
+)
+
+STATUSES = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+"""The HTTP status of every code."""
+
+
+class ApiError(Exception):
+    """A request that is refused.
+
+    Args:
+        code: gRPC's.
+        message: For the user.
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = STATUSES[code]
+
+
+def invalid(message: str) -> ApiError:
+    """The request is at fault."""
+    return ApiError(INVALID, message)
+
+
+def not_found(kind: str, name: str) -> ApiError:
+    """Something that a request names is not there."""
+    return ApiError(NOT_FOUND, f"{kind} {name} not found")
+
+
+def gateway_error(code: int, message: str) -> dict[str, Any]:
+    """An error as grpc-gateway writes it."""
+    return {"error": message, "code": code, "message": message, "details": []}
+
+
+def plain_error(message: str) -> dict[str, Any]:
+    """An error as the handlers write it that go past grpc-gateway: uploads and logs."""
+    return {"error_message": message, "error_details": message}
+
+
+def code_of(status: int) -> int:
+    """The code that most likely stands behind an HTTP status."""
+    return next((code for code, known in STATUSES.items() if known == status), INTERNAL)

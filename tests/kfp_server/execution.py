@@ -1,0 +1,198 @@
+"""Executes runs in processes of their own, and keeps their nodes up to date with what these tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from tests.kfp_server.store import FINAL, Run, Store
+from tests.notebooks import ENVIRONMENT, STAND_INS
+
+CHILD = Path(__file__).with_name("child.py")
+
+PENDING, START, END = "pending", "start", "end"
+"""Where a task can be held: its pod isn't there yet; it is, and does nothing; it has printed everything."""
+
+
+class Execution:
+    """Runs pipelines with kfp.local.
+
+    The tasks of a run run one after the other, and none after one that failed: on a real cluster those that
+    don't need it would run. A task's retries are pods of the same name.
+
+    Args:
+        store: Where the runs are.
+        folder: For all that they write.
+        parallel: How many run at the same time; the others are pending.
+
+    Attributes:
+        holds: The tasks that are held, and where.
+        cached: The tasks that are told to be from the cache though they ran.
+        cache: Whether kfp.local's cache is used, which knows a task by its command and inputs.
+    """
+
+    def __init__(self, store: Store, folder: Path, parallel: int) -> None:
+        self.store = store
+        self.folder = folder
+        self.parallel = parallel
+        self.holds: set[tuple[str, str]] = set()
+        self.cached: set[str] = set()
+        self.cache = False
+        self.is_closed = False
+        self._threads: list[threading.Thread] = []
+
+    def begin(self, run: Run) -> None:
+        """Run a pipeline as soon as there is a place."""
+        thread = threading.Thread(target=self._run, args=(run,), name=run.workflow.name)
+        self._threads.append(thread)
+        thread.start()
+
+    def cancel(self, run: Run) -> None:
+        """End a run; what it was doing has failed then, as on a cluster."""
+        run.become("CANCELING")
+        self._kill(run)
+        self.store.changed.notify_all()
+
+    def close(self) -> None:
+        """End all processes."""
+        with self.store.changed:
+            self.is_closed = True
+            for run in self.store.runs.values():
+                self._kill(run)
+            self.store.changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _kill(self, run: Run) -> None:
+        """End the processes of a run, if it has any."""
+        if run.process is not None:
+            os.killpg(run.process.pid, signal.SIGKILL)
+
+    def _is_over(self, run: Run) -> bool:
+        """Whether a run is to end before its pipeline does."""
+        return self.is_closed or run.state == "CANCELING"
+
+    def _has_place(self) -> bool:
+        """Whether one more run may run."""
+        return sum(run.process is not None for run in self.store.runs.values()) < self.parallel
+
+    def _run(self, run: Run) -> None:
+        """A run from its place in the queue to its end."""
+        with self.store.changed:
+            self.store.changed.wait_for(lambda: self._is_over(run) or self._has_place())
+            if not self._is_over(run):
+                run.process = self._start(run)
+                run.become("RUNNING")
+                run.workflow.start()
+                self.store.changed.notify_all()
+        error = self._listen(run, run.process) if run.process is not None else ""
+        with self.store.changed:
+            self._finish(run, error)
+            self.store.changed.notify_all()
+
+    def _start(self, run: Run) -> subprocess.Popen[str]:
+        """Start the process of a run, in a folder of its own."""
+        place = self.folder / run.workflow.name
+        for name in ("work", "workspace"):
+            (place / name).mkdir(parents=True, exist_ok=True)
+        (place / "pipeline.yaml").write_text(run.document.text, encoding="utf-8")
+        job = {
+            "pipeline": str(place / "pipeline.yaml"),
+            "arguments": run.arguments,
+            "root": str(place / "root"),
+            "workspace": str(place / "workspace"),
+            "cache": str(self.folder / "cache") if self.cache else None,
+        }
+        with open(place / "kfp.txt", "a", encoding="utf-8") as printed:
+            process = subprocess.Popen(
+                [sys.executable, "-I", str(CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=printed,
+                text=True,
+                cwd=place / "work",
+                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(STAND_INS)},
+                start_new_session=True,
+            )
+        answer(process.stdin, json.dumps(job))
+        return process
+
+    def _listen(self, run: Run, process: subprocess.Popen[str]) -> str:
+        """Follow what the process of a run tells until it ends; how it failed, if it did."""
+        error = "the process of the run has died"
+        with process:
+            for line in process.stdout:
+                event = json.loads(line)
+                with self.store.changed:
+                    if event["event"] == "end":
+                        error = event["error"]
+                    else:
+                        self._hear(run, event)
+                    self.store.changed.notify_all()
+        return error
+
+    def _hear(self, run: Run, event: dict[str, Any]) -> None:
+        """Take in what the process of a run tells."""
+        task, workflow = event["task"], run.workflow
+        if event["event"] == "task":
+            workflow.start_task(task, run.document.tasks.get(task, {}).get("dependentTasks", []))
+        elif event["event"] == "ready":
+            executor = workflow.start_executor(task)
+            self._wait(run, task, PENDING)
+            executor.become("RUNNING")
+            self._wait(run, task, START)
+            answer(run.process.stdin)
+        elif event["event"] == "log":
+            workflow.executor(task).log.append(event["text"])
+        elif event["event"] == "exit":
+            self._wait(run, task, END)
+            if not self._is_over(run):
+                workflow.executor(task).become("FAILED" if event["code"] else "SUCCEEDED")
+            answer(run.process.stdin)
+        elif event["event"] == "done" and not self._is_over(run):
+            self._end_task(run, task, event)
+
+    def _end_task(self, run: Run, task: str, event: dict[str, Any]) -> None:
+        """A task has ended; one that KFP's cache knows has a pod that was skipped."""
+        workflow = run.workflow
+        executor = workflow.executor(task) or workflow.start_executor(task)
+        if event["ok"] and (event["cached"] or task in self.cached):
+            executor.skip()
+        elif not event["ok"]:
+            executor.become("FAILED")
+        executor.outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
+        workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
+
+    def _wait(self, run: Run, task: str, where: str) -> None:
+        """Wait while a task is held."""
+        self.store.changed.notify_all()
+        self.store.changed.wait_for(lambda: (task, where) not in self.holds or self._is_over(run))
+
+    def _finish(self, run: Run, error: str) -> None:
+        """A run's end."""
+        run.process = None
+        failed = [node.display_name for node in run.workflow.nodes.values() if node.state == "FAILED"]
+        if self._is_over(run):
+            run.workflow.finish("FAILED")
+            run.become("CANCELED")
+        elif error or failed:
+            run.workflow.finish("FAILED")
+            run.become("FAILED", error or f"child {failed[0]!r} failed")
+        elif run.state not in FINAL:
+            run.workflow.finish("SUCCEEDED")
+            run.become("SUCCEEDED")
+
+
+def answer(stream: IO[str], text: str = "") -> None:
+    """Say something to the process of a run; it may have been killed."""
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        pass

@@ -1,0 +1,129 @@
+"""Which function answers which request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tests.kfp_server.errors import INTERNAL, ApiError, gateway_error, not_found, plain_error
+from tests.kfp_server.strict import check_body, check_query
+
+if TYPE_CHECKING:
+    from tests.kfp_server.service import Service
+
+PREFIX = "/apis/v2beta1"
+
+
+@dataclass
+class Call:
+    """A request to the API.
+
+    Attributes:
+        user: Who sends it.
+        query: Its parameters.
+        body: What it holds: JSON, parsed, or the text of an uploaded file.
+        file_name: That of an uploaded file.
+        parts: What its path has in the places of the route's variables.
+    """
+
+    user: str
+    query: dict[str, str]
+    body: Any = None
+    file_name: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> str:
+        return self.parts[name]
+
+    def asked(self, name: str) -> str:
+        """A parameter of the query."""
+        return self.query.get(name, "")
+
+
+Handler = Callable[["Service", Call], Any]
+H = TypeVar("H", bound=Handler)
+
+
+@dataclass(frozen=True)
+class Route:
+    """An operation of the API.
+
+    Attributes:
+        method: HTTP's.
+        pattern: The paths that it answers for.
+        handler: Gives the answer: JSON, or text.
+        query: The parameters that it has.
+        body: The model of what it is sent, "upload" for a file, or "".
+        required: The fields of the body that must be there.
+        plain: Whether it is one of those that go past grpc-gateway and tell errors in another way.
+    """
+
+    method: str
+    pattern: re.Pattern[str]
+    handler: Handler
+    query: tuple[str, ...]
+    body: str
+    required: tuple[str, ...]
+    plain: bool
+
+    def answer(self, service: Service, call: Call) -> Any:
+        """Check a request and answer it."""
+        check_query(call.query, self.query)
+        if self.body and self.body != "upload":
+            check_body(call.body, self.body, self.required)
+        with service.store.changed:
+            answer = self.handler(service, call)
+            service.store.changed.notify_all()
+        return answer
+
+    def refusal(self, error: ApiError) -> dict[str, Any]:
+        """How this operation tells an error."""
+        return plain_error(str(error)) if self.plain else gateway_error(error.code, str(error))
+
+
+ROUTES: list[Route] = []
+
+
+def route(
+    method: str,
+    path: str,
+    *,
+    query: tuple[str, ...] = (),
+    body: str = "",
+    required: tuple[str, ...] = (),
+    plain: bool = False,
+) -> Callable[[H], H]:
+    """Make a function the answer to requests.
+
+    Args:
+        method: HTTP's.
+        path: With variables in braces; below the API's prefix, unless it begins with /apis.
+        query: See `Route`, as for the others.
+        body: See `Route`.
+        required: See `Route`.
+        plain: See `Route`.
+    """
+    whole = path if path.startswith("/apis") else PREFIX + path
+    pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:]+)", whole))
+
+    def add(handler: H) -> H:
+        ROUTES.append(Route(method, pattern, handler, query, body, required, plain))
+        return handler
+
+    return add
+
+
+def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
+    """The operation that a request asks for; a path without variables goes before one with them."""
+    matches = [(one, one.pattern.fullmatch(path)) for one in ROUTES if one.method == method]
+    found = [(one, match.groupdict()) for one, match in matches if match]
+    if not found:
+        raise not_found("operation", f"{method} {path}")
+    return min(found, key=lambda pair: len(pair[1]))
+
+
+def crash(text: str) -> ApiError:
+    """A fault of this server's own."""
+    return ApiError(INTERNAL, text)
