@@ -107,7 +107,7 @@ class Report:
 
     def add(self, kind: str, text: str) -> None:
         """Take printed text, or HTML, whose kind is ""."""
-        if self.shown is not None:
+        if self.shown is not None and text:
             self.shown.append((kind, text))
             self.size += len(text) if kind else 0
             if self.size > 4 * LONGEST:
@@ -116,15 +116,17 @@ class Report:
     def find_spec(self, name: str, *_: Any) -> Any:
         """As a finder of `sys.meta_path`: adapt a module as soon as it is imported."""
         adapt = self.awaited.pop(name, None)
-        spec = importlib.util.find_spec(name) if adapt else None
-        if adapt is None or spec is None:
+        if adapt is None:
             return None
-        loader: Any = spec.loader
-        execute = loader.exec_module
+        spec = importlib.util.find_spec(name)  # from the finders that follow: here the name is not awaited
+        self.awaited[name] = adapt
+        loader: Any = spec and spec.loader
+        execute: Any = getattr(loader, "exec_module", None)
 
         def exec_module(module: Any) -> None:
             execute(module)
-            adapt(module)
+            with contextlib.suppress(Exception):  # the import is the user's, and has succeeded
+                self.awaited.pop(name)(module)
 
         with contextlib.suppress(AttributeError):
             loader.exec_module = exec_module
@@ -221,8 +223,10 @@ def last_apart(source: str, filename: str, flags: int) -> tuple[Any, ...]:
 
 def ends_silently(source: str) -> bool:
     """Whether a cell ends with `;`, comments aside."""
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return [t.string for t in tokens if t.string.strip() and t.type != tokenize.COMMENT][-1:] == [";"]
+    with contextlib.suppress(SyntaxError, tokenize.TokenError):
+        tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        return [t.string for t in tokens if t.string.strip() and t.type != tokenize.COMMENT][-1:] == [";"]
+    return False
 
 
 def shortened(shown: list[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -177,7 +177,8 @@ class StepRun:
                     if part.co_flags & CO_COROUTINE:
                         value = await value
                 if page is not None:
-                    page.end(value if len(parts) > 1 else None)
+                    page.end(value)
+                del value  # the user's code says how long it lives
                 for name in defines.keys() & self.namespace.keys():
                     self.definitions.add(defines[name], self.namespace[name])
         except StopIteration as error:
