@@ -46,6 +46,7 @@ class Option:
         many: Whether it takes all words up to the next option, and may be repeated.
         commas: Whether its values may have commas between them.
         values: What the completion offers.
+        optional: Whether it may stand without its value.
     """
 
     name: str
@@ -54,11 +55,13 @@ class Option:
     many: bool = False
     commas: bool = False
     values: Values = ""
+    optional: bool = False
 
     @property
     def usage(self) -> str:
         """As it is written: "--after STEP ..."."""
-        return " ".join(part for part in (self.name, self.metavar, "..." * self.many) if part)
+        value = f"[{self.metavar}]" if self.optional else self.metavar
+        return " ".join(part for part in (self.name, value, "..." * self.many) if part)
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def _row(name: str, text: str, width: int) -> str:
 
 def _wrapped(text: str) -> list[str]:
     """A usage in lines that are not too wide, none of which ends within brackets."""
-    solid = re.sub(r"\[[^\]]*\]", lambda match: match.group().replace(" ", "\0"), text)
+    solid = re.sub(r"\[(?:[^\[\]]|\[[^\]]*\])*\]", lambda match: match.group().replace(" ", "\0"), text)
     lines = textwrap.wrap(
         solid, WIDEST, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
     )
@@ -253,7 +256,7 @@ def _values(option: Option, words: Sequence[str], equals: bool, where: Where | N
         return ()
     parts = [part for word in words for part in (word.split(",") if option.commas else [word])]
     values = tuple(plain(part) for part in parts if part)
-    if not values:
+    if not values and not option.optional:
         raise refuse(
             Code.BAD_ARGUMENTS,
             f"{option.name} has no value",

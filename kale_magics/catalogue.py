@@ -14,6 +14,7 @@ FAMILIES = {
     "KALE2": "the marked cells, and the pipeline that is made of them",
     "KALE3": "a run on this machine",
     "KALE4": "what goes to a cluster",
+    "KALE5": "a server of Kubeflow Pipelines",
 }
 """How the codes begin, and what they are about."""
 
@@ -27,11 +28,14 @@ class Entry:
         example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Its last cell
             is the one that tells the code; no other cell tells any.
         saved: The notebook as it is saved before its last cell runs; empty if nobody saves it.
+        server: What kind of server is at http://localhost:8080: "good", "of version 1", "for users only",
+            "failing" or "old"; empty for none.
     """
 
     fix: str
     example: str
     saved: str = ""
+    server: str = ""
 
     @property
     def cells(self) -> list[str]:
@@ -554,5 +558,61 @@ rows = [1, 2, 3]
 
 %kale_compile pipeline.yaml
 """,
+    ),
+    Code.NO_SERVER: Entry(
+        "check the address; pipelines of this project need a server of version 2",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+""",
+        server="of version 1",
+    ),
+    Code.UNREACHABLE: Entry(
+        "check the address, the network, and whether what forwards the port still runs",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://127.0.0.1:9
+""",
+    ),
+    Code.NOT_LET_IN: Entry(
+        "set what lets you in: a token, cookies, or your namespace; README, On a cluster, says how",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+""",
+        server="for users only",
+    ),
+    Code.SERVER_FAILS: Entry(
+        "try again later, or ask who runs the server",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+""",
+        server="failing",
+    ),
+    Code.SERVER_REFUSES: Entry(
+        "leave out what it does not know, or have it upgraded",
+        """
+%%kale step load --workspace
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+""",
+        server="old",
+    ),
+    Code.NO_SUCH_RUN: Entry(
+        "take the id that was shown when the run began, or that Kubeflow's page has",
+        """
+%kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44 --host http://localhost:8080
+""",
+        server="good",
     ),
 }

@@ -78,6 +78,17 @@ _FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OP
 
 SYNONYMS: dict[str, Kind] = {"pipeline-parameters": "parameters", "pipeline-metrics": "metrics"}
 
+_HOST = Option(
+    "--host",
+    "on this server of Kubeflow Pipelines; alone, on that of the settings",
+    "ADDRESS",
+    optional=True,
+)
+_TRUST = Option("--trust", "load values of a run that somebody else has started: this runs their code")
+_OF_RUN = Option("--run", "of this run, by its id as %kale_runs shows it; else of the last one", "ID")
+_NO_WAIT = Option("--no-wait", "on a server: return at once")
+_CANCEL = Option("--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the looking on")
+
 KALE = Syntax("%kale", "%kale")
 GRAPH = Syntax("%kale_graph", "%kale_graph")
 RUN = Syntax(
@@ -96,14 +107,34 @@ RUN = Syntax(
         Option("--resume", "go on from where the last run failed, with its parameters and today's cells"),
         Option("--no-cache", "run every step, also those of which nothing has changed"),
         Option("--background", "return at once; what the run prints goes on below this cell"),
+        _HOST,
+        _NO_WAIT,
+        _CANCEL,
     ),
     instead=_read_as_value,
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)
-RUNS = Syntax("%kale_runs", "%kale_runs")
+RUNS = Syntax("%kale_runs", "%kale_runs", options=(_HOST,))
 LOGS = Syntax(
     "%kale_logs", "%kale_logs train", "STEP", 1, 1, "steps",
-    options=(Option("--run", "of this run, by its id as %kale_runs shows it; else of the last one", "ID"),),
+    options=(_OF_RUN, _HOST),
+)  # fmt: skip
+PULL = Syntax(
+    "%kale_pull", "%kale_pull train model", "STEP [VARIABLE ...]", 1, None, "steps",
+    options=(_OF_RUN, _HOST, _TRUST),
+)  # fmt: skip
+SCHEDULE = Syntax(
+    "%kale_schedule", "%kale_schedule --cron '0 6 * * *' -p epochs=5",
+    options=(
+        Option("--cron", "start it at these times: minute, hour, day, month, weekday; in UTC", "TIMES"),
+        Option("--every", "start it so often: 30m, 6h, 1d", "TIME"),
+        Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
+        Option("--name", "call the schedule so", "NAME"),
+        Option("--pause", "start no runs for now", "ID"),
+        Option("--resume", "start runs again", "ID"),
+        Option("--delete", "throw the schedule away", "ID"),
+        _HOST,
+    ),
 )  # fmt: skip
 CLEAN = Syntax(
     "%kale_clean", "%kale_clean --older-than 7d --keep 10",
@@ -112,6 +143,15 @@ CLEAN = Syntax(
         Option("--keep", "leave this many of the newest", "N"),
     ),
 )  # fmt: skip
+ATTACH = Syntax(
+    "%kale_attach", "run = %kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44", "RUN_ID", 1, 1,
+    options=(
+        _HOST, _NO_WAIT, _CANCEL, _TRUST,
+    ),
+)  # fmt: skip
+CANCEL = Syntax(
+    "%kale_cancel", "%kale_cancel 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44", "RUN_ID", 1, 1, options=(_HOST,)
+)
 RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP or KIND ...", 0, None, "steps")
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 
 class Code(Enum):
-    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx what goes to a cluster.
+    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx for a cluster, 5xx servers.
 
     `catalogue` has an example and a fix for each; `make docs` writes DIAGNOSTICS.md from both.
     """
@@ -67,6 +67,13 @@ class Code(Enum):
     NO_PACKAGE = ("KALE403", "a module that a pod cannot get")
     FILE_ONLY_HERE = ("KALE404", "a file that is on this machine only")
     SECRET_IN_FILE = ("KALE405", "a secret that would stand in the pipeline's file")
+
+    NO_SERVER = ("KALE501", "an address at which there is no Kubeflow Pipelines 2")
+    UNREACHABLE = ("KALE502", "a server that cannot be reached")
+    NOT_LET_IN = ("KALE503", "a server that does not let you in, or not there")
+    SERVER_FAILS = ("KALE504", "a server that fails")
+    SERVER_REFUSES = ("KALE505", "something that a server does not take")
+    NO_SUCH_RUN = ("KALE506", "a run that a server does not have, or does not show")
 
     def __init__(self, code: str, meaning: str) -> None:
         self.code = code

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 from traitlets import Bool, Enum, Int, List, Unicode, default
 
 from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
+from kale_magics.cluster_magics import ClusterMagics
 from kale_magics.completion import Completion
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
+from kale_magics.documentation import documented
 from kale_magics.marking import Marking
 from kale_magics.notebook import find_notebook, read_notebook
 from kale_magics.parameter_values import parameter_values
@@ -27,21 +28,9 @@ if TYPE_CHECKING:
     from kale_magics.assemble import Assembly
     from kale_magics.running import Order
 
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def documented(*syntaxes: Syntax) -> Callable[[Function], Function]:
-    """Add to a magic's docstring how the magic is written, so that `%name?` helps."""
-
-    def add(function: Function) -> Function:
-        function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{arguments.usage(syntaxes)}\n"
-        return function
-
-    return add
-
 
 @magics_class
-class KaleMagics(Magics):
+class KaleMagics(ClusterMagics):
     """Marks the cells of a notebook and runs them as a pipeline.
 
     Attributes:
@@ -153,7 +142,7 @@ class KaleMagics(Magics):
     @line_magic
     @documented(commands.RUN)
     def kale_run(self, line: str) -> Run:
-        """Run the pipeline on this machine and wait for its end.
+        """Run the pipeline on this machine, or on a server, and wait for its end.
 
         Every step runs in a process of its own, those that do not wait for each other at the same time. The
         result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
@@ -164,6 +153,8 @@ class KaleMagics(Magics):
         self._check_run(options, where)
         resumed = self._failed_run(where) if "--resume" in options else None
         order = self._order(options, where, resumed)
+        if self.host or "--host" in options:
+            return self._run_on_server(order, options, where)
         begin = start_beside if "--background" in options else start
         run = begin(order, hasattr(self._shell, "kernel"), self._note_run)
         self._shown_in = self._shell.displayhook.prompt_count
@@ -188,8 +179,11 @@ class KaleMagics(Magics):
     @line_magic
     @documented(commands.RUNS)
     def kale_runs(self, line: str) -> None:
-        """List the runs of this notebook's folder, the newest first, those of other sessions included."""
-        self._parse(commands.RUNS, line)
+        """List the runs of this notebook's folder, or those of a server, the newest first."""
+        options = self._parse(commands.RUNS, line).options
+        if "--host" in options:
+            self._list_runs(options, self._where(commands.RUNS, line))
+            return
         from kale_magics.local.history import past_runs
         from kale_magics.view import runs_text
 
@@ -201,7 +195,7 @@ class KaleMagics(Magics):
     def kale_logs(self, line: str) -> None:
         """Show all that a step printed in the last run, or in an earlier one."""
         given = self._parse(commands.LOGS, line)
-        run = self._past_run(given.options.get("--run", ()), self._where(commands.LOGS, line))
+        run = self._meant(given.options, self._where(commands.LOGS, line))
         print(run.steps[given.words[0]].log, end="")
 
     @no_var_expand
@@ -313,6 +307,9 @@ class KaleMagics(Magics):
         """The folder that keeps the runs of this notebook."""
         path = find_notebook(self._shell.user_ns)
         return (path.parent if path else Path.cwd()) / Path(self.runs_folder).expanduser()
+
+    def _runs_place(self) -> Path:
+        return self.runs_place
 
     def _past_run(self, wanted: Sequence[str], where: Where) -> Run:
         """The run of an id, or the last one.
@@ -439,6 +436,10 @@ _SYNTAXES = {
         commands.LOGS,
         commands.CLEAN,
         commands.RESET,
+        commands.ATTACH,
+        commands.CANCEL,
+        commands.PULL,
+        commands.SCHEDULE,
     )
 }
 

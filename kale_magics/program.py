@@ -98,14 +98,14 @@ def _too_large(step: Step, pod: Pod | None) -> Exception:
 
 
 def read_specification(program: str) -> dict[str, Any]:
-    """The step of a program that `render_program` has written.
+    """The step of a program that `render_program` has written; KFP puts imports before it.
 
     Raises:
         ValueError: It is none.
     """
     try:
-        function = ast.parse(program).body[0]
-        body = function.body if isinstance(function, ast.FunctionDef) else []
+        functions = [node for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)]
+        body = functions[-1].body if functions else []
         value = next(n.value for n in body if isinstance(n, ast.Assign) and _name_of(n) == "step")
         if isinstance(value, ast.Call):
             packed = next(n.value for n in ast.walk(value) if isinstance(n, ast.Constant))

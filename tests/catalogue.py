@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 
 from kale_magics.catalogue import CATALOGUE, FAMILIES, Entry
 from kale_magics.diagnostics import Code
+from tests.kfp_server import KfpServer
 from tests.shells import Outcome, fresh_shell
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +31,19 @@ TABLE = re.compile(r"(?<=^\| code \| meaning \|\n\|---\|---\|\n)(?:\| KALE.*\n)*
 
 DIAGNOSTIC = re.compile(r"^KALE\d+(?= )", re.MULTILINE)
 """How a diagnostic begins."""
+
+ADDRESS = "http://localhost:8080"
+"""Where an example has a server."""
+
+SERVERS: dict[str, dict[str, Any]] = {
+    "": {},
+    "good": {},
+    "failing": {},
+    "of version 1": {"version": "v1"},
+    "for users only": {"auth": "token"},
+    "old": {"rejects": ("workspace",)},
+}
+"""The kinds of server that an example may have, and what makes them so."""
 
 INTRODUCTION = """\
 # Diagnostics
@@ -104,17 +119,22 @@ def outcomes(entry: Entry) -> list[Outcome]:
         text = printed.getvalue()
         printed.seek(0)
         printed.truncate()
+        if entry.server:
+            text = text.replace(server.url, ADDRESS).replace("127.0.0.1", "localhost")
         return text
 
     with (
         tempfile.TemporaryDirectory() as folder,
+        KfpServer(Path(folder, "server"), **SERVERS[entry.server]) as server,
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(printed),
         redirect_stderr(printed),
         fresh_shell(read) as shell,
     ):
         patch.chdir(folder)
-        *above, last = ["%load_ext kale_magics", *entry.cells]
+        if entry.server == "failing":
+            server.fail("", "", 503, times=1000)
+        *above, last = ["%load_ext kale_magics", *(c.replace(ADDRESS, server.url) for c in entry.cells)]
         found = [shell.run(cell, _identity(cell) if entry.saved else None) for cell in above]
         if entry.saved:
             shell.ipython.user_ns["__vsc_ipynb_file__"] = save(entry.saved_cells, Path(folder))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kale_magics.commands import KINDS
+from kale_magics.commands import KINDS, RUN
 from kale_magics.registry import Cell
 from tests.shells import Outcome, Shell, fresh_shell
 
@@ -351,8 +351,8 @@ def test_to_load_imports_nothing_heavy() -> None:
     assert done.stdout == "[]\n"
 
 
+RUN_OPTIONS = sorted(option.name for option in RUN.options if option.name.startswith("--"))
 STEP_OPTIONS = sorted(option.name for option in KINDS["step"].options)
-RUN_OPTIONS = ("--background", "--name", "--no-cache", "--only", "--resume", "--until", "-p")
 
 COMPLETIONS = [
     ("%%kale st", ["%%kale step"]),
@@ -366,8 +366,8 @@ COMPLETIONS = [
     ("%%kale step new --after load t", ["%%kale step new --after load train"]),
     ('%%kale step new --after "Tr', ['%%kale step new --after "Train 2"']),
     ("%%kale step t", ["%%kale step train"]),
-    ("%kale_run -", [f"%kale_run {name}" for name in RUN_OPTIONS]),
-    ("run = %kale_run --n", ["run = %kale_run --name", "run = %kale_run --no-cache"]),
+    ("%kale_run --", [f"%kale_run {name}" for name in RUN_OPTIONS]),
+    ("run = %kale_run --na", ["run = %kale_run --name"]),
     ("%kale_run -p e", ["%kale_run -p epochs="]),
     ("%kale_run -p lr=1 e", ["%kale_run -p lr=1 epochs="]),
     ("%kale_reset tr", ["%kale_reset train"]),

@@ -180,7 +180,20 @@ def test_the_table_of_codes_is_current() -> None:
 
 def test_every_magic_and_option_is_explained() -> None:
     magics = [re.findall(r"`([^`]+)`", row[0])[0] for row in rows(section("All others"))]
-    names = ("KALE", "GRAPH", "RUN", "COMPILE", "RUNS", "LOGS", "CLEAN", "RESET")
+    names = (
+        "KALE",
+        "GRAPH",
+        "RUN",
+        "COMPILE",
+        "RUNS",
+        "LOGS",
+        "PULL",
+        "ATTACH",
+        "CANCEL",
+        "SCHEDULE",
+        "CLEAN",
+        "RESET",
+    )
     syntaxes = [getattr(magic_commands, name) for name in names]
     assert magics == [syntax.usage for syntax in syntaxes]
     marking = [re.findall(r"`([^`]+)`", row[0]) for row in rows(section("Marking a cell: `%%kale KIND`"))]
@@ -200,4 +213,4 @@ def test_every_option_of_a_run_is_explained() -> None:
 
 def test_every_setting_is_explained() -> None:
     explained = [row[0].strip("`") for row in rows(section("Settings"))]
-    assert sorted(explained) == sorted(KaleMagics.class_own_traits(config=True))
+    assert sorted(explained) == sorted(KaleMagics.class_traits(config=True))

@@ -13,7 +13,7 @@ import json
 import linecache
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -98,6 +98,13 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path) -> str:
     dumper.add_representer(str, _represent_text)
     text: str = yaml.dump_all(documents, Dumper=dumper, sort_keys=True, width=2**31 - 1)
     return _header(pipeline) + text
+
+
+def documents(text: str) -> Iterator[dict[str, Any]]:
+    """The specification of a pipeline in its YAML, and what follows it."""
+    import yaml
+
+    yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _refuse_secrets(pipeline: Pipeline) -> None:

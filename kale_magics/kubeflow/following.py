@@ -1,0 +1,71 @@
+"""Follows a run on a server, and tells of it as the embedded engine tells of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from kale_magics.kubeflow.remote import RemoteRun, RemoteStepRun
+from kale_magics.kubeflow.server import LONG
+from kale_magics.run import Event, LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted, Ticked
+
+PAUSE = 1.0
+"""Seconds between two looks at a run."""
+
+LOGS_EVERY = 5
+"""Looks at a run between two looks at the logs of steps that run."""
+
+
+class Follower:
+    """Follows a run.
+
+    Args:
+        run: The run.
+        listener: Is told every event.
+    """
+
+    def __init__(self, run: RemoteRun, listener: Callable[[Event], None]) -> None:
+        self.run, self.tell = run, listener
+        self.begun: set[str] = set()
+        self.ended: set[str] = set()
+        self.told: dict[str, int] = {}
+        self.looks = 0
+
+    def follow(self) -> None:
+        """Follow it to its end.
+
+        Raises:
+            KaleError: The server is away for too long, or no longer lets in.
+        """
+        self.tell(RunStarted(self.run))
+        while True:
+            self.run.refresh(LONG)
+            self.look()
+            if self.run.state != "running":
+                break
+            self.tell(Ticked())
+            threading.Event().wait(PAUSE)
+        self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+
+    def look(self) -> None:
+        """Tell what is new."""
+        for step in self.run.steps.values():
+            if not isinstance(step, RemoteStepRun):
+                continue
+            if step.state not in ("waiting", "skipped") and step.name not in self.begun:
+                self.begun.add(step.name)
+                self.tell(StepStarted(step.name))
+            over = step.state in ("succeeded", "failed", "skipped", "cancelled")
+            if step.name in self.begun - self.ended and (over or self.looks % LOGS_EVERY == LOGS_EVERY - 1):
+                self.tell_log(step)
+            if over and step.name not in self.ended:
+                self.ended.add(step.name)
+                self.tell(StepEnded(step.name, step.state, step.seconds, step.cached))
+        self.looks += 1
+
+    def tell_log(self, step: RemoteStepRun) -> None:
+        """Tell the lines of a step that are new."""
+        lines = step.log.split("\n")[:-1]
+        for line in lines[self.told.get(step.name, 0) :]:
+            self.tell(LinePrinted(step.name, "stdout", line))
+        self.told[step.name] = len(lines)

@@ -1,0 +1,251 @@
+"""A run on a server as a `Run`: its files are fetched when somebody asks for them, and kept.
+
+remote/<run id>/run.json          where it is: what brings it back in another session
+                <step key>/log.txt, <artifact key>
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+
+from kale_magics.diagnostics import Code, refuse
+from kale_magics.kubeflow.reading import RemotePipeline
+from kale_magics.kubeflow.server import SHORT, TIMES, Server
+from kale_magics.local.folder import writing
+from kale_magics.pipeline import Json
+from kale_magics.run import Run, StepError, StepRun
+from kale_magics.step_runtime.artifacts import MAGIC
+from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
+
+STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "cancelled", "SKIPPED": "skipped"}
+"""KFP's states in which nothing more happens, and ours."""
+
+IMPLEMENTATION = "system-container-impl"
+"""What KFP calls the template of a step's pod: it is in the pod's name, between workflow and number."""
+
+
+class RemoteStepRun(StepRun):
+    """A step of a run on a server; its log is fetched when it is asked for."""
+
+    def __init__(self, name: str, folder: Path, artifacts: Mapping[str, Path], run: RemoteRun) -> None:
+        super().__init__(name, folder, artifacts)
+        self.run = run
+        self.nodes: tuple[str, ...] = ()
+        self.complete = False
+
+    @property
+    def log(self) -> str:
+        """All that it printed so far."""
+        if not self.complete:
+            self.run.fetch_log(self)
+        return super().log
+
+
+class RemoteRun(Run):
+    """A run on a server.
+
+    Attributes:
+        server: Where.
+        remote: Its pipeline.
+        link: Kubeflow's page of it.
+        mine: Whether this notebook's folder knows that it was started from here.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        run_id: str,
+        name: str,
+        remote: RemotePipeline,
+        parameters: Mapping[str, Json],
+        runs_folder: Path,
+    ) -> None:
+        folder = runs_folder / "remote" / run_id
+        super().__init__(name, folder, parameters, {})
+        self.server, self.remote = server, remote
+        self.link = f"{server.address}/#/runs/details/{run_id}"
+        self.mine = self.trusted = (folder / "run.json").exists()
+        for step in remote.pipeline.steps:
+            artifacts = _Artifacts(self, step.name, {n: a.key for a in step.outputs for n in a.names})
+            self.steps[step.name] = RemoteStepRun(step.name, folder / step.key, artifacts, self)
+
+    def keep(self) -> None:
+        """Write down where the run is.
+
+        Raises:
+            KaleError: The folder cannot be written.
+        """
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            about = {"id": self.id, "name": self.name, "host": self.server.address, "link": self.link}
+            (self.folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
+        self.mine = self.trusted = True
+
+    def cancel(self) -> None:
+        """Ask the server to end it; nothing happens to a run that has ended."""
+        if self.state == "running":
+            self.server.read(
+                lambda client: client.runs.run_service_terminate_run(self.id, _request_timeout=TIMES),
+                f"run {self.id} was to be ended",
+            )
+
+    def refresh(self, patience: float = SHORT) -> None:
+        """Ask the server how far it is."""
+        told = self.server.read(
+            lambda client: client.runs.run_service_get_run(self.id, _request_timeout=TIMES),
+            f"run {self.id} was looked at",
+            patience,
+        )
+        self.take(told)
+
+    def take(self, told: Any) -> None:
+        """Take in what the server tells of the run."""
+        details = told.run_details.task_details if told.run_details else None
+        nodes = {node.display_name: node for node in details or ()}
+        ended = STATES.get(told.state or "")
+        for step in self.steps.values():
+            node = nodes.get(self.remote.tasks[step.name])
+            if node is not None:
+                _take_node(step, node, told.state == "CANCELED")
+            elif ended:
+                step.state = "cancelled" if ended == "cancelled" else "skipped"
+        if told.created_at:
+            self.started = told.created_at
+        if ended:
+            self.state = ended  # type: ignore[assignment]  # SKIPPED is no state of a run
+            self.ended = told.finished_at if _happened(told.finished_at) else None
+            self.seconds = (self.ended - self.started).total_seconds() if self.ended else None
+
+    def fetch_log(self, step: RemoteStepRun) -> None:
+        """Fetch the log of a step, as far as it is there."""
+        if not step.nodes:
+            return
+        text = self._read_log(step)
+        if text is None:
+            return
+        body, answer = split_log(text)
+        with writing(self.folder):
+            step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            (step.folder / "log.txt").write_text(body, encoding="utf-8")
+        step.complete = step.state in ("succeeded", "failed", "cancelled")
+        if answer is not None:
+            step.metrics = answer.get("metrics", {})
+            step.error = self._error(answer.get("error"))
+
+    def _error(self, told: Mapping[str, Any] | None) -> StepError | None:
+        """Why a step failed; its cell has the number that it has in this session, if it is known here."""
+        if not told:
+            return None
+        codes = (code for step in self.remote.pipeline.steps for code in (*step.setup, *step.cells))
+        known = {code.place: code.filename for code in codes}
+        place = str(told.get("cell", ""))
+        return StepError(**{**told, "cell": known.get(place, place).rpartition(", ")[2]})
+
+    def _read_log(self, step: RemoteStepRun) -> str | None:
+        for node in step.nodes:
+            with contextlib.suppress(kfp_server_api.ApiException):
+                path = f"/apis/v1alpha1/runs/{self.id}/nodes/{node}/log"
+                return self.server.get(path).decode("utf-8", "replace")
+        return None
+
+    def fetch(self, step: RemoteStepRun, key: str, what: str) -> Path:
+        """Fetch an artifact.
+
+        Raises:
+            KaleError: The server does not show it, it is not of this project, or somebody else has made it.
+        """
+        path = step.folder / key
+        if path.exists():
+            return path
+        if not self.trusted:
+            message = f"run {self.id} was not started from here: to load {what} is to run code of whoever did"
+            raise refuse(Code.NO_SUCH_RUN, message, f"if you trust them: %kale_attach {self.id} --trust")
+        content = self._read_artifact(step, key, what)
+        if content.startswith(ON_VOLUME.encode()):
+            message = f"{what} was handed on over the shared volume of the run, and is not kept"
+            raise refuse(Code.NO_SUCH_RUN, message, "run the step without --workspace to keep it")
+        if not content.startswith(MAGIC):
+            message = f"{what} is not what this project has written, and is not loaded"
+            raise refuse(Code.NO_SUCH_RUN, message, f"look at it on Kubeflow's page: {self.link}")
+        with writing(self.folder):
+            step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_bytes(content)
+        return path
+
+    def _read_artifact(self, step: RemoteStepRun, key: str, what: str) -> bytes:
+        for node in step.nodes:
+            path = f"/apis/v2beta1/runs/{self.id}/nodes/{node}/artifacts/{key}:read"
+            with contextlib.suppress(kfp_server_api.ApiException, ValueError, KeyError):
+                return base64.b64decode(json.loads(self.server.get(path))["data"])
+        message = f"the server does not give {what}"
+        raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {self.link}")
+
+
+class _Artifacts(Mapping[str, Path]):
+    """The files of a step's variables, fetched when asked for."""
+
+    def __init__(self, run: RemoteRun, step: str, keys: Mapping[str, str]) -> None:
+        self._run, self._step, self._keys = run, step, keys
+
+    def __getitem__(self, variable: str) -> Path:
+        step: Any = self._run.steps[self._step]
+        return self._run.fetch(step, self._keys[variable], f"{variable} of step {self._step}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
+    """What a step has printed, of all that is in the log of its pod, and what it says has come of it.
+
+    Args:
+        text: The log; where the step has not begun, as when pip fails, all of it is given.
+    """
+    _, begins, rest = text.partition(BEGINS + "\n")
+    if not begins:
+        return text, None
+    body, ends, answer = rest.rpartition(ENDS)
+    if not ends:
+        return rest, None
+    try:
+        return body, dict(json.loads(answer.partition("\n")[0]))
+    except ValueError:  # the log is cut off there
+        return body, None
+
+
+def _take_node(step: Any, node: Any, cancelled: bool) -> None:
+    """Take in how far the node of a step is."""
+    step.nodes = tuple(_pods(node))
+    state = STATES.get(node.state or "", "running" if node.state == "RUNNING" else "waiting")
+    step.state = "cancelled" if cancelled and state == "failed" else state
+    if step.state == "failed" and step.error is None:
+        step.error = StepError("StepDied", "its pod failed before the step could say why")
+    if state in STATES.values() and _happened(node.end_time) and _happened(node.start_time):
+        step.seconds = (node.end_time - node.start_time).total_seconds()
+
+
+def _pods(node: Any) -> Iterator[str]:
+    """What the pod of a step may be called: KFP tells the node, of which the pod's name depends on Argo."""
+    children = [child.pod_name for child in node.child_tasks or () if child.pod_name]
+    for child in reversed(children):
+        workflow, dash, number = child.rpartition("-")
+        if dash and number.isdecimal():
+            yield f"{workflow}-{IMPLEMENTATION}-{number}"
+        yield child
+    if node.pod_name:
+        yield node.pod_name
+
+
+def _happened(moment: Any) -> bool:
+    """Whether a time has come; KFP says 1970 for one that has not."""
+    return moment is not None and moment.year > 1970

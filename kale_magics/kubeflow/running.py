@@ -1,0 +1,144 @@
+"""Starts a run on a server, or takes one up again, and shows it as a run on this machine is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.kubeflow.following import Follower
+from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
+from kale_magics.kubeflow.remote import STATES, RemoteRun
+from kale_magics.kubeflow.server import TIMES, Server
+from kale_magics.kubeflow.submission import submit
+from kale_magics.run import Run
+from kale_magics.running import Order, Show, failure
+from kale_magics.view import summary
+
+
+def start_on(server: Server, order: Order, folder: Path, experiment: str) -> RemoteRun:
+    """Start a run on a server; its id and the link to it are shown at once, and kept.
+
+    Args:
+        server: The server.
+        order: What is to be run; what only this machine can do is passed over.
+        folder: That of the notebook, from which steps take files along.
+        experiment: Its experiment; empty for one of the pipeline's name.
+
+    Raises:
+        KaleError: The server cannot be reached, or does not take it.
+    """
+    known = submit(
+        server,
+        order.pipeline,
+        folder,
+        order.values,
+        name=order.name,
+        experiment=experiment,
+        cache=order.cache,
+    )
+    values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)
+    remote = RemotePipeline(order.pipeline, known.tasks)
+    run = RemoteRun(server, known.run_id, known.name, remote, values, order.runs_folder)
+    print(f"run {run.id} has been started: {run.link}", flush=True)
+    run.keep()
+    return run
+
+
+def attach(server: Server, run_id: str, runs_folder: Path) -> RemoteRun:
+    """A run that a server has.
+
+    Args:
+        server: The server.
+        run_id: The run's id.
+        runs_folder: Where its files are kept.
+
+    Raises:
+        KaleError: There is none, or this project has not written its pipeline.
+    """
+    told = server.read(
+        lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMES),
+        f"run {run_id} was looked up",
+    )
+    document = told.pipeline_spec
+    if document is None:
+        at = told.pipeline_version_reference
+        document = server.read(
+            lambda client: client.pipelines.pipeline_service_get_pipeline_version(
+                at.pipeline_id, at.pipeline_version_id, _request_timeout=TIMES
+            ),
+            f"the pipeline of run {run_id} was looked up",
+        ).pipeline_spec
+    remote = read_pipeline(document, told.display_name)
+    given = (told.runtime_config.parameters or {}) if told.runtime_config else {}
+    values = {p.name: given.get(p.key, p.default) for p in remote.pipeline.parameters}
+    run = RemoteRun(server, run_id, told.display_name, remote, values, runs_folder)
+    run.take(told)
+    return run
+
+
+def listed(server: Server, most: int = 50) -> Iterator[str]:
+    """The runs of a server, the newest first, a line each.
+
+    Args:
+        server: The server.
+        most: How many at most.
+    """
+    page = server.read(
+        lambda client: client.runs.run_service_list_runs(
+            namespace=server.namespace or None,
+            page_size=most,
+            sort_by="created_at desc",
+            _request_timeout=TIMES,
+        ),
+        "the runs were looked up",
+    )
+    for run in page.runs or ():
+        state = STATES.get(run.state or "", (run.state or "").lower())
+        yield f"{run.run_id}  {state:9}  {run.created_at:%Y-%m-%d %H:%M:%S}  {run.display_name}"
+
+
+def follow(run: RemoteRun, rich: bool, started: Callable[[Run], None], cancel: bool = False) -> RemoteRun:
+    """Show how a run goes on, and wait for its end.
+
+    Args:
+        run: The run.
+        rich: Whether there is a notebook that shows pictures.
+        started: Is told the run.
+        cancel: Whether an interrupt ends the run; else only the looking at it.
+
+    Returns:
+        The run, succeeded or cancelled.
+
+    Raises:
+        KaleError: Steps have failed, or the server is away for too long.
+        KeyboardInterrupt: The user interrupted.
+    """
+    show = Show(run.remote.pipeline, rich, started)
+    try:
+        Follower(run, show.listen).follow()
+    except KeyboardInterrupt as interrupt:
+        said = _cancelled(run) if cancel else f"the run goes on; to look at it again: %kale_attach {run.id}"
+        # IPython shows what this gives in the place of a traceback, which would be all ours.
+        vars(interrupt)["_render_traceback_"] = lambda: [f"KeyboardInterrupt: {said}"]
+        show.end()
+        raise
+    except KaleError as error:
+        show.end()
+        lost = f"the run goes on, or has ended meanwhile: %kale_attach {run.id}"
+        raise KaleError(
+            *error.diagnostics, refuse(Code.SERVER_FAILS, lost, run.link).diagnostics[0]
+        ) from error
+    print(f"\n{summary(run)}\n{run.link}", flush=True)
+    failures = [failure(step, step.error) for step in run.steps.values() if step.error]
+    if failures:
+        raise KaleError(*failures)
+    if run.state == "failed":
+        message = f"run {run.id} failed on the server before a step could say why"
+        raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {run.link}")
+    return run
+
+
+def _cancelled(run: RemoteRun) -> str:
+    run.cancel()
+    return f"the server is ending run {run.id}"

@@ -1,0 +1,196 @@
+"""A pipeline on its way to a server: uploaded once, put into an experiment, started."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import kfp_server_api
+
+from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
+from kale_magics.kubeflow.reading import tasks_of
+from kale_magics.kubeflow.server import TIMES, Server
+from kale_magics.pipeline import Json, Pipeline
+from kale_magics.step_runtime.runtime import hold
+
+EQUALS = "EQUALS"
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A run that has been started.
+
+    Attributes:
+        run_id: The server's.
+        name: What it is called there.
+        tasks: What KFP calls each step, by its name.
+    """
+
+    run_id: str
+    name: str
+    tasks: Mapping[str, str]
+
+
+def submit(
+    server: Server,
+    pipeline: Pipeline,
+    folder: Path,
+    values: Mapping[str, Json],
+    *,
+    name: str = "",
+    experiment: str = "",
+    cache: bool = True,
+) -> Submitted:
+    """Start a run on a server.
+
+    Args:
+        server: The server.
+        pipeline: What runs.
+        folder: That of the notebook, from which steps take files along.
+        values: Of parameters, by the user's names.
+        name: Of the run; empty for the pipeline's and the time.
+        experiment: Its experiment; empty for one of the pipeline's name.
+        cache: Whether KFP may take steps from earlier runs.
+
+    Raises:
+        KaleError: The server cannot be reached, or does not take it.
+    """
+    prepared = prepare(server, pipeline if cache else _uncached(pipeline), folder, values, experiment)
+    # Unique to this attempt, so that it can be looked for when nobody knows whether it has begun.
+    label = f"{name or pipeline.name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
+    run = kfp_server_api.V2beta1Run(
+        display_name=label,
+        experiment_id=prepared.experiment_id,
+        pipeline_version_reference=prepared.reference,
+        runtime_config=prepared.config,
+    )
+    made: Any = server.write(
+        lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
+        lambda client: first(
+            client.runs.run_service_list_runs(
+                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
+            ).runs
+        ),
+        "a run was to be started",
+    )
+    return Submitted(made.run_id, label, prepared.tasks)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pipeline on a server that is ready to be started.
+
+    Attributes:
+        reference: Its version there.
+        config: The values of its parameters.
+        experiment_id: Its experiment.
+        tasks: What KFP calls each step, by its name.
+    """
+
+    reference: Any
+    config: Any
+    experiment_id: str
+    tasks: Mapping[str, str]
+
+
+def prepare(
+    server: Server, pipeline: Pipeline, folder: Path, values: Mapping[str, Json], experiment: str
+) -> Prepared:
+    """Upload a pipeline, unless the server has it, and find or make its experiment; as `submit`."""
+    text = pipeline_yaml(pipeline, folder)
+    server.keep_secrets(text)
+    pipeline_id, version_id = _uploaded(server, pipeline_name(pipeline.name), text)
+    keys = {parameter.name: parameter.key for parameter in pipeline.parameters}
+    parameters = {keys[name]: hold(value) for name, value in values.items()}
+    return Prepared(
+        kfp_server_api.V2beta1PipelineVersionReference(
+            pipeline_id=pipeline_id, pipeline_version_id=version_id
+        ),
+        kfp_server_api.V2beta1RuntimeConfig(parameters=parameters),
+        _experiment(server, experiment or pipeline.name),
+        tasks_of(next(iter(documents(text)))),
+    )
+
+
+def _uncached(pipeline: Pipeline) -> Pipeline:
+    return replace(pipeline, steps=tuple(replace(step, cache=False) for step in pipeline.steps))
+
+
+def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:
+    """The pipeline of that name and its version with this content; what is not there is uploaded."""
+    version = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    shared = {"namespace": server.namespace} if server.namespace else {}
+
+    def find_pipeline(client: Any) -> Any:
+        return first(
+            client.pipelines.pipeline_service_list_pipelines(
+                filter=named(name), _request_timeout=TIMES, **shared
+            ).pipelines
+        )
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"{name}.yaml"
+        path.write_text(text, encoding="ascii")
+        # Without a first version, which would be this content under another name.
+        new = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, **shared)
+        pipeline = server.read(find_pipeline, "the pipeline was looked up") or server.write(
+            lambda client: client.pipelines.pipeline_service_create_pipeline(new, _request_timeout=TIMES),
+            find_pipeline,
+            "the pipeline was to be made",
+        )
+        pipeline_id = pipeline.pipeline_id
+
+        def find_version(client: Any) -> Any:
+            return first(
+                client.pipelines.pipeline_service_list_pipeline_versions(
+                    pipeline_id, filter=named(version), _request_timeout=TIMES
+                ).pipeline_versions
+            )
+
+        known = server.read(find_version, "the version was looked up") or server.write(
+            lambda client: client.pipeline_uploads.upload_pipeline_version(
+                str(path), name=version, pipelineid=pipeline_id, _request_timeout=TIMES
+            ),
+            find_version,
+            "the version was uploaded",
+        )
+    return pipeline_id, known.pipeline_version_id
+
+
+def _experiment(server: Server, name: str) -> str:
+    shared = {"namespace": server.namespace} if server.namespace else {}
+
+    def find(client: Any) -> Any:
+        return first(
+            client.experiments.experiment_service_list_experiments(
+                filter=named(name), _request_timeout=TIMES, **shared
+            ).experiments
+        )
+
+    experiment = kfp_server_api.V2beta1Experiment(display_name=name, **shared)
+    found = server.read(find, "the experiment was looked up") or server.write(
+        lambda client: client.experiments.experiment_service_create_experiment(
+            experiment, _request_timeout=TIMES
+        ),
+        find,
+        "the experiment was to be made",
+    )
+    return str(found.experiment_id)
+
+
+def first(found: Any) -> Any:
+    """The first of a list that a server has answered, which may be none."""
+    return found[0] if found else None
+
+
+def named(name: str) -> str:
+    """The filter of a list for what has this name (KFP's `filter.proto`)."""
+    predicate = {"operation": EQUALS, "key": "display_name", "stringValue": name}
+    return json.dumps({"predicates": [predicate]})

@@ -1,0 +1,356 @@
+"""A notebook's pipeline on a server: submitted, followed, taken up again, and all that can go wrong."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kfp_server import KfpServer
+from tests.shells import Shell, fresh_shell
+
+NOTEBOOK = (
+    "%%kale parameters\nfactor = 2",
+    "%%kale step load\nrows = [1, 2, 3]\nprint('loaded')",
+    "%%kale step 'Train model'\ntotal = sum(rows) * factor\nprint('trained', total)",
+    "%%kale step report\nprint('the total is', total)\nshown = total",
+    "%%kale metrics\ntotal",
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KfpServer]:
+    with KfpServer(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    (tmp_path / "notebook").mkdir()
+    monkeypatch.chdir(tmp_path / "notebook")
+    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("kale_magics.kubeflow.following.PAUSE", 0.05)
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        for cell in NOTEBOOK:
+            assert shell.run(cell).success
+        yield shell
+        shell.run("%unload_ext kale_magics")
+
+
+def run_id_in(printed: str) -> str:
+    found = re.search(r"run ([0-9a-f-]{36}) has been started", printed)
+    assert found, printed
+    return found[1]
+
+
+def test_what_runs_here_runs_there(shell: Shell, server: KfpServer) -> None:
+    outcome = shell.run(f"run = %kale_run --host {server.url} -p factor=5 --name five")
+    assert outcome.success, outcome.printed
+    run_id = run_id_in(outcome.printed)
+    assert f"{server.url}/#/runs/details/{run_id}" in outcome.printed
+    assert "Train model | trained 30" in outcome.printed
+    assert "✓ run succeeded" in outcome.printed
+    assert "total  30  from Train model" in outcome.printed
+    told = shell.run(
+        "print(run.state, run.steps['report'].log, run.outputs['load']['rows'], run.metrics)"
+    ).printed
+    assert told == "succeeded the total is 30\n [1, 2, 3] {'total': 30}\n"
+    assert shell.run("%kale_logs 'Train model'").printed == "trained 30\n"
+
+
+def test_one_content_is_uploaded_once_and_one_experiment_made(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"%config KaleMagics.host = '{server.url}'")
+    for _ in range(2):
+        assert shell.run("%kale_run --no-wait").success
+    assert len(server.store.pipelines) == len(server.store.versions) == 1
+    assert [e["display_name"] for e in server.store.experiments.values()] == ["pipeline"]
+    shell.run("%%kale step more\nx = total + 1")
+    assert shell.run("%kale_run --no-wait").success
+    assert (len(server.store.pipelines), len(server.store.versions), len(server.store.runs)) == (1, 2, 3)
+
+
+def test_the_address_may_come_from_kfps_variable(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
+    # Without a word about a server, the pipeline runs here.
+    assert "has been started" not in shell.run("%kale_run").printed
+    assert not server.requests
+
+
+def test_a_step_that_fails_is_shown_as_one_that_fails_here(shell: Shell, server: KfpServer) -> None:
+    shell.run("%%kale step last --no-run\nx = 1\ny = x / (total - total)")
+    told = shell.refusal(f"%kale_run --host {server.url}")
+    assert "KALE301 step last failed" in told
+    assert "ZeroDivisionError" in told
+    assert "y = x / (total - total)" in told
+    assert "✗ run failed" in told
+
+
+def test_a_run_is_taken_up_again_in_another_session(
+    shell: Shell, server: KfpServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.hold("train-model")
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING")
+    shell.run("%unload_ext kale_magics")
+    server.release("train-model")
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as other:
+        other.run("%load_ext kale_magics")
+        outcome = other.run(f"run = %kale_attach {run_id} --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert "Train model | trained 12" in outcome.printed
+        assert other.run("print(list(run.steps), run.outputs['load']['rows'])").printed == (
+            "['load', 'Train model', 'report'] [1, 2, 3]\n"
+        )
+        other.run("%unload_ext kale_magics")
+
+
+def test_values_of_others_are_not_loaded_without_a_word(
+    shell: Shell, server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url}").printed)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    printed = shell.run(f"run = %kale_attach {run_id} --host {server.url} --no-wait").printed
+    assert "was not started from this folder" in printed
+    told = shell.refusal("run.outputs['load']['rows']")
+    assert "KALE506" in told
+    assert f"%kale_attach {run_id} --trust" in told
+    shell.run(f"run = %kale_attach {run_id} --host {server.url} --no-wait --trust")
+    assert shell.run("print(run.outputs['load']['rows'])").printed == "[1, 2, 3]\n"
+
+
+def test_what_this_project_has_not_written_is_not_loaded(shell: Shell, server: KfpServer) -> None:
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    run = server.store.runs[run_id_in(outcome.printed)]
+    for node in run.workflow.nodes.values():
+        for path in node.outputs.values():
+            if path.exists():
+                path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
+    told = shell.refusal("run.outputs['load']['rows']")
+    assert "is not what this project has written, and is not loaded" in told
+
+
+def test_a_run_is_ended(shell: Shell, server: KfpServer) -> None:
+    server.hold("load")
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING")
+    assert (
+        f"the server is ending run {run_id}"
+        in shell.run(f"%kale_cancel {run_id} --host {server.url}").printed
+    )
+    server.wait_for(run_id, "CANCELED")
+    printed = shell.run(f"%kale_attach {run_id} --host {server.url}").printed
+    assert "■ run cancelled" in printed
+
+
+@pytest.mark.parametrize("option", ["", " --cancel-on-interrupt"])
+def test_an_interrupt_detaches_or_ends(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    server.hold("load")
+
+    def interrupted(self: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kale_magics.kubeflow.following.Follower.look", interrupted)
+    outcome = shell.run(f"%kale_run --host {server.url}{option}")
+    assert isinstance(outcome.error, KeyboardInterrupt)
+    (run,) = server.store.runs.values()
+    if option:
+        assert f"the server is ending run {run.id}" in outcome.printed
+        server.wait_for(run.id, "CANCELED")
+    else:
+        assert f"%kale_attach {run.id}" in outcome.printed
+        assert run.state in ("PENDING", "RUNNING")
+
+
+BAD_TIMES: dict[str, Callable[[KfpServer], object]] = {
+    "the server fails for a moment": lambda server: server.fail("GET", "/runs/", 503, times=2),
+    "it asks to wait": lambda server: server.fail("GET", "/pipelines", 429, retry_after=0),
+    "connections break off": lambda server: server.drop("GET", "/runs/", times=2),
+    "nobody knows whether the run was made": lambda server: server.drop("POST", "/runs", after=True),
+    "nobody knows whether the version was": lambda server: server.drop("POST", "upload_version", after=True),
+    "the run was not made": lambda server: server.drop("POST", "/runs"),
+    "the experiment was made": lambda server: server.drop("POST", "/experiments", after=True),
+}
+
+
+@pytest.mark.parametrize("harm", BAD_TIMES.values(), ids=BAD_TIMES)
+def test_bad_times_pass_and_nothing_is_doubled(
+    shell: Shell, server: KfpServer, harm: Callable[[KfpServer], object]
+) -> None:
+    harm(server)
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert len(server.store.runs) == len(server.store.versions) == len(server.store.experiments) == 1
+
+
+def test_a_restart_between_two_looks_is_survived(shell: Shell, server: KfpServer) -> None:
+    server.hold("load")
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING")
+    server.restart()
+    server.release("load")
+    assert "✓ run succeeded" in shell.run(f"%kale_attach {run_id} --host {server.url}").printed
+
+
+def closed_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+UNREACHABLE = [
+    ("http://127.0.0.1:{port}", "KALE502 nobody listens at http://127.0.0.1:{port}"),
+    ("https://kale-has-no-such-host.invalid", "KALE502 there is no host kale-has-no-such-host.invalid"),
+    ("ftp://kfp", "KALE501 'ftp://kfp' is no address of a server"),
+]
+
+
+@pytest.mark.parametrize(("host", "told"), UNREACHABLE)
+def test_a_server_that_is_not_there(shell: Shell, host: str, told: str) -> None:
+    port = closed_port()
+    assert told.format(port=port) in shell.refusal(f"%kale_run --host {host.format(port=port)}")
+
+
+def test_no_server_named(shell: Shell) -> None:
+    assert "KALE501 nobody has said where the server is" in shell.refusal("%kale_cancel some-run")
+
+
+KINDS: list[tuple[dict[str, Any], str]] = [
+    ({"version": "v1"}, "KALE501 127.0.0.1 is a server of Kubeflow Pipelines 1"),
+    ({"auth": "token"}, "KALE503 127.0.0.1 does not know who you are"),
+    ({"auth": "dex"}, "KALE503 127.0.0.1 answers with a page to log in"),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), KINDS, ids=[told for _, told in KINDS])
+def test_a_server_that_does_not_let_in(
+    shell: Shell, tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    with KfpServer(tmp_path / "other", **options) as server:
+        assert told in shell.refusal(f"%kale_run --host {server.url}")
+
+
+def test_users_come_in_with_what_they_have(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with KfpServer(tmp_path / "tokens", auth="token", multi_user=True) as server:
+        monkeypatch.setenv("KALE_TOKEN", "secret-token")
+        told = shell.refusal(f"%kale_run --host {server.url}")
+        assert "KALE505" in told or "KALE503" in told
+        shell.run("%config KaleMagics.namespace = 'bobs'")
+        assert "KALE503 127.0.0.1 does not let you do this in namespace bobs" in shell.refusal(
+            f"%kale_run --host {server.url}"
+        )
+        shell.run("%config KaleMagics.namespace = 'alice-ns'")
+        assert shell.run(f"%kale_run --host {server.url}").success
+        monkeypatch.delenv("KALE_TOKEN")
+        Path("token").write_text("secret-token\n")
+        shell.run("%config KaleMagics.token_file = 'token'")
+        assert shell.run(f"%kale_run --host {server.url} --no-wait").success
+    with KfpServer(tmp_path / "cookies", auth="dex") as server:
+        shell.run("%config KaleMagics.namespace = ''")
+        monkeypatch.setenv("KALE_COOKIES", "authservice_session=abc")
+        assert shell.run(f"%kale_run --host {server.url}").success
+
+
+def test_a_token_that_expires_is_taken_anew(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with KfpServer(tmp_path / "tokens", auth="token") as server:
+        monkeypatch.setenv("KALE_TOKEN", "secret-token")
+        server.hold("load")
+        run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
+        server.wait_for(run_id, "RUNNING")
+        server.expire("secret-token")
+        server.tokens["second-token"] = "alice"
+        told = shell.refusal("run.refresh()")
+        assert "KALE503" in told
+        monkeypatch.setenv("KALE_TOKEN", "second-token")
+        assert shell.run("run.refresh(); print(run.state)").printed == "running\n"
+
+
+def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
+    shell.run("%config KaleMagics.token = 'secret-token'")
+    shell.run("%config KaleMagics.cookies = 'authservice_session=abc'")
+    shown = shell.run("%config KaleMagics").printed + shell.run("%config KaleMagics.token").printed
+    with KfpServer(tmp_path / "tokens", auth="token") as server:
+        shown += shell.run(f"run = %kale_run --host {server.url}").printed
+        shown += shell.run("print(vars(run), run.server._access())").printed
+        server.fail("GET", "/runs", 500, times=99)
+        shown += shell.refusal(f"%kale_attach {next(iter(server.store.runs))} --host {server.url}")
+        sent = [r.body.decode() for r in server.requests]
+    kept = [p.read_text(errors="replace") for p in Path(".kale").rglob("*") if p.is_file()]
+    assert not [text for text in (shown, *sent, *kept) if "secret-token" in text or "session=abc" in text]
+    shell.run("%%kale step leak\ntoken = 'secret-token'")
+    with KfpServer(tmp_path / "more", auth="token") as server:
+        assert "KALE405 your token or your cookies" in shell.refusal(f"%kale_run --host {server.url}")
+
+
+def test_a_server_without_logs_and_artifacts_leaves_the_link(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "bare", logs=False, artifacts=False) as server:
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success
+        told = shell.refusal("run.outputs['load']['rows']")
+        assert "the server does not give rows of step load" in told
+        assert f"{server.url}/#/runs/details/" in told
+
+
+def test_a_server_that_is_too_old_says_for_what(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "old", rejects=("workspace",)) as server:
+        shell.run("%%kale step last --workspace\nx = total")
+        told = shell.refusal(f"%kale_run --host {server.url}")
+        assert "KALE505 127.0.0.1 does not take this" in told
+        assert "workspace" in told
+
+
+def test_slow_answers_are_waited_for(shell: Shell, server: KfpServer) -> None:
+    server.delay("GET", "/healthz", 0.2)
+    assert shell.run(f"%kale_run --host {server.url} --no-wait").success
+
+
+def test_runs_are_listed_and_their_logs_and_values_are_had_later(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"%config KaleMagics.host = '{server.url}'")
+    run_id = run_id_in(shell.run("%kale_run --name first").printed)
+    shell.run("%kale_run --name second")
+    listed = shell.run("%kale_runs --host").printed.splitlines()
+    assert re.fullmatch(rf"{run_id}  succeeded  [-\d]+ [:\d]+  first .*", listed[1])
+    assert "second" in listed[0]
+    assert shell.run(f"%kale_logs load --run {run_id}").printed == "loaded\n"
+    shell.run("del rows")
+    assert (
+        f"from step load of run {run_id}: rows (list)" in shell.run(f"%kale_pull load --run {run_id}").printed
+    )
+    assert shell.run("print(rows)").printed == "[1, 2, 3]\n"
+    assert "hands on no 'row'" in shell.run("%kale_pull load row").printed
+
+
+def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"%config KaleMagics.host = '{server.url}'")
+    printed = shell.run("%kale_schedule --cron '0 6 * * *' -p factor=3 --name daily").printed
+    (made,) = server.store.recurring_runs.values()
+    assert made["trigger"]["cron_schedule"]["cron"] == "0 0 6 * * *"
+    assert f"schedule {made['recurring_run_id']}: daily runs 0 0 6 * * *" in printed
+    run_id = server.trigger(made["recurring_run_id"])
+    server.wait_for(run_id, "SUCCEEDED")
+    assert "Train model | trained 18" in shell.run(f"%kale_attach {run_id}").printed
+    identity = made["recurring_run_id"]
+    assert (
+        f"{identity}  paused  0 0 6 * * *  daily" in shell.run(f"%kale_schedule --pause {identity}").printed
+    )
+    assert f"{identity}  on" in shell.run(f"%kale_schedule --resume {identity}").printed
+    assert shell.run(f"%kale_schedule --delete {identity}").printed == ""
+    assert "runs every 6:00:00" in shell.run("%kale_schedule --every 6h").printed
+    assert "is no time of cron" in shell.refusal("%kale_schedule --cron daily")
+    assert "cannot go together" in shell.refusal("%kale_schedule --cron '0 6 * * *' --every 6h")
