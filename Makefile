@@ -30,9 +30,10 @@ lint: $(INSTALLED)  ## style and types
 docs: $(INSTALLED)  ## the page of the diagnostics, and the README's table of codes
 	$(BIN)/python -m tests.catalogue
 
-bench: $(INSTALLED)  ## what marking, compiling and running cost, beside KFP's DSL and runner, the notebook, the disk
+bench: $(INSTALLED)  ## what marking, compiling, running and a pod's start cost, beside KFP, the notebook, the disk, Kale
 	$(BIN)/python tests/benchmarks/bench.py
 	$(BIN)/python tests/benchmarks/engine_bench.py
+	$(BIN)/python tests/benchmarks/pod_bench.py
 
 fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary or vicious)
 	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))

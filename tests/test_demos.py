@@ -13,8 +13,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.kfp_server import KfpServer
+
 FOLDER = Path(__file__).parents[1] / "demo_notebooks"
-NAMES = ("quickstart", "cancer_screening")
+NAMES = ("quickstart", "cancer_screening", "on_a_cluster")
 TIMEOUT = 180
 """Seconds that a cell may take."""
 
@@ -71,7 +73,7 @@ def fresh(name: str, tmp_path_factory: pytest.TempPathFactory) -> Demo:
     notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
     place = {"metadata": {"path": str(folder)}}
     client = NotebookClient(notebook, timeout=TIMEOUT, kernel_name="python3", resources=place)
-    client.execute(env={**os.environ, "JPY_SESSION_NAME": ""})
+    client.execute(env={**os.environ, "JPY_SESSION_NAME": "", "KALE_HOST": ""})
     nbformat.write(notebook, folder / f"{name}.ipynb")
     return read(folder / f"{name}.ipynb")
 
@@ -132,3 +134,29 @@ def test_the_picture_of_the_readme_is_the_one_of_the_notebook() -> None:
     svg = read(FOLDER / "cancer_screening.ipynb").shown("graph")["image/svg+xml"]
     text = svg if isinstance(svg, str) else "".join(svg)
     assert (FOLDER / "cancer_screening.svg").read_text(encoding="utf-8").rstrip() == text.rstrip()
+
+
+def test_the_notebook_for_a_cluster_gives_the_same_there(tmp_path: Path) -> None:
+    notebook = nbformat.read(FOLDER / "on_a_cluster.ipynb", as_version=4)
+    with KfpServer(tmp_path / "server", auth="token") as server:
+        client = NotebookClient(
+            notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        )
+        client.execute(env={**os.environ, "KALE_HOST": server.url, "KALE_TOKEN": "secret-token"})
+    nbformat.write(notebook, tmp_path / "executed.ipynb")
+    there, here = read(tmp_path / "executed.ipynb"), read(FOLDER / "on_a_cluster.ipynb")
+    assert there.metrics == pytest.approx(here.metrics, abs=0.05)
+    assert f"{server.url}/#/runs/details/" in there.printed("run")
+    assert "compare | the line is right for" in there.printed("run")
+    assert there.printed("logs").startswith("the line is right for")
+    assert len(server.store.versions) == 1
+    assert len(server.store.runs) == 2
+    reports = [
+        node.outputs["report"].read_text()
+        for run in server.store.runs.values()
+        for node in run.workflow.nodes.values()
+        if "report" in node.outputs
+    ]
+    assert len(reports) == 8
+    assert any('<img src="data:image/png;base64,' in report for report in reports)
+    assert "secret-token" not in (tmp_path / "executed.ipynb").read_text()

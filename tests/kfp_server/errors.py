@@ -31,6 +31,13 @@ class ApiError(Exception):
         super().__init__(message)
         self.code = code
         self.status = STATUSES[code]
+        self.is_plain = False
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What the client is told: by grpc-gateway, or by those that go past it, for uploads and logs."""
+        message = str(self)
+        return plain_error(message) if self.is_plain else gateway_error(self.code, message)
 
 
 def invalid(message: str) -> ApiError:
@@ -49,7 +56,7 @@ def gateway_error(code: int, message: str) -> dict[str, Any]:
 
 
 def plain_error(message: str) -> dict[str, Any]:
-    """An error as the handlers write it that go past grpc-gateway: uploads and logs."""
+    """An error as uploads and logs tell it."""
     return {"error_message": message, "error_details": message}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -72,7 +73,8 @@ class Execution:
     def _kill(self, run: Run) -> None:
         """End the processes of a run, if it has any."""
         if run.process is not None:
-            os.killpg(run.process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.process.pid, signal.SIGKILL)
 
     def _is_over(self, run: Run) -> bool:
         """Whether a run is to end before its pipeline does."""
@@ -160,14 +162,12 @@ class Execution:
 
     def _end_task(self, run: Run, task: str, event: dict[str, Any]) -> None:
         """A task has ended; one that KFP's cache knows has a pod that was skipped."""
-        workflow = run.workflow
-        executor = workflow.executor(task) or workflow.start_executor(task)
-        if event["ok"] and (event["cached"] or task in self.cached):
-            executor.skip()
-        elif not event["ok"]:
-            executor.become("FAILED")
-        executor.outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
-        workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
+        if event["ok"]:
+            executor = run.workflow.executor(task) or run.workflow.start_executor(task)
+            if event["cached"] or task in self.cached:
+                executor.skip()
+            executor.outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
+        run.workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
 
     def _wait(self, run: Run, task: str, where: str) -> None:
         """Wait while a task is held."""
@@ -190,9 +190,6 @@ class Execution:
 
 
 def answer(stream: IO[str], text: str = "") -> None:
-    """Say something to the process of a run; it may have been killed."""
-    try:
-        stream.write(text + "\n")
-        stream.flush()
-    except BrokenPipeError:
-        pass
+    """Say something to the process of a run, which may have been killed."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(stream.fileno(), f"{text}\n".encode())

@@ -1,9 +1,12 @@
-"""What can go wrong on the way to a server, on request."""
+"""What goes wrong between a client and the server, when a test wants it to."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["fail", "delay", "drop", "html"]
 
 
 @dataclass
@@ -11,45 +14,49 @@ class Fault:
     """Something that goes wrong with requests.
 
     Attributes:
-        method: HTTP's; "" for any.
-        path: A part of the paths that it is for.
-        times: How often it still happens.
-        status: The answer, unless it is 0.
-        retry_after: Seconds that the answer asks to wait.
-        seconds: How long nothing happens first.
-        drops: Whether the connection is closed without an answer.
-        after: Whether the request is carried out before.
-        html: Whether a page of HTML is the answer.
+        kind: What.
+        method: HTTP's method; "" for all.
+        path_part: What is in their path.
+        times: How many more of them it befalls.
+        status: With which a request fails.
+        retry_after: Seconds after which a client is told to try again.
+        seconds: How long an answer is delayed.
+        after: Whether the connection is dropped after the request is carried out.
     """
 
+    kind: Kind
     method: str
-    path: str
+    path_part: str
     times: int
     status: int = 0
     retry_after: int | None = None
-    seconds: float = 0.0
-    drops: bool = False
+    seconds: float = 0
     after: bool = False
-    html: bool = False
+
+    def befalls(self, method: str, path: str) -> bool:
+        """Whether a request is one of those."""
+        return self.times > 0 and self.method in ("", method) and self.path_part in path
 
 
+@dataclass
 class Faults:
-    """The faults that are waiting for their requests."""
+    """All that is going to go wrong: with a request, the first delay that befalls it and the first other thing."""
 
-    def __init__(self) -> None:
-        self._waiting: list[Fault] = []
-        self._lock = threading.Lock()
+    waiting: list[Fault] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, fault: Fault) -> None:
-        """From now on this goes wrong."""
-        with self._lock:
-            self._waiting.append(fault)
+        """Let something go wrong."""
+        with self.lock:
+            self.waiting.append(fault)
 
-    def take(self, method: str, path: str) -> Fault | None:
-        """What goes wrong with a request, if anything does."""
-        with self._lock:
-            for fault in self._waiting:
-                if fault.times > 0 and fault.method in ("", method) and fault.path in path:
+    def take(self, method: str, path: str) -> tuple[Fault | None, Fault | None]:
+        """What befalls a request: a delay, and something else."""
+        with self.lock:
+            befalling = [fault for fault in self.waiting if fault.befalls(method, path)]
+            delay = next((fault for fault in befalling if fault.kind == "delay"), None)
+            other = next((fault for fault in befalling if fault.kind != "delay"), None)
+            for fault in (delay, other):
+                if fault is not None:
                     fault.times -= 1
-                    return fault
-        return None
+        return delay, other

@@ -105,7 +105,8 @@ class Workflow:
         node.become(state)
         self.nodes[path] = node
         for parent in after:
-            self.nodes[parent].children.append(node.id)
+            if parent in self.nodes:
+                self.nodes[parent].children.append(node.id)
         return node
 
     def start(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.kfp_server.errors import INTERNAL, ApiError, gateway_error, not_found, plain_error
+from tests.kfp_server.errors import not_found
 from tests.kfp_server.strict import check_body, check_query
 
 if TYPE_CHECKING:
@@ -78,10 +78,6 @@ class Route:
             service.store.changed.notify_all()
         return answer
 
-    def refusal(self, error: ApiError) -> dict[str, Any]:
-        """How this operation tells an error."""
-        return plain_error(str(error)) if self.plain else gateway_error(error.code, str(error))
-
 
 ROUTES: list[Route] = []
 
@@ -122,8 +118,3 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]]:
     if not found:
         raise not_found("operation", f"{method} {path}")
     return min(found, key=lambda pair: len(pair[1]))
-
-
-def crash(text: str) -> ApiError:
-    """A fault of this server's own."""
-    return ApiError(INTERNAL, text)

@@ -1,0 +1,244 @@
+"""The HTTP side: reads requests, lets go wrong what is to go wrong, and writes answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import threading
+import traceback
+from dataclasses import dataclass
+from email.parser import BytesParser
+from email.policy import HTTP
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from tests.kfp_server.access import LOGIN, LOGIN_PAGE, LoginNeededError
+from tests.kfp_server.errors import INTERNAL, ApiError, code_of, gateway_error, invalid, not_found
+from tests.kfp_server.routing import Call, Route, find
+
+if TYPE_CHECKING:
+    from tests.kfp_server.faults import Fault
+    from tests.kfp_server.server import KfpServer
+
+PROXY_PAGE = "<!DOCTYPE html><html><body>Something in between answers this</body></html>"
+
+HEALTHZ = {"commit_sha": "0123abc", "tag_name": "2.17.0"}
+
+
+@dataclass
+class Request:
+    """A request that has come.
+
+    Attributes:
+        method: HTTP's.
+        path: Without the parameters.
+        query: The parameters.
+        headers: With names in lower case.
+        body: JSON, parsed; bytes, if it is anything else; None without one.
+        status: That of the answer; 0 if there was none.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+    status: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered by.
+
+    Attributes:
+        status: HTTP's.
+        content: JSON, or text.
+        kind: The type of a text.
+        headers: Further ones.
+    """
+
+    status: int
+    content: Any
+    kind: str = "text/plain"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def encoded(self) -> tuple[str, bytes]:
+        """The type and the bytes."""
+        if isinstance(self.content, str):
+            return f"{self.kind}; charset=utf-8", self.content.encode()
+        return "application/json", json.dumps(self.content).encode()
+
+
+LOGIN_ANSWER = Answer(200, LOGIN_PAGE, "text/html")
+
+
+class Listener(ThreadingHTTPServer):
+    """Listens on a port, and knows its connections so that it can end them.
+
+    Args:
+        port: 0 for any that is free.
+        owner: The server.
+        tls: What encrypts connections, if anything does.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, port: int, owner: KfpServer, tls: ssl.SSLContext | None) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.owner = owner
+        self.connections: set[socket.socket] = set()
+        if tls is not None:
+            # The handshake is left to the thread of the connection.
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.thread = threading.Thread(target=self.serve_forever, args=(0.01,), name="kfp-server")
+        self.thread.start()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away, or doesn't trust our certificate, is no matter."""
+        error = traceback.format_exc()
+        if not error.rpartition("\n")[0].rpartition("\n")[2].startswith(("Connection", "BrokenPipe", "ssl.")):
+            self.owner.errors.append(error)
+
+    def end(self) -> None:
+        """Listen no more, and end all connections."""
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+        for connection in list(self.connections):
+            end_connection(connection)
+
+
+def end_connection(connection: socket.socket) -> None:
+    """Let a connection end at once, under way as it may be."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests of a connection."""
+
+    protocol_version = "HTTP/1.1"
+    server: Listener
+
+    def log_message(self, *arguments: Any) -> None:
+        """Say nothing."""
+
+    def do_request(self) -> None:
+        """Answer a request, unless something goes wrong."""
+        owner, request = self.server.owner, self.read()
+        owner.requests.append(request)
+        delay, fault = owner.faults.take(request.method, request.path)
+        if delay is not None:
+            owner.closing.wait(delay.seconds)
+        if fault is None:
+            self.write(request, self.answer(request))
+        elif fault.kind == "drop":
+            if fault.after:
+                self.answer(request)
+            self.close_connection = True
+            end_connection(self.connection)
+        else:
+            self.write(request, wrong(fault))
+
+    do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_request
+
+    def read(self) -> Request:
+        """The request."""
+        parts = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body: Any = self.rfile.read(int(headers.get("content-length", 0))) or None
+        if body is not None and headers.get("content-type", "").startswith("application/json"):
+            with contextlib.suppress(ValueError):  # that it is no JSON, the operation will mind
+                body = json.loads(body)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        return Request(self.command, parts.path, query, headers, body)
+
+    def write(self, request: Request, answer: Answer) -> None:
+        """The answer."""
+        kind, content = answer.encoded()
+        request.status = answer.status
+        self.send_response(answer.status)
+        for name, value in (("Content-Type", kind), ("Content-Length", str(len(content))), *answer.headers):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def answer(self, request: Request) -> Answer:
+        """What a request is answered by if nothing goes wrong."""
+        owner = self.server.owner
+        try:
+            return LOGIN_ANSWER if request.path == LOGIN else carried_out(owner, request)
+        except LoginNeededError:
+            return Answer(302, "", "text/html", (("Location", f"{LOGIN}?client_id=kubeflow"),))
+        except ApiError as error:
+            return Answer(error.status, error.answer)
+        except Exception:  # a fault of this server's own, which the test is to see
+            owner.errors.append(traceback.format_exc())
+            return Answer(500, gateway_error(INTERNAL, owner.errors[-1]))
+
+
+def carried_out(owner: KfpServer, request: Request) -> Answer:
+    """What the operation that a request asks for answers."""
+    user = owner.access.user(request.headers)
+    if not request.path.startswith(f"{owner.prefix}/"):
+        raise not_found("page", request.path)
+    path = request.path.removeprefix(owner.prefix)
+    if path.endswith("/healthz") or owner.version == "v1":
+        return owner.health(path)
+    route, parts = find(request.method, path)
+    call = Call(user, request.query, parts={name: unquote(value) for name, value in parts.items()})
+    try:
+        call.file_name, call.body = content_of(request, route)
+        return Answer(200, route.answer(owner.service, call))
+    except ApiError as error:
+        error.is_plain = route.plain
+        raise
+
+
+def content_of(request: Request, route: Route) -> tuple[str, Any]:
+    """The file that a request uploads, its name first; or the JSON that it holds, without a name."""
+    if not route.body:
+        if request.body not in (None, {}):
+            raise invalid(f"{request.method} {request.path} takes no body")
+        return "", None
+    if route.body == "upload":
+        return uploaded(request)
+    if not isinstance(request.body, dict):
+        raise invalid("the body must be a JSON object")
+    return "", request.body
+
+
+def uploaded(request: Request) -> tuple[str, str]:
+    """The name and the text of the file in a form."""
+    kind = request.headers.get("content-type", "")
+    if not kind.startswith("multipart/form-data"):
+        raise invalid("Failed to read pipeline from file: the request is no form")
+    form = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + request.body)
+    for part in form.iter_parts():
+        if part.get_param("name", header="content-disposition") == "uploadfile":
+            try:
+                return part.get_filename() or "", part.get_payload(decode=True).decode()
+            except UnicodeDecodeError as error:
+                raise invalid("Failed to read a pipeline spec file: it is no text") from error
+    raise invalid("Failed to read pipeline from file: the form has no uploadfile")
+
+
+def wrong(fault: Fault) -> Answer:
+    """The answer of a request that something befalls."""
+    if fault.kind == "html":
+        return Answer(200, PROXY_PAGE, "text/html")
+    headers = () if fault.retry_after is None else (("Retry-After", str(fault.retry_after)),)
+    return Answer(
+        fault.status, gateway_error(code_of(fault.status), f"told to fail by {fault.status}"), "", headers
+    )
