@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
 from tests.shells import Shell, fresh_shell
 
@@ -64,6 +66,28 @@ def test_what_runs_here_runs_there(shell: Shell, server: KfpServer) -> None:
     ).printed
     assert told == "succeeded the total is 30\n [1, 2, 3] {'total': 30}\n"
     assert shell.run("%kale_logs 'Train model'").printed == "trained 30\n"
+
+
+def test_what_a_pod_does_before_the_step_begins_is_not_taken_for_the_steps_own(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kale_magics.kubeflow.remote import RemoteRun
+
+    noise = "Collecting cloudpickle\nInstalling\n"
+    texts = [noise, noise, f"{noise}{BEGINS}\none\n", f"{noise}{BEGINS}\none\ntwo\n{ENDS}{{}}\n"]
+    monkeypatch.setattr("kale_magics.kubeflow.following.LOGS_EVERY", 1)
+    monkeypatch.setattr(
+        RemoteRun, "_read_log", lambda self, step: texts[0] if len(texts) == 1 else texts.pop(0)
+    )
+    server.hold("load")
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING")
+    release = threading.Timer(0.5, server.release, ["load"])
+    release.start()
+    printed = shell.run(f"%kale_attach {run_id} --host {server.url}").printed
+    release.join()
+    assert "load        | one" in printed
+    assert "Collecting" not in printed
 
 
 def test_one_content_is_uploaded_once_and_one_experiment_made(shell: Shell, server: KfpServer) -> None:
@@ -274,7 +298,7 @@ def test_a_token_that_expires_is_taken_anew(
         run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
         server.wait_for(run_id, "RUNNING")
         server.expire("secret-token")
-        server.tokens["second-token"] = "alice"
+        server.accept("second-token", "alice")
         told = shell.refusal("run.refresh()")
         assert "KALE503" in told
         monkeypatch.setenv("KALE_TOKEN", "second-token")
@@ -290,7 +314,7 @@ def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
         shown += shell.run("print(vars(run), run.server._access())").printed
         server.fail("GET", "/runs", 500, times=99)
         shown += shell.refusal(f"%kale_attach {next(iter(server.store.runs))} --host {server.url}")
-        sent = [r.body.decode() for r in server.requests]
+        sent = [str(r.body) for r in server.requests]
     kept = [p.read_text(errors="replace") for p in Path(".kale").rglob("*") if p.is_file()]
     assert not [text for text in (shown, *sent, *kept) if "secret-token" in text or "session=abc" in text]
     shell.run("%%kale step leak\ntoken = 'secret-token'")
@@ -354,3 +378,13 @@ def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
     assert "runs every 6:00:00" in shell.run("%kale_schedule --every 6h").printed
     assert "is no time of cron" in shell.refusal("%kale_schedule --cron daily")
     assert "cannot go together" in shell.refusal("%kale_schedule --cron '0 6 * * *' --every 6h")
+
+
+def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "tls", tls=True) as server:
+        told = shell.refusal(f"%kale_run --host {server.url}")
+        assert "KALE502 the certificate of 127.0.0.1 is not trusted" in told
+        shell.run(f"%config KaleMagics.ca_cert = '{server.ca_file}'")
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert shell.run("print(run.steps['load'].log)").printed == "loaded\n\n"

@@ -130,11 +130,13 @@ class RemoteRun(Run):
         text = self._read_log(step)
         if text is None:
             return
-        body, answer = split_log(text)
+        over = step.state in STATES.values()
+        # As long as the step has not begun, its pod installs packages: that is told only if nothing follows.
+        body, answer = split_log(text) if over or BEGINS in text else ("", None)
         with writing(self.folder):
             step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (step.folder / "log.txt").write_text(body, encoding="utf-8")
-        step.complete = step.state in ("succeeded", "failed", "cancelled")
+        step.complete = over
         if answer is not None:
             step.metrics = answer.get("metrics", {})
             step.error = self._error(answer.get("error"))

@@ -1,7 +1,7 @@
-"""What a pod has to install before a step can begin, in a fresh virtual environment, beside Kale's requirement.
+"""What a pod installs before a step can begin, in a fresh virtual environment, beside Kale's requirement.
 
-The commands are those of the compiled pipeline. What pip downloads is fetched once before, so that the network
-is not what is measured; installing is.
+The commands are those of the compiled pipeline. What pip downloads is fetched once before: installing is
+measured, not the network.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 import venv
@@ -48,7 +47,8 @@ def size(folder: Path) -> int:
 
 
 def measured(commands: list[list[str]], cache: Path) -> tuple[float, float]:
-    """Seconds and megabytes of installing in a fresh environment; the second time, with all downloads at hand."""
+    """Seconds and megabytes of installing in a fresh environment, with all downloads at hand."""
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CACHE_DIR": str(cache)}
     seconds = megabytes = 0.0
     for _ in range(2):
         place = Path(tempfile.mkdtemp(prefix="kale-bench-"))
@@ -56,10 +56,8 @@ def measured(commands: list[list[str]], cache: Path) -> tuple[float, float]:
         before = size(place)
         began = time.perf_counter()
         for words in commands:
-            subprocess.run(
-                [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", *words],
-                check=True, capture_output=True, env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_CACHE_DIR": str(cache)},
-            )  # fmt: skip
+            pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", *words]
+            subprocess.run(pip, check=True, capture_output=True, env=environment)
         seconds, megabytes = time.perf_counter() - began, (size(place) - before) / 1e6
         shutil.rmtree(place)
     return seconds, megabytes
@@ -69,9 +67,7 @@ def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
-        print(
-            f"what a pod installs, Python {sys.version_info.major}.{sys.version_info.minor}    seconds       MB   aim"
-        )
+        print(f"{'what a pod installs':40} {'seconds':>8} {'MB':>8}   aim")
         own = measured([["pandas"]], cache)
         for name, cells in STEPS.items():
             seconds, megabytes = measured(installs(cells), cache)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.lab import Lab, Notebook, Theme, titles, until, words
+from tests.kfp_server import KfpServer
 
 LOAD = "%load_ext kale_magics"
 IMPORTS = "%%kale imports\nimport os\nimport time\nfrom pathlib import Path"
@@ -160,3 +162,19 @@ def test_a_run_can_be_read_in_both_themes(theme: Theme, lab: Lab) -> None:
     notebook.wait_for_states(run, **dict.fromkeys(STEPS, "succeeded"))
     expect(notebook.output(run)).to_contain_text("run succeeded")
     lab.screenshot(f"run-{theme}")
+
+
+def test_a_run_on_a_server_looks_like_one_that_is_here(lab: Lab, tmp_path: Path) -> None:
+    with KfpServer(tmp_path) as server:
+        server.hold("total")
+        notebook = lab.open(*DIAMOND, f"run = %kale_run --host {server.url}", "%kale_pull load numbers")
+        run, pull = len(DIAMOND), len(DIAMOND) + 1
+        notebook.run_all()
+        notebook.wait_for_states(run, load="succeeded", total="running", join="waiting")
+        expect(notebook.output(run)).to_contain_text(f"{server.url}/#/runs/details/")
+        lab.screenshot("server-run-going-on")
+        server.release("total")
+        notebook.wait_for_states(run, **dict.fromkeys(STEPS, "succeeded"))
+        expect(notebook.output(run)).to_contain_text("run succeeded")
+        notebook.wait_until_ran(pull)
+        lab.screenshot("server-run-succeeded")

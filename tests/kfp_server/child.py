@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import traceback
 import warnings
 from typing import IO, Any
@@ -34,6 +35,7 @@ class Reporter:
         self.events = events
         self.task = ""
         self.is_cached = False
+        self.one_at_a_time = threading.Lock()
         self.execute = task_executor.execute_single_task
         task_executor.execute_single_task = self.execute_task
         subprocess_task_handler.run_local_subprocess = self.run_command
@@ -50,13 +52,14 @@ class Reporter:
             sys.exit("the server is gone")
 
     def execute_task(self, task_name: str, **arguments: Any) -> tuple[dict[str, Any], Status]:
-        """In place of `execute_single_task`: once for a task."""
-        self.task, self.is_cached = task_name, True
-        self.say("task")
-        outputs, status = self.execute(task_name=task_name, **arguments)
-        files = {name: value.uri for name, value in outputs.items() if hasattr(value, "uri")}
-        self.say("done", ok=status == Status.SUCCESS, cached=self.is_cached, outputs=files)
-        return outputs, status
+        """In place of `execute_single_task`: once for a task, even in loops, whose tasks have threads."""
+        with self.one_at_a_time:
+            self.task, self.is_cached = task_name, True
+            self.say("task")
+            outputs, status = self.execute(task_name=task_name, **arguments)
+            files = {name: value.uri for name, value in outputs.items() if hasattr(value, "uri")}
+            self.say("done", ok=status == Status.SUCCESS, cached=self.is_cached, outputs=files)
+            return outputs, status
 
     def run_command(self, full_command: list[str], env_vars: dict[str, str] | None = None) -> int:
         """In place of `run_local_subprocess`: once for an attempt of a task that isn't cached."""

@@ -25,7 +25,8 @@ class Execution:
     """Runs pipelines with kfp.local.
 
     The tasks of a run run one after the other, and none after one that failed: on a real cluster those that
-    don't need it would run. A task's retries are pods of the same name.
+    don't need it would run. A task's retries are pods of the same name, and the loops' tasks too. A parameter
+    that is None by default cannot be left out, as kfp.local cannot do without it.
 
     Args:
         store: Where the runs are.
@@ -130,6 +131,8 @@ class Execution:
         error = "the process of the run has died"
         with process:
             for line in process.stdout:
+                if not line.endswith("\n"):
+                    break  # it was killed in the middle of a word
                 event = json.loads(line)
                 with self.store.changed:
                     if event["event"] == "end":
@@ -177,7 +180,7 @@ class Execution:
     def _finish(self, run: Run, error: str) -> None:
         """A run's end."""
         run.process = None
-        failed = [node.display_name for node in run.workflow.nodes.values() if node.state == "FAILED"]
+        failed = [node.id for node in run.workflow.nodes.values() if node.state == "FAILED"]
         if self._is_over(run):
             run.workflow.finish("FAILED")
             run.become("CANCELED")

@@ -40,7 +40,7 @@ class Fault:
 
 @dataclass
 class Faults:
-    """All that is going to go wrong: with a request, the first delay that befalls it and the first other thing."""
+    """All that is going to go wrong: of those that befall a request, one delay and one other."""
 
     waiting: list[Fault] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)

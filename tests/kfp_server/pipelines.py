@@ -77,7 +77,10 @@ def add_version(service: Service, pipeline_id: str, fields: dict[str, Any], docu
 
 def upload_fields(call: Call) -> dict[str, Any]:
     """What the parameters of an upload say."""
-    tags = json.loads(call.asked("tags") or "{}")
+    try:
+        tags = json.loads(call.asked("tags") or "{}")
+    except ValueError as error:
+        raise invalid("Failed to parse tags query parameter: it is no JSON") from error
     return {**call.query, "name": call.asked("name") or PurePath(call.file_name).stem, "tags": tags}
 
 
@@ -170,7 +173,7 @@ def delete_pipeline(service: Service, call: Call) -> dict[str, Any]:
     """A pipeline must have no versions, unless they are to go with it."""
     pipeline_of(service, call, call["pipeline_id"])
     versions = service.store.versions_of(call["pipeline_id"])
-    if versions and call.asked("cascade") != "true":
+    if versions and call.asked("cascade").lower() != "true":
         raise invalid("the pipeline has existing pipeline versions: delete them first, or cascade")
     for version in versions:
         del service.store.versions[version["pipeline_version_id"]]

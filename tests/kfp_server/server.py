@@ -92,9 +92,9 @@ class KfpServer:
         self.pipelines, self.versions = self.store.pipelines, self.store.versions
         self.experiments, self.recurring_runs = self.store.experiments, self.store.recurring_runs
         self.runs = self.store.runs
-        self.faults, self.requests, self.errors = Faults(), [], []
-        self.requests: list[Request]
-        self.errors: list[str]
+        self.faults = Faults()
+        self.requests: list[Request] = []
+        self.errors: list[str] = []
         self.closing = threading.Event()
         self.ca_file: Path | None = self.folder / "ca.pem" if tls else None
         self._port = 0

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import ssl
+import sys
 import threading
 import traceback
 from dataclasses import dataclass
@@ -106,9 +107,8 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away, or doesn't trust our certificate, is no matter."""
-        error = traceback.format_exc()
-        if not error.rpartition("\n")[0].rpartition("\n")[2].startswith(("Connection", "BrokenPipe", "ssl.")):
-            self.owner.errors.append(error)
+        if not isinstance(sys.exc_info()[1], OSError):
+            self.owner.errors.append(traceback.format_exc())
 
     def end(self) -> None:
         """Listen no more, and end all connections."""
@@ -129,6 +129,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers the requests of a connection."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in two packets would wait for the client to acknowledge the first
     server: Listener
 
     def log_message(self, *arguments: Any) -> None:
