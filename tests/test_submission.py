@@ -247,6 +247,14 @@ def test_a_server_that_is_not_there(shell: Shell, host: str, told: str) -> None:
     assert told.format(port=port) in shell.refusal(f"%kale_run --host {host.format(port=port)}")
 
 
+def test_a_server_that_never_answers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.server.FIRST_TIMES", (1, 1))
+    monkeypatch.setattr("kale_magics.kubeflow.server.SHORT", 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        told = shell.refusal(f"%kale_run --host http://127.0.0.1:{silent.getsockname()[1]}")
+    assert "does not answer in time" in told
+
+
 def test_no_server_named(shell: Shell) -> None:
     assert "KALE501 nobody has said where the server is" in shell.refusal("%kale_cancel some-run")
 

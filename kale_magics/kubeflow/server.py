@@ -24,8 +24,8 @@ from kale_magics.diagnostics import Code, KaleError, refuse
 
 Answer = TypeVar("Answer")
 
-TIMES = (2, 30)
-"""Seconds to connect, and for an answer."""
+TIMES, FIRST_TIMES = (2, 30), (2, 7)
+"""Seconds to connect, and for an answer; of what is asked first, so that a wrong address is told soon."""
 
 AWAY = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may do better in a moment."""
@@ -82,8 +82,14 @@ class Access:
 class _Client(kfp.Client):  # type: ignore[misc]  # kfp has no annotations
     """kfp's client, but that it does not wait for minutes, and writes no file in the user's home."""
 
+    def _load_config(self, *given: Any, **named: Any) -> Any:
+        configuration = super()._load_config(*given, **named)
+        # Calls are made again here, where it is known how long that may go on.
+        configuration.retries = urllib3.Retry(None, connect=0, read=0, redirect=5, status=0, other=0)
+        return configuration
+
     def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:  # noqa: ARG002 - kfp's own
-        return self._healthz_api.healthz_service_get_healthz(_request_timeout=TIMES)
+        return self._healthz_api.healthz_service_get_healthz(_request_timeout=FIRST_TIMES)
 
     def set_user_namespace(self, namespace: str) -> None:
         self._context_setting["namespace"] = namespace
