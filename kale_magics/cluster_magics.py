@@ -13,7 +13,7 @@ from traitlets import Unicode
 
 from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
-from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.diagnostics import Code, Diagnostic, Where, refuse
 from kale_magics.documentation import documented
 from kale_magics.run import Run
 
@@ -166,6 +166,10 @@ class ClusterMagics(Magics):
             return attach(self._server(given, where), wanted[0], self._runs_place())
         return self._past_run(wanted, where)
 
+    def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
+        """Print what there is to warn of."""
+        raise NotImplementedError
+
     def _past_run(self, wanted: Sequence[str], where: Where) -> Run:
         """The run of an id on this machine, or the last one."""
         raise NotImplementedError
@@ -187,8 +191,10 @@ class ClusterMagics(Magics):
             if option in options:
                 fix = "use --no-wait" if option == "--background" else "leave it out, or run on this machine"
                 raise refuse(Code.BAD_ARGUMENTS, f"{option} is for runs on this machine", fix, where)
+        from kale_magics.kubeflow.cargo import files_only_here
         from kale_magics.kubeflow.running import follow, start_on
 
+        self._point_out(files_only_here(order.pipeline, Path.cwd()))
         server = self._server(options, where)
         run = start_on(server, order, Path.cwd(), self.experiment)
         self.last_run = run

@@ -306,6 +306,9 @@ def _explain_status(
     if status == 401:
         fix = "set a token that is good: KALE_TOKEN in the environment, or %config KaleMagics.token_file"
         return refuse(Code.NOT_LET_IN, f"{host} does not know who you are ({says})", fix)
+    if status == 400 and "empty namespace" in says:
+        fix = "%config KaleMagics.namespace = ..., as Kubeflow's page shows it above"
+        return refuse(Code.NOT_LET_IN, f"{host} has many users, and wants to know your namespace", fix)
     if status == 403:
         where = f" in namespace {namespace}" if namespace else ""
         fix = "set the namespace that is yours: %config KaleMagics.namespace = ..., or ask for the right"

@@ -14,6 +14,7 @@ from typing import Any
 
 import kfp_server_api
 
+from kale_magics.diagnostics import Code, KaleError
 from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
 from kale_magics.kubeflow.reading import tasks_of
 from kale_magics.kubeflow.server import TIMES, Server
@@ -71,15 +72,21 @@ def submit(
         pipeline_version_reference=prepared.reference,
         runtime_config=prepared.config,
     )
-    made: Any = server.write(
-        lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
-        lambda client: first(
-            client.runs.run_service_list_runs(
-                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
-            ).runs
-        ),
-        "a run was to be started",
-    )
+    try:
+        made: Any = server.write(
+            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
+            lambda client: first(
+                client.runs.run_service_list_runs(
+                    experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
+                ).runs
+            ),
+            "a run was to be started",
+        )
+    except KaleError as error:
+        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
+            raise
+        fix = f"{error.diagnostics[0].fix}\nif it has been started, %kale_runs --host lists it as {label!r}"
+        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
     return Submitted(made.run_id, label, prepared.tasks)
 
 
