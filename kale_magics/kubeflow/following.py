@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 from kale_magics.kubeflow.remote import RemoteRun, RemoteStepRun
@@ -14,6 +15,10 @@ PAUSE = 1.0
 
 LOGS_EVERY = 5
 """Looks at a run between two looks at the logs of steps that run."""
+
+
+PATIENT_LOOKS = 3
+"""Looks at the log of a step that has ended until it is taken as it is: a cluster may be late with it."""
 
 
 class Follower:
@@ -30,6 +35,7 @@ class Follower:
         self.ended: set[str] = set()
         self.told: dict[str, int] = {}
         self.looks = 0
+        self.late: Counter[str] = Counter()
 
     def follow(self) -> None:
         """Follow it to its end.
@@ -41,7 +47,7 @@ class Follower:
         while True:
             self.run.refresh(LONG)
             self.look()
-            if self.run.state != "running":
+            if self.run.state != "running" and self.ended.issuperset(self.run.steps):
                 break
             self.tell(Ticked())
             threading.Event().wait(PAUSE)
@@ -58,10 +64,16 @@ class Follower:
             over = step.state in ("succeeded", "failed", "skipped", "cancelled")
             if step.name in self.begun - self.ended and (over or self.looks % LOGS_EVERY == LOGS_EVERY - 1):
                 self.tell_log(step)
-            if over and step.name not in self.ended:
+            if over and step.name not in self.ended and not self.is_late(step):
                 self.ended.add(step.name)
                 self.tell(StepEnded(step.name, step.state, step.seconds, step.cached))
         self.looks += 1
+
+    def is_late(self, step: RemoteStepRun) -> bool:
+        """Whether more of the log of a step that has ended may come."""
+        self.late[step.name] += 1
+        told = step.complete or not step.nodes
+        return not told and self.late[step.name] < PATIENT_LOOKS
 
     def tell_log(self, step: RemoteStepRun) -> None:
         """Tell the lines of a step that are new."""

@@ -116,6 +116,9 @@ class RemoteRun(Run):
                 _take_node(step, node, told.state == "CANCELED")
             elif ended:
                 step.state = "cancelled" if ended == "cancelled" else "skipped"
+            if ended and step.state in ("running", "waiting"):
+                # A server may be late with its steps, or never tell of their ends.
+                step.state = "succeeded" if ended == "succeeded" else "cancelled"
         if told.created_at:
             self.started = told.created_at
         if ended:
@@ -136,7 +139,7 @@ class RemoteRun(Run):
         with writing(self.folder):
             step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             (step.folder / "log.txt").write_text(body, encoding="utf-8")
-        step.complete = over
+        step.complete = over and answer is not None
         if answer is not None:
             step.metrics = answer.get("metrics", {})
             step.error = self._error(answer.get("error"))
