@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
 """Environment variables with what nobody else should see."""
 
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
+"""kfp's own environment variable with the address of the server."""
+
 
 class Hidden(str):
     """A text that does not show what it is."""
@@ -51,8 +54,8 @@ class ClusterMagics(Magics):
     """
 
     host = Unicode(
-        help="Address of the server of Kubeflow Pipelines; empty for this machine. With --host alone,"
-        " the environment variable KF_PIPELINES_ENDPOINT."
+        help="Address of the server of Kubeflow Pipelines; empty for the one of the environment variable"
+        " KF_PIPELINES_ENDPOINT, and where there is none for this machine."
     ).tag(config=True)
     namespace = Unicode(help="Your namespace, where an installation has several users.").tag(config=True)
     experiment = Unicode(help="Experiment of the runs; empty for the pipeline's name.").tag(config=True)

@@ -105,9 +105,18 @@ def test_the_address_may_come_from_kfps_variable(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KF_PIPELINES_ENDPOINT", server.url)
-    # Without a word about a server, the pipeline runs here.
+    run_id_in(shell.run("%kale_run --no-wait").printed)
+    monkeypatch.delenv("KF_PIPELINES_ENDPOINT")
     assert "has been started" not in shell.run("%kale_run").printed
-    assert not server.requests
+    assert len(server.runs) == 1
+
+
+def test_an_address_without_its_end(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "behind", prefix="/pipeline") as server:
+        told = shell.refusal(f"%kale_run --host {server.url.removesuffix('/pipeline')}")
+        assert "KALE501 there is no Kubeflow Pipelines at" in told
+        assert "its end may be /pipeline" in told
+        assert shell.run(f"%kale_run --host {server.url} --no-wait").success
 
 
 def test_a_step_that_fails_is_shown_as_one_that_fails_here(shell: Shell, server: KfpServer) -> None:

@@ -20,6 +20,7 @@ import kfp_server_api
 import urllib3
 from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
 
+from kale_magics.cluster_magics import HOST_VARIABLE
 from kale_magics.diagnostics import Code, KaleError, refuse
 
 Answer = TypeVar("Answer")
@@ -36,9 +37,8 @@ SHORT, LONG = 5.0, 300.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a call is made again: they double."""
 
-HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
 TOKEN_FILE_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of a variable of kfp's
-"""kfp's own environment variables."""
+"""kfp's own environment variable."""
 
 
 @dataclass(frozen=True)
