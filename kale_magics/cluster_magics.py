@@ -1,4 +1,7 @@
-"""The magics for a server of Kubeflow Pipelines, and the settings that say where it is and how to come in."""
+"""The magics for a server of Kubeflow Pipelines, and the settings that say where it is and how to come in.
+
+Only `magics` imports this: IPython gives the magics of a class to the next class that it decorates.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,6 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
 """Environment variables with what nobody else should see."""
-
-HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
-"""kfp's own environment variable with the address of the server."""
 
 
 class Hidden(str):

@@ -20,6 +20,9 @@ from kale_magics.pipeline import NO_OPTIONS, StepOptions
 from kale_magics.registry import Kind
 from kale_magics.step_options import OPTIONS, read_options
 
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
+"""kfp's own environment variable with the address of a server, where no `--host` is given."""
+
 
 @dataclass(frozen=True)
 class Mark:

@@ -14,7 +14,7 @@ from traitlets import Bool, Enum, Int, List, Unicode, default
 
 from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
-from kale_magics.cluster_magics import HOST_VARIABLE, ClusterMagics
+from kale_magics.cluster_magics import ClusterMagics
 from kale_magics.completion import Completion
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
 from kale_magics.documentation import documented
@@ -154,7 +154,7 @@ class KaleMagics(ClusterMagics):
         self._check_run(options, where)
         resumed = self._failed_run(where) if "--resume" in options else None
         order = self._order(options, where, resumed)
-        if self.host or "--host" in options or os.environ.get(HOST_VARIABLE):
+        if self.host or "--host" in options or os.environ.get(commands.HOST_VARIABLE):
             return self._run_on_server(order, options, where)
         begin = start_beside if "--background" in options else start
         run = begin(order, hasattr(self._shell, "kernel"), self._note_run)

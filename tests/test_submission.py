@@ -338,6 +338,28 @@ def test_a_token_that_expires_is_taken_anew(
         assert shell.run("run.refresh(); print(run.state)").printed == "running\n"
 
 
+def test_a_token_that_expires_while_a_run_is_followed(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with KfpServer(tmp_path / "tokens", auth="token") as server:
+        Path("token").write_text("secret-token")
+        shell.run("%config KaleMagics.token_file = 'token'")
+        server.hold("load")
+
+        def renew() -> None:
+            with server.store.changed:
+                server.store.changed.wait_for(lambda: any(r.state == "RUNNING" for r in server.runs.values()))
+            server.accept("second-token", "alice")
+            Path("token").write_text("second-token")
+            server.expire("secret-token")
+            server.release("load")
+
+        renewal = threading.Thread(target=renew)
+        renewal.start()
+        assert "✓ run succeeded" in shell.run(f"%kale_run --host {server.url}").printed
+        renewal.join()
+
+
 def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
     shell.run("%config KaleMagics.token = 'secret-token'")
     shell.run("%config KaleMagics.cookies = 'authservice_session=abc'")

@@ -20,7 +20,7 @@ import kfp_server_api
 import urllib3
 from kfp.client.set_volume_credentials import ServiceAccountTokenVolumeCredentials
 
-from kale_magics.cluster_magics import HOST_VARIABLE
+from kale_magics.commands import HOST_VARIABLE
 from kale_magics.diagnostics import Code, KaleError, refuse
 
 Answer = TypeVar("Answer")
