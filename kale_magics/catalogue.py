@@ -48,6 +48,13 @@ class Entry:
         return self.saved.strip("\n").split("\n\n") if self.saved else []
 
 
+SUBMITTED = """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+"""
+
 CATALOGUE: dict[Code, Entry] = {
     Code.UNKNOWN_KIND: Entry(
         "write one of the kinds behind `%%kale`: imports, functions, parameters, step, metrics or skip",
@@ -561,12 +568,7 @@ rows = [1, 2, 3]
     ),
     Code.NO_SERVER: Entry(
         "check the address; pipelines of this project need a server of version 2",
-        """
-%%kale step load
-rows = [1, 2, 3]
-
-%kale_run --host http://localhost:8080
-""",
+        SUBMITTED,
         server="of version 1",
     ),
     Code.UNREACHABLE: Entry(
@@ -580,22 +582,12 @@ rows = [1, 2, 3]
     ),
     Code.NOT_LET_IN: Entry(
         "set what lets you in: a token, cookies, or your namespace; README, On a cluster, says how",
-        """
-%%kale step load
-rows = [1, 2, 3]
-
-%kale_run --host http://localhost:8080
-""",
+        SUBMITTED,
         server="for users only",
     ),
     Code.SERVER_FAILS: Entry(
         "try again later, or ask who runs the server",
-        """
-%%kale step load
-rows = [1, 2, 3]
-
-%kale_run --host http://localhost:8080
-""",
+        SUBMITTED,
         server="failing",
     ),
     Code.SERVER_REFUSES: Entry(

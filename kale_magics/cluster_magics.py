@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, line_magic, no_var_expand
+from IPython.core.magic import line_magic, no_var_expand
 from traitlets import Unicode
 
 from kale_magics import arguments, commands
-from kale_magics.arguments import Arguments, Syntax
-from kale_magics.diagnostics import Code, Diagnostic, Where, refuse
+from kale_magics.base_magics import BaseMagics
+from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.documentation import documented
 from kale_magics.run import Run
 
@@ -46,12 +46,8 @@ class Secret(Unicode):  # type: ignore[type-arg]  # traitlets' own annotations w
         return Hidden(super().validate(obj, value))
 
 
-class ClusterMagics(Magics):
-    """What `KaleMagics` can do with a server.
-
-    Attributes:
-        last_run: The run that was started or taken up last; None before the first.
-    """
+class ClusterMagics(BaseMagics):
+    """What can be done with a server."""
 
     host = Unicode(
         help="Address of the server of Kubeflow Pipelines; empty for the one of the environment variable"
@@ -66,40 +62,27 @@ class ClusterMagics(Magics):
     )
     ca_cert = Unicode(help="File with the certificates that are trusted.").tag(config=True)
 
-    last_run: Run | None
-    _shell: Any
-    _shown_in: int
-
     @no_var_expand
     @line_magic
     @documented(commands.ATTACH)
     def kale_attach(self, line: str) -> Run:
         """Take up a run on the server again, and show how it goes on."""
-        given, where = self._read(commands.ATTACH, line)
-        from kale_magics.kubeflow.running import attach, follow
-
-        run = attach(self._server(given.options, where), given.words[0], self._runs_place())
-        run.trusted = run.mine or "--trust" in given.options
+        given = self._parse(commands.ATTACH, line)
+        run = self._attached(given.words[0], given.options)
         if not run.mine:
             print(f"run {run.id} was not started from this folder: {run.name}")
-        if "--no-wait" in given.options:
-            self.last_run = run
-            return run
-        return self._followed(follow, run, "--cancel-on-interrupt" in given.options)
+        return self._followed(run, given.options)
 
     @no_var_expand
     @line_magic
     @documented(commands.CANCEL)
     def kale_cancel(self, line: str) -> None:
         """End a run on the server."""
-        given, where = self._read(commands.CANCEL, line)
-        from kale_magics.kubeflow.server import TIMES
+        given = self._parse(commands.CANCEL, line)
+        from kale_magics.kubeflow.remote import terminate
 
         run_id = given.words[0]
-        self._server(given.options, where).read(
-            lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
-            f"run {run_id} was to be ended",
-        )
+        terminate(self._server(given.options), run_id)
         print(f"the server is ending run {run_id}")
 
     @no_var_expand
@@ -107,10 +90,9 @@ class ClusterMagics(Magics):
     @documented(commands.PULL)
     def kale_pull(self, line: str) -> None:
         """Bring what a step hands on into the session: all of it, or some variables."""
-        given, where = self._read(commands.PULL, line)
-        run = self._meant(given.options, where)
-        if "--trust" in given.options and hasattr(run, "trusted"):
-            run.trusted = True
+        given = self._parse(commands.PULL, line)
+        run = self._meant(given.options, self._where(commands.PULL, line))
+        run.trusted = run.trusted or "--trust" in given.options
         step, *names = given.words
         values = run.outputs[step]
         found = {name: values[name] for name in names or values}
@@ -123,9 +105,9 @@ class ClusterMagics(Magics):
     @documented(commands.SCHEDULE)
     def kale_schedule(self, line: str) -> None:
         """Have the server run the pipeline again and again; alone, list what it has been told to."""
-        given, where = self._read(commands.SCHEDULE, line)
-        options = given.options
+        options, where = self._parse(commands.SCHEDULE, line).options, self._where(commands.SCHEDULE, line)
         from kale_magics.kubeflow import schedules
+        from kale_magics.kubeflow.submission import prepare
 
         actions = {"--pause": "disable", "--resume": "enable", "--delete": "delete"}
         chosen = [name for name in ("--cron", "--every", *actions) if name in options]
@@ -139,13 +121,10 @@ class ClusterMagics(Magics):
                 Code.BAD_ARGUMENTS, "no time is between two runs", "write it as in --every 6h", where
             )
         order = self._order(options, where, None) if cron or every else None
-        server = self._server(options, where)
+        server = self._server(options)
         if order is not None:
-            name = "".join(options.get("--name", ())) or order.pipeline.name
-            made = schedules.create(
-                server, order.pipeline, Path.cwd(), order.values,
-                name=name, experiment=self.experiment, cron=cron, every=every,
-            )  # fmt: skip
+            prepared = prepare(server, order.pipeline, Path.cwd(), order.values, self.experiment)
+            made = schedules.create(server, prepared, order.name or order.pipeline.name, cron, every)
             print(f"schedule {made.id}: {made.name} runs {made.when}")
             return
         for option in chosen:
@@ -160,66 +139,72 @@ class ClusterMagics(Magics):
             KaleError: There is none.
         """
         wanted = options.get("--run", ())
-        kept = self._runs_place() / "remote" / "".join(wanted) / "run.json"
-        if wanted and ("--host" in options or kept.is_file()):
-            from kale_magics.kubeflow.running import attach
-
-            known = json.loads(kept.read_text(encoding="utf-8"))["host"] if kept.is_file() else ""
-            given = options if "".join(options.get("--host", ())) else {**options, "--host": (known,)}
-            return attach(self._server(given, where), wanted[0], self._runs_place())
+        kept = self.runs_place / "remote" / "".join(wanted) / "run.json"
+        if wanted and kept.is_file() and not options.get("--host"):
+            host = json.loads(kept.read_text(encoding="utf-8"))["host"]
+            return self._attached(wanted[0], {**options, "--host": (host,)})
+        if wanted and "--host" in options:
+            return self._attached(wanted[0], options)
         return self._past_run(wanted, where)
 
-    def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
-        """Print what there is to warn of."""
-        raise NotImplementedError
+    def _attached(self, run_id: str, options: Mapping[str, tuple[str, ...]]) -> RemoteRun:
+        """A run on the server.
 
-    def _past_run(self, wanted: Sequence[str], where: Where) -> Run:
-        """The run of an id on this machine, or the last one."""
-        raise NotImplementedError
+        Raises:
+            KaleError: The server has none of that id.
+        """
+        from kale_magics.kubeflow.running import attach
 
-    def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
-        """What is to be run."""
-        raise NotImplementedError
+        run = attach(self._server(options), run_id, self.runs_place)
+        run.trusted = run.mine or "--trust" in options
+        return run
 
-    def _list_runs(self, options: Mapping[str, tuple[str, ...]], where: Where) -> None:
+    def _list_runs(self, options: Mapping[str, tuple[str, ...]]) -> None:
         """List the runs of the server, the newest first."""
         from kale_magics.kubeflow.running import listed
 
-        for run in listed(self._server(options, where)):
+        for run in listed(self._server(options)):
             print(run)
 
-    def _run_on_server(self, order: Order, options: Mapping[str, tuple[str, ...]], where: Where) -> Run:
-        """Start a run on the server, and show how it goes on."""
+    def _is_for_server(self, options: Mapping[str, tuple[str, ...]], where: Where) -> bool:
+        """Whether a run is for the server.
+
+        Raises:
+            KaleError: It is, and asks for what only this machine can do.
+        """
+        if not (self.host or "--host" in options or os.environ.get(commands.HOST_VARIABLE)):
+            return False
         for option in ("--only", "--resume", "--background"):
             if option in options:
                 fix = "use --no-wait" if option == "--background" else "leave it out, or run on this machine"
                 raise refuse(Code.BAD_ARGUMENTS, f"{option} is for runs on this machine", fix, where)
+        return True
+
+    def _run_on_server(self, order: Order, options: Mapping[str, tuple[str, ...]]) -> Run:
+        """Start a run on the server, and show how it goes on."""
         from kale_magics.kubeflow.cargo import files_only_here
-        from kale_magics.kubeflow.running import follow, start_on
+        from kale_magics.kubeflow.running import start_on
 
         self._point_out(files_only_here(order.pipeline, Path.cwd()))
-        server = self._server(options, where)
-        run = start_on(server, order, Path.cwd(), self.experiment)
+        run = start_on(self._server(options), order, Path.cwd(), self.experiment)
+        return self._followed(run, options)
+
+    def _followed(self, run: RemoteRun, options: Mapping[str, tuple[str, ...]]) -> Run:
+        """Show how a run goes on, unless nobody waits for it."""
+        from kale_magics.kubeflow.running import follow
+
         self.last_run = run
-        if "--no-wait" in options:
-            return run
-        return self._followed(follow, run, "--cancel-on-interrupt" in options)
+        if "--no-wait" not in options:
+            follow(run, hasattr(self._shell, "kernel"), cancel="--cancel-on-interrupt" in options)
+            self._shown_in = self._shell.displayhook.prompt_count
+        return run
 
-    def _followed(self, follow: Any, run: RemoteRun, cancel: bool) -> Run:
-        def note(begun: Run) -> None:
-            self.last_run = begun
-
-        followed: Run = follow(run, hasattr(self._shell, "kernel"), note, cancel)
-        self._shown_in = self._shell.displayhook.prompt_count
-        return followed
-
-    def _server(self, options: Mapping[str, tuple[str, ...]], where: Where) -> Server:
+    def _server(self, options: Mapping[str, tuple[str, ...]]) -> Server:
         """The server that is meant, which has answered.
 
         Raises:
             KaleError: There is none, or it does not let in.
         """
-        del where
         from kale_magics.kubeflow.server import Access, Server
 
         host = "".join(options.get("--host", ())) or self.host
@@ -235,11 +220,3 @@ class ClusterMagics(Magics):
             )
 
         return Server(access)
-
-    def _runs_place(self) -> Path:
-        """The folder that keeps the runs of this notebook."""
-        raise NotImplementedError
-
-    def _read(self, syntax: Syntax, line: str) -> tuple[Arguments, Where]:
-        where = Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
-        return arguments.parse(syntax, line, where), where

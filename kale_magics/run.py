@@ -167,7 +167,12 @@ class Run:
         started: When, in UTC.
         ended: When, in UTC; None until then.
         seconds: How long it took; None until it has ended.
+        link: Kubeflow's page of a run on a server; empty for one on this machine.
+        trusted: Whether its values, which are pickles, may be loaded.
     """
+
+    link = ""
+    trusted = True
 
     def __init__(
         self, name: str, folder: Path, parameters: Mapping[str, Json], steps: Mapping[str, StepRun]

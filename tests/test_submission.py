@@ -38,7 +38,7 @@ def shell(
     monkeypatch.chdir(tmp_path / "notebook")
     for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kale_magics.kubeflow.following.PAUSE", 0.05)
+    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
     with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
         shell.run("%load_ext kale_magics")
         for cell in NOTEBOOK:
@@ -77,7 +77,7 @@ def test_what_a_pod_does_before_the_step_begins_is_not_taken_for_the_steps_own(
     texts = [noise, noise, f"{noise}{BEGINS}\none\n", f"{noise}{BEGINS}\none\ntwo\n{ENDS}{{}}\n"]
     monkeypatch.setattr("kale_magics.kubeflow.following.LOGS_EVERY", 1)
     monkeypatch.setattr(
-        RemoteRun, "_read_log", lambda self, step: texts[0] if len(texts) == 1 else texts.pop(0)
+        RemoteRun, "_first", lambda *_: (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
     )
     server.hold("load")
     run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
@@ -186,6 +186,45 @@ def test_a_run_is_ended(shell: Shell, server: KfpServer) -> None:
     assert "■ run cancelled" in printed
 
 
+def test_a_run_that_nobody_has_waited_for_can_be_waited_for(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"run = %kale_run --host {server.url} --no-wait")
+    assert shell.run("print(run.wait().state, run.outputs['load']['rows'])").printed == (
+        "succeeded [1, 2, 3]\n"
+    )
+    shell.run("%%kale step last --no-run\n1 / (total - total)")
+    shell.run(f"run = %kale_run --host {server.url} --no-wait")
+    assert "ZeroDivisionError" in shell.refusal("run.wait()")
+    server.hold("load")
+    shell.run(f"run = %kale_run --host {server.url} --no-wait")
+    assert isinstance(shell.run("run.wait(0)").error, TimeoutError)
+
+
+def test_what_only_this_machine_can_do_is_refused(shell: Shell, server: KfpServer) -> None:
+    for option in ("--only load", "--resume", "--background"):
+        told = shell.refusal(f"%kale_run {option} --host {server.url}")
+        assert f"{option.split()[0]} is for runs on this machine" in told
+    server.hold("load")
+    shell.run(f"%kale_run --host {server.url} --no-wait")
+    assert "was on a server: there is nothing to resume here" in shell.refusal("%kale_run --resume")
+
+
+def test_a_login_that_has_ended_is_no_answer(shell: Shell, server: KfpServer) -> None:
+    server.html("POST", "/runs")
+    told = shell.refusal(f"%kale_run --host {server.url}")
+    assert "KALE503 127.0.0.1 answers with a page to log in" in told
+    assert "%env" not in told  # it shows what it sets
+    assert not server.runs
+
+
+def test_a_run_of_another_tool_is_told_as_such(shell: Shell, server: KfpServer) -> None:
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)
+    (version,) = server.versions.values()
+    container = version["pipeline_spec"]["deploymentSpec"]["executors"]["exec-load"]["container"]
+    container["args"][-1] = "../load"
+    told = shell.refusal(f"%kale_attach {run_id} --host {server.url}")
+    assert "is of a pipeline that this project has not written" in told
+
+
 @pytest.mark.parametrize("option", ["", " --cancel-on-interrupt"])
 def test_an_interrupt_detaches_or_ends(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, option: str
@@ -210,6 +249,7 @@ def test_an_interrupt_detaches_or_ends(
 BAD_TIMES: dict[str, Callable[[KfpServer], object]] = {
     "the server fails for a moment": lambda server: server.fail("GET", "/runs/", 503, times=2),
     "it asks to wait": lambda server: server.fail("GET", "/pipelines", 429, retry_after=0),
+    "connections break off at a log": lambda server: server.drop("GET", "/log", times=2),
     "connections break off": lambda server: server.drop("GET", "/runs/", times=2),
     "nobody knows whether the run was made": lambda server: server.drop("POST", "/runs", after=True),
     "nobody knows whether the version was": lambda server: server.drop("POST", "upload_version", after=True),
@@ -381,6 +421,10 @@ def test_a_server_without_logs_and_artifacts_leaves_the_link(shell: Shell, tmp_p
     with KfpServer(tmp_path / "bare", logs=False, artifacts=False) as server:
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert outcome.success
+        link = f"{server.url}/#/runs/details/"
+        assert f"the server gives no log of step load; Kubeflow's page may: {link}" in (
+            shell.run("%kale_logs load").printed
+        )
         told = shell.refusal("run.outputs['load']['rows']")
         assert "the server does not give rows of step load" in told
         assert f"{server.url}/#/runs/details/" in told

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kale_magics.analysis.packages import files_of, source_of
-from kale_magics.analysis.uses import uses_of
+from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.arguments import near, quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
 from kale_magics.pipeline import Pipeline, Step
@@ -17,6 +17,9 @@ SHARED_FROM = 800_000
 
 LARGEST_MODULE = 2_000_000
 """Bytes of a module's files beyond which nobody tries whether they fit."""
+
+OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
+"""Folders that are in every container."""
 
 SMALL = 60_000
 """Bytes of a file that `--file` can take along with room for the code."""
@@ -95,7 +98,9 @@ def _no_such_file(step: Step, name: str, folder: Path) -> Exception:
     fix = (
         f"did you mean {Path(name).with_name(guess)}?" if guess else "write it as from the notebook's folder"
     )
-    return refuse(Code.FILE_ONLY_HERE, f"there is no file {name!r} to take along", fix, Where(step=step.name))
+    return refuse(
+        Code.BAD_STEP_OPTION, f"there is no file {name!r} to take along", fix, Where(step=step.name)
+    )
 
 
 def files_only_here(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
@@ -123,10 +128,7 @@ def _named(step: Step) -> Iterator[str]:
     """Texts that may be paths, each once: in the code, and values of parameters that the step takes."""
     codes = [text for code in (*step.setup, *step.cells) for text in uses_of(code.source).texts]
     given = [p.default for p in step.parameters if isinstance(p.default, str)]
-    for text in dict.fromkeys([*codes, *given]):
-        path = Path(text)
-        if text.strip(" ./~") and (path.suffix or "/" in text):
-            yield text
+    yield from filter(looks_like_file, dict.fromkeys([*codes, *given]))
 
 
 def _is_there(text: str, step: Step) -> bool:
@@ -134,7 +136,7 @@ def _is_there(text: str, step: Step) -> bool:
     path = Path(text)
     mounted = [place for _, place in (*step.options.volumes, *step.options.secret_volumes)]
     mounted += [place for _, place in step.options.config_map_volumes]
-    roots = [Path(place) for place in (*mounted, "/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")]  # noqa: S108
+    roots = [Path(place) for place in (*mounted, *OF_EVERY_POD)]
     taken = [Path(name) for name in step.options.files]
     return any(path == t or t in path.parents for t in (*roots, *taken))
 

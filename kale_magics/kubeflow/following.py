@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 
+from kale_magics.kubeflow import remote
 from kale_magics.kubeflow.remote import RemoteRun, RemoteStepRun
 from kale_magics.kubeflow.server import LONG
 from kale_magics.run import Event, LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted, Ticked
 
-PAUSE = 1.0
-"""Seconds between two looks at a run."""
-
 LOGS_EVERY = 5
 """Looks at a run between two looks at the logs of steps that run."""
-
 
 PATIENT_LOOKS = 3
 """Looks at the log of a step that has ended until it is taken as it is: a cluster may be late with it."""
@@ -50,7 +47,7 @@ class Follower:
             if self.run.state != "running" and self.ended.issuperset(self.run.steps):
                 break
             self.tell(Ticked())
-            threading.Event().wait(PAUSE)
+            time.sleep(remote.PAUSE)
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
 
     def look(self) -> None:
@@ -77,7 +74,8 @@ class Follower:
 
     def tell_log(self, step: RemoteStepRun) -> None:
         """Tell the lines of a step that are new."""
-        lines = step.log.split("\n")[:-1]
+        self.run.fetch_log(step, LONG)
+        lines = step.kept_log.split("\n")[:-1]
         for line in lines[self.told.get(step.name, 0) :]:
             self.tell(LinePrinted(step.name, "stdout", line))
         self.told[step.name] = len(lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 from typing import Any
 
 from kale_magics.diagnostics import Code, refuse
@@ -45,19 +46,20 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
     """
     spec = document.get("pipeline_spec", document)
     try:
-        steps = {key: _step(spec, task) for key, task in spec["root"]["dag"]["tasks"].items()}
+        tasks = spec["root"]["dag"]["tasks"]
+        # Those that a task needs come before it; a circle is a ValueError.
+        order = TopologicalSorter({key: task.get("dependentTasks", ()) for key, task in tasks.items()})
+        steps: dict[str, Step] = {}
+        for key in order.static_order():
+            steps[key] = _with_edges(tasks[key], _step(spec, tasks[key]), steps)
     except (KeyError, ValueError, StopIteration) as error:
         message = f"run {run_name} is of a pipeline that this project has not written"
         raise refuse(Code.NO_SUCH_RUN, message, "look at it on Kubeflow's page") from error
-    names = {key: step.name for key, step in steps.items()}
-    joined = [
-        _with_edges(spec["root"]["dag"]["tasks"][key], step, steps, names) for key, step in steps.items()
-    ]
     info = spec.get("pipelineInfo", {})
     name = info.get("displayName") or info.get("name") or run_name
     parameters = {p.name: p for step in steps.values() for p in step.parameters}
-    ordered = Pipeline(name, tuple(_ordered(joined)), tuple(parameters.values()))
-    return RemotePipeline(ordered, {name: key for key, name in names.items()})
+    pipeline = Pipeline(name, tuple(steps.values()), tuple(parameters.values()))
+    return RemotePipeline(pipeline, {step.name: key for key, step in steps.items()})
 
 
 def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
@@ -71,6 +73,8 @@ def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
     )
     parameters = tuple(_parameters(told["parameters"]))
     key = container["args"][-1]
+    if not all(name.isascii() and name.isidentifier() for name in (key, *told["outputs"])):
+        raise ValueError(key)  # files are called so
     return Step(told["step"], key, (), (), parameters, outputs=outputs, metrics=tuple(told["metrics"]))
 
 
@@ -79,27 +83,14 @@ def _parameters(told: Mapping[str, tuple[str, Any, ParameterType]]) -> Iterator[
         yield Parameter(name, key, kind, default)
 
 
-def _with_edges(
-    task: Mapping[str, Any], step: Step, steps: Mapping[str, Step], names: Mapping[str, str]
-) -> Step:
+def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) -> Step:
+    """A step with what it takes from the steps before it."""
     inputs = []
     for key, source in task.get("inputs", {}).get("artifacts", {}).items():
         made = source["taskOutputArtifact"]
         maker = steps[made["producerTask"]]
         artifact = next(a for a in maker.outputs if a.key == made["outputArtifactKey"])
         inputs.append(Input(artifact.names, key, maker.name, artifact))
-    taken = {i.step for i in inputs}
-    after = tuple(names[key] for key in task.get("dependentTasks", ()) if names[key] not in taken)
-    return Step(
-        step.name, step.key, (), (), step.parameters, tuple(inputs), step.outputs, after, step.metrics
-    )  # fmt: skip
-
-
-def _ordered(steps: list[Step]) -> Iterator[Step]:
-    """Each after all that it needs."""
-    waiting, done = list(steps), set[str]()
-    while waiting:
-        ready = [step for step in waiting if done.issuperset(step.needs)]
-        yield from ready
-        done |= {step.name for step in ready}
-        waiting = [step for step in waiting if step.name not in done]
+    needed = [steps[key].name for key in task.get("dependentTasks", ())]
+    after = tuple(name for name in needed if name not in {i.step for i in inputs})
+    return replace(step, inputs=tuple(inputs), after=after)

@@ -7,20 +7,19 @@ remote/<run id>/run.json          where it is: what brings it back in another se
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import kfp_server_api
-
-from kale_magics.diagnostics import Code, refuse
+from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.reading import RemotePipeline
-from kale_magics.kubeflow.server import SHORT, TIMES, Server
-from kale_magics.local.folder import writing
+from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server
+from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
 from kale_magics.pipeline import Json
 from kale_magics.run import Run, StepError, StepRun
+from kale_magics.running import failure
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
 
@@ -31,8 +30,17 @@ IMPLEMENTATION = "system-container-impl"
 """What KFP calls the template of a step's pod: it is in the pod's name, between workflow and number."""
 
 
+PAUSE = 1.0
+"""Seconds between two looks at a run."""
+
+
 class RemoteStepRun(StepRun):
-    """A step of a run on a server; its log is fetched when it is asked for."""
+    """A step of a run on a server; its log is fetched when it is asked for.
+
+    Attributes:
+        nodes: What its pod may be called.
+        complete: Whether all of its log is here.
+    """
 
     def __init__(self, name: str, folder: Path, artifacts: Mapping[str, Path], run: RemoteRun) -> None:
         super().__init__(name, folder, artifacts)
@@ -43,8 +51,12 @@ class RemoteStepRun(StepRun):
     @property
     def log(self) -> str:
         """All that it printed so far."""
-        if not self.complete:
-            self.run.fetch_log(self)
+        self.run.fetch_log(self)
+        return self.kept_log
+
+    @property
+    def kept_log(self) -> str:
+        """What has been fetched of it."""
         return super().log
 
 
@@ -54,7 +66,6 @@ class RemoteRun(Run):
     Attributes:
         server: Where.
         remote: Its pipeline.
-        link: Kubeflow's page of it.
         mine: Whether this notebook's folder knows that it was started from here.
     """
 
@@ -74,7 +85,7 @@ class RemoteRun(Run):
         self.mine = self.trusted = (folder / "run.json").exists()
         for step in remote.pipeline.steps:
             artifacts = _Artifacts(self, step.name, {n: a.key for a in step.outputs for n in a.names})
-            self.steps[step.name] = RemoteStepRun(step.name, folder / step.key, artifacts, self)
+            self.steps[step.name] = RemoteStepRun(step.name, step_folder(folder, step), artifacts, self)
 
     def keep(self) -> None:
         """Write down where the run is.
@@ -82,19 +93,47 @@ class RemoteRun(Run):
         Raises:
             KaleError: The folder cannot be written.
         """
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            about = {"id": self.id, "name": self.name, "host": self.server.address, "link": self.link}
-            (self.folder / "run.json").write_text(json.dumps(about), encoding="utf-8")
+        about = {"id": self.id, "name": self.name, "host": self.server.address, "link": self.link}
+        self._write(self.folder / "run.json", json.dumps(about).encode())
         self.mine = self.trusted = True
+
+    def wait(self, timeout: float | None = None) -> Run:
+        """Wait for its end; as `Run.wait`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            self.refresh(LONG)
+            if self.state != "running":
+                break
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"the run goes on after {timeout:g} s")
+            time.sleep(PAUSE)
+        self.raise_failures()
+        return self
+
+    def raise_failures(self) -> None:
+        """Raise why steps have failed.
+
+        Raises:
+            KaleError: At least one has, or the run itself.
+        """
+        failed = [step for step in self.steps.values() if step.state == "failed"]
+        for step in failed:
+            self.fetch_log(step)
+        if failed:
+            raise KaleError(*(failure(step, step.error) for step in failed if step.error))
+        if self.state == "failed":
+            message = f"run {self.id} failed on the server before a step could say why"
+            raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {self.link}")
 
     def cancel(self) -> None:
         """Ask the server to end it; nothing happens to a run that has ended."""
         if self.state == "running":
-            self.server.read(
-                lambda client: client.runs.run_service_terminate_run(self.id, _request_timeout=TIMES),
-                f"run {self.id} was to be ended",
-            )
+            terminate(self.server, self.id)
+
+    def _write(self, path: Path, content: bytes) -> None:
+        with writing(self.folder):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_bytes(path, content)
 
     def refresh(self, patience: float = SHORT) -> None:
         """Ask the server how far it is."""
@@ -126,19 +165,18 @@ class RemoteRun(Run):
             self.ended = told.finished_at if _happened(told.finished_at) else None
             self.seconds = (self.ended - self.started).total_seconds() if self.ended else None
 
-    def fetch_log(self, step: RemoteStepRun) -> None:
+    def fetch_log(self, step: StepRun, patience: float = SHORT) -> None:
         """Fetch the log of a step, as far as it is there."""
-        if not step.nodes:
+        if not isinstance(step, RemoteStepRun) or step.complete:
             return
-        text = self._read_log(step)
+        text = self._first(step, f"/apis/v1alpha1/runs/{self.id}/nodes/{{}}/log", patience)
         if text is None:
             return
         over = step.state in STATES.values()
         # As long as the step has not begun, its pod installs packages: that is told only if nothing follows.
-        body, answer = split_log(text) if over or BEGINS in text else ("", None)
-        with writing(self.folder):
-            step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            (step.folder / "log.txt").write_text(body, encoding="utf-8")
+        log = text.decode("utf-8", "replace")
+        body, answer = split_log(log) if over or BEGINS in log else ("", None)
+        self._write(step.folder / LOG, body.encode())
         step.complete = over and answer is not None
         if answer is not None:
             step.metrics = answer.get("metrics", {})
@@ -153,12 +191,13 @@ class RemoteRun(Run):
         place = str(told.get("cell", ""))
         return StepError(**{**told, "cell": known.get(place, place).rpartition(", ")[2]})
 
-    def _read_log(self, step: RemoteStepRun) -> str | None:
-        for node in step.nodes:
-            with contextlib.suppress(kfp_server_api.ApiException):
-                path = f"/apis/v1alpha1/runs/{self.id}/nodes/{node}/log"
-                return self.server.get(path).decode("utf-8", "replace")
-        return None
+    def _first(self, step: RemoteStepRun, path: str, patience: float = SHORT) -> bytes | None:
+        """What the server has at a path for the first of the names that a step's pod may have."""
+        found = (
+            self.server.get(path.format(node), f"step {step.name} was looked at", patience)
+            for node in step.nodes
+        )
+        return next((content for content in found if content is not None), None)
 
     def fetch(self, step: RemoteStepRun, key: str, what: str) -> Path:
         """Fetch an artifact.
@@ -167,7 +206,7 @@ class RemoteRun(Run):
             KaleError: The server does not show it, it is not of this project, or somebody else has made it.
         """
         path = step.folder / key
-        if path.exists():
+        if self.trusted and path.exists():
             return path
         if not self.trusted:
             message = f"run {self.id} was not started from here: to load {what} is to run code of whoever did"
@@ -179,18 +218,16 @@ class RemoteRun(Run):
         if not content.startswith(MAGIC):
             message = f"{what} is not what this project has written, and is not loaded"
             raise refuse(Code.NO_SUCH_RUN, message, f"look at it on Kubeflow's page: {self.link}")
-        with writing(self.folder):
-            step.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.write_bytes(content)
+        self._write(path, content)
         return path
 
     def _read_artifact(self, step: RemoteStepRun, key: str, what: str) -> bytes:
-        for node in step.nodes:
-            path = f"/apis/v2beta1/runs/{self.id}/nodes/{node}/artifacts/{key}:read"
-            with contextlib.suppress(kfp_server_api.ApiException, ValueError, KeyError):
-                return base64.b64decode(json.loads(self.server.get(path))["data"])
-        message = f"the server does not give {what}"
-        raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {self.link}")
+        path = f"/apis/v2beta1/runs/{self.id}/nodes/{{}}/artifacts/{key}:read"
+        answer = self._first(step, path)
+        if answer is None:
+            message = f"the server does not give {what}"
+            raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {self.link}")
+        return base64.b64decode(json.loads(answer)["data"])
 
 
 class _Artifacts(Mapping[str, Path]):
@@ -208,6 +245,18 @@ class _Artifacts(Mapping[str, Path]):
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+def terminate(server: Server, run_id: str) -> None:
+    """Ask a server to end a run.
+
+    Raises:
+        KaleError: It has none of that id, or does not end it.
+    """
+    server.read(
+        lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
+        f"run {run_id} was to be ended",
+    )
 
 
 def split_log(text: str) -> tuple[str, dict[str, Any] | None]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.remote import STATES, RemoteRun
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import submit
-from kale_magics.run import Run
-from kale_magics.running import Order, Show, failure
+from kale_magics.kubeflow.submission import prepare, submit
+from kale_magics.running import Order, Show
 from kale_magics.view import summary
 
 
@@ -28,18 +28,11 @@ def start_on(server: Server, order: Order, folder: Path, experiment: str) -> Rem
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
-    known = submit(
-        server,
-        order.pipeline,
-        folder,
-        order.values,
-        name=order.name,
-        experiment=experiment,
-        cache=order.cache,
-    )
+    prepared = prepare(server, order.pipeline, folder, order.values, experiment, order.cache)
+    run_id, name = submit(server, prepared, order.name or order.pipeline.name)
     values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)
-    remote = RemotePipeline(order.pipeline, known.tasks)
-    run = RemoteRun(server, known.run_id, known.name, remote, values, order.runs_folder)
+    remote = RemotePipeline(order.pipeline, prepared.tasks)
+    run = RemoteRun(server, run_id, name, remote, values, order.runs_folder)
     print(f"run {run.id} has been started: {run.link}", flush=True)
     run.keep()
     return run
@@ -86,10 +79,7 @@ def listed(server: Server, most: int = 50) -> Iterator[str]:
     """
     page = server.read(
         lambda client: client.runs.run_service_list_runs(
-            namespace=server.namespace or None,
-            page_size=most,
-            sort_by="created_at desc",
-            _request_timeout=TIMES,
+            page_size=most, sort_by="created_at desc", _request_timeout=TIMES, **server.scope
         ),
         "the runs were looked up",
     )
@@ -98,23 +88,19 @@ def listed(server: Server, most: int = 50) -> Iterator[str]:
         yield f"{run.run_id}  {state:9}  {run.created_at:%Y-%m-%d %H:%M:%S}  {run.display_name}"
 
 
-def follow(run: RemoteRun, rich: bool, started: Callable[[Run], None], cancel: bool = False) -> RemoteRun:
+def follow(run: RemoteRun, rich: bool, cancel: bool = False) -> None:
     """Show how a run goes on, and wait for its end.
 
     Args:
         run: The run.
         rich: Whether there is a notebook that shows pictures.
-        started: Is told the run.
         cancel: Whether an interrupt ends the run; else only the looking at it.
-
-    Returns:
-        The run, succeeded or cancelled.
 
     Raises:
         KaleError: Steps have failed, or the server is away for too long.
         KeyboardInterrupt: The user interrupted.
     """
-    show = Show(run.remote.pipeline, rich, started)
+    show = Show(run.remote.pipeline, rich, lambda _: None)
     try:
         Follower(run, show.listen).follow()
     except KeyboardInterrupt as interrupt:
@@ -125,18 +111,10 @@ def follow(run: RemoteRun, rich: bool, started: Callable[[Run], None], cancel: b
         raise
     except KaleError as error:
         show.end()
-        lost = f"the run goes on, or has ended meanwhile: %kale_attach {run.id}"
-        raise KaleError(
-            *error.diagnostics, refuse(Code.SERVER_FAILS, lost, run.link).diagnostics[0]
-        ) from error
+        fix = f"{error.diagnostics[0].fix}\nto look at the run again: %kale_attach {run.id}"
+        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
     print(f"\n{summary(run)}\n{run.link}", flush=True)
-    failures = [failure(step, step.error) for step in run.steps.values() if step.error]
-    if failures:
-        raise KaleError(*failures)
-    if run.state == "failed":
-        message = f"run {run.id} failed on the server before a step could say why"
-        raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {run.link}")
-    return run
+    run.raise_failures()
 
 
 def _cancelled(run: RemoteRun) -> str:

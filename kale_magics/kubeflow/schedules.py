@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import kfp_server_api
 
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import first, named, prepare
-from kale_magics.pipeline import Json, Pipeline
+from kale_magics.kubeflow.submission import Prepared, first, named
 
 _FIELD = re.compile(r"[\d*/,\-?LW#A-Za-z]+")
 
@@ -55,60 +52,53 @@ def cron_of(text: str, where: Where | None = None) -> str:
 
 
 def create(
-    server: Server,
-    pipeline: Pipeline,
-    folder: Path,
-    values: Mapping[str, Json],
-    *,
-    name: str,
-    experiment: str,
-    cron: str = "",
-    every: timedelta | None = None,
+    server: Server, prepared: Prepared, name: str, cron: str = "", every: timedelta | None = None
 ) -> Schedule:
     """Have a pipeline started again and again.
 
     Args:
         server: The server.
-        pipeline: What runs.
-        folder: That of the notebook, from which steps take files along.
-        values: Of parameters, by the user's names.
+        prepared: The pipeline there.
         name: Of the schedule.
-        experiment: Its experiment; empty for one of the pipeline's name.
         cron: When, as `cron_of` gives it; empty for `every`.
-        every: Between two starts.
+        every: Between two starts; a day if neither is given.
 
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
-    prepared = prepare(server, pipeline, folder, values, experiment)
-    if cron:
-        trigger = kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=cron))
-    else:
-        seconds = str(int((every or timedelta(days=1)).total_seconds()))
-        periodic = kfp_server_api.V2beta1PeriodicSchedule(interval_second=seconds)
-        trigger = kfp_server_api.V2beta1Trigger(periodic_schedule=periodic)
     wanted = kfp_server_api.V2beta1RecurringRun(
         display_name=name,
         experiment_id=prepared.experiment_id,
         pipeline_version_reference=prepared.reference,
         runtime_config=prepared.config,
-        trigger=trigger,
+        trigger=_trigger(cron, every or timedelta(days=1)),
         mode=kfp_server_api.RecurringRunMode.ENABLE,
         max_concurrency="1",
         no_catchup=True,
     )
+
+    def find(client: Any) -> Any:
+        return first(
+            client.recurring_runs.recurring_run_service_list_recurring_runs(
+                experiment_id=prepared.experiment_id, filter=named(name), _request_timeout=TIMES
+            ).recurring_runs
+        )
+
     made: Any = server.write(
         lambda client: client.recurring_runs.recurring_run_service_create_recurring_run(
             wanted, _request_timeout=TIMES
         ),
-        lambda client: first(
-            client.recurring_runs.recurring_run_service_list_recurring_runs(
-                experiment_id=prepared.experiment_id, filter=named(name), _request_timeout=TIMES
-            ).recurring_runs
-        ),
+        find,
         "a schedule was to be made",
     )
     return _schedule(made)
+
+
+def _trigger(cron: str, every: timedelta) -> Any:
+    if cron:
+        return kfp_server_api.V2beta1Trigger(cron_schedule=kfp_server_api.V2beta1CronSchedule(cron=cron))
+    periodic = kfp_server_api.V2beta1PeriodicSchedule(interval_second=str(int(every.total_seconds())))
+    return kfp_server_api.V2beta1Trigger(periodic_schedule=periodic)
 
 
 def schedules(server: Server) -> list[Schedule]:
@@ -119,7 +109,7 @@ def schedules(server: Server) -> list[Schedule]:
 
         def ask(client: Any, token: str = token) -> Any:
             return client.recurring_runs.recurring_run_service_list_recurring_runs(
-                namespace=server.namespace or None, page_token=token, page_size=100, _request_timeout=TIMES
+                page_token=token, page_size=100, _request_timeout=TIMES, **server.scope
             )
 
         page = server.read(ask, "the schedules were looked up")

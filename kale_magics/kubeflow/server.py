@@ -140,16 +140,17 @@ class Server:
         return self._persist(connect, SHORT, "the server was asked whether it is there")
 
     @property
-    def namespace(self) -> str:
-        """The user's; empty where there is one for all."""
-        return self._access().namespace or str(self.client.get_user_namespace() or "")
+    def scope(self) -> dict[str, str]:
+        """The argument `namespace` of operations: the user's, or none where there is one for all."""
+        namespace = self._access().namespace or str(self.client.get_user_namespace() or "")
+        return {"namespace": namespace} if namespace else {}
 
     def read(self, ask: Callable[[Any], Answer], what: str, patience: float = SHORT) -> Answer:
-        """Ask for something that changes nothing; asked again while the server is away.
+        """Ask for something that may be asked for twice; asked again while the server is away.
 
         Args:
             ask: Gets kfp's client.
-            what: For whom it fails: "run 1 was looked up".
+            what: What was to be done, for a failure: "run 1 was looked up".
             patience: Seconds for which it is asked again.
 
         Raises:
@@ -176,28 +177,44 @@ class Server:
             ask: Has it made.
             find: Gives it if it is there.
             what: As `read`.
+
+        Raises:
+            KaleError: It fails for good.
         """
         try:
-            return self._persist(lambda: ask(self.client), 0.0, what)
+            return self.read(ask, what, patience=0.0)
         except KaleError as error:
             if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
                 raise
         made = self.read(find, what)
-        return made if made is not None else self._persist(lambda: ask(self.client), 0.0, what)
+        return made if made is not None else self.read(ask, what, patience=0.0)
 
-    def get(self, path: str) -> bytes:
-        """What is at a path that kfp's client has no operation for.
+    def get(self, path: str, what: str, patience: float = SHORT) -> bytes | None:
+        """What is at a path that kfp's client has no operation for; None if the server does not give it.
+
+        Args:
+            path: From the server's address on.
+            what: As `read`.
+            patience: As `read`.
 
         Raises:
-            kfp_server_api.ApiException: There is nothing.
+            KaleError: The server cannot be reached, or does not know the user.
         """
-        api = self.client._run_api.api_client
-        headers = dict(api.default_headers)
-        if api.cookie:
-            headers["Cookie"] = api.cookie
-        api.update_params_for_auth(headers, [], ["Bearer"])
-        answer = api.rest_client.GET(f"{self.address}{path}", headers=headers, _request_timeout=TIMES)
-        return bytes(answer.data)
+
+        def ask(client: Any) -> bytes | None:
+            api = client._run_api.api_client
+            headers = {**api.default_headers, **({"Cookie": api.cookie} if api.cookie else {})}
+            api.update_params_for_auth(headers, [], ["Bearer"])
+            try:
+                answer = api.rest_client.GET(self.address + path, headers=headers, _request_timeout=TIMES)
+            except kfp_server_api.ApiException as error:
+                # For a pod that is gone, or has another name, KFP answers 500 too.
+                if not error.status or error.status == 401:
+                    raise
+                return None
+            return bytes(answer.data)
+
+        return self.read(ask, what, patience)
 
     def _persist(self, call: Callable[[], Answer], patience: float, what: str) -> Answer:
         deadline, pause = time.monotonic() + patience, FIRST_PAUSE
@@ -275,9 +292,7 @@ def explain(
     host = urlsplit(address).hostname or address
     if isinstance(error, NotTheApiError):
         message = f"{host} answers with a page to log in, not as a server of Kubeflow Pipelines"
-        fix = (
-            "give what your browser has after a login: %env KALE_COOKIES=..., or a token: %env KALE_TOKEN=..."
-        )
+        fix = "log in, and set KALE_COOKIES in the environment to what your browser has, or KALE_TOKEN"
         return refuse(Code.NOT_LET_IN, message, fix)
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _explain_status(error, host, namespace, what, server)

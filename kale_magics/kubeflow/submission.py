@@ -21,74 +21,6 @@ from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.pipeline import Json, Pipeline
 from kale_magics.step_runtime.runtime import hold
 
-EQUALS = "EQUALS"
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """A run that has been started.
-
-    Attributes:
-        run_id: The server's.
-        name: What it is called there.
-        tasks: What KFP calls each step, by its name.
-    """
-
-    run_id: str
-    name: str
-    tasks: Mapping[str, str]
-
-
-def submit(
-    server: Server,
-    pipeline: Pipeline,
-    folder: Path,
-    values: Mapping[str, Json],
-    *,
-    name: str = "",
-    experiment: str = "",
-    cache: bool = True,
-) -> Submitted:
-    """Start a run on a server.
-
-    Args:
-        server: The server.
-        pipeline: What runs.
-        folder: That of the notebook, from which steps take files along.
-        values: Of parameters, by the user's names.
-        name: Of the run; empty for the pipeline's and the time.
-        experiment: Its experiment; empty for one of the pipeline's name.
-        cache: Whether KFP may take steps from earlier runs.
-
-    Raises:
-        KaleError: The server cannot be reached, or does not take it.
-    """
-    prepared = prepare(server, pipeline if cache else _uncached(pipeline), folder, values, experiment)
-    # Unique to this attempt, so that it can be looked for when nobody knows whether it has begun.
-    label = f"{name or pipeline.name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
-    run = kfp_server_api.V2beta1Run(
-        display_name=label,
-        experiment_id=prepared.experiment_id,
-        pipeline_version_reference=prepared.reference,
-        runtime_config=prepared.config,
-    )
-    try:
-        made: Any = server.write(
-            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
-            lambda client: first(
-                client.runs.run_service_list_runs(
-                    experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
-                ).runs
-            ),
-            "a run was to be started",
-        )
-    except KaleError as error:
-        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
-            raise
-        fix = f"{error.diagnostics[0].fix}\nif it has been started, %kale_runs --host lists it as {label!r}"
-        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
-    return Submitted(made.run_id, label, prepared.tasks)
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -108,10 +40,27 @@ class Prepared:
 
 
 def prepare(
-    server: Server, pipeline: Pipeline, folder: Path, values: Mapping[str, Json], experiment: str
+    server: Server,
+    pipeline: Pipeline,
+    folder: Path,
+    values: Mapping[str, Json],
+    experiment: str = "",
+    cache: bool = True,
 ) -> Prepared:
-    """Upload a pipeline, unless the server has it, and find or make its experiment; as `submit`."""
-    text = pipeline_yaml(pipeline, folder)
+    """Upload a pipeline, unless the server has it, and find or make its experiment.
+
+    Args:
+        server: The server.
+        pipeline: What is to run.
+        folder: That of the notebook, from which steps take files along.
+        values: Of parameters, by the user's names.
+        experiment: Its experiment; empty for one of the pipeline's name.
+        cache: Whether KFP may take steps from earlier runs.
+
+    Raises:
+        KaleError: The server cannot be reached, or does not take it.
+    """
+    text = pipeline_yaml(pipeline if cache else _uncached(pipeline), folder)
     server.keep_secrets(text)
     pipeline_id, version_id = _uploaded(server, pipeline_name(pipeline.name), text)
     keys = {parameter.name: parameter.key for parameter in pipeline.parameters}
@@ -126,19 +75,64 @@ def prepare(
     )
 
 
+def submit(server: Server, prepared: Prepared, name: str) -> tuple[str, str]:
+    """Start a run, once.
+
+    Args:
+        server: The server.
+        prepared: The pipeline there.
+        name: The beginning of the run's name.
+
+    Returns:
+        The run's id and name.
+
+    Raises:
+        KaleError: The server cannot be reached, or does not take it.
+    """
+    # Unique to this attempt, so that it can be looked for when nobody knows whether it has begun.
+    label = f"{name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
+    run = kfp_server_api.V2beta1Run(
+        display_name=label,
+        experiment_id=prepared.experiment_id,
+        pipeline_version_reference=prepared.reference,
+        runtime_config=prepared.config,
+    )
+
+    def find(client: Any) -> Any:
+        return first(
+            client.runs.run_service_list_runs(
+                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
+            ).runs
+        )
+
+    try:
+        made: Any = server.write(
+            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
+            find,
+            "a run was to be started",
+        )
+    except KaleError as error:
+        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
+            raise
+        fix = f"{error.diagnostics[0].fix}\nif it has been started, %kale_runs --host lists it as {label!r}"
+        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
+    return made.run_id, label
+
+
 def _uncached(pipeline: Pipeline) -> Pipeline:
-    return replace(pipeline, steps=tuple(replace(step, cache=False) for step in pipeline.steps))
+    steps = (replace(step, options=replace(step.options, cache=False)) for step in pipeline.steps)
+    return replace(pipeline, steps=tuple(steps))
 
 
 def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:
     """The pipeline of that name and its version with this content; what is not there is uploaded."""
     version = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    shared = {"namespace": server.namespace} if server.namespace else {}
+    scope = server.scope
 
     def find_pipeline(client: Any) -> Any:
         return first(
             client.pipelines.pipeline_service_list_pipelines(
-                filter=named(name), _request_timeout=TIMES, **shared
+                filter=named(name), _request_timeout=TIMES, **scope
             ).pipelines
         )
 
@@ -146,7 +140,7 @@ def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:
         path = Path(place) / f"{name}.yaml"
         path.write_text(text, encoding="ascii")
         # Without a first version, which would be this content under another name.
-        new = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, **shared)
+        new = kfp_server_api.V2beta1Pipeline(display_name=name, name=name, **scope)
         pipeline = server.read(find_pipeline, "the pipeline was looked up") or server.write(
             lambda client: client.pipelines.pipeline_service_create_pipeline(new, _request_timeout=TIMES),
             find_pipeline,
@@ -172,16 +166,16 @@ def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:
 
 
 def _experiment(server: Server, name: str) -> str:
-    shared = {"namespace": server.namespace} if server.namespace else {}
+    scope = server.scope
 
     def find(client: Any) -> Any:
         return first(
             client.experiments.experiment_service_list_experiments(
-                filter=named(name), _request_timeout=TIMES, **shared
+                filter=named(name), _request_timeout=TIMES, **scope
             ).experiments
         )
 
-    experiment = kfp_server_api.V2beta1Experiment(display_name=name, **shared)
+    experiment = kfp_server_api.V2beta1Experiment(display_name=name, **scope)
     found = server.read(find, "the experiment was looked up") or server.write(
         lambda client: client.experiments.experiment_service_create_experiment(
             experiment, _request_timeout=TIMES
@@ -199,5 +193,5 @@ def first(found: Any) -> Any:
 
 def named(name: str) -> str:
     """The filter of a list for what has this name (KFP's `filter.proto`)."""
-    predicate = {"operation": EQUALS, "key": "display_name", "stringValue": name}
+    predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
     return json.dumps({"predicates": [predicate]})
