@@ -24,7 +24,6 @@ from kale_magics.pipeline import (
     NO_OPTIONS,
     THIS_IMAGE,
     Artifact,
-    Attempts,
     Code,
     Environment,
     Input,
@@ -178,8 +177,6 @@ class _Assembler:
             packages=self._packages(step, options, needs),
             modules=needs.own,
             missing=needs.missing,
-            attempts=Attempts(options.retries or 0, options.delay or 0.0, options.timeout),
-            cache=options.cache is not False,
             options=options,
             varies=self._varies(step, setup),
         )

@@ -196,9 +196,7 @@ class Step:
         packages: Requirements for pip, beyond what the runtime needs.
         modules: Modules of the user's own that it uses, by their top-level names.
         missing: Why a module that it uses cannot be had elsewhere, by its name.
-        attempts: How often it is tried.
-        cache: Whether what it did in an earlier run may stand for running it.
-        options: What is asked for it on a cluster.
+        options: What is asked for it beside its code.
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
     """
@@ -215,10 +213,19 @@ class Step:
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
-    attempts: Attempts = Attempts()
-    cache: bool = True
     options: StepOptions = NO_OPTIONS
     varies: str = ""
+
+    @property
+    def attempts(self) -> Attempts:
+        """How often, and for how long, it is tried."""
+        options = self.options
+        return Attempts(options.retries or 0, options.delay or 0.0, options.timeout)
+
+    @property
+    def cache(self) -> bool:
+        """Whether what it did in an earlier run may stand for running it."""
+        return self.options.cache is not False
 
     @property
     def needs(self) -> tuple[str, ...]:

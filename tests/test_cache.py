@@ -13,7 +13,7 @@ from kale_magics.analysis import packages
 from kale_magics.local.history import clean, past_runs
 from kale_magics.local.plan import plan
 from kale_magics.local.server import close_servers
-from kale_magics.pipeline import Code, Parameter, Pipeline
+from kale_magics.pipeline import Code, Parameter, Pipeline, StepOptions
 from kale_magics.run import LinePrinted, StepEnded, StepStarted
 from tests.test_engine import Runner, states, step
 
@@ -334,7 +334,7 @@ def test_steps_that_write_into_one_folder_leave_each_other_alone(kale):
 
 
 def test_without_the_cache_when_asked(kale):
-    steps = step("a", "x = 1", cache=False), step("b", "y = 1")
+    steps = step("a", "x = 1", options=StepOptions(cache=False)), step("b", "y = 1")
     kale(*steps)
     assert outlook(kale, *steps) == {"a": "--no-cache", "b": "cached "}
     assert cached(kale(*steps)) == {"b"}

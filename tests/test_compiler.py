@@ -14,7 +14,7 @@ import yaml
 
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
-from kale_magics.pipeline import Artifact, Attempts, Code, Input, Json, Parameter, Pipeline, Step
+from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
@@ -169,7 +169,7 @@ def test_a_file_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_retries_are_kfps_own(tmp_path: Path) -> None:
-    tried = step("a", "a", "x = 1", 2, attempts=Attempts(retries=3, delay=90))
+    tried = step("a", "a", "x = 1", 2, options=StepOptions(retries=3, delay=90))
     compile_pipeline(Pipeline("p", (tried, step("b", "b", "x = 1", 3))), tmp_path / "p.yaml", tmp_path)
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
     policy = tasks["a"]["retryPolicy"]
@@ -180,7 +180,7 @@ def test_retries_are_kfps_own(tmp_path: Path) -> None:
 def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> None:
     steps = (
         step("a", "a", "x = 1", 2),
-        step("b", "b", "x = 1", 3, cache=False),
+        step("b", "b", "x = 1", 3, options=StepOptions(cache=False)),
         step("c", "c", "x = 1", 4, varies="it calls time.time (In [4], line 1)"),
     )
     compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml", tmp_path)

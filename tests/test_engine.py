@@ -16,7 +16,7 @@ from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import KaleError
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
-from kale_magics.pipeline import Artifact, Attempts, Code, Input, Parameter, Pipeline, Step, StepOptions
+from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step, StepOptions
 from kale_magics.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
 
 DEADLINE = 20
@@ -430,7 +430,7 @@ assert x > {}, "not yet"
 
 def test_a_step_is_tried_again(kale):
     run = kale(
-        step("flaky", FLAKY.format(2), gives=["x"], attempts=Attempts(retries=2)),
+        step("flaky", FLAKY.format(2), gives=["x"], options=StepOptions(retries=2)),
         step("next", "y = x", {"x": "flaky"}, ["y"]),
     )
     assert run.state == "succeeded"
@@ -444,7 +444,7 @@ def test_a_step_is_tried_again(kale):
 
 
 def test_the_last_attempt_decides(kale):
-    run = kale(step("flaky", FLAKY.format(9), attempts=Attempts(retries=1, delay=0.01)))
+    run = kale(step("flaky", FLAKY.format(9), options=StepOptions(retries=1, delay=0.01)))
     assert states(run) == {"flaky": "failed"}
     assert run.steps["flaky"].error.message == "not yet"
     assert (kale.folder / "tries").read_text() == ".."
@@ -453,7 +453,7 @@ def test_the_last_attempt_decides(kale):
 
 def test_others_run_while_a_step_waits_for_its_next_attempt(kale):
     run = kale(
-        step("flaky", FLAKY.format(1), attempts=Attempts(retries=1, delay=0.5)),
+        step("flaky", FLAKY.format(1), options=StepOptions(retries=1, delay=0.5)),
         step("other", "from pathlib import Path; assert Path('tries').read_text() == '.'"),
         max_parallel=1,
     )
@@ -462,14 +462,14 @@ def test_others_run_while_a_step_waits_for_its_next_attempt(kale):
 
 @pytest.mark.parametrize("retries", [0, 1])
 def test_an_attempt_that_takes_too_long_is_ended(kale, retries):
-    run = kale(step("slow", STAY, attempts=Attempts(retries=retries, timeout=0.3)), step("other", ""))
+    run = kale(step("slow", STAY, options=StepOptions(retries=retries, timeout=0.3)), step("other", ""))
     assert states(run) == {"slow": "failed", "other": "succeeded"}
     assert run.steps["slow"].error.type == "Timeout"
     assert "it took longer than 0.3 s" in run.steps["slow"].error.message
 
 
 def test_a_time_limit_that_is_kept_holds_nobody_up(kale):
-    run = kale(step("quick", "x = 1", attempts=Attempts(timeout=600)))
+    run = kale(step("quick", "x = 1", options=StepOptions(timeout=600)))
     assert run.state == "succeeded"
     assert run.seconds < 60
 
