@@ -71,8 +71,8 @@ def needs_of(paths: Iterable[str]) -> Needs:
         top = path.partition(".")[0]
         if top in sys.stdlib_module_names or top in ("__main__", *own, *missing):
             continue
-        found = owners_of(path)
-        source = None if found and not any(map(is_edited, found)) else source_of(top)
+        found = tuple(name for name in owners_of(path) if not is_edited(name))
+        source = None if found else source_of(top)
         if source is not None:
             own[top] = None
             new = imports_in(source) - seen
