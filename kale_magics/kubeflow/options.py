@@ -23,8 +23,8 @@ def set_options(task: Any, step: Step) -> None:
         step: The step.
     """
     options = step.options
-    for name, value in {**SURROUNDINGS, **dict(options.env)}.items():
-        task.set_env_variable(name, value)
+    # As `set_env_variable` does, which looks through the source of the whole call stack each time.
+    task.container_spec.env = {**(task.container_spec.env or {}), **SURROUNDINGS, **dict(options.env)}
     _set_attempts(task, step.attempts)
     _set_resources(task, options)
     _set_pod(task, options)
