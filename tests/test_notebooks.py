@@ -235,3 +235,23 @@ def test_a_line_is_shown_while_the_step_still_runs(kernel: Kernel, tmp_path: Pat
             (tmp_path / "go").touch()
 
     assert "patient | gone" in kernel.run("%kale_run", on_line=answer).printed
+
+
+@pytest.mark.parametrize(("backend", "left"), [("inline", "1 []"), ("agg", "2 [1]")])
+def test_figures_are_closed_in_a_step_when_they_are_in_the_notebook(
+    tmp_path: Path, backend: str, left: str
+) -> None:
+    cells = executed(
+        [
+            "%load_ext kale_magics",
+            f"%matplotlib {backend}",
+            "%%kale imports\nimport matplotlib.pyplot as plt",
+            "%%kale step draw\nplt.plot([1, 2])",
+            "%%kale step draw\nplt.plot([2, 1])\nlines = len(plt.gca().lines)\nplt.show()",
+            "%%kale step draw\nprint(lines, plt.get_fignums())",
+            "%kale_run",
+        ],
+        tmp_path,
+    )
+    assert printed(cells[-2]) == f"{left}\n"
+    assert f"draw | {left}\n" in printed(cells[-1])

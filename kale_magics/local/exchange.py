@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,14 @@ def environment() -> dict[str, str]:
     # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.
     known = {"PYTHONHASHSEED": "0", **os.environ}
     environment = {**known, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
-    # The kernel's inline backend shows figures in a notebook, which a step does not have.
+    backend = environment.get("MPLBACKEND", "module://")
+    if "matplotlib" in sys.modules:
+        # As it stands there: where nobody has chosen one yet, asking matplotlib is choosing.
+        backend = str(dict.__getitem__(sys.modules["matplotlib"].rcParams, "backend"))
+    # What is drawn in a notebook is closed when its cell ends; a terminal, or a widget, leaves it open.
+    if "inline" not in backend:
+        environment["KALE_FIGURES"] = "stay"
+    # A step has neither of them to show a figure in.
     if environment.get("MPLBACKEND", "module://").startswith("module://"):
         environment["MPLBACKEND"] = "agg"
     return environment

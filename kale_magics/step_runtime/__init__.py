@@ -15,6 +15,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
     shell      what `get_ipython()` can do in a step
+    figures    open figures, closed when a notebook would
     report     the page that shows what a notebook would have shown under the step's cells
     runtime    `run_step`: parameters, code, inputs and outputs, errors
 """
@@ -31,6 +32,7 @@ MODULES = (
     "artifacts",
     "pod",
     "shell",
+    "figures",
     "report",
     "runtime",
 )

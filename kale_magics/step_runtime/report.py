@@ -6,7 +6,6 @@ import ast
 import base64
 import contextlib
 import html
-import importlib.util
 import io
 import itertools
 import os
@@ -19,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.shell import Captured, Shell
 
@@ -61,7 +61,7 @@ img {max-width: 100%}
 """
 
 
-class Report:
+class Report(Figures):
     """Keeps what the cells of a step show.
 
     Args:
@@ -69,11 +69,12 @@ class Report:
     """
 
     def __init__(self, shell: Shell) -> None:
-        self.shell, self.began, self.undo = shell, time.perf_counter(), contextlib.ExitStack()
+        super().__init__()
+        self.shell, self.began = shell, time.perf_counter()
         self.cells: list[str] = []
         self.shown: list[tuple[str, str]] | None = None
         self.size, self.muted = 0, False
-        self.awaited = {"matplotlib.pyplot": self.adapt_pyplot, "IPython.display": self.adapt_ipython}
+        self.awaited["IPython.display"] = self.adapt_ipython
 
     def open(self) -> None:
         """From here on see what is shown."""
@@ -82,17 +83,7 @@ class Report:
             with contextlib.suppress(AttributeError):
                 stream = getattr(sys, name)
                 self.patch(stream, "write", self.recorder(stream.write, name))
-        sys.meta_path.insert(0, self)
-        self.undo.callback(sys.meta_path.remove, self)
-        for name in list(self.awaited):
-            if name in sys.modules:
-                self.awaited.pop(name)(sys.modules[name])
-
-    def patch(self, owner: Any, name: str, value: Any) -> None:
-        """Change an attribute until the end."""
-        before = getattr(owner, name)
-        setattr(owner, name, value)
-        self.undo.callback(setattr, owner, name, before)
+        super().open()
 
     def recorder(self, write: Callable[[str], Any], kind: str) -> Callable[[str], Any]:
         """A stream's `write` that lets the report have the text too."""
@@ -112,32 +103,6 @@ class Report:
             self.size += len(text) if kind else 0
             if self.size > 4 * LONGEST:
                 self.shown, self.size = shortened(self.shown), LONGEST
-
-    def find_spec(self, name: str, *_: Any) -> Any:
-        """As a finder of `sys.meta_path`: adapt a module as soon as it is imported."""
-        adapt = self.awaited.pop(name, None)
-        if adapt is None:
-            return None
-        spec = importlib.util.find_spec(name)  # from the finders that follow: here the name is not awaited
-        self.awaited[name] = adapt
-        loader: Any = spec and spec.loader
-        execute: Any = getattr(loader, "exec_module", None)
-
-        def exec_module(module: Any) -> None:
-            execute(module)
-            with contextlib.suppress(Exception):  # the import is the user's, and has succeeded
-                self.awaited.pop(name)(module)
-
-        with contextlib.suppress(AttributeError):
-            loader.exec_module = exec_module
-        return spec
-
-    def adapt_pyplot(self, pyplot: Any) -> None:
-        """Let `plt.show()` show, and let figures come by themselves, until the user says `plt.ioff()`."""
-        # A function: pyplot sets its signature.
-        self.patch(pyplot, "show", lambda *_, **__: self.show_figures(pyplot))
-        self.undo.callback(pyplot.ion if pyplot.isinteractive() else pyplot.ioff)
-        pyplot.ion()
 
     def adapt_ipython(self, module: Any) -> None:
         """Let IPython's own `display` show."""
@@ -160,11 +125,11 @@ class Report:
         if self.shell.captured is None and self.shown is not None:
             self.add("", rendered(value))
 
-    def show_figures(self, pyplot: Any) -> None:
-        """Show the open figures and close them, as in a notebook."""
-        for number in pyplot.get_fignums():
-            self.show(pyplot.figure(number))
-        pyplot.close("all")
+    def show_figures(self) -> None:
+        """Show the open figures and close them."""
+        for number in self.pyplot.get_fignums():
+            self.show(self.pyplot.figure(number))
+        super().show_figures()
 
     def begin(self, label: str) -> None:
         """A cell begins."""
@@ -172,13 +137,11 @@ class Report:
         self.shown, self.size = [], 0
 
     def end(self, value: Any) -> None:
-        """A cell ends; `value` is what its last expression gave, if that is to be shown."""
+        """A cell ends."""
         try:
             if value is not None and not isinstance(value, Captured):
                 self.show(value)
-            pyplot = sys.modules.get("matplotlib.pyplot")
-            if pyplot is not None and pyplot.isinteractive():
-                self.show_figures(pyplot)
+            super().end(value)
         except Exception as error:  # libraries may raise anything
             self.add("", preformatted(f"(figures cannot be shown: {type(error).__name__})"))
         self.cells += (

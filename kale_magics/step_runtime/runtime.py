@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
+from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
@@ -73,8 +74,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             leave_pod({"error": answer})
         raise SystemExit(1) from None
     finally:
-        if run.page is not None:
-            run.page.undo.close()
+        run.figures.undo.close()
     if in_pod:
         leave_pod({"metrics": run.metrics})
 
@@ -91,6 +91,7 @@ class StepRun:
         shell: What `get_ipython()` gives.
         metrics: What was logged.
         page: The report that is being made; None if nobody wants one.
+        figures: The report, or what treats figures where there is none.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -105,6 +106,7 @@ class StepRun:
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
         self.page = Report(shell) if spec.get("report") else None
+        self.figures = self.page or Figures()
         self.namespace.update(get_ipython=lambda: shell, display=lambda *objs, **_: print(*objs, sep="\n"))
 
     def perform(self, arguments: dict[str, Any]) -> None:
@@ -116,8 +118,9 @@ class StepRun:
         """
         sys.modules["__main__"] = self.module
         prepare_process()
+        if self.page is not None or os.environ.get("KALE_FIGURES") != "stay":
+            self.figures.open()
         if self.page is not None:
-            self.page.open()
             self.namespace["display"] = lambda *values, **_: self.page.display(*values)
         for key, (name, default, kind) in self.spec["parameters"].items():
             self.namespace[name] = restore(arguments[key], default, kind)
@@ -169,15 +172,15 @@ class StepRun:
             for number, (filename, _, defines, parts) in enumerate(pieces):
                 if number == len(self.spec["setup"]):
                     self.load_inputs(arguments)
-                page = self.page if number >= len(self.spec["setup"]) else None
-                if page is not None:
-                    page.begin(filename)
+                in_cell = number >= len(self.spec["setup"])
+                if in_cell:
+                    self.figures.begin(filename)
                 for part in parts:
                     value = eval(part, self.namespace)  # noqa: S307 - the notebook's own code
                     if part.co_flags & CO_COROUTINE:
                         value = await value
-                if page is not None:
-                    page.end(value)
+                if in_cell:
+                    self.figures.end(value)
                 del value  # the user's code says how long it lives
                 for name in defines.keys() & self.namespace.keys():
                     self.definitions.add(defines[name], self.namespace[name])

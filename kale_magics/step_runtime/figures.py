@@ -1,0 +1,71 @@
+"""Open figures of matplotlib, which a notebook shows and closes when a cell ends."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from typing import Any
+
+
+class Figures:
+    """Closes figures when a notebook would: at `plt.show()`, and when a cell ends."""
+
+    def __init__(self) -> None:
+        self.undo = contextlib.ExitStack()
+        self.pyplot: Any = None
+        self.awaited: dict[str, Callable[[Any], None]] = {"matplotlib.pyplot": self.adapt_pyplot}
+
+    def open(self) -> None:
+        """From here on see what is imported."""
+        sys.meta_path.insert(0, self)
+        self.undo.callback(sys.meta_path.remove, self)
+        for name in list(self.awaited):
+            if name in sys.modules:
+                self.awaited.pop(name)(sys.modules[name])
+
+    def patch(self, owner: Any, name: str, value: Any) -> None:
+        """Change an attribute until the end."""
+        before = getattr(owner, name)
+        setattr(owner, name, value)
+        self.undo.callback(setattr, owner, name, before)
+
+    def find_spec(self, name: str, *_: Any) -> Any:
+        """As a finder of `sys.meta_path`: adapt a module as soon as it is imported."""
+        adapt = self.awaited.pop(name, None)
+        if adapt is None:
+            return None
+        spec = importlib.util.find_spec(name)  # from the finders that follow: here the name is not awaited
+        self.awaited[name] = adapt
+        loader: Any = spec and spec.loader
+        execute: Any = getattr(loader, "exec_module", None)
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            with contextlib.suppress(Exception):  # the import is the user's, and has succeeded
+                self.awaited.pop(name)(module)
+
+        with contextlib.suppress(AttributeError):
+            loader.exec_module = exec_module
+        return spec
+
+    def adapt_pyplot(self, pyplot: Any) -> None:
+        """Let `plt.show()` show, and let figures come by themselves, until the user says `plt.ioff()`."""
+        self.pyplot = pyplot
+        # A function: pyplot sets its signature.
+        self.patch(pyplot, "show", lambda *_, **__: self.show_figures())
+        self.undo.callback(pyplot.ion if pyplot.isinteractive() else pyplot.ioff)
+        pyplot.ion()
+
+    def show_figures(self) -> None:
+        """Close the open figures."""
+        self.pyplot.close("all")
+
+    def begin(self, label: str) -> None:
+        """A cell begins."""
+
+    def end(self, value: Any) -> None:  # noqa: ARG002 - reports show it
+        """A cell ends; `value` is what its last expression gave, if that is to be shown."""
+        if self.pyplot is not None and self.pyplot.isinteractive():
+            self.show_figures()
