@@ -190,10 +190,14 @@ class BaseMagics(Magics):
         Raises:
             KaleError: It has errors.
         """
+        from kale_magics.kubeflow.only_here import variables_given_otherwise
+
         *_, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
-        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
-        return cast("Pipeline", assembly.pipeline)
+        pipeline = cast("Pipeline", assembly.pipeline)
+        warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
+        self._point_out([*warnings, *variables_given_otherwise(pipeline)])
+        return pipeline
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
         from kale_magics.view import diagnostics_text

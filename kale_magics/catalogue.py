@@ -566,6 +566,18 @@ rows = [1, 2, 3]
 %kale_compile pipeline.yaml
 """,
     ),
+    Code.VARIABLE_DIFFERS: Entry(
+        "give it to the step, `--env NAME=VALUE` or `--secret NAME:KEY:VARIABLE`; and the notebook the same",
+        """
+%env TABLE=sales
+
+%%kale step load
+import os
+table = os.environ["TABLE"]
+
+%kale_compile pipeline.yaml
+""",
+    ),
     Code.NO_SERVER: Entry(
         "check the address; pipelines of this project need a server of version 2",
         SUBMITTED,

@@ -182,10 +182,10 @@ class ClusterMagics(BaseMagics):
 
     def _run_on_server(self, order: Order, options: Mapping[str, tuple[str, ...]]) -> Run:
         """Start a run on the server, and show how it goes on."""
-        from kale_magics.kubeflow.cargo import files_only_here
+        from kale_magics.kubeflow.only_here import only_here
         from kale_magics.kubeflow.running import start_on
 
-        self._point_out(files_only_here(order.pipeline, Path.cwd()))
+        self._point_out(only_here(order.pipeline, Path.cwd()))
         run = start_on(self._server(options), order, Path.cwd(), self.experiment)
         return self._followed(run, options)
 

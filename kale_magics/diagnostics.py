@@ -67,6 +67,7 @@ class Code(Enum):
     NO_PACKAGE = ("KALE403", "a module that a pod cannot get")
     FILE_ONLY_HERE = ("KALE404", "a file that is on this machine only")
     SECRET_IN_FILE = ("KALE405", "a secret that would stand in the pipeline's file")
+    VARIABLE_DIFFERS = ("KALE406", "a variable of the environment that is another one there, or is not there")
 
     NO_SERVER = ("KALE501", "an address at which there is no Kubeflow Pipelines 2")
     UNREACHABLE = ("KALE502", "a server that cannot be reached")

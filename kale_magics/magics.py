@@ -114,12 +114,12 @@ class KaleMagics(ClusterMagics):
     def kale_compile(self, line: str) -> None:
         """Write the pipeline as a file that Kubeflow Pipelines runs; it needs nothing else."""
         path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
-        from kale_magics.kubeflow.cargo import files_only_here
         from kale_magics.kubeflow.compiler import compile_pipeline
+        from kale_magics.kubeflow.only_here import only_here
         from kale_magics.view.words import plural
 
         pipeline = self._pipeline()
-        self._point_out(files_only_here(pipeline, Path.cwd()))
+        self._point_out(only_here(pipeline, Path.cwd()))
         compile_pipeline(pipeline, path, Path.cwd())
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 

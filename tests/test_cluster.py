@@ -196,6 +196,41 @@ def test_a_file_that_is_here_only_is_pointed_out(shell: Shell) -> None:
     assert "KALE404" not in shell.run("%kale_compile p.yaml").printed
 
 
+def test_a_variable_that_is_set_here_only_is_pointed_out(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TABLE", "MODE", "LEVEL", "DEPTH"):
+        monkeypatch.setenv(name, "here 123")
+    shell.run("import os\nfrom os import environ, getenv")
+    shell.run("%%kale imports\nimport os\nfrom os import environ, getenv")
+    shell.run("%%kale step a\nread = os.environ['TABLE'], environ.get('MODE'), os.environ['HOME']")
+    shell.run("%%kale step b\nos.environ['DEPTH'] = '1'\nos.getenv('MODE', ''), os.environ['DEPTH']")
+    shell.run("%%kale step c --secret db:level:LEVEL --env MODE=here\\ 123\ngetenv('LEVEL'), getenv('MODE')")
+    shell.run("%%kale step d\ngetenv('NOWHERE')")
+    printed = shell.run("%kale_compile p.yaml").printed
+    assert "KALE406 step a reads the environment variable TABLE, which is set on this machine only" in printed
+    assert "fix: give it to the step: %%kale step a --env TABLE=..., or --secret NAME:KEY:TABLE" in printed
+    assert "KALE406 steps a, b read the environment variable MODE" in printed
+    assert 'fix: give it to all steps: %config KaleMagics.step_options = "--env MODE=..."' in printed
+    assert printed.count("KALE406") == 2
+    assert "here 123" not in printed
+
+
+def test_a_step_that_is_given_another_value_than_its_cell_had_is_pointed_out(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODE", "slow")
+    shell.run("%%kale step a --env MODE=fast UNUSED=1\nimport os\nprint('mode', os.environ['MODE'])")
+    printed = shell.run("%kale_run").printed
+    assert "a | mode fast" in printed
+    assert (
+        "KALE406 step a is given another value of the environment variable MODE than its cells had" in printed
+    )
+    assert "UNUSED" not in printed
+    monkeypatch.setenv("MODE", "fast")
+    assert "KALE406" not in shell.run("%kale_run").printed
+
+
 def test_a_file_that_is_not_there_or_too_large_is_refused(shell: Shell) -> None:
     Path("rows.csv").write_text("1\n")
     shell.run("%%kale step a --file row.csv\nx = 1")

@@ -45,12 +45,14 @@ class Uses:
         reason: Why running it again may give something else; empty if nothing tells so.
         chance: Whether it names what draws numbers.
         checks: Whether it may ask if a file is there.
+        variables: Of the environment, those that it reads without having set them itself.
     """
 
     texts: tuple[str, ...]
     reason: str
     chance: bool
     checks: bool
+    variables: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -74,7 +76,41 @@ def uses_of(source: str) -> Uses:
     reasons += [f"it may read a database ({name})" for name in sorted(clients & CLIENTS)]
     reasons += filter(None, map(_reason, nodes))
     names = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in nodes}
-    return Uses(tuple(texts), reasons[0] if reasons else "", bool(names & _CHANCE), bool(names & _CHECKS))
+    return Uses(
+        tuple(texts),
+        reasons[0] if reasons else "",
+        bool(names & _CHANCE),
+        bool(names & _CHECKS),
+        _variables(nodes),
+    )
+
+
+def _variables(nodes: Collection[ast.AST]) -> tuple[str, ...]:
+    """Variables of the environment that code reads and does not set."""
+    read: dict[str, None] = {}
+    written: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Subscript) and _is_environ(node.value):
+            name, reads = node.slice, isinstance(node.ctx, ast.Load)
+        elif isinstance(node, ast.Call) and node.args and _asks_environ(node.func):
+            name, reads = node.args[0], True
+        else:
+            continue
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            if reads:
+                read[name.value] = None
+            else:
+                written.add(name.value)
+    return tuple(name for name in read if name not in written)
+
+
+def _is_environ(node: ast.expr) -> bool:
+    return dotted(node).rpartition(".")[2] == "environ"
+
+
+def _asks_environ(function: ast.expr) -> bool:
+    owner = function.value if isinstance(function, ast.Attribute) and function.attr == "get" else None
+    return dotted(function).rpartition(".")[2] == "getenv" or (owner is not None and _is_environ(owner))
 
 
 def looks_like_file(text: str) -> bool:

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kale_magics.analysis.packages import files_of, source_of
-from kale_magics.analysis.uses import looks_like_file, uses_of
-from kale_magics.arguments import near, quoted
+from kale_magics.arguments import near
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
 from kale_magics.pipeline import Pipeline, Step
 from kale_magics.program import LARGEST_PROGRAM, Pod, packed_runtime
@@ -17,12 +16,6 @@ SHARED_FROM = 800_000
 
 LARGEST_MODULE = 2_000_000
 """Bytes of a module's files beyond which nobody tries whether they fit."""
-
-OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
-"""Folders that are in every container."""
-
-SMALL = 60_000
-"""Bytes of a file that `--file` can take along with room for the code."""
 
 
 def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
@@ -101,48 +94,3 @@ def _no_such_file(step: Step, name: str, folder: Path) -> Exception:
     return refuse(
         Code.BAD_STEP_OPTION, f"there is no file {name!r} to take along", fix, Where(step=step.name)
     )
-
-
-def files_only_here(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
-    """Warnings of files that a step's code names, that are here, and that no pod has.
-
-    Args:
-        pipeline: The steps.
-        folder: That of the notebook.
-    """
-    return [
-        Diagnostic(
-            Code.FILE_ONLY_HERE,
-            f"step {step.name} names {text!r}, which is on this machine only",
-            _way_into_a_pod(text, (folder / text), step),
-            Where(step=step.name),
-            "warning",
-        )
-        for step in pipeline.steps
-        for text in _named(step)
-        if (folder / text).exists() and not _is_there(text, step)
-    ]
-
-
-def _named(step: Step) -> Iterator[str]:
-    """Texts that may be paths, each once: in the code, and values of parameters that the step takes."""
-    codes = [text for code in (*step.setup, *step.cells) for text in uses_of(code.source).texts]
-    given = [p.default for p in step.parameters if isinstance(p.default, str)]
-    yield from filter(looks_like_file, dict.fromkeys([*codes, *given]))
-
-
-def _is_there(text: str, step: Step) -> bool:
-    """Whether a pod of the step has a path anyway: taken along, on a volume, or part of every system."""
-    path = Path(text)
-    mounted = [place for _, place in (*step.options.volumes, *step.options.secret_volumes)]
-    mounted += [place for _, place in step.options.config_map_volumes]
-    roots = [Path(place) for place in (*mounted, *OF_EVERY_POD)]
-    taken = [Path(name) for name in step.options.files]
-    return any(path == t or t in path.parents for t in (*roots, *taken))
-
-
-def _way_into_a_pod(text: str, place: Path, step: Step) -> str:
-    small = place.is_file() and place.stat().st_size <= SMALL
-    if small and not Path(text).is_absolute() and ".." not in Path(text).parts:
-        return f"take it along: %%kale step {quoted(step.name)} --file {quoted(text)}"
-    return "read it from a store, or from a volume of the cluster (--pvc NAME:/folder)"

@@ -1,0 +1,131 @@
+"""What steps use that is on this machine only: files, and variables of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kale_magics.analysis.uses import looks_like_file, uses_of
+from kale_magics.arguments import quoted
+from kale_magics.diagnostics import Code, Diagnostic, Where
+from kale_magics.pipeline import Pipeline, Step
+
+OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
+"""Folders that are in every container."""
+
+OF_EVERY_SYSTEM = frozenset("HOME HOSTNAME LANG LOGNAME PATH PWD SHELL TERM TMPDIR USER".split())
+"""Variables that every system has, each its own."""
+
+SMALL = 60_000
+"""Bytes of a file that `--file` can take along with room for the code."""
+
+
+def only_here(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
+    """Warnings of what steps use that no pod has.
+
+    Args:
+        pipeline: The steps.
+        folder: That of the notebook.
+    """
+    return [*_files(pipeline, folder), *_variables(pipeline)]
+
+
+def _files(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
+    """Warnings of files that a step's code names, that are here, and that no pod has."""
+    return [
+        Diagnostic(
+            Code.FILE_ONLY_HERE,
+            f"step {step.name} names {text!r}, which is on this machine only",
+            _way_into_a_pod(text, (folder / text), step),
+            Where(step=step.name),
+            "warning",
+        )
+        for step in pipeline.steps
+        for text in _named(step)
+        if (folder / text).exists() and not _is_there(text, step)
+    ]
+
+
+def _named(step: Step) -> Iterator[str]:
+    """Texts that may be paths, each once: in the code, and values of parameters that the step takes."""
+    codes = [text for code in (*step.setup, *step.cells) for text in uses_of(code.source).texts]
+    given = [p.default for p in step.parameters if isinstance(p.default, str)]
+    yield from filter(looks_like_file, dict.fromkeys([*codes, *given]))
+
+
+def _is_there(text: str, step: Step) -> bool:
+    """Whether a pod of the step has a path anyway: taken along, on a volume, or part of every system."""
+    path = Path(text)
+    mounted = [place for _, place in (*step.options.volumes, *step.options.secret_volumes)]
+    mounted += [place for _, place in step.options.config_map_volumes]
+    roots = [Path(place) for place in (*mounted, *OF_EVERY_POD)]
+    taken = [Path(name) for name in step.options.files]
+    return any(path == t or t in path.parents for t in (*roots, *taken))
+
+
+def _way_into_a_pod(text: str, place: Path, step: Step) -> str:
+    small = place.is_file() and place.stat().st_size <= SMALL
+    if small and not Path(text).is_absolute() and ".." not in Path(text).parts:
+        return f"take it along: %%kale step {quoted(step.name)} --file {quoted(text)}"
+    return "read it from a store, or from a volume of the cluster (--pvc NAME:/folder)"
+
+
+def _variables(pipeline: Pipeline) -> list[Diagnostic]:
+    """Warnings of variables of the environment that steps read, and that no pod has."""
+    readers: dict[str, list[str]] = {}
+    for step in pipeline.steps:
+        for name in _read(step):
+            if name in os.environ and name not in {*_given(step), *OF_EVERY_SYSTEM}:
+                readers.setdefault(name, []).append(step.name)
+    return [
+        Diagnostic(
+            Code.VARIABLE_DIFFERS,
+            f"{_told(steps)} the environment variable {name}, which is set on this machine only",
+            _gift(steps, name),
+            Where(step=steps[0]),
+            "warning",
+        )
+        for name, steps in readers.items()
+    ]
+
+
+def _told(steps: list[str]) -> str:
+    return f"steps {', '.join(steps)} read" if len(steps) > 1 else f"step {steps[0]} reads"
+
+
+def _gift(steps: list[str], name: str) -> str:
+    if len(steps) > 1:
+        return f'give it to all steps: %config KaleMagics.step_options = "--env {name}=..."'
+    return (
+        f"give it to the step: %%kale step {quoted(steps[0])} --env {name}=..., or --secret NAME:KEY:{name}"
+    )
+
+
+def variables_given_otherwise(pipeline: Pipeline) -> list[Diagnostic]:
+    """Warnings of variables that a step reads, and that `--env` sets to what they are not in the session."""
+    return [
+        Diagnostic(
+            Code.VARIABLE_DIFFERS,
+            f"step {step.name} is given another value of the environment variable {name} than its cells had",
+            f'if they shall have it too: os.environ["{name}"] = ... in the notebook, and run them again',
+            Where(step=step.name),
+            "warning",
+        )
+        for step in pipeline.steps
+        for name, value in step.options.env
+        if os.environ.get(name) != value and name in _read(step)
+    ]
+
+
+def _read(step: Step) -> list[str]:
+    """Variables of the environment that a step's code reads, each once."""
+    codes = (uses_of(code.source).variables for code in (*step.setup, *step.cells))
+    return list(dict.fromkeys(name for names in codes for name in names))
+
+
+def _given(step: Step) -> Iterator[str]:
+    """Variables that a step is given."""
+    options = step.options
+    yield from (name for name, _ in options.env)
+    yield from (name for *_, name in (*options.secret_env, *options.config_map_env))
