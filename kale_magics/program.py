@@ -8,8 +8,9 @@
         exec(...)                # the text of `step_runtime`, compressed
         runtime['run_step'](step, arguments)
 
-KFP puts values in the places of `{{$...}}` and Argo in those of `{{...}}`, wherever they stand in a program.
-So no two braces of one kind stand side by side here: in literals the second one is an escape.
+KFP puts values in the places of `{{$...}}`, Argo in those of `{{...}}`, wherever they stand in a program, and
+Kubernetes in those of `$(...)`, and one `$` in the place of two. So no such two stand side by side here: in
+literals one of them is an escape.
 """
 
 from __future__ import annotations
@@ -154,7 +155,7 @@ def archive(files: Mapping[str, bytes]) -> str:
 
 
 def literal(value: Any, depth: int = 0) -> str:
-    """Python's literal for a value of JSON or a tuple: ASCII, no two equal braces side by side.
+    """Python's literal for a value of JSON or a tuple: ASCII, with nothing that KFP or Kubernetes replaces.
 
     Args:
         value: The value; a text of several lines becomes a literal a line.
@@ -184,7 +185,8 @@ def _items(value: dict[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> I
 
 
 def _text(text: str) -> str:
-    return ascii(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+    text = ascii(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+    return text.replace("$$", r"$\x24").replace("$(", r"\x24(")
 
 
 def _assemble(step: Step, spec: str, pod: Pod | None) -> str:

@@ -15,6 +15,7 @@ import yaml
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
+from kale_magics.step_runtime.runtime import hold
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
@@ -29,6 +30,8 @@ VALUES: list[tuple[str, Any, Json]] = [
     ("bool", True, False),
     ("str", 'it\'s "größe" {{$.x}} \\n\n☃', 'it\'s "größe" {{$.x}} \\n\n☃'),
     ("str", "", "x y"),
+    ("str", "$$a $(HOME)", "{{$.z}} $$ $(PATH) %41 percent-encoded: ☃"),
+    ("str", "percent-encoded: %41", "percent-encoded: %42"),
     ("list", [1, 2.0, [True, None]], [1, 2.0, [True, None]]),
     ("list", [1, 2], [5, 6, 7]),
     ("list", [], []),
@@ -36,8 +39,10 @@ VALUES: list[tuple[str, Any, Json]] = [
     ("float", 1e999, 1e999),
     ("None", None, None),
     ("None", None, "now"),
+    ("None", None, "$$"),
     ("dict", {"b": None, "a": [None, "{{$.y}}"]}, {"b": None, "a": [None, "{{$.y}}"]}),
     ("list", [1e999, None], [1e999, None]),
+    ("dict", {"$$": ["$$"]}, {"$(x)": ["a $$"]}),
 ]
 
 
@@ -52,7 +57,9 @@ def everything() -> tuple[Pipeline, dict[str, Json]]:
     )
     unused = Parameter("unused", "unused", "int", 1)
     given = {
-        p.key: value for p, (_, default, value) in zip(parameters, VALUES, strict=True) if value != default
+        p.key: hold(value)
+        for p, (_, default, value) in zip(parameters, VALUES, strict=True)
+        if value != default
     }
     take = (Input(("account",), "in_account", "Train model 2", ACCOUNT),)
     mutate = "account.sums.append(sum([1, 2]))\ntotal = float(account.sums[0]); count = 1\n"

@@ -68,6 +68,23 @@ def test_what_runs_here_runs_there(shell: Shell, server: KfpServer) -> None:
     assert shell.run("%kale_logs 'Train model'").printed == "trained 30\n"
 
 
+def test_what_kubernetes_would_replace_stays_as_it_is(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PRICE", "$$5 $(KUBE)")
+    shell.run("%kale_reset")
+    shell.run("%%kale parameters\ntitle = '$$x$$'\nnames = ['$(KUBE)', None]")
+    shell.run(
+        "%%kale step a --env KUBE=replaced PRICE='$$5 $(KUBE)' ONE='$5'\nimport os\n"
+        "print('SAID', '$$E$$ $(KUBE) $$$', title, names, os.environ['PRICE'], os.environ.get('ONE', '$5'))"
+    )
+    said = "SAID $$E$$ $(KUBE) $$$ {} ['$(KUBE)', None] $$5 $(KUBE) $5"
+    printed = shell.run(f"%kale_run --host {server.url}").printed
+    assert f"a | {said.format('$$x$$')}\n" in printed
+    printed = shell.run(f"%kale_run --host {server.url} -p title='$$y $(KUBE)'").printed
+    assert f"a | {said.format('$$y $(KUBE)')}\n" in printed
+
+
 def test_what_a_pod_does_before_the_step_begins_is_not_taken_for_the_steps_own(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,10 +24,16 @@ def set_options(task: Any, step: Step) -> None:
     """
     options = step.options
     # As `set_env_variable` does, which looks through the source of the whole call stack each time.
-    task.container_spec.env = {**(task.container_spec.env or {}), **SURROUNDINGS, **dict(options.env)}
+    given = {name: _literal(value) for name, value in options.env}
+    task.container_spec.env = {**(task.container_spec.env or {}), **SURROUNDINGS, **given}
     _set_attempts(task, step.attempts)
     _set_resources(task, options)
     _set_pod(task, options)
+
+
+def _literal(text: str) -> str:
+    """A text as it must stand where Kubernetes replaces `$(...)`, and `$$` by `$`."""
+    return text.replace("$", "$$") if "$$" in text or "$(" in text else text
 
 
 def _set_attempts(task: Any, attempts: Attempts) -> None:

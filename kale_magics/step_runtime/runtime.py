@@ -38,6 +38,9 @@ MISSING = object()
 NULL = "None (no value)"
 """Stands for None where KFP takes no null: in the default of a pipeline's input, and in what is in it."""
 
+PERCENT = "percent-encoded: "
+"""Stands before a text in which KFP or Kubernetes would replace something."""
+
 NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
 
 
@@ -276,18 +279,37 @@ def drive(work: Any, with_loop: bool) -> Any:
 def hold(value: Any) -> Any:
     """Spell a parameter's value so that KFP can hold it; `restore` undoes it.
 
-    KFP takes no null and no number beyond a double's, and replaces `{{$...}}` in texts.
+    KFP takes no null and no number beyond a double's, and replaces `{{$...}}` in texts; Kubernetes replaces
+    `$(...)` there, and `$$` by `$`.
     """
     if isinstance(value, dict):
-        return {key: hold(item) for key, item in value.items()}
+        return {hold_text(key): hold(item) for key, item in value.items()}
     if isinstance(value, list):
         return [hold(item) for item in value]
     if type(value) in (int, float):
         largest = sys.float_info.max
         return largest if value > largest else -largest if value < -largest else value
     if isinstance(value, str):
-        return value.replace("{{$", "{ {$")
+        return hold_text(value)
     return NULL if value is None else value
+
+
+def hold_text(text: str) -> str:
+    """As `hold`, for a text."""
+    if not any(pair in text for pair in ("{{$", "$$", "$(")) and not text.startswith(PERCENT):
+        return text
+    import urllib.parse
+
+    return PERCENT + urllib.parse.quote(text, safe=" /:,;=", errors="surrogatepass")
+
+
+def restore_text(text: str) -> str:
+    """What `hold_text` was given."""
+    if not text.startswith(PERCENT):
+        return text
+    import urllib.parse
+
+    return urllib.parse.unquote(text[len(PERCENT) :], errors="surrogatepass")
 
 
 def restore(value: Any, default: Any, kind: str) -> Any:
@@ -306,9 +328,9 @@ def restore(value: Any, default: Any, kind: str) -> Any:
         default has no float.
     """
     if kind == "None":
-        return None if value == NULL else value
+        return None if value == NULL else restore_text(value)
     if kind == "str":
-        return default if value == hold(default) else value
+        return restore_text(value)
     return value if kind == "bool" else revive(value, default, has_float(default))
 
 
@@ -319,11 +341,12 @@ def revive(value: Any, default: Any, floats: bool) -> Any:
         places = itertools.chain(known, itertools.repeat(MISSING))
         return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905 - new in Python 3.10
     if isinstance(value, dict):
+        value = {restore_text(key): item for key, item in value.items()}
         items = default if isinstance(default, dict) else {}
         keys = [key for key in items if key in value] + [key for key in value if key not in items]
         return {key: revive(value[key], items.get(key, MISSING), floats) for key in keys}
     if isinstance(value, str):
-        return default if value == hold(default) else None if value == NULL else value
+        return None if value == NULL and default != NULL else restore_text(value)
     if type(value) not in (int, float):
         return value
     if type(default) in (int, float):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -65,17 +66,36 @@ class Reporter:
         """In place of `run_local_subprocess`: once for an attempt of a task that isn't cached."""
         self.is_cached = False
         self.ask("ready")
+        env_vars = expanded_environment(env_vars or {})
+        full_command = [expanded(argument, env_vars) for argument in full_command]
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         with subprocess.Popen(
             full_command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(env_vars or {})},
+            env={**os.environ, **env_vars},
         ) as process:
             while chunk := process.stdout.read1():
                 self.say("log", text=decoder.decode(chunk))
         self.ask("exit", code=process.returncode)
         return process.returncode
+
+
+def expanded(text: str, known: dict[str, str]) -> str:
+    """A text of a container's command, or of its environment, as Kubernetes hands it on."""
+
+    def value(match: re.Match[str]) -> str:
+        return "$" if match[0] == "$$" else known.get(match[1], match[0])
+
+    return re.sub(r"\$\$|\$\(([^)]*)\)", value, text)
+
+
+def expanded_environment(variables: dict[str, str]) -> dict[str, str]:
+    """Variables of a container; each may refer to those before it."""
+    found: dict[str, str] = {}
+    for name, text in variables.items():
+        found[name] = expanded(text, found)
+    return found
 
 
 def run(job: dict[str, Any], reporter: Reporter) -> None:
