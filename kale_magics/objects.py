@@ -96,6 +96,10 @@ def facts_of(value: Any) -> Facts:
     )
 
 
+_NOT_LOOKED_INTO = (types.ModuleType, types.CodeType, types.TracebackType, types.FrameType)
+"""Types of which nothing goes with a value that has one."""
+
+
 def modules_of(value: Any) -> frozenset[str]:
     """The modules of the classes and functions in a value, but of the standard library's only some."""
     found: set[str] = set()
@@ -110,7 +114,7 @@ def modules_of(value: Any) -> frozenset[str]:
         found.add(getattr(item if code else type(item), "__module__", None) or "")
         if isinstance(item, types.FunctionType):
             pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
-        elif not code and not isinstance(item, (types.ModuleType, types.CodeType)):
+        elif not code and not isinstance(item, _NOT_LOOKED_INTO):
             pending += islice(gc.get_referents(item), MOST_LOOKED_INTO)
     return frozenset(filter(None, found))
 

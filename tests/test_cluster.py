@@ -137,7 +137,8 @@ def test_a_step_gets_the_packages_that_it_needs_and_no_others(shell: Shell) -> N
         "%%kale imports\nimport pandas as pd\nimport sklearn",
         "%%kale step load --packages 'rich>=13'\ndf = pd.DataFrame({'a': [1]})\n%pip install -q tqdm",
         "%%kale step count\nrows = len(df)",
-        "%%kale step add\nmore = rows + 1",
+        "%%kale step add\nmore = rows + 1\ntry: 1 / 0\nexcept ZeroDivisionError as e: error = e",
+        "%%kale step tell\nprint(error)",
         "%config KaleMagics.pip_index_urls = ['https://packages.example.org/simple']",
     )
 
@@ -156,6 +157,8 @@ def test_a_step_gets_the_packages_that_it_needs_and_no_others(shell: Shell) -> N
     )
     assert asked("count") >= pinned("cloudpickle", "pandas", "numpy")
     assert asked("add") - pinned("scikit-learn") == pinned("cloudpickle")
+    # The traceback of an exception leads to everything that there is.
+    assert asked("tell") - pinned("scikit-learn") == pinned("cloudpickle")
 
 
 def test_own_modules_and_files_travel(
