@@ -4,8 +4,9 @@
         arguments = {**locals()}
         import ast, base64, zlib
         step = {...}             # the step, in literals; the user's code line by line
+        packed = '...'           # the text of `step_runtime`, compressed
         runtime = {...}
-        exec(...)                # the text of `step_runtime`, compressed
+        exec(...)
         runtime['run_step'](step, arguments)
 
 KFP puts values in the places of `{{$...}}`, Argo in those of `{{...}}`, wherever they stand in a program, and
@@ -37,6 +38,10 @@ LARGEST_PROGRAM = 120_000
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The first time that a ZIP knows."""
 
+LONGEST_READABLE = 20_000
+"""Bytes of a pod's program beyond which its literals are compressed: a cluster keeps several copies of each,
+in which a quote or a line's end takes two bytes, and `<` six."""
+
 WIDTH = 90
 """Characters that a list or a dict may take on one line."""
 
@@ -53,13 +58,16 @@ class Pod:
         report: Whether it makes a report: one more output, `report`.
         shared: Where inputs and outputs are on the run's shared volume, by key, if they are; one more
             parameter, `kale_workspace`, says where that volume is.
-        given: Whether it gets the text of `step_runtime` as one more parameter, `kale_runtime`.
+        runtime: From which step it gets the text of `step_runtime`, as one more input, `kale_runtime`;
+            empty if that is in the program.
+        gives: Whether it hands that text on, as one more output, `kale_runtime`.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     report: bool = False
     shared: Mapping[str, str] = field(default_factory=dict)
-    given: bool = False
+    runtime: str = ""
+    gives: bool = False
 
 
 def render_program(step: Step, pod: Pod | None = None) -> str:
@@ -79,7 +87,7 @@ def render_program(step: Step, pod: Pod | None = None) -> str:
     """
     spec = specification(step, pod)
     program = _assemble(step, f"step = {literal(spec, 1)}", pod)
-    if len(program) > LARGEST_PROGRAM:
+    if len(program) > (LONGEST_READABLE if pod else LARGEST_PROGRAM):
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
     if len(program) > LARGEST_PROGRAM:
@@ -190,18 +198,20 @@ def _text(text: str) -> str:
 
 
 def _assemble(step: Step, spec: str, pod: Pod | None) -> str:
-    text = (
-        "zlib.decompress(base64.b64decode(kale_runtime))"
-        if pod and pod.given
-        else _unpacked(packed_runtime())
-    )
+    pod = pod or Pod()
+    packed = f"packed = '{packed_runtime()}'"
+    if pod.runtime:
+        packed = "with open(kale_runtime.path) as file: packed = file.read()"
+    elif pod.gives:
+        packed += "\n    with open(kale_runtime.path, 'w') as file: file.write(packed)"
     return f"""\
-def {step.key}({_signature(step, pod or Pod())}):
+def {step.key}({_signature(step, pod)}):
     arguments = {{**locals()}}
     import ast, base64, zlib
     {spec}
+    {packed}
     runtime = {{'__name__': 'kale_step_runtime'}}
-    exec(compile({text}, '<kale step runtime>', 'exec'), runtime)
+    exec(compile(zlib.decompress(base64.b64decode(packed)), '<kale step runtime>', 'exec'), runtime)
     runtime['run_step'](step, arguments)
 """
 
@@ -209,18 +219,16 @@ def {step.key}({_signature(step, pod or Pod())}):
 def _signature(step: Step, pod: Pod) -> str:
     inputs = [f"{p.key}: {'str' if p.type == 'None' else p.type}" for p in step.parameters]
     inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
-    inputs += ["kale_workspace: str"] * bool(pod.shared) + ["kale_runtime: str"] * pod.given
+    inputs += ["kale_workspace: str"] * bool(pod.shared)
+    inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)
     outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
     outputs += ["metrics: Output[Metrics]"] * bool(step.metrics) + ["report: Output[HTML]"] * pod.report
+    outputs += ["kale_runtime: Output[Artifact]"] * pod.gives
     return ", ".join([*inputs, *outputs])
 
 
 def _pack(text: bytes) -> str:
-    return _unpacked(base64.b64encode(zlib.compress(text, 9)).decode())
-
-
-def _unpacked(packed: str) -> str:
-    return f"zlib.decompress(base64.b64decode('{packed}'))"
+    return f"zlib.decompress(base64.b64decode('{base64.b64encode(zlib.compress(text, 9)).decode()}'))"
 
 
 @functools.cache

@@ -20,6 +20,8 @@ from kfp.components import load_component_from_file
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from kale_magics.kubeflow.reading import read_pipeline
+from kale_magics.program import packed_runtime
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.notebooks import STAND_INS
 from tests.shells import Shell, fresh_shell
@@ -264,20 +266,56 @@ def test_the_file_is_the_same_when_cells_have_run_again(shell: Shell) -> None:
     assert Path("p.yaml").read_text() == before
 
 
+def carriers(spec: dict[str, Any]) -> list[str]:
+    """The executors whose programs have the text of the runtime in them."""
+    executors = spec["deploymentSpec"]["executors"]
+    return [name for name in executors if packed_runtime() in str(executors[name]["container"])]
+
+
+def test_the_runtime_is_in_the_first_steps_alone_and_others_get_it(
+    shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = compiled(
+        shell,
+        "%%kale step a --no-cache\nx = 1",
+        "%%kale step b\ny = 2",
+        "%%kale step c\nz = x + y",
+        "%%kale step d --after c\nprint('RESULT', z)",
+        "%%kale step e --after a\npass",
+    )
+    assert carriers(spec) == ["exec-a", "exec-b"]
+    # What is not from Kubeflow's cache, because it has run anew, makes what takes it run anew.
+    tasks = spec["root"]["dag"]["tasks"]
+    givers = {name: task["inputs"]["artifacts"]["kale_runtime"] for name, task in tasks.items() if name > "b"}
+    assert {name: giver["taskOutputArtifact"]["producerTask"] for name, giver in givers.items()} == {
+        "c": "b", "d": "b", "e": "a",
+    }  # fmt: skip
+    read = read_pipeline(spec, "").pipeline
+    assert {step.name: step.needs for step in read.steps} == {
+        "a": (), "b": (), "c": ("a", "b"), "d": ("c",), "e": ("a",),
+    }  # fmt: skip
+    assert "RESULT 3" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
+
+
 def test_many_steps_are_small(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compiled(
+    spec = compiled(
         shell,
         *(f"%%kale step s{n}\nx{n} = {n}" for n in range(199)),
         "%%kale step end\nprint('RESULT', x0 + x198)",
     )
-    assert Path("p.yaml").stat().st_size < 2_000_000
+    assert Path("p.yaml").stat().st_size < 1_000_000
+    assert carriers(spec) == ["exec-kaleu003a-runtime"]
+    assert [step.name for step in read_pipeline(spec, "").pipeline.steps][-1] == "end"
     shell.run("%kale_reset")
-    compiled(shell, *(f"%%kale step s{n}\nx{n} = {n}" for n in range(3)))
-    monkeypatch.setattr("kale_magics.kubeflow.cargo.SHARED_FROM", 0)
-    compiled(shell, "%%kale step end\nprint('RESULT', x0 + x2)")
-    assert "RESULT 2" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
+    spec = compiled(
+        shell,
+        *(f"%%kale step s{n}\nx{n} = {n}" for n in range(5)),
+        "%%kale step end\nprint('RESULT', x0 + x4)",
+    )
+    assert len(read_pipeline(spec, "").pipeline.steps) == 6
+    assert "RESULT 4" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
 
 
 def test_values_go_over_the_shared_volume(

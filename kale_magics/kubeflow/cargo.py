@@ -3,34 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from kale_magics import naming
 from kale_magics.analysis.packages import files_of, source_of
 from kale_magics.arguments import near
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
-from kale_magics.pipeline import Pipeline, Step
-from kale_magics.program import LARGEST_PROGRAM, Pod, packed_runtime
+from kale_magics.pipeline import Pipeline, Step, StepOptions
+from kale_magics.program import LARGEST_PROGRAM, Pod
 
-SHARED_FROM = 800_000
-"""Bytes of copies of the runtime from which on a pipeline has it once, as an input."""
+MOST_CARRIERS = 4
+"""Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
+keeps six copies of every program in one object, which may be a megabyte."""
+
+CARRIER = "kale: runtime"
+"""A step that only hands on the runtime, where too many steps wait for no other one."""
 
 LARGEST_MODULE = 2_000_000
 """Bytes of a module's files beyond which nobody tries whether they fit."""
+
+
+def with_carrier(pipeline: Pipeline) -> Pipeline:
+    """A pipeline as it goes to a cluster: with a step more if many wait for no other one.
+
+    Args:
+        pipeline: At least one step.
+    """
+    first = [step for step in pipeline.steps if not step.needs]
+    if len(first) <= MOST_CARRIERS:
+        return pipeline
+    keys = naming.unique_keys([CARRIER], (step.key for step in pipeline.steps))
+    carrier = Step(CARRIER, keys[CARRIER], (), (), options=StepOptions(report=False))
+    return replace(pipeline, steps=(carrier, *pipeline.steps))
+
+
+def is_carrier(step: Step) -> bool:
+    """Whether a step only hands on the runtime."""
+    return step.name == CARRIER
 
 
 def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     """What each step's program is told, by the step's name.
 
     Args:
-        pipeline: The steps.
+        pipeline: The steps, those that a step waits for before it.
         folder: That of the notebook, from which files are taken.
 
     Raises:
         KaleError: A module or a file that a step needs cannot be taken along.
     """
     raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
-    given = len(pipeline.steps) * len(packed_runtime()) > SHARED_FROM
     shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
+    givers = _givers(pipeline)
     return {
         step.name: Pod(
             files=_modules(step) | _files(step, folder),
@@ -39,10 +64,25 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
                 **{i.key: f"{shared[i.step]}/{i.artifact.key}" for i in step.inputs if i.step in shared},
                 **{a.key: f"{step.key}/{a.key}" for a in step.outputs if step.name in shared},
             },
-            given=given,
+            runtime=givers[step.name],
+            gives=step.name in givers.values(),
         )
         for step in pipeline.steps
     }
+
+
+def _givers(pipeline: Pipeline) -> dict[str, str]:
+    """From which step each one gets the runtime; empty for one that has it."""
+    givers: dict[str, str] = {}
+    keep: dict[str, bool] = {}
+    carrier = next((step.name for step in pipeline.steps if is_carrier(step)), "")
+    for step in pipeline.steps:
+        keep[step.name] = step.cache and not step.varies
+        known = [givers[name] or name for name in step.needs]
+        # What has run again gives another artifact, with which a step is not in Kubeflow's cache.
+        kept = [name for name in known if keep[name]]
+        givers[step.name] = next(iter([*kept, *known]), "" if step.name == carrier else carrier)
+    return givers
 
 
 def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:

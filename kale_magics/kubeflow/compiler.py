@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 
 from kale_magics import naming
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.kubeflow.cargo import pods_of
+from kale_magics.kubeflow.cargo import pods_of, with_carrier
 from kale_magics.kubeflow.options import set_options
 from kale_magics.pipeline import Parameter, Pipeline, Step
-from kale_magics.program import Pod, packed_runtime, render_program
+from kale_magics.program import Pod, render_program
 from kale_magics.step_runtime.runtime import hold
 
 SUFFIXES = (".yaml", ".yml")
@@ -82,6 +82,7 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path) -> str:
     from kfp import dsl
 
     _refuse_secrets(pipeline)
+    pipeline = with_carrier(pipeline)
     graph = dsl.pipeline(
         _pipeline_function(pipeline, folder),
         name=pipeline_name(pipeline.name),
@@ -146,7 +147,6 @@ def _pipeline_function(pipeline: Pipeline, folder: Path) -> Callable[..., None]:
     """What would be written under `@dsl.pipeline`."""
     pods = pods_of(pipeline, folder)
     components = {step.name: _component(step, pods[step.name], pipeline) for step in pipeline.steps}
-    given = any(pod.given for pod in pods.values())
 
     def build(*channels: Any) -> None:
         inputs = {p.key: channel for p, channel in zip(pipeline.parameters, channels, strict=False)}
@@ -154,7 +154,8 @@ def _pipeline_function(pipeline: Pipeline, folder: Path) -> Callable[..., None]:
         for step in pipeline.steps:
             arguments = {p.key: inputs[p.key] for p in step.parameters}
             arguments |= {i.key: tasks[i.step].outputs[i.artifact.key] for i in step.inputs}
-            arguments |= {"kale_runtime": channels[-1]} if given else {}
+            giver = pods[step.name].runtime
+            arguments |= {"kale_runtime": tasks[giver].outputs["kale_runtime"]} if giver else {}
             arguments |= {"kale_workspace": _workspace_place()} if pods[step.name].shared else {}
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
@@ -165,11 +166,10 @@ def _pipeline_function(pipeline: Pipeline, folder: Path) -> Callable[..., None]:
             if hasattr(task, "set_display_name"):
                 task.set_display_name(step.name)
 
-    runtime = [("kale_runtime", str, packed_runtime())] if given else []
     build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions may have one
         [
             inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value, annotation=kind)
-            for key, kind, value in [*map(_input, pipeline.parameters), *runtime]
+            for key, kind, value in map(_input, pipeline.parameters)
         ]
     )
     return build

@@ -8,6 +8,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from kale_magics.diagnostics import Code, refuse
+from kale_magics.kubeflow.cargo import is_carrier
 from kale_magics.pipeline import Artifact, ArtifactKind, Input, Parameter, ParameterType, Pipeline, Step
 from kale_magics.program import read_specification
 
@@ -55,6 +56,7 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
     except (KeyError, ValueError, StopIteration) as error:
         message = f"run {run_name} is of a pipeline that this project has not written"
         raise refuse(Code.NO_SUCH_RUN, message, "look at it on Kubeflow's page") from error
+    steps = {key: step for key, step in steps.items() if not is_carrier(step)}
     info = spec.get("pipelineInfo", {})
     name = info.get("displayName") or info.get("name") or run_name
     parameters = {p.name: p for step in steps.values() for p in step.parameters}
@@ -84,13 +86,34 @@ def _parameters(told: Mapping[str, tuple[str, Any, ParameterType]]) -> Iterator[
 
 
 def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) -> Step:
-    """A step with what it takes from the steps before it."""
+    """A step with what it takes from the steps before it, and for which others it waits."""
+    sources = {
+        key: source["taskOutputArtifact"]
+        for key, source in task.get("inputs", {}).get("artifacts", {}).items()
+    }
+    giver = sources.pop("kale_runtime", {}).get("producerTask", "")
     inputs = []
-    for key, source in task.get("inputs", {}).get("artifacts", {}).items():
-        made = source["taskOutputArtifact"]
+    for key, made in sources.items():
         maker = steps[made["producerTask"]]
         artifact = next(a for a in maker.outputs if a.key == made["outputArtifactKey"])
         inputs.append(Input(artifact.names, key, maker.name, artifact))
-    needed = [steps[key].name for key in task.get("dependentTasks", ())]
-    after = tuple(name for name in needed if name not in {i.step for i in inputs})
+    needed = [steps[key] for key in task.get("dependentTasks", ()) if not is_carrier(steps[key])]
+    makers = {i.step for i in inputs}
+    others = [other for other in needed if other is not steps.get(giver)]
+    passed = {name for other in others for name in _before(other, steps)}
+    # Where the runtime comes from is no reason of the user's to wait.
+    after = tuple(s.name for s in needed if s.name not in makers and (s in others or s.name not in passed))
     return replace(step, inputs=tuple(inputs), after=after)
+
+
+def _before(step: Step, steps: Mapping[str, Step]) -> set[str]:
+    """The names of all steps that a step waits for."""
+    known = {other.name: other for other in steps.values()}
+    found: set[str] = set()
+    pending = [step]
+    while pending:
+        for name in pending.pop().needs:
+            if name not in found:
+                found.add(name)
+                pending.append(known[name])
+    return found
