@@ -73,7 +73,7 @@ KINDS: dict[Kind, Syntax] = {
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
         (_AFTER, _NO_RUN, _READS, *OPTIONS), _read_as_tags,
     ),
-    "metrics": Syntax("%%kale metrics", "%%kale metrics"),
+    "metrics": Syntax("%%kale metrics", "%%kale metrics", options=(_NO_RUN,)),
     "skip": Syntax("%%kale skip", "%%kale skip"),
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ MARKS = [
     ("parameters", Mark("parameters")),
     ("pipeline-parameters", Mark("parameters")),
     ("metrics", Mark("metrics")),
+    ("metrics --no-run", Mark("metrics", run=False)),
     ("pipeline-metrics # numbers", Mark("metrics")),
     ("skip", Mark("skip")),
     ("step train", Mark("step", "train")),

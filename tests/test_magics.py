@@ -311,7 +311,7 @@ ASSEMBLY = [
     (["%%kale step a --no-run\nx = missing"], "KALE204", "missing"),
     (["seen = 1", "%%kale step a\nx = seen"], "KALE204", "In [2]"),
     (["%%kale parameters\nprint(1)", "%%kale step a\nx = 1"], "KALE203", "print(1)"),
-    (["%%kale step a\nx = 1", "%%kale metrics --no-run\ny"], "KALE102", "--no-run"),
+    (["%%kale step a\nx = 1", "%%kale metrics --no-cache\ny"], "KALE102", "--no-cache"),
     (["%%kale step a\nx = 'text'", "%%kale metrics\nx"], "KALE207", "x"),
     (["other = 1", "%%kale step a\nx = 1", "%%kale metrics\nother"], "KALE206", "other"),
     (["%%kale step a\nf = open('/dev/null')", "%%kale step b\nf.name"], "KALE208", "f"),

@@ -181,6 +181,12 @@ def test_no_run_marks_without_running(shell: Shell) -> None:
     assert only(shell).source == "\nx = 1\nprint('ran')\nx"
 
 
+def test_metrics_of_steps_that_have_not_run_are_marked_without_running(shell: Shell) -> None:
+    shell.run("%%kale step a --no-run\nloss = 0.5")
+    assert shell.run("%%kale metrics --no-run\nloss").success
+    assert "metrics        In [2]  ○ not run  loss from a" in shell.run("%kale").printed
+
+
 def test_with_an_id_a_cell_is_itself_whatever_becomes_of_it(shell: Shell) -> None:
     shell.run("%%kale step a\nx = 1", "one")
     shell.run("%%kale step b\ny = 1", "two")
