@@ -12,7 +12,7 @@ import re
 import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -47,6 +47,8 @@ class Option:
         commas: Whether its values may have commas between them.
         values: What the completion offers.
         optional: Whether it may stand without its value.
+        spaced: Whether its value may have spaces, and is in quotes then.
+        alone: How a value is refused, for an option that takes none; may be empty.
     """
 
     name: str
@@ -56,6 +58,8 @@ class Option:
     commas: bool = False
     values: Values = ""
     optional: bool = False
+    spaced: bool = False
+    alone: str = ""
 
     @property
     def usage(self) -> str:
@@ -78,6 +82,8 @@ class Syntax:
         missing: How it is refused when words are missing.
         options: In the order of the help.
         instead: Gives a fix for words that are too many; may give an empty one.
+        unknown: The fixes for options that it does not have, though one would think so.
+        listed: What lists its options, "%%kale"; empty for the magic itself.
     """
 
     magic: str
@@ -89,6 +95,8 @@ class Syntax:
     missing: Code = Code.BAD_ARGUMENTS
     options: tuple[Option, ...] = ()
     instead: Callable[[Sequence[str]], str] | None = None
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    listed: str = ""
 
     @property
     def usage(self) -> str:
@@ -140,6 +148,16 @@ def duration(text: str, where: Where | None = None) -> timedelta:
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
     weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
     return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+def length(time: timedelta) -> str:
+    """A length of time as `duration` reads it, in whole seconds: "1h30m"."""
+    rest = int(time.total_seconds())
+    parts = []
+    for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, seconds)
+        parts += [f"{count}{unit}"] if count else []
+    return "".join(parts) or "0s"
 
 
 def has_words(text: str) -> bool:
@@ -215,13 +233,13 @@ def split(text: str, where: Where | None) -> list[str]:
 
 def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Arguments:
     """As `parse`, for what is split into words."""
-    others: list[str] = []
+    others: list[int] = []
     options: dict[str, tuple[str, ...]] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            others.append(word)
+            others.append(len(words) - len(rest) - 1)
             continue
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
         option = syntax.option(name)
@@ -236,7 +254,7 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
         raise too_few(syntax, where)
     if syntax.most is not None and len(others) > syntax.most:
         raise _too_many(syntax, others, words, where)
-    return Arguments(tuple(map(plain, others)), options)
+    return Arguments(tuple(plain(words[place]) for place in others), options)
 
 
 def _take(option: Option, rest: list[str]) -> list[str]:
@@ -250,9 +268,7 @@ def _take(option: Option, rest: list[str]) -> list[str]:
 def _values(option: Option, words: Sequence[str], equals: bool, where: Where | None) -> tuple[str, ...]:
     if not option.metavar:
         if equals:
-            raise refuse(
-                Code.BAD_ARGUMENTS, f"{option.name} takes no value", f"write {option.name} alone", where
-            )
+            raise _takes_no_value(option, where)
         return ()
     parts = [part for word in words for part in (word.split(",") if option.commas else [word])]
     values = tuple(plain(part) for part in parts if part)
@@ -276,8 +292,8 @@ def _unknown_option(syntax: Syntax, name: str, where: Where | None) -> Exception
     guess = near(name, known)
     takes = f"it takes {', '.join(known) or 'no options'}"
     if len(known) > MOST_NAMED:
-        takes = f"{syntax.magic.partition(' ')[0]}? lists those that it has"
-    fix = f"did you mean {guess}?" if guess else takes
+        takes = f"{syntax.listed or syntax.magic.partition(' ')[0]}? lists those that it has"
+    fix = syntax.unknown.get(name) or (f"did you mean {guess}?" if guess else takes)
     return refuse(Code.UNKNOWN_OPTION, f"{syntax.magic} has no option {name}", fix, where)
 
 
@@ -287,14 +303,38 @@ def too_few(syntax: Syntax, where: Where | None) -> Exception:
     return refuse(syntax.missing, f"{syntax.magic} needs {what}", f"write it as in {syntax.example}", where)
 
 
+def _takes_no_value(option: Option, where: Where | None) -> Exception:
+    message, fix = f"{option.name} takes no value", option.alone or f"write {option.name} alone"
+    return refuse(Code.BAD_ARGUMENTS, message, fix, where)
+
+
 def _too_many(
-    syntax: Syntax, words: Sequence[str], typed_words: Sequence[str], where: Where | None
+    syntax: Syntax, places: Sequence[int], typed_words: Sequence[str], where: Where | None
 ) -> Exception:
+    words = [typed_words[place] for place in places]
     takes = f"one {syntax.metavar}" if syntax.most else "no words"
+    message = f"{syntax.magic} takes {takes}, not {', '.join(repr(plain(word)) for word in words)}"
     fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
-    fix = (syntax.instead(words) if syntax.instead else "") or fix
-    before = typed_words[: typed_words.index(words[-1])][-2:]
-    if len(before) == 2 and (option := syntax.option(before[0])) and option.metavar:
-        fix = f"{option.name} takes one word: leave out {words[-1]}, or put it in quotes with {before[1]}"
-    typed = ", ".join(repr(plain(word)) for word in words)
-    return refuse(Code.BAD_ARGUMENTS, f"{syntax.magic} takes {takes}, not {typed}", fix, where)
+    option, behind, extra = _cut_short(syntax, typed_words, places[syntax.most or 0])
+    if syntax.instead and (instead := syntax.instead(words)):
+        fix = instead
+    elif option and not option.metavar and not behind:
+        return _takes_no_value(option, where)
+    elif option and option.spaced:
+        message = f"the value of {option.name} has spaces"
+        fix = f"put it in quotes: {option.name} {shlex.quote(plain(' '.join([*behind, *extra])))}"
+    elif option and option.metavar:
+        left_out = plain(" ".join(extra))
+        fix = f"{option.name} takes one word: leave out {left_out}, or put it in quotes with {behind[0]}"
+    return refuse(Code.BAD_ARGUMENTS, message, fix, where)
+
+
+def _cut_short(
+    syntax: Syntax, words: Sequence[str], extra: int
+) -> tuple[Option | None, Sequence[str], Sequence[str]]:
+    """The option before a word too many, the words between them, and that word with those that follow."""
+    start = next((place for place in range(extra, -1, -1) if words[place].startswith("-")), None)
+    if start is None:
+        return None, (), ()
+    end = next((place for place in range(extra, len(words)) if words[place].startswith("-")), len(words))
+    return syntax.option(words[start]), words[start + 1 : extra], words[extra:end]

@@ -77,7 +77,7 @@ KINDS: dict[Kind, Syntax] = {
     "skip": Syntax("%%kale skip", "%%kale skip"),
 }  # fmt: skip
 
-_FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS)
+_FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS, listed="%%kale")
 
 SYNONYMS: dict[str, Kind] = {"pipeline-parameters": "parameters", "pipeline-metrics": "metrics"}
 
@@ -98,7 +98,7 @@ RUN = Syntax(
     "%kale_run", "run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\"",
     options=(
         Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
-        Option("--name", "call the run so", "NAME"),
+        Option("--name", "call the run so", "NAME", spaced=True),
         Option(
             "--until", "run only these steps, and those that they need",
             "STEP", many=True, commas=True, values="steps",
@@ -129,15 +129,19 @@ PULL = Syntax(
 SCHEDULE = Syntax(
     "%kale_schedule", "%kale_schedule --cron '0 6 * * *' -p epochs=5",
     options=(
-        Option("--cron", "start it at these times: minute, hour, day, month, weekday; in UTC", "TIMES"),
+        Option(
+            "--cron", "start it at these times: minute, hour, day, month, weekday; in UTC",
+            "TIMES", spaced=True,
+        ),
         Option("--every", "start it so often: 30m, 6h, 1d", "TIME"),
         Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
-        Option("--name", "call the schedule so", "NAME"),
+        Option("--name", "call the schedule so", "NAME", spaced=True),
         Option("--pause", "start no runs for now", "ID"),
         Option("--resume", "start runs again", "ID"),
         Option("--delete", "throw the schedule away", "ID"),
         _HOST,
     ),
+    unknown={"--list": "%kale_schedule alone lists them"},
 )  # fmt: skip
 CLEAN = Syntax(
     "%kale_clean", "%kale_clean --older-than 7d --keep 10",

@@ -294,7 +294,11 @@ _READERS: tuple[tuple[Option, Read], ...] = (
     ),
     (_many("--pvc", "a volume of the cluster, as a folder", "NAME:/FOLDER"), _volumes),
     (
-        Option("--workspace", "hand values on over the run's shared volume: those too large to copy"),
+        Option(
+            "--workspace",
+            "hand values on over the run's shared volume: those too large to copy",
+            alone="its size is set by %config KaleMagics.workspace_size = '10Gi'",
+        ),
         _flag("workspace", True),
     ),
     (

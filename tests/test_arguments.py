@@ -96,6 +96,33 @@ REFUSED_MARKS = [
     ("step a --after", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
     ("step a --after=", "KALE103 --after has no value", "write it as --after STEP ..., or leave it out"),
     ("step a --no-run=1", "KALE103 --no-run takes no value", "write --no-run alone"),
+    ("step a --no-cache 1", "KALE103 --no-cache takes no value", "write --no-cache alone"),
+    (
+        "step a --workspace 10Gi --no-run",
+        "KALE103 --workspace takes no value",
+        "its size is set by %config KaleMagics.workspace_size = '10Gi'",
+    ),
+    (
+        "step a --workspace=10Gi",
+        "KALE103 --workspace takes no value",
+        "its size is set by %config KaleMagics.workspace_size = '10Gi'",
+    ),
+    (
+        "step --no-run Train model",
+        "KALE103 %%kale step takes one NAME, not 'Train', 'model'",
+        'put it in quotes: %%kale step "Train model"',
+    ),
+    (
+        "step train --no-run prev:load",
+        "KALE103 %%kale step takes one NAME, not 'train', 'prev:load'",
+        "did you mean %%kale step train --after load?",
+    ),
+    (
+        "step a --timeout 5 minutes at most",
+        "KALE103 %%kale step takes one NAME, not 'a', 'minutes', 'at', 'most'",
+        "--timeout takes one word: leave out minutes at most, or put it in quotes with 5",
+    ),
+    ("metrics --no-report", "KALE102 %%kale metrics has no option --no-report", "did you mean --no-run?"),
     (
         "step Train model 2",
         "KALE103 %%kale step takes one NAME, not 'Train', 'model', '2'",
@@ -141,7 +168,8 @@ def test_the_arguments_of_a_run_are_read() -> None:
         ("--nam a", "KALE102 %kale_run has no option --nam"),
         ("-p", "KALE103 -p has no value"),
         ("--name", "KALE103 --name has no value"),
-        ("--name a b", "KALE103 %kale_run takes no words, not 'b'"),
+        ("--name a b", "KALE103 the value of --name has spaces"),
+        ("--background 1", "KALE103 --background takes no value"),
         ("now", "KALE103 %kale_run takes no words, not 'now'"),
     ],
 )
@@ -149,6 +177,27 @@ def test_the_arguments_of_a_run_are_refused(text: str, message: str) -> None:
     with pytest.raises(KaleError) as refused:
         parse(commands.RUN, text)
     assert str(refused.value).splitlines()[0] == message
+
+
+SCHEDULES = [
+    ("--cron 0 6 * * *", "put it in quotes: --cron '0 6 * * *'"),
+    ("--cron 0 6 1,15 * * --name daily", "put it in quotes: --cron '0 6 1,15 * *'"),
+    ("--every 6h --name every day", "put it in quotes: --name 'every day'"),
+    ("--list", "%kale_schedule alone lists them"),
+    ("--every 6 h", "--every takes one word: leave out h, or put it in quotes with 6"),
+]
+
+
+@pytest.mark.parametrize(("text", "fix"), SCHEDULES)
+def test_the_arguments_of_a_schedule_are_refused(text: str, fix: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        parse(commands.SCHEDULE, text)
+    assert str(refused.value).splitlines()[-1] == f"  fix: {fix}"
+
+
+@pytest.mark.parametrize("text", ["30m", "6h", "1h30m", "1d12h", "90d", "1m1s", "0s"])
+def test_a_length_of_time_is_written_as_it_is_read(text: str) -> None:
+    assert arguments.length(arguments.duration(text)) == text
 
 
 def test_a_file_is_needed_to_compile() -> None:
