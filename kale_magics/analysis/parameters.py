@@ -167,7 +167,7 @@ def _listed(node: ast.expr) -> Iterator[str]:
 def _no_metric(node: ast.stmt) -> CellProblemError:
     return CellProblemError(
         Code.FOREIGN_LINE,
-        "a metrics cell lists variables, as in print(accuracy), and nothing else",
+        "a metrics cell lists variables, one a line, and nothing else",
         "compute the value in a step and name its variable here",
         node.lineno,
     )
