@@ -22,6 +22,7 @@ Values = Sequence[str]
 Read = Callable[[Values, "Where | None"], dict[str, Any]]
 
 _CPU = re.compile(r"(?P<number>\d+(\.\d+)?|\.\d+)(?P<unit>m?)")
+_LIKE_CPU = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>m(illi)?)?\s*(v?cpus?|cores?)?", re.IGNORECASE)
 _MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[EPTGMK]i?|)")
 _LIKE_MEMORY = re.compile(
     r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[eptgmk])?(?P<binary>i)?b?(ytes)?", re.IGNORECASE
@@ -38,6 +39,12 @@ _STEPS = "KMGTPE"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NVIDIA = "nvidia.com/gpu"
 """What an accelerator is called where nothing else is said."""
+
+SMALLEST_SIZE = 2**20
+"""Bytes of memory, or of a volume, below which a unit has been forgotten."""
+
+FEWEST_MEGABYTES = 128
+"""The least number without a unit that is taken for one of megabytes, and not of gigabytes."""
 
 
 def _wrong(what: str, fix: str, where: Where | None) -> KaleError:
@@ -88,25 +95,41 @@ def _cpu(text: str, where: Where | None) -> Decimal:
     """Cores."""
     match = _CPU.fullmatch(text)
     if match is None or not Decimal(match["number"]):
-        number = re.match(r"\d+(\.\d+)?", text)
-        guess = f"{number.group()}{'m' if re.search('[mM]', text) else ''}" if number else "2"
-        fix = f"did you mean {guess}? 2 is two cores, 500m half a one" if number else "write 2 or 500m"
+        like = _LIKE_CPU.fullmatch(text.strip())
+        meant = ""
+        if like and Decimal(like["number"]):
+            meant = f"did you mean {like['number']}{'m' if like['unit'] else ''}? "
+        fix = f"{meant}2 is two cores, 500m half a one"
         raise _wrong(f"--cpu takes cores, not {text!r}", fix, where)
     return Decimal(match["number"]) / (1000 if match["unit"] else 1)
 
 
 def _memory(text: str, where: Where | None) -> Decimal:
     """Bytes."""
+    return size("--memory", text, where)
+
+
+def size(what: str, text: str, where: Where | None) -> Decimal:
+    """Bytes, of a size in Kubernetes' notation.
+
+    Args:
+        what: What has this size.
+        text: As typed.
+        where: Where it stands, for the refusal.
+
+    Raises:
+        KaleError: It is none, or none that anybody means.
+    """
     match = _MEMORY.fullmatch(text)
-    if match is None or not int(match["number"]):
+    found = Decimal(match["number"]) * _size(match["unit"]) if match else Decimal(0)
+    if found < SMALLEST_SIZE:
         fix = "write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)"
         guess = _memory_meant(text)
-        raise _wrong(
-            f"--memory takes a number of bytes with a unit, not {text!r}",
-            f"did you mean {guess}? {fix}" if guess else fix,
-            where,
-        )
-    return Decimal(match["number"]) * _size(match["unit"])
+        told = f"{what} takes a number of bytes with a unit, not {text!r}"
+        if match and match["unit"] and found:
+            told = f"{what} is less than a megabyte: {text}"
+        raise _wrong(told, f"did you mean {guess}? {fix}" if guess else fix, where)
+    return found
 
 
 def _size(unit: str) -> int:
@@ -120,11 +143,15 @@ def _memory_meant(text: str) -> str:
         return ""
     unit = (match["unit"] or "").upper() + ("i" if match["unit"] and match["binary"] else "")
     number = Decimal(match["number"])
+    if not unit and number < SMALLEST_SIZE:
+        # Who types 4 thinks of gigabytes, who types 4096 of megabytes.
+        unit = "Gi" if number < FEWEST_MEGABYTES else "Mi"
+        number = number if number < FEWEST_MEGABYTES * 1024 else Decimal(0)
     while number % 1 and unit:
         step = _STEPS.index(unit[0])
         number *= 1024 if unit.endswith("i") else 1000
         unit = (_STEPS[step - 1] + unit[1:]) if step else ""
-    return f"{int(number)}{unit}"
+    return f"{int(number)}{unit}" if int(number) * _size(unit) >= SMALLEST_SIZE else ""
 
 
 def _gpus(values: Values, where: Where | None) -> dict[str, Any]:
@@ -149,8 +176,25 @@ def _accelerator(values: Values, where: Where | None) -> dict[str, Any]:
     return {"accelerator": values[0]}
 
 
+def _variable(text: str, where: Where | None) -> None:
+    if not _VARIABLE.fullmatch(text):
+        guess = re.sub(r"[^A-Za-z0-9_]", "_", text)
+        meant = f"did you mean {guess}? " if _VARIABLE.fullmatch(guess) else ""
+        fix = "write letters, digits and underscores, and no digit first"
+        raise _wrong(f"{text!r} is no name of an environment variable", meant + fix, where)
+
+
+def _key(text: str, where: Where | None) -> None:
+    fix = "write letters and digits, within them also '-', '_' and '.', as in team or example.com/team"
+    _checked(_KEY, text, "name that a label or an annotation can have", fix, where)
+
+
 def _pairs(
-    field: str, option: str, key: re.Pattern[str], value: re.Pattern[str] | None, example: str
+    field: str,
+    option: str,
+    check: Callable[[str, Where | None], None],
+    value: re.Pattern[str] | None,
+    example: str,
 ) -> Read:
     """NAME=VALUE, several."""
 
@@ -158,10 +202,11 @@ def _pairs(
         found = []
         for text in values:
             name, equals, said = text.partition("=")
-            if not equals or not key.fullmatch(name):
+            if not equals or not name:
                 raise _wrong(
                     f"{option} takes NAME=VALUE, not {text!r}", f"write it as in {option} {example}", where
                 )
+            check(name, where)
             if value is not None:
                 _checked(
                     value, said, "value that a label can have", f"write it as in {option} {example}", where
@@ -185,7 +230,8 @@ def _config(field: str, option: str) -> Read:
             _checked(_NAME, name, "name that an object of a cluster can have", fix, where)
             if len(rest) == 1 and rest[0].startswith("/"):
                 volumes.append((name, _path(rest[0], option, where)))
-            elif len(rest) == 2 and _DATA_KEY.fullmatch(rest[0]) and _VARIABLE.fullmatch(rest[1]):
+            elif len(rest) == 2 and _DATA_KEY.fullmatch(rest[0]) and rest[1]:
+                _variable(rest[1], where)
                 env.append((name, rest[0], rest[1]))
             else:
                 raise _wrong(f"{option} does not take {text!r}", fix, where)
@@ -280,7 +326,7 @@ _READERS: tuple[tuple[Option, Read], ...] = (
     (_many("--file", "small files beside the notebook that it reads", "PATH"), _files),
     (
         _many("--env", "environment variables, on this machine too", "NAME=VALUE"),
-        _pairs("env", "--env", _VARIABLE, None, "LEVEL=debug"),
+        _pairs("env", "--env", _variable, None, "LEVEL=debug"),
     ),
     (
         _many(
@@ -303,15 +349,15 @@ _READERS: tuple[tuple[Option, Read], ...] = (
     ),
     (
         _many("--label", "labels of the pod", "NAME=VALUE"),
-        _pairs("labels", "--label", _KEY, _LABEL, "team=research"),
+        _pairs("labels", "--label", _key, _LABEL, "team=research"),
     ),
     (
         _many("--annotation", "annotations of the pod", "NAME=VALUE"),
-        _pairs("annotations", "--annotation", _KEY, None, "sidecar.istio.io/inject=false"),
+        _pairs("annotations", "--annotation", _key, None, "sidecar.istio.io/inject=false"),
     ),
     (
         _many("--node-selector", "only on nodes with this label", "NAME=VALUE"),
-        _pairs("node_selector", "--node-selector", _KEY, _LABEL, "disk=ssd"),
+        _pairs("node_selector", "--node-selector", _key, _LABEL, "disk=ssd"),
     ),
     (_many("--toleration", "also on nodes with this taint", "KEY[=VALUE][:EFFECT]"), _tolerations),
     (
