@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.inputtransformer2 import (
@@ -27,6 +28,7 @@ from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.registry import Cell, Registry
+from kale_magics.step_options import check_files
 
 if TYPE_CHECKING:
     from kale_magics.evidence import Watch
@@ -139,6 +141,7 @@ class _Execution:
             return None
         where = Where(self.label, "", self.magic.above + 1, self.magic.text)
         mark = parse_mark(self.magic.arguments, where)
+        check_files(mark.options, Path.cwd(), where)
         if self.magic.is_empty:
             raise refuse(
                 Code.EMPTY_BODY,

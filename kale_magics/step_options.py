@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -307,6 +307,36 @@ def _flag(field: str, value: bool) -> Read:
 
 def _many(name: str, help_: str, metavar: str) -> Option:
     return Option(name, help_, metavar, many=True)
+
+
+def check_files(options: StepOptions, folder: Path, where: Where | None = None) -> None:
+    """See that there is what a step is to take along.
+
+    Args:
+        options: Of the step.
+        folder: That of the notebook.
+        where: Where they stand, for the refusal.
+
+    Raises:
+        KaleError: A file that is not there, or a folder without files.
+    """
+    for name in options.files:
+        place = folder / name
+        if not place.is_file() and not any(path.is_file() for path in place.rglob("*")):
+            raise _no_such_file(name, place, where)
+
+
+def _no_such_file(name: str, place: Path, where: Where | None) -> KaleError:
+    others = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+    if place.is_dir():
+        fix = "the folder is empty: put files into it, or leave it out"
+    elif re.search(r"[*?\[]", name):
+        fix = "patterns are not expanded: name the folder, or each file"
+    elif guess := near(place.name, others):
+        fix = f"did you mean {Path(name).with_name(guess)}?"
+    else:
+        fix = "write it as from the notebook's folder"
+    return _wrong(f"there is no file {name!r} to take along", fix, where)
 
 
 _READERS: tuple[tuple[Option, Read], ...] = (

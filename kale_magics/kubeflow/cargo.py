@@ -8,10 +8,10 @@ from pathlib import Path
 
 from kale_magics import naming
 from kale_magics.analysis.packages import files_of, source_of
-from kale_magics.arguments import near
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
 from kale_magics.pipeline import Pipeline, Step, StepOptions
 from kale_magics.program import LARGEST_PROGRAM, Pod
+from kale_magics.step_options import check_files
 
 MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
@@ -111,26 +111,15 @@ def _modules(step: Step) -> dict[str, bytes]:
 
 def _files(step: Step, folder: Path) -> dict[str, bytes]:
     """The files of `--file`; all that is below a folder."""
+    # They were there when the cell was run.
+    check_files(step.options, folder, Where(step=step.name))
     found: dict[str, bytes] = {}
     for name in step.options.files:
         place = folder / name
         paths = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
-        if not paths:
-            raise _no_such_file(step, name, folder)
         if sum(path.stat().st_size for path in paths) > LARGEST_MODULE:
             message = f"{name} is larger than the {LARGEST_PROGRAM:,} bytes that a step can take along"
             fix = "put it on a volume (--pvc), or in a store from which the step reads it"
             raise refuse(Code.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
         found |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     return found
-
-
-def _no_such_file(step: Step, name: str, folder: Path) -> Exception:
-    parent = (folder / name).parent
-    guess = near(Path(name).name, [p.name for p in parent.iterdir()]) if parent.is_dir() else None
-    fix = (
-        f"did you mean {Path(name).with_name(guess)}?" if guess else "write it as from the notebook's folder"
-    )
-    return refuse(
-        Code.BAD_STEP_OPTION, f"there is no file {name!r} to take along", fix, Where(step=step.name)
-    )
