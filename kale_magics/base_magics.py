@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.magic import Magics
-from traitlets import Bool, Enum, Int, List, Unicode, default
+from traitlets import Bool, Enum, Int, List, Unicode, default, observe
 
 from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
-from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
+from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.notebook import find_notebook, read_notebook
 from kale_magics.parameter_values import parameter_values
-from kale_magics.pipeline import Environment, Pipeline
+from kale_magics.pipeline import Environment, Pipeline, StepOptions
 from kale_magics.registry import Cell, Registry
 from kale_magics.run import Run
+from kale_magics.step_options import check_files, image, size
 
 if TYPE_CHECKING:
     from kale_magics.assemble import Assembly
     from kale_magics.running import Order
+
+_READERS: dict[str, Callable[[str, Where], Any]] = {
+    "base_image": image,
+    "step_options": commands.parse_step_options,
+    "workspace_size": partial(size, "workspace_size"),
+}
+"""How the settings are read that are written as an option of a step is."""
 
 
 class BaseMagics(Magics):
@@ -79,6 +89,30 @@ class BaseMagics(Magics):
         from kale_magics.kubeflow.compiler import default_image
 
         return default_image()
+
+    @observe(*_READERS)
+    def _tell_of_mistake(self, change: Any) -> None:
+        """Say at once what is wrong with a setting; a run refuses it.
+
+        What would be raised, %config would write into a log, and go on with the setting of before.
+        """
+        try:
+            found = self._read(change.name)
+            if isinstance(found, StepOptions):
+                check_files(found, Path.cwd(), self._where_set(change.name))
+        except KaleError as error:
+            print(error, file=sys.stderr)
+
+    def _read(self, setting: str) -> Any:
+        """What a setting of `_READERS` says.
+
+        Raises:
+            KaleError: It is none that a cluster takes.
+        """
+        return _READERS[setting](getattr(self, setting), self._where_set(setting))
+
+    def _where_set(self, setting: str) -> Where:
+        return Where(f"%config KaleMagics.{setting} = {getattr(self, setting)!r}")
 
     def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
         """What `%kale_run` is to do."""
@@ -178,8 +212,8 @@ class BaseMagics(Magics):
             self.workspace_size,
             self.storage_class,
         )
-        options = commands.parse_step_options(self.step_options, Where(text=self.step_options))
-        settings = Settings(name, self.description, environment, self.slim_imports, options)
+        said = {setting: self._read(setting) for setting in _READERS}
+        settings = Settings(name, self.description, environment, self.slim_imports, said["step_options"])
         assembly = assemble([cell for cell in cells if cell not in gone], session, settings)
         told = (*notebook.diagnostics(cells), *assembly.diagnostics)
         return cells, notebook.states(cells), replace(assembly, diagnostics=told)

@@ -127,7 +127,7 @@ def size(what: str, text: str, where: Where | None) -> Decimal:
         guess = _memory_meant(text)
         told = f"{what} takes a number of bytes with a unit, not {text!r}"
         if match and match["unit"] and found:
-            told = f"{what} is less than a megabyte: {text}"
+            told = f"{what} is less than 1Mi: {text}"
         raise _wrong(told, f"did you mean {guess}? {fix}" if guess else fix, where)
     return found
 
@@ -277,8 +277,16 @@ def _names(field: str, what: str, pattern: re.Pattern[str], fix: str) -> Read:
 
 
 def _image(values: Values, where: Where | None) -> dict[str, Any]:
-    fix = "write it as in --image python:3.11-slim"
-    return {"image": _checked(_IMAGE, values[0], "name that an image can have", fix, where)}
+    return {"image": image(values[0], where)}
+
+
+def image(text: str, where: Where | None) -> str:
+    """The name of a container image, as typed.
+
+    Raises:
+        KaleError: No image has such a name.
+    """
+    return _checked(_IMAGE, text, "name that an image can have", "write it as in python:3.11-slim", where)
 
 
 def _packages(values: Values, where: Where | None) -> dict[str, Any]:
@@ -299,14 +307,6 @@ def _files(values: Values, where: Where | None) -> dict[str, Any]:
             fix = "put it beside the notebook, or below: a step finds it in the pod under the same path"
             raise _wrong(f"{text!r} is not in the folder of the notebook", fix, where)
     return {"files": tuple(str(PurePosixPath(text)) for text in values)}
-
-
-def _flag(field: str, value: bool) -> Read:
-    return lambda *_: {field: value}
-
-
-def _many(name: str, help_: str, metavar: str) -> Option:
-    return Option(name, help_, metavar, many=True)
 
 
 def check_files(options: StepOptions, folder: Path, where: Where | None = None) -> None:
@@ -337,6 +337,14 @@ def _no_such_file(name: str, place: Path, where: Where | None) -> KaleError:
     else:
         fix = "write it as from the notebook's folder"
     return _wrong(f"there is no file {name!r} to take along", fix, where)
+
+
+def _flag(field: str, value: bool) -> Read:
+    return lambda *_: {field: value}
+
+
+def _many(name: str, help_: str, metavar: str) -> Option:
+    return Option(name, help_, metavar, many=True)
 
 
 _READERS: tuple[tuple[Option, Read], ...] = (

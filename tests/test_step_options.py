@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from kale_magics.commands import parse_mark, parse_step_options
 from kale_magics.diagnostics import KaleError
 from kale_magics.pipeline import StepOptions
+from tests.shells import Shell, fresh_shell
 
 READ: list[tuple[str, dict[str, Any]]] = [
     ("--cpu 2", {"cpu": ("2", "2")}),
@@ -66,16 +69,16 @@ REFUSED = [
     ("--memory '4 G'", "did you mean 4G?"),
     ("--memory much", "--memory takes a number of bytes with a unit, not 'much'"),
     ("--memory 0", "--memory takes a number of bytes with a unit, not '0'"),
-    ("--memory 4G:2G", "requests 4G, more than its limit 2G"),
-    ("--cpu 2cores", "did you mean 2?"),
-    ("--cpu 500M", "did you mean 500m?"),
     ("--memory 4096", "fix: did you mean 4096Mi?"),
     ("--memory 16", "fix: did you mean 16Gi?"),
     ("--memory 1.5", "fix: did you mean 1536Mi?"),
     ("--memory 500000", "fix: write it as in 4G"),
-    ("--memory 512K", "--memory is less than a megabyte: 512K"),
+    ("--memory 512K", "--memory is less than 1Mi: 512K"),
     ("--memory 512kb", "fix: write it as in 4G"),
     ("--memory 4G:8", "did you mean 8Gi?"),
+    ("--memory 4G:2G", "requests 4G, more than its limit 2G"),
+    ("--cpu 2cores", "did you mean 2?"),
+    ("--cpu 500M", "did you mean 500m?"),
     ("--cpu 500mcores", "did you mean 500m?"),
     ("--cpu '4 vCPUs'", "did you mean 4?"),
     ("--cpu 0", "fix: 2 is two cores, 500m half a one"),
@@ -104,10 +107,10 @@ REFUSED = [
     ("--pvc data:data", "'data' is no place for a volume"),
     ("--pvc data:/", "'/' is no place for a volume"),
     ("--label team=my team", "takes NAME=VALUE, not 'team'"),
+    ("--label 'my team=a'", "'my team' is no name that a label or an annotation can have"),
     ("--label 'team=my team'", "did you mean my-team?"),
     ("--toleration gpu:noschedule", "did you mean gpu:NoSchedule?"),
     ("--image-pull-secret Registry", "did you mean registry?"),
-    ("--label 'my team=a'", "'my team' is no name that a label or an annotation can have"),
     ("--timeout 0s", "no step ends within no time"),
 ]
 
@@ -129,3 +132,87 @@ def test_a_step_says_more_than_all_steps_do() -> None:
         cpu=("4", "4"), memory=("2G", "2G"), env=(("A", "1"), ("B", "3"), ("C", "4")),
         labels=(("team", "x"),), retries=2, timeout=60.0, packages=("pandas", "scipy"),
     )  # fmt: skip
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        yield shell
+
+
+FILES = [
+    ("onr.csv", "did you mean one.csv?"),
+    ("data/onr.csv", "did you mean data/one.csv?"),
+    ("quite_another", "write it as from the notebook's folder"),
+    ("*.csv", "patterns are not expanded: name the folder, or each file"),
+    ("empty", "the folder is empty: put files into it, or leave it out"),
+]
+
+
+@pytest.mark.parametrize(("name", "fix"), FILES)
+def test_a_file_that_is_not_there_is_told_when_the_cell_is_run(shell: Shell, name: str, fix: str) -> None:
+    for folder in ("data", "empty"):
+        Path(folder).mkdir()
+    for path in ("one.csv", "data/one.csv"):
+        Path(path).touch()
+    assert shell.refusal(f"%%kale step a --file {name}\nran = True").splitlines() == [
+        f"KALE110 there is no file {name!r} to take along",
+        f"  at:  In [2], line 1: %%kale step a --file {name}",
+        f"  fix: {fix}",
+    ]
+    assert "ran" not in shell.ipython.user_ns
+    assert shell.run("%%kale step a --file one.csv data\nran = True").success
+    told = shell.run(f"%config KaleMagics.step_options = '--file {name}'").printed
+    assert told.splitlines()[1:] == [
+        f"  at:  %config KaleMagics.step_options = '--file {name}'",
+        f"  fix: {fix}",
+    ]
+
+
+SETTINGS = [
+    (
+        "step_options",
+        "--memory 4GB",
+        "KALE110 --memory takes a number of bytes with a unit, not '4GB'",
+        "did you mean 4G? write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)",
+    ),
+    (
+        "step_options",
+        "--zzz 1",
+        "KALE102 KaleMagics.step_options has no option --zzz",
+        "%%kale? lists those that it has",
+    ),
+    (
+        "workspace_size",
+        "10GB",
+        "KALE110 workspace_size takes a number of bytes with a unit, not '10GB'",
+        "did you mean 10G? write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)",
+    ),
+    (
+        "base_image",
+        "bad image",
+        "KALE110 'bad image' is no name that an image can have",
+        "did you mean bad-image? write it as in python:3.11-slim",
+    ),
+]
+
+
+@pytest.mark.parametrize(("setting", "value", "what", "fix"), SETTINGS)
+def test_a_mistake_in_a_setting_is_told_when_it_is_set_and_by_every_run(
+    shell: Shell, setting: str, value: str, what: str, fix: str
+) -> None:
+    shell.run("%%kale step a\nx = 1")
+    set_ = f"%config KaleMagics.{setting} = {value!r}"
+    told = [what, f"  at:  {set_}", f"  fix: {fix}"]
+    assert shell.run(set_).printed.splitlines() == told
+    assert shell.run("%config KaleMagics.pipeline_name = 'other'").printed == ""
+    assert shell.refusal("%kale_run").splitlines() == told
+    assert shell.refusal("%kale_compile p.yaml").splitlines() == told
+
+
+def test_what_is_said_to_list_the_options_does(shell: Shell) -> None:
+    assert "--toleration KEY[=VALUE][:EFFECT] ..." in shell.run("%%kale?").printed
