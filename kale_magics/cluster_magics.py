@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import line_magic, no_var_expand
 from traitlets import Unicode
 
-from kale_magics import arguments, commands
+from kale_magics import commands
 from kale_magics.base_magics import BaseMagics
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.documentation import documented
@@ -109,26 +109,34 @@ class ClusterMagics(BaseMagics):
         from kale_magics.kubeflow import schedules
         from kale_magics.kubeflow.submission import prepare
 
-        actions = {"--pause": "disable", "--resume": "enable", "--delete": "delete"}
+        actions = {
+            "--pause": ("disable", "starts no runs for now"),
+            "--resume": ("enable", "starts runs again"),
+            "--delete": ("delete", "is deleted"),
+        }
         chosen = [name for name in ("--cron", "--every", *actions) if name in options]
         if len(chosen) > 1:
             message = f"{' and '.join(chosen)} cannot go together"
             raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+        idle = [] if {"--cron", "--every"} & set(chosen) else [n for n in ("-p", "--name") if n in options]
+        if idle:
+            message = f"{' and '.join(idle)} would be of a schedule that is made, and none is"
+            raise refuse(Code.BAD_ARGUMENTS, message, "add --cron or --every, or leave it out", where)
         cron = schedules.cron_of(options["--cron"][0], where) if "--cron" in options else ""
-        every = arguments.duration(options["--every"][0], where) if "--every" in options else None
-        if every is not None and every.total_seconds() < 1:
-            raise refuse(
-                Code.BAD_ARGUMENTS, "no time is between two runs", "write it as in --every 6h", where
-            )
+        every = schedules.every_of(options["--every"][0], where) if "--every" in options else None
         order = self._order(options, where, None) if cron or every else None
         server = self._server(options)
         if order is not None:
             prepared = prepare(server, order.pipeline, Path.cwd(), order.values, self.experiment)
             made = schedules.create(server, prepared, order.name or order.pipeline.name, cron, every)
-            print(f"schedule {made.id}: {made.name} runs {made.when}")
+            print(f"schedule {made.id}: {made.name} runs {made.when}{' (UTC)' if cron else ''}")
             return
-        for option in chosen:
-            schedules.change(server, options[option][0], actions[option])
+        if chosen:
+            (option,) = chosen
+            action, told = actions[option]
+            schedules.change(server, options[option][0], action)
+            print(f"schedule {options[option][0]} {told}")
+            return
         for found in schedules.schedules(server):
             print(f"{found.id}  {'on    ' if found.enabled else 'paused'}  {found.when}  {found.name}")
 

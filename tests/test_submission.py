@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kale_magics.kubeflow.schedules import cron_of
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
 from tests.shells import Shell, fresh_shell
@@ -480,20 +481,72 @@ def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
     shell.run(f"%config KaleMagics.host = '{server.url}'")
     printed = shell.run("%kale_schedule --cron '0 6 * * *' -p factor=3 --name daily").printed
     (made,) = server.store.recurring_runs.values()
+    identity, name = made["recurring_run_id"], made["display_name"]
     assert made["trigger"]["cron_schedule"]["cron"] == "0 0 6 * * *"
-    assert f"schedule {made['recurring_run_id']}: daily runs 0 0 6 * * *" in printed
-    run_id = server.trigger(made["recurring_run_id"])
+    assert printed == f"schedule {identity}: {name} runs 0 6 * * * (UTC)\n"
+    run_id = server.trigger(identity)
     server.wait_for(run_id, "SUCCEEDED")
     assert "Train model | trained 18" in shell.run(f"%kale_attach {run_id}").printed
-    identity = made["recurring_run_id"]
-    assert (
-        f"{identity}  paused  0 0 6 * * *  daily" in shell.run(f"%kale_schedule --pause {identity}").printed
-    )
-    assert f"{identity}  on" in shell.run(f"%kale_schedule --resume {identity}").printed
-    assert shell.run(f"%kale_schedule --delete {identity}").printed == ""
-    assert "runs every 6:00:00" in shell.run("%kale_schedule --every 6h").printed
-    assert "is no time of cron" in shell.refusal("%kale_schedule --cron daily")
-    assert "cannot go together" in shell.refusal("%kale_schedule --cron '0 6 * * *' --every 6h")
+    told = shell.run(f"%kale_schedule --pause {identity}").printed
+    assert told == f"schedule {identity} starts no runs for now\n"
+    assert shell.run("%kale_schedule").printed == f"{identity}  paused  0 6 * * *  {name}\n"
+    told = shell.run(f"%kale_schedule --resume {identity}").printed
+    assert told == f"schedule {identity} starts runs again\n"
+    assert shell.run("%kale_schedule").printed == f"{identity}  on      0 6 * * *  {name}\n"
+    assert shell.run(f"%kale_schedule --delete {identity}").printed == f"schedule {identity} is deleted\n"
+    assert shell.run("%kale_schedule").printed == ""
+    assert shell.run("%kale_schedule --every 6h").printed.endswith(" runs every 6h\n")
+
+
+def test_a_schedule_has_a_name_of_its_own(shell: Shell, server: KfpServer) -> None:
+    for _ in range(2):
+        shell.run(f"%kale_schedule --every 6h --name often --host {server.url}")
+    names = [made["display_name"] for made in server.store.recurring_runs.values()]
+    assert len(set(names)) == 2
+    assert all(re.fullmatch(r"often [-\d]+ [:\d]+ [0-9a-f]{6}", name) for name in names)
+
+
+CRON = [
+    ("0 6 * * *", "0 0 6 * * *"),
+    ("*/15 8-18 1,15 jan-MAR,12 Mon-FRI", "0 */15 8-18 1,15 jan-MAR,12 Mon-FRI"),
+    ("30 0 6 ? * 0-6/2", "30 0 6 ? * 0-6/2"),
+    ("5/10 * 29 2 *", "0 5/10 * 29 2 *"),
+    ("0 6 31 2 MON", "0 0 6 31 2 MON"),
+]
+
+
+@pytest.mark.parametrize(("typed", "cron"), CRON)
+def test_times_are_read_as_a_crontab_has_them(typed: str, cron: str) -> None:
+    assert cron_of(typed) == cron
+
+
+REFUSED_SCHEDULES = [
+    ("--cron daily", "'daily' is no time of cron"),
+    ("--cron '61 25 * * *'", "'61' is no minute of cron, which is 0 to 59"),
+    ("--cron '0 25 * * *'", "'25' is no hour of cron, which is 0 to 23"),
+    ("--cron 'a b c d e'", "'a' is no minute of cron"),
+    ("--cron '0 6 0 * *'", "'0' is no day of cron, which is 1 to 31"),
+    ("--cron '0 6 L * *'", "'L' is no day of cron"),
+    ("--cron '0 6 * 13 *'", "'13' is no month of cron, which is 1 to 12, JAN to DEC"),
+    ("--cron '0 6 * * 7'", "'7' is no weekday of cron, which is 0 to 6, SUN to SAT"),
+    ("--cron '0 6 * * 1#2'", "'1#2' is no weekday of cron"),
+    ("--cron '0 6-5 * * *'", "'6-5' is no hour of cron"),
+    ("--cron '*/0 * * * *'", "'*/0' is no minute of cron"),
+    ("--cron '0,,5 * * * *'", "'0,,5' is no minute of cron"),
+    ("--cron '0 6 31 2 *'", "never comes: no month that it names has a day 31"),
+    ("--cron '0 6 31 4,6 ?'", "never comes: no month that it names has a day 31"),
+    ("--cron '0 6 * * *' --every 6h", "cannot go together"),
+    ("--every 10", "--every 10 does not say of which unit"),
+    ("--every 1s", "--every 1s is less than a minute"),
+    ("--every often", "'often' is no length of time"),
+    ("--name x", "--name would be of a schedule that is made"),
+    ("--pause 1 -p factor=3 --name x", "-p and --name would be of a schedule that is made"),
+]
+
+
+def test_a_schedule_that_nobody_means_is_refused(shell: Shell) -> None:
+    for typed, told in REFUSED_SCHEDULES:
+        assert told in shell.refusal(f"%kale_schedule {typed}")
 
 
 def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:

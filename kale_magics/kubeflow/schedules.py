@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,11 +10,40 @@ from typing import Any
 
 import kfp_server_api
 
+from kale_magics.arguments import duration, length
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import Prepared, first, named
+from kale_magics.kubeflow.submission import Prepared, first, label_of, named
 
-_FIELD = re.compile(r"[\d*/,\-?LW#A-Za-z]+")
+_PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
+
+SHORTEST = timedelta(minutes=1)
+"""Between two starts; what is shorter is a mistake."""
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A field of a cron expression: its bounds, and names that its numbers may have, from the least on."""
+
+    name: str
+    least: int
+    most: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def bounds(self) -> str:
+        named = f", {self.names[0]} to {self.names[-1]}" if self.names else ""
+        return f"{self.least} to {self.most}{named}"
+
+
+_FIELDS = (
+    _Field("second", 0, 59),
+    _Field("minute", 0, 59),
+    _Field("hour", 0, 23),
+    _Field("day", 1, 31),
+    _Field("month", 1, 12, tuple("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split())),
+    _Field("weekday", 0, 6, tuple("SUN MON TUE WED THU FRI SAT".split())),
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +66,8 @@ class Schedule:
 def cron_of(text: str, where: Where | None = None) -> str:
     """A cron expression as KFP takes it, which begins with seconds.
 
+    KFP reads it with robfig/cron 1.2, which knows none of the signs L, W and #, and Sunday as 0 only.
+
     Args:
         text: Five fields, as in a crontab, or six with the seconds first.
         where: Where it stands, for the refusal.
@@ -43,12 +75,67 @@ def cron_of(text: str, where: Where | None = None) -> str:
     Raises:
         KaleError: It is none.
     """
-    fields = text.split()
-    if len(fields) not in (5, 6) or not all(map(_FIELD.fullmatch, fields)):
-        message = f"{text!r} is no time of cron"
-        fix = "write minute, hour, day, month and weekday: --cron '0 6 * * *' is every day at 6, in UTC"
+    typed = text.split()
+    fix = "write minute, hour, day, month and weekday: --cron '0 6 * * *' is every day at 6, in UTC"
+    if len(typed) not in (5, 6):
+        raise refuse(Code.BAD_ARGUMENTS, f"{text!r} is no time of cron", fix, where)
+    typed = typed if len(typed) == 6 else ["0", *typed]
+    numbers: dict[str, set[int]] = {}
+    for field, part in zip(_FIELDS, typed, strict=True):
+        numbers[field.name] = _numbers(field, part.upper())
+        if not numbers[field.name]:
+            message = f"{part!r} is no {field.name} of cron, which is {field.bounds}"
+            raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
+    day = min(numbers["day"])
+    # Where a weekday is given too, cron starts on the one as on the other.
+    longest = max(calendar.monthrange(2024, month)[1] for month in numbers["month"])
+    if day > longest and re.search(r"[*?]", typed[-1]):
+        message = f"{text!r} never comes: no month that it names has a day {day}"
+        raise refuse(Code.BAD_ARGUMENTS, message, "give another day or month", where)
+    return " ".join(typed)
+
+
+def _numbers(field: _Field, text: str) -> set[int]:
+    """What a field of a cron expression means; nothing if it cannot be read."""
+    found: set[int] = set()
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            return set()
+        first, last = match["first"], match["last"] or ("" if match["step"] else match["first"])
+        least = _number(field, first) if first else field.least
+        most = _number(field, last) if last else field.most
+        if not field.least <= least <= most <= field.most:
+            return set()
+        found.update(range(least, most + 1, int(match["step"] or 1)))
+    return found
+
+
+def _number(field: _Field, text: str) -> int:
+    """Of a number or a name; one that no field takes if it is neither."""
+    if text in field.names:
+        return field.least + field.names.index(text)
+    return int(text) if text.isdecimal() else -1
+
+
+def every_of(text: str, where: Where | None = None) -> timedelta:
+    """The time between two starts.
+
+    Args:
+        text: As typed.
+        where: Where it stands, for the refusal.
+
+    Raises:
+        KaleError: It is none, or shorter than anybody means.
+    """
+    fix = "write it as in --every 30m, 6h or 1d"
+    if text.isdecimal():
+        raise refuse(Code.BAD_ARGUMENTS, f"--every {text} does not say of which unit", fix, where)
+    time = duration(text, where)
+    if time < SHORTEST:
+        message = f"--every {text} is less than a minute, in which no run ends"
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
-    return " ".join(fields if len(fields) == 6 else ["0", *fields])
+    return time
 
 
 def create(
@@ -59,15 +146,16 @@ def create(
     Args:
         server: The server.
         prepared: The pipeline there.
-        name: Of the schedule.
+        name: The beginning of the schedule's name.
         cron: When, as `cron_of` gives it; empty for `every`.
         every: Between two starts; a day if neither is given.
 
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
+    label = label_of(name)
     wanted = kfp_server_api.V2beta1RecurringRun(
-        display_name=name,
+        display_name=label,
         experiment_id=prepared.experiment_id,
         pipeline_version_reference=prepared.reference,
         runtime_config=prepared.config,
@@ -80,7 +168,7 @@ def create(
     def find(client: Any) -> Any:
         return first(
             client.recurring_runs.recurring_run_service_list_recurring_runs(
-                experiment_id=prepared.experiment_id, filter=named(name), _request_timeout=TIMES
+                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
             ).recurring_runs
         )
 
@@ -140,8 +228,9 @@ def change(server: Server, schedule_id: str, action: str) -> None:
 def _schedule(told: Any) -> Schedule:
     trigger = told.trigger
     if trigger and trigger.cron_schedule and trigger.cron_schedule.cron:
-        when = trigger.cron_schedule.cron
+        # As it is typed in a crontab, which has no seconds.
+        when = re.sub(r"^0 (?=(\S+ ){4}\S+$)", "", trigger.cron_schedule.cron)
     else:
         periodic = trigger.periodic_schedule if trigger else None
-        when = f"every {timedelta(seconds=int(periodic.interval_second))}" if periodic else ""
+        when = f"every {length(timedelta(seconds=int(periodic.interval_second)))}" if periodic else ""
     return Schedule(told.recurring_run_id, told.display_name, when, told.status == "ENABLED")

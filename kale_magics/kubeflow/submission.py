@@ -75,6 +75,11 @@ def prepare(
     )
 
 
+def label_of(name: str) -> str:
+    """A name for what is made there that nothing else has: it can be looked for if no answer comes."""
+    return f"{name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
+
+
 def submit(server: Server, prepared: Prepared, name: str) -> tuple[str, str]:
     """Start a run, once.
 
@@ -89,8 +94,7 @@ def submit(server: Server, prepared: Prepared, name: str) -> tuple[str, str]:
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
-    # Unique to this attempt, so that it can be looked for when nobody knows whether it has begun.
-    label = f"{name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
+    label = label_of(name)
     run = kfp_server_api.V2beta1Run(
         display_name=label,
         experiment_id=prepared.experiment_id,
