@@ -21,6 +21,7 @@ import yaml
 from kfp import compiler, dsl, kubernetes
 
 from tests.kfp_server import KfpServer
+from tests.kfp_server.nodes import fnv1a
 
 RUNS, PIPELINES = "/apis/v2beta1/runs", "/apis/v2beta1/pipelines"
 
@@ -29,7 +30,7 @@ component = functools.partial(dsl.component, base_image="python:3.11")
 
 @component
 def load(rows: int, data: dsl.Output[dsl.Dataset]):
-    print("loading", rows)
+    print("loading", rows, "into", data.uri)
     with open(data.path, "w") as file:
         file.write("x" * rows)
 
@@ -73,12 +74,45 @@ def with_workspace():
     kubernetes.use_secret_as_env(following, secret_name="aws", secret_key_to_env={"key": "AWS_KEY"})
 
 
+@component
+def flaky(folder: str):
+    import os
+
+    print("files here", os.listdir("."))
+    open("note", "w").close()
+    if not os.path.exists(f"{folder}/tried"):
+        open(f"{folder}/tried", "w").close()
+        raise OSError("try again")
+
+
+@dsl.pipeline(name="with-attempts")
+def with_attempts(folder: str):
+    first = flaky(folder=folder).set_retry(2)
+    kubernetes.add_pod_annotation(first, "a", "b")
+    write(folder=folder).after(first)
+
+
+@component
+def fail():
+    raise ValueError
+
+
+@dsl.pipeline(name="fails")
+def fails():
+    first = fail().set_retry(1)
+    second = fail().after(first)
+    fail().after(second)
+
+
+PIPELINES_HERE = (two_steps, with_workspace, with_attempts, fails)
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Compiled pipelines."""
     folder = tmp_path_factory.mktemp("compiled")
-    paths = {pipeline.name: folder / f"{pipeline.name}.yaml" for pipeline in (two_steps, with_workspace)}
-    for pipeline in (two_steps, with_workspace):
+    paths = {pipeline.name: folder / f"{pipeline.name}.yaml" for pipeline in PIPELINES_HERE}
+    for pipeline in PIPELINES_HERE:
         compiler.Compiler().compile(pipeline, str(paths[pipeline.name]))
     return paths
 
@@ -257,6 +291,38 @@ def test_lists_have_filters_orders_and_pages(client: kfp.Client):
     assert [e.display_name for e in client.list_experiments(filter=with_7).experiments] == ["e07", "e17"]
 
 
+def test_filters_are_decoded_twice(client: kfp.Client):
+    def found(name: str, encoded: Any = str) -> list[str]:
+        predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
+        answer = client.list_experiments(filter=encoded(json.dumps({"predicates": [predicate]})))
+        return [e.display_name for e in answer.experiments or ()]
+
+    create = client.experiments.experiment_service_create_experiment
+    for name in ("a+b", "a b", "100%", "a%2Bb"):
+        create(kfp_server_api.V2beta1Experiment(display_name=name))
+        assert found(name, quote) == [name]
+    assert found("a+b") == ["a b"]
+    assert found("a%2Bb") == ["a+b"]
+    for name in ("100%", "50%zz", "%ff"):
+        assert refused(found, name)[0] == 400
+
+
+def test_names_have_a_length_in_bytes(server: KfpServer, client: kfp.Client, file: str):
+    experiment, pipeline = kfp_server_api.V2beta1Experiment, kfp_server_api.V2beta1Pipeline
+    for create, kind in [
+        (client.experiments.experiment_service_create_experiment, experiment),
+        (client.pipelines.pipeline_service_create_pipeline, pipeline),
+    ]:
+        create(kind(display_name="é" * 64))
+        status, error = refused(create, kind(display_name="é" * 64 + "x"))
+        assert (status, error["code"], "cannot exceed 128, got 129" in error["message"]) == (400, 3, True)
+    status, error = refused(client.upload_pipeline, file, "x" * 128)
+    assert (status, error["error_message"]) == (400, "PipelineVersion.Name length cannot exceed 127, got 128")
+    assert len(server.pipelines) == 1
+    made = client.upload_pipeline(file, "x" * 127)
+    assert refused(client.upload_pipeline_version, file, "y" * 128, pipeline_id=made.pipeline_id)[0] == 400
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -264,6 +330,7 @@ def test_lists_have_filters_orders_and_pages(client: kfp.Client):
         "page_size=-1",
         "page_token=nonsense",
         "filter=nonsense",
+        "filter=[]",
         "filter=" + quote('{"predicates": [{"operation": "EQUALS", "key": "owner", "string_value": "x"}]}'),
         "filter=" + quote('{"predicates": [{"operation": "LIKE", "key": "name", "string_value": "x"}]}'),
         "order=name",
@@ -353,12 +420,19 @@ def test_run(server: KfpServer, client: kfp.Client, file: str):
     pod = f"{workflow.name}-system-container-impl-{number}"
     status, log, headers = ask(server, "GET", f"/apis/v1alpha1/runs/{made.run_id}/nodes/{pod}/log")
     assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
-    assert "loading 5\n" in log
+    assert "loading 5 into minio://mlpipeline/v2/artifacts/" in log
     assert ask(server, "GET", f"/apis/v1alpha1/runs/{made.run_id}/nodes/{child}/log")[0] == 500
-    for node in (child, pod):
-        content = ask(server, "GET", f"{RUNS}/{made.run_id}/nodes/{node}/artifacts/data:read")[1]
-        assert base64.b64decode(content["data"]) == b"xxxxx"
-    assert ask(server, "GET", f"{RUNS}/{made.run_id}/nodes/{pod}/artifacts/model:read")[0] == 404
+    assert ask(server, "GET", f"{RUNS}/{made.run_id}/nodes/{pod}/artifacts/data:read")[1]["code"] == 5
+
+
+def test_artifacts_of_a_server_that_reads_them(file: str, tmp_path: Path):
+    with KfpServer(tmp_path, reads_artifacts=True) as server:
+        run_id = submit(connect(server), file, rows=5)
+        node = server.wait_for(run_id, "SUCCEEDED").workflow.pod("load")
+        for name in (node.pod, node.id):
+            content = ask(server, "GET", f"{RUNS}/{run_id}/nodes/{name}/artifacts/data:read")[1]
+            assert base64.b64decode(content["data"]) == b"xxxxx"
+        assert ask(server, "GET", f"{RUNS}/{run_id}/nodes/{node.pod}/artifacts/model:read")[0] == 404
 
 
 def test_failed_run(server: KfpServer, client: kfp.Client, file: str):
@@ -375,25 +449,73 @@ def test_failed_run(server: KfpServer, client: kfp.Client, file: str):
     assert found == ["PENDING", "RUNNING", "FAILED"] * 2
 
 
-def test_tasks_after_a_failed_one_have_no_nodes(server: KfpServer, client: kfp.Client, tmp_path: Path):
-    @component
-    def fail() -> int:
-        raise ValueError
+def test_every_attempt_has_a_pod(
+    server: KfpServer, client: kfp.Client, files: dict[str, Path], tmp_path: Path
+):
+    server.hold("flaky")
+    server.hold("write", at="pending")
+    run_id = submit(client, str(files["with-attempts"]), folder=str(tmp_path))
+    server.wait_for(run_id, "RUNNING", task="flaky")
+    with server.store.changed:
+        server.release("flaky")
+        server.hold("flaky", at="pending")
+    server.wait_for(run_id, "PENDING", task="flaky")
+    found = states(server, run_id)
+    assert (found["flaky"], found["flaky.executor"]) == ("RUNNING", "RUNNING")
+    assert (found["flaky.executor(0)"], found["flaky.executor(1)"]) == ("FAILED", "PENDING")
+    server.release("flaky")
+    server.wait_for(run_id, "PENDING", task="write")
+    assert states(server, run_id)["flaky.executor"] == "SUCCEEDED"
+    server.release("write")
+    workflow = server.wait_for(run_id, "SUCCEEDED").workflow
 
-    @dsl.pipeline(name="fails")
-    def fails():
-        fail().after(fail())
+    def log(template: str, node: str) -> tuple[int, str]:
+        pod = f"{workflow.name}-{template}-{fnv1a(f'{workflow.name}.root.{node}')}"
+        status, text, _ = ask(server, "GET", f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log")
+        return status, str(text)
 
-    compiler.Compiler().compile(fails, str(tmp_path / "p.yaml"))
-    run_id = client.create_run_from_pipeline_package(str(tmp_path / "p.yaml"), {}).run_id
-    server.wait_for(run_id, "FAILED")
-    assert set(states(server, run_id)) == {
-        "root",
-        "root-driver",
-        "fail-2-driver",
-        "fail-2",
-        "fail-2.executor",
+    template = "metadata-1-0-retry-system-container-impl"
+    status, text = log(template, "flaky.executor(0)")
+    assert (status, "try again" in text) == (200, True)
+    status, text = log(template, "flaky.executor(1)")
+    assert (status, "try again" in text, "files here []" in text) == (200, False, True)
+    assert log(template, "flaky.executor")[0] == 500
+    assert log("system-container-impl", "flaky.executor(0)")[0] == 500
+    assert log("system-container-impl", "write.executor")[0] == 200
+
+    details = client.get_run(run_id).run_details.task_details
+    children = {
+        detail.display_name: [child.pod_name for child in detail.child_tasks or ()] for detail in details
     }
+    attempts = [workflow.nodes[f"root.flaky.executor({number})"] for number in (0, 1)]
+    assert children["flaky"] == [workflow.executor("flaky").id]
+    assert workflow.executor("flaky").children == [attempt.id for attempt in attempts]
+    assert (children["executor(0)"], children["executor(1)"]) == (
+        [],
+        [workflow.nodes["root.write-driver"].id],
+    )
+
+
+def test_tasks_after_a_failed_one_are_omitted(server: KfpServer, client: kfp.Client, files: dict[str, Path]):
+    run_id = client.create_run_from_pipeline_package(str(files["fails"]), {}).run_id
+    workflow = server.wait_for(run_id, "FAILED").workflow
+    assert states(server, run_id) == {
+        "root-driver": "SUCCEEDED",
+        "root": "FAILED",
+        "fail-driver": "SUCCEEDED",
+        "fail": "FAILED",
+        "fail.executor": "FAILED",
+        "fail.executor(0)": "FAILED",
+        "fail.executor(1)": "FAILED",
+        "fail-2": "RUNTIME_STATE_UNSPECIFIED",
+        "fail-3": "RUNTIME_STATE_UNSPECIFIED",
+    }
+    run = client.get_run(run_id)
+    assert run.error.message == f"child '{workflow.task('fail').id}' failed"
+    details = {detail.display_name: detail for detail in run.run_details.task_details}
+    assert details["fail-3"].state == "RUNTIME_STATE_UNSPECIFIED"
+    assert workflow.pod("fail").children == [workflow.task("fail-2").id]
+    assert workflow.task("fail-2").children == [workflow.task("fail-3").id]
 
 
 def test_held_run_is_terminated(server: KfpServer, client: kfp.Client, file: str):
@@ -464,9 +586,9 @@ def test_cache(server: KfpServer, client: kfp.Client, file: str):
         "SKIPPED",
         "SKIPPED",
     )
-    pod = server.runs[run_id].workflow.executor("load").pod
-    content = ask(server, "GET", f"{RUNS}/{run_id}/nodes/{pod}/artifacts/data:read")[1]
-    assert base64.b64decode(content["data"]) == b"xxx"
+    skipped = server.runs[run_id].workflow.pod("load")
+    assert skipped.outputs["data"].read_text() == "xxx"
+    assert ask(server, "GET", f"/apis/v1alpha1/runs/{run_id}/nodes/{skipped.pod}/log")[0] == 500
 
 
 def test_recurring_run(server: KfpServer, client: kfp.Client, file: str):
@@ -505,7 +627,8 @@ def test_token(tmp_path: Path):
         status, error = refused(connect(server, namespace="x").list_pipelines)
         assert (status, error["code"]) == (401, 16)
         client = connect(server, existing_token="secret-token")
-        assert client.get_kfp_healthz().multi_user is False
+        health = client.get_kfp_healthz()
+        assert (health.multi_user, health.pipeline_store) == (False, "database")
         server.expire("secret-token")
         assert refused(client.list_pipelines)[0] == 401
         server.accept("new-token", "alice")
@@ -570,6 +693,13 @@ def test_prefix(tmp_path: Path):
         assert ask(server, "GET", PIPELINES)[0] == 404
 
 
+@pytest.mark.parametrize(("logs", "says"), [(None, "page"), (True, "Run a not found")])
+def test_logs_of_the_api_are_not_behind_a_prefix(tmp_path: Path, logs: bool | None, says: str):
+    with KfpServer(tmp_path, prefix="/pipeline", logs=logs) as server:
+        status, error, _ = ask(server, "GET", "/pipeline/apis/v1alpha1/runs/a/nodes/b/log")
+        assert (status, says in error["error_message"]) == (404, True)
+
+
 def test_server_without_logs_and_artifacts(tmp_path: Path):
     with KfpServer(tmp_path, logs=False, artifacts=False) as server:
         assert ask(server, "GET", "/apis/v1alpha1/runs/a/nodes/b/log")[0] == 404
@@ -589,6 +719,92 @@ def test_closing_ends_processes_and_pods_may_have_other_names(file: str, tmp_pat
         assert pods["load"] is None
     assert process.returncode == -signal.SIGKILL
     assert run.state == "CANCELED"
+
+
+# -- the UI server -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prefix", ["", "/pipeline"])
+def test_ui_gives_objects_and_logs(file: str, tmp_path: Path, prefix: str):
+    with KfpServer(tmp_path, prefix=prefix) as server:
+        server.hold("load", at="pending")
+        run_id = submit(connect(server), file, rows=5)
+        run = server.wait_for(run_id, "PENDING", task="load")
+        name, log = run.workflow.name, f"{prefix}/k8s/pod/logs?runid={run_id}&podname="
+        status, text, _ = ask(server, "GET", log + run.workflow.pod("load").pod)
+        assert (status, "ContainerCreating" in text) == (500, True)
+        server.release("load")
+        server.wait_for(run_id, "SUCCEEDED")
+
+        status, text, headers = ask(server, "GET", log + run.workflow.pod("load").pod)
+        assert (status, headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
+        kind, _, address = text.partition("loading 5 into ")[2].split()[0].partition("://")
+        assert (kind, address.startswith(f"mlpipeline/v2/artifacts/{name}/two-steps")) == ("minio", True)
+        assert str(tmp_path) not in text
+        assert ask(server, "GET", log + run.workflow.executor("load").id)[:2] == (404, "pod not found")
+        assert ask(server, "GET", log)[0] == 400
+
+        status, content, headers = ask(server, "GET", f"{prefix}/artifacts/minio/{address}")
+        assert (status, content, headers["Content-Type"]) == (200, "xxxxx", "application/octet-stream")
+        status, text, headers = ask(server, "GET", f"{prefix}/artifacts/minio/{address}s")
+        assert (status, headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "{root}/../pipeline.yaml",
+        "{root}/%2E%2E/pipeline.yaml",
+        "{root}/..%2Fpipeline.yaml",
+        "{root}/../root/{object}",
+        "{root}/{folder}/pipeline.yaml",
+        "{root}/%2F{folder}/pipeline.yaml",
+        "other/{name}/{object}",
+        "v2/artifacts/other/{object}",
+    ],
+)
+def test_ui_gives_no_other_files(server: KfpServer, client: kfp.Client, file: str, key: str):
+    run = server.wait_for(submit(client, file), "RUNNING")
+    place = server.folder / "runs" / run.workflow.name
+    (place / "root").mkdir(exist_ok=True)
+    (place / "root" / "there").write_text("an object")
+    assert (place / "pipeline.yaml").exists()
+    root = f"v2/artifacts/{run.workflow.name}"
+    path = key.format(root=root, name=run.workflow.name, folder=place, object="there")
+    assert ask(server, "GET", f"/artifacts/minio/mlpipeline/{root}/there")[1] == "an object"
+    assert ask(server, "GET", f"/artifacts/minio/mlpipeline/{path}")[0] == 404
+
+
+def test_ui_asks_for_the_users_namespace(file: str, tmp_path: Path):
+    owned = {"alice": ("alice-ns",), "bob": ("bob-ns",)}
+    tokens = {"a": "alice", "b": "bob"}
+    with KfpServer(tmp_path, auth="token", tokens=tokens, multi_user=True, namespaces=owned) as server:
+        alice = connect(server, existing_token="a", namespace="alice-ns")
+        experiment = alice.create_experiment("mine").experiment_id
+        run_id = alice.run_pipeline(experiment, "a run", file, params={"rows": 3}).run_id
+        workflow = server.wait_for(run_id, "SUCCEEDED").workflow
+        found = workflow.pod("load").outputs["data"].relative_to(tmp_path / "runs" / workflow.name / "root")
+        log = f"/k8s/pod/logs?podname={workflow.pod('load').pod}&runid={run_id}"
+        data = f"/artifacts/minio/mlpipeline/v2/artifacts/{workflow.name}/{found}"
+
+        def status(path: str, token: str) -> int:
+            return ask(server, "GET", path, headers={"authorization": f"Bearer {token}"})[0]
+
+        assert (status(log, "a"), status(data, "a")) == (422, 400)
+        for namespace, token, expected in [
+            ("alice-ns", "a", 200),
+            ("bob-ns", "a", 403),
+            ("bob-ns", "b", 404),
+            ("alice-ns", "nobody", 401),
+        ]:
+            assert status(f"{log}&podnamespace={namespace}", token) == expected
+            assert status(f"{data}?namespace={namespace}", token) == expected
+
+
+def test_api_without_the_ui(tmp_path: Path):
+    with KfpServer(tmp_path, ui=False) as server:
+        for path in ("/k8s/pod/logs?podname=a&runid=b", "/artifacts/minio/mlpipeline/v2/artifacts/a/b"):
+            assert ask(server, "GET", path)[:2] == (404, "404 page not found")
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------

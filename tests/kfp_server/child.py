@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 import warnings
@@ -73,6 +74,7 @@ class Reporter:
             full_command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=tempfile.mkdtemp(dir=os.getcwd()),  # a pod sees no files of another's
             env={**os.environ, **env_vars},
         ) as process:
             while chunk := process.stdout.read1():

@@ -15,6 +15,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineDeploymentConfig, PipelineSpec, PlatformSpec
 
 from tests.kfp_server.errors import invalid
+from tests.kfp_server.nodes import EXECUTOR
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,126}[a-z0-9])?")
 
@@ -48,6 +49,31 @@ class Document:
     def tasks(self) -> dict[str, Any]:
         """The tasks of the root."""
         return self.spec["root"]["dag"]["tasks"]
+
+    @property
+    def needs(self) -> dict[str, list[str]]:
+        """The tasks of the root, and those that each comes after."""
+        return {name: task.get("dependentTasks", []) for name, task in self.tasks.items()}
+
+    def is_retried(self, task: str) -> bool:
+        """Whether there may be several attempts at a task of the root."""
+        return "retryPolicy" in self.tasks.get(task, {})
+
+    def template(self, task: str) -> str:
+        """What Argo makes the pod of a task from: tasks that have the same of this share one template."""
+        retried = "retry-" if self.is_retried(task) else ""
+        metadata = self._pod_settings(task).get("podMetadata")
+        if metadata is None:
+            return f"{retried}{EXECUTOR}"
+        annotations, labels = (len(metadata.get(name, {})) for name in ("annotations", "labels"))
+        return f"metadata-{annotations}-{labels}-{retried}{EXECUTOR}"
+
+    def _pod_settings(self, task: str) -> dict[str, Any]:
+        """What the platform spec says of the pod of a task of the root."""
+        component = self.tasks.get(task, {}).get("componentRef", {}).get("name", "")
+        label = self.spec.get("components", {}).get(component, {}).get("executorLabel", "")
+        kubernetes = self.platform.get("platforms", {}).get("kubernetes", {})
+        return kubernetes.get("deploymentSpec", {}).get("executors", {}).get(label, {})
 
     @property
     def answer(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 INVALID, NOT_FOUND, EXISTS, FORBIDDEN, EXHAUSTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = (
     3,
@@ -15,8 +15,14 @@ INVALID, NOT_FOUND, EXISTS, FORBIDDEN, EXHAUSTED, INTERNAL, UNAVAILABLE, UNAUTHE
     16,
 )
 
-STATUSES = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401}
+UNPROCESSABLE = -1
+"""No code of gRPC's: the UI server, which speaks HTTP only, has a status for this."""
+
+STATUSES = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401, UNPROCESSABLE: 422}
 """The HTTP status of every code."""
+
+Style = Literal["gateway", "plain", "text"]
+"""Who tells of errors: grpc-gateway, those that go past it for uploads and logs, or the UI server."""
 
 
 class ApiError(Exception):
@@ -31,13 +37,15 @@ class ApiError(Exception):
         super().__init__(message)
         self.code = code
         self.status = STATUSES[code]
-        self.is_plain = False
+        self.style: Style = "gateway"
 
     @property
-    def answer(self) -> dict[str, Any]:
-        """What the client is told: by grpc-gateway, or by those that go past it, for uploads and logs."""
+    def answer(self) -> dict[str, Any] | str:
+        """What the client is told: JSON, or a text."""
         message = str(self)
-        return plain_error(message) if self.is_plain else gateway_error(self.code, message)
+        if self.style == "text":
+            return message
+        return plain_error(message) if self.style == "plain" else gateway_error(self.code, message)
 
 
 def invalid(message: str) -> ApiError:

@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
+from tests.kfp_server.objects import root_of
 from tests.kfp_server.store import FINAL, Run, Store
 from tests.notebooks import ENVIRONMENT, STAND_INS
 
@@ -25,8 +26,8 @@ class Execution:
     """Runs pipelines with kfp.local.
 
     The tasks of a run run one after the other, and none after one that failed: on a real cluster those that
-    don't need it would run. A task's retries are pods of the same name, and the loops' tasks too. A parameter
-    that is None by default cannot be left out, as kfp.local cannot do without it.
+    don't need it would run. The tasks of a loop are pods of the same name, and so are their retries. A
+    parameter that is None by default cannot be left out, as kfp.local cannot do without it.
 
     Args:
         store: Where the runs are.
@@ -108,7 +109,7 @@ class Execution:
         job = {
             "pipeline": str(place / "pipeline.yaml"),
             "arguments": run.arguments,
-            "root": str(place / "root"),
+            "root": str(root_of(self.folder, run.workflow.name)),
             "workspace": str(place / "workspace"),
             "cache": str(self.folder / "cache") if self.cache else None,
         }
@@ -146,31 +147,34 @@ class Execution:
         """Take in what the process of a run tells."""
         task, workflow = event["task"], run.workflow
         if event["event"] == "task":
-            workflow.start_task(task, run.document.tasks.get(task, {}).get("dependentTasks", []))
+            workflow.start_task(task, run.document.needs.get(task, []))
         elif event["event"] == "ready":
-            executor = workflow.start_executor(task)
+            pod = workflow.start_pod(task, run.document.template(task), run.document.is_retried(task))
             self._wait(run, task, PENDING)
-            executor.become("RUNNING")
+            pod.become("RUNNING")
             self._wait(run, task, START)
             answer(run.process.stdin)
         elif event["event"] == "log":
-            workflow.executor(task).log.append(event["text"])
+            workflow.pod(task).log.append(event["text"])
         elif event["event"] == "exit":
             self._wait(run, task, END)
             if not self._is_over(run):
-                workflow.executor(task).become("FAILED" if event["code"] else "SUCCEEDED")
+                workflow.pod(task).become("FAILED" if event["code"] else "SUCCEEDED")
             answer(run.process.stdin)
         elif event["event"] == "done" and not self._is_over(run):
             self._end_task(run, task, event)
 
     def _end_task(self, run: Run, task: str, event: dict[str, Any]) -> None:
         """A task has ended; one that KFP's cache knows has a pod that was skipped."""
+        workflow = run.workflow
         if event["ok"]:
-            executor = run.workflow.executor(task) or run.workflow.start_executor(task)
             if event["cached"] or task in self.cached:
-                executor.skip()
-            executor.outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
-        run.workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
+                workflow.skip_pod(task, run.document.template(task))
+            workflow.pod(task).outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
+        executor, pod = workflow.executor(task), workflow.pod(task)
+        if executor is not pod:
+            executor.become(pod.state)
+        workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
 
     def _wait(self, run: Run, task: str, where: str) -> None:
         """Wait while a task is held."""
@@ -180,13 +184,14 @@ class Execution:
     def _finish(self, run: Run, error: str) -> None:
         """A run's end."""
         run.process = None
-        failed = [node.id for node in run.workflow.nodes.values() if node.state == "FAILED"]
+        failure = run.workflow.failure
         if self._is_over(run):
             run.workflow.finish("FAILED")
             run.become("CANCELED")
-        elif error or failed:
+        elif error or failure:
             run.workflow.finish("FAILED")
-            run.become("FAILED", error or f"child {failed[0]!r} failed")
+            run.workflow.omit(run.document.needs)
+            run.become("FAILED", error or f"child {failure!r} failed")
         elif run.state not in FINAL:
             run.workflow.finish("SUCCEEDED")
             run.become("SUCCEEDED")

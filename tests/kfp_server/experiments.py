@@ -8,7 +8,7 @@ from tests.kfp_server.listing import KEYS, PARAMETERS, page
 from tests.kfp_server.nodes import NEVER, now
 from tests.kfp_server.routing import Call, route
 from tests.kfp_server.service import Service
-from tests.kfp_server.store import Resource, Store, be_unique, filled, get, new_id, set_mode
+from tests.kfp_server.store import Resource, Store, be_short, be_unique, filled, get, new_id, set_mode
 
 DEFAULT = "Default"
 
@@ -22,6 +22,7 @@ def experiment_of(service: Service, call: Call, experiment_id: str) -> Resource:
 
 def add_experiment(store: Store, name: str, description: str = "", namespace: str = "") -> Resource:
     """A new experiment."""
+    be_short("Experiment", name)
     be_unique(iter(store.experiments.values()), "Experiment", display_name=name, namespace=namespace)
     experiment = filled(
         experiment_id=new_id(),

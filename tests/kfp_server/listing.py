@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote_plus
 
 from tests.kfp_server.errors import invalid
 
@@ -31,7 +32,8 @@ def page(
         name: What the answer calls the items.
         keys: What they can be filtered by.
     """
-    wanted = [item for item in items if matches(item, query.get("filter", ""), keys)]
+    predicates = predicates_of(query.get("filter", ""))
+    wanted = [item for item in items if all(holds(item, predicate, keys) for predicate in predicates)]
     in_order = ordered(wanted, query.get("sort_by", ""), keys)
     start, size = start_of(query), size_of(query)
     answer: dict[str, Any] = {}
@@ -44,14 +46,16 @@ def page(
     return answer
 
 
-def matches(item: Mapping[str, Any], text: str, keys: Collection[str]) -> bool:
-    """Whether an item meets a filter, which is URL-encoded JSON."""
+def predicates_of(text: str) -> list[dict[str, Any]]:
+    """The conditions of a filter, which is URL-encoded JSON: the server decodes what HTTP has decoded."""
     if not text:
-        return True
+        return []
+    if re.search("%(?![0-9A-Fa-f]{2})", text):
+        raise invalid("invalid filter: invalid URL escape")
     try:
-        predicates = json.loads(unquote(text)).get("predicates", [])
-        return all(holds(item, predicate, keys) for predicate in predicates)
-    except (ValueError, AttributeError) as error:
+        predicates = json.loads(unquote_plus(text, errors="strict")).get("predicates", [])
+        return [dict(predicate) for predicate in predicates]
+    except (ValueError, TypeError, AttributeError) as error:
         raise invalid(f"invalid filter: {error}") from error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -13,7 +13,10 @@ NEVER = "1970-01-01T00:00:00Z"
 """The time of what has not happened yet: zero seconds, which the real server doesn't leave out."""
 
 DAG_DRIVER, TASK_DRIVER, EXECUTOR = "system-dag-driver", "system-container-driver", "system-container-impl"
-"""The templates of the nodes that are pods."""
+"""The templates of the nodes that are pods; that of an executor may have something before it."""
+
+OMITTED = "RUNTIME_STATE_UNSPECIFIED"
+"""What KFP makes of Argo's "Omitted", which it doesn't know."""
 
 
 def now() -> str:
@@ -68,12 +71,10 @@ class Node:
         if state not in ("PENDING", "RUNNING"):
             self.ended = now()
 
-    def skip(self) -> None:
-        """The cache has what it would do, so it never was."""
-        self.history.clear()
-        self.log.clear()
-        self.started = NEVER
-        self.become("SKIPPED")
+    @property
+    def waiting(self) -> str:
+        """Why a pod that isn't there yet has no log."""
+        return f'container "main" in pod "{self.pod}" is waiting to start: ContainerCreating'
 
 
 class Workflow:
@@ -117,23 +118,68 @@ class Workflow:
 
     def start_task(self, task: str, needs: list[str]) -> None:
         """A task starts: its driver, which is quick, and itself."""
-        parents = tuple(f"root.{need}.executor" for need in needs) or ("root",)
+        parents = tuple(self._last(need) for need in needs) or ("root",)
         self.add(f"root.{task}-driver", "SUCCEEDED", TASK_DRIVER, after=parents)
         self.add(f"root.{task}", "RUNNING", after=(f"root.{task}-driver",))
 
-    def start_executor(self, task: str) -> Node:
-        """The pod of a task is made; a further attempt of a task takes the place of the one before."""
+    def start_pod(self, task: str, template: str, is_retried: bool) -> Node:
+        """The pod of a task is made.
+
+        Args:
+            task: Its name; the tasks of a loop have one name, and each takes the place of the one before.
+            template: What the pod is made from.
+            is_retried: Whether there may be several attempts: then each has a node, below the executor's.
+        """
         path = f"root.{task}.executor"
         parents = () if path in self.nodes else (f"root.{task}",)
-        return self.add(path, "PENDING", EXECUTOR, after=parents)
+        if not is_retried:
+            return self.add(path, "PENDING", template, after=parents)
+        executor = self.nodes.get(path) or self.add(path, "RUNNING", after=parents)
+        return self.add(f"{path}({len(executor.children)})", "PENDING", template, after=(path,))
+
+    def skip_pod(self, task: str, template: str) -> Node:
+        """The cache has what a task would do, so its pod never was, and no attempts."""
+        path = f"root.{task}.executor"
+        parents = () if path in self.nodes else (f"root.{task}",)
+        self.nodes = {other: node for other, node in self.nodes.items() if not other.startswith(f"{path}(")}
+        return self.add(path, "SKIPPED", template, after=parents)
+
+    def omit(self, needs: Mapping[str, Collection[str]]) -> None:
+        """A failure is final: the tasks that come after it, at once or later, are never going to start.
+
+        Args:
+            needs: All tasks, and those that each comes after.
+        """
+        found = {task: node for task in needs if (node := self.task(task))}
+        lost = {task for task, node in found.items() if node.state in ("FAILED", OMITTED)}
+        new = [task for task in needs if task not in found and not lost.isdisjoint(needs[task])]
+        for task in new:
+            self.add(f"root.{task}", OMITTED, after=tuple(self._last(need) for need in needs[task]))
+        if new:
+            self.omit(needs)
+
+    def _last(self, task: str) -> str:
+        """The path of the last node that a task has, of itself, its executor and its attempts."""
+        own = f"root.{task}"
+        return [own, *(path for path in self.nodes if path.startswith(f"{own}."))][-1]
 
     def task(self, task: str) -> Node | None:
         """The node of a task, if it has started."""
         return self.nodes.get(f"root.{task}")
 
     def executor(self, task: str) -> Node | None:
-        """The pod of a task, if it has started."""
+        """The executor of a task, if it has started: a pod, unless attempts at it are."""
         return self.nodes.get(f"root.{task}.executor")
+
+    def pod(self, task: str) -> Node | None:
+        """The pod of a task, if it has started: that of the last attempt, if there may be several."""
+        return self.nodes[self._last(task)] if self.executor(task) else None
+
+    @property
+    def failure(self) -> str:
+        """The id of what failed first, "" if nothing did; no pod counts, as another attempt may follow."""
+        failed = (node.id for node in self.nodes.values() if node.state == "FAILED" and not node.pod)
+        return next(failed, "")
 
     def finish(self, state: str) -> None:
         """Nothing runs any more: what still did becomes this."""
@@ -144,6 +190,11 @@ class Workflow:
     def find(self, *names: str) -> Iterator[Node]:
         """The nodes with one of these pods or ids."""
         return (node for node in self.nodes.values() if node.pod in names or node.id in names)
+
+    def pod_called(self, name: str) -> Node | None:
+        """The pod of a name; one that was skipped never was."""
+        pods = (node for node in self.nodes.values() if node.pod == name and node.state != "SKIPPED")
+        return next(pods, None)
 
     def details(self, run_id: str, created: str, fills_pod_names: bool) -> list[dict[str, Any]]:
         """The task details of a run, in the order of Argo's ids as the real server has them."""

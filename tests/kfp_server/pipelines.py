@@ -14,7 +14,7 @@ from tests.kfp_server.listing import PARAMETERS, page
 from tests.kfp_server.nodes import now
 from tests.kfp_server.routing import Call, route
 from tests.kfp_server.service import Service
-from tests.kfp_server.store import Resource, be_unique, filled, get, new_id
+from tests.kfp_server.store import Resource, be_short, be_unique, filled, get, new_id
 
 
 def pipeline_of(service: Service, call: Call, pipeline_id: str) -> Resource:
@@ -33,12 +33,19 @@ def version_of(service: Service, call: Call) -> Resource:
     return version
 
 
+def named(kind: str, fields: dict[str, Any]) -> str:
+    """The name of a new pipeline or version."""
+    name: str = fields.get("name") or fields.get("display_name") or ""
+    if not name:
+        raise invalid(f"{kind}'s name cannot be empty")
+    be_short(kind, name)
+    return name
+
+
 def add_pipeline(service: Service, call: Call, fields: dict[str, Any]) -> Resource:
     """A new pipeline without versions."""
     namespace = service.shared_namespace(call.user, fields.get("namespace") or "")
-    name = fields.get("name") or fields.get("display_name")
-    if not name:
-        raise invalid("pipeline's name cannot be empty")
+    name = named("Pipeline", fields)
     be_unique(iter(service.store.pipelines.values()), "Pipeline", name=name, namespace=namespace)
     pipeline = filled(
         pipeline_id=new_id(),
@@ -55,9 +62,7 @@ def add_pipeline(service: Service, call: Call, fields: dict[str, Any]) -> Resour
 
 def add_version(service: Service, pipeline_id: str, fields: dict[str, Any], document: Document) -> Resource:
     """A new version of a pipeline."""
-    name = fields.get("name") or fields.get("display_name")
-    if not name:
-        raise invalid("pipeline version's name cannot be empty")
+    name = named("PipelineVersion", fields)
     be_unique(iter(service.store.versions_of(pipeline_id)), "PipelineVersion", name=name)
     version = filled(
         pipeline_id=pipeline_id,
@@ -101,12 +106,13 @@ def fetched(service: Service, version: Resource) -> Document:
     "/pipelines/upload",
     query=("name", "display_name", "description", "namespace", "tags"),
     body="upload",
-    plain=True,
+    errors="plain",
 )
 def upload_pipeline(service: Service, call: Call) -> Resource:
     """A new pipeline, with a first version that has its name."""
     document = read_yaml(call.body, service.rejects)
     fields = upload_fields(call)
+    named("PipelineVersion", fields)  # there is no pipeline if its version cannot be
     pipeline = add_pipeline(service, call, fields)
     add_version(service, pipeline["pipeline_id"], fields, document)
     return pipeline
@@ -117,7 +123,7 @@ def upload_pipeline(service: Service, call: Call) -> Resource:
     "/pipelines/upload_version",
     query=("name", "display_name", "pipelineid", "description", "tags"),
     body="upload",
-    plain=True,
+    errors="plain",
 )
 def upload_version(service: Service, call: Call) -> Resource:
     """A further version."""
@@ -149,8 +155,11 @@ def create_pipeline(service: Service, call: Call) -> Resource:
 def create_pipeline_and_version(service: Service, call: Call) -> Resource:
     """A new pipeline, with a version from a URL."""
     document = fetched(service, call.body["pipeline_version"])
+    name = named("Pipeline", call.body["pipeline"])
+    fields = {**call.body["pipeline"], "name": name, **call.body["pipeline_version"]}
+    named("PipelineVersion", fields)
     pipeline = add_pipeline(service, call, call.body["pipeline"])
-    add_version(service, pipeline["pipeline_id"], {**pipeline, **call.body["pipeline_version"]}, document)
+    add_version(service, pipeline["pipeline_id"], fields, document)
     return pipeline
 
 

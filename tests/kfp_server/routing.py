@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.kfp_server.errors import not_found
+from tests.kfp_server.errors import Style, not_found
 from tests.kfp_server.strict import check_body, check_query
 
 if TYPE_CHECKING:
@@ -53,11 +53,11 @@ class Route:
     Attributes:
         method: HTTP's.
         pattern: The paths that it answers for.
-        handler: Gives the answer: JSON, or text.
+        handler: Gives the answer: JSON, text, or bytes.
         query: The parameters that it has.
         body: The model of what it is sent, "upload" for a file, or "".
         required: The fields of the body that must be there.
-        plain: Whether it is one of those that go past grpc-gateway and tell errors in another way.
+        errors: How it tells errors.
     """
 
     method: str
@@ -66,7 +66,7 @@ class Route:
     query: tuple[str, ...]
     body: str
     required: tuple[str, ...]
-    plain: bool
+    errors: Style
 
     def answer(self, service: Service, call: Call) -> Any:
         """Check a request and answer it."""
@@ -86,26 +86,28 @@ def route(
     method: str,
     path: str,
     *,
+    prefix: str = PREFIX,
     query: tuple[str, ...] = (),
     body: str = "",
     required: tuple[str, ...] = (),
-    plain: bool = False,
+    errors: Style = "gateway",
 ) -> Callable[[H], H]:
     """Make a function the answer to requests.
 
     Args:
         method: HTTP's.
-        path: With variables in braces; below the API's prefix, unless it begins with /apis.
+        path: With variables in braces; one with dots, as {key...}, may have slashes.
+        prefix: What goes before it.
         query: See `Route`, as for the others.
         body: See `Route`.
         required: See `Route`.
-        plain: See `Route`.
+        errors: See `Route`.
     """
-    whole = path if path.startswith("/apis") else PREFIX + path
+    whole = re.sub(r"\{(\w+)\.\.\.\}", r"(?P<\1>.+)", prefix + path)
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:]+)", whole))
 
     def add(handler: H) -> H:
-        ROUTES.append(Route(method, pattern, handler, query, body, required, plain))
+        ROUTES.append(Route(method, pattern, handler, query, body, required, errors))
         return handler
 
     return add

@@ -10,6 +10,7 @@ from tests.kfp_server.errors import INTERNAL, ApiError, invalid, not_found
 from tests.kfp_server.experiments import default_experiment, experiment_of
 from tests.kfp_server.listing import KEYS, PARAMETERS, page
 from tests.kfp_server.nodes import Workflow, now
+from tests.kfp_server.objects import with_addresses
 from tests.kfp_server.routing import Call, route
 from tests.kfp_server.service import Service
 from tests.kfp_server.store import FINAL, Resource, Run, filled, get, new_id, suffix
@@ -157,26 +158,32 @@ def delete_run(service: Service, call: Call) -> dict[str, Any]:
     return {}
 
 
-@route("GET", "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", query=("follow",), plain=True)
+@route(
+    "GET", "/runs/{run_id}/nodes/{node_id}/log", prefix="/apis/v1alpha1", query=("follow",), errors="plain"
+)
 def read_log(service: Service, call: Call) -> str:
     """What a pod has printed so far; the real server doesn't look at `follow` either."""
     if not service.has_logs:
         raise not_found("page", "")
     run = run_of(service, call)
-    node = next(run.workflow.find(call["node_id"]), None)
-    if node is None or node.pod != call["node_id"]:
+    pod = run.workflow.pod_called(call["node_id"])
+    if pod is None:
         raise ApiError(INTERNAL, f'error in opening log stream: pods "{call["node_id"]}" not found')
-    if node.state == "PENDING":
-        raise ApiError(INTERNAL, 'container "main" in pod is waiting to start: ContainerCreating')
-    return "".join(node.log)
+    if pod.state == "PENDING":
+        raise ApiError(INTERNAL, f"error in opening log stream: {pod.waiting}")
+    return with_addresses("".join(pod.log), service.execution.folder)
 
 
 @route("GET", "/runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read", query=("experiment_id",))
 def read_artifact(service: Service, call: Call) -> dict[str, str]:
-    """The bytes of an artifact; this server's files are those of a task that has ended well."""
+    """The bytes of an artifact; this server's files are those of a task that has ended well.
+
+    The real server finds nothing: it looks for outputs that Argo knows, and the pods of KFP 2 have none.
+    """
     if not service.has_artifacts:
         raise not_found("operation", "ReadArtifact")
-    nodes = run_of(service, call).workflow.find(call["node_id"])
+    found = run_of(service, call).workflow.find(call["node_id"])
+    nodes = found if service.reads_artifacts else ()
     path = next((n.outputs[call["artifact_name"]] for n in nodes if call["artifact_name"] in n.outputs), None)
     if path is None or not path.is_file():
         raise not_found("Artifact", call["artifact_name"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from tests.kfp_server import experiments, pipelines, recurring, runs  # noqa: F401  they add their routes
+from tests.kfp_server import experiments, front, pipelines, recurring, runs  # noqa: F401  they add their routes
 from tests.kfp_server.access import Access, Auth
 from tests.kfp_server.execution import START, Execution
 from tests.kfp_server.faults import Fault, Faults
@@ -37,8 +37,11 @@ class KfpServer:
         tls: Whether it speaks HTTPS, with a certificate that `ca_file` vouches for.
         version: "v1" for a server that is too old to have the API.
         prefix: What all paths begin with, as in /pipeline behind a dashboard.
-        logs: Whether the operation for logs is there.
-        artifacts: Whether the one for artifacts is.
+        logs: Whether the API's operation for logs is there. On real servers it is not behind a prefix, as the
+            UI server passes on /apis/v2beta1 only: this is what None stands for.
+        artifacts: Whether the API's operation for artifacts is there.
+        reads_artifacts: Whether it finds the artifacts of tasks, which it doesn't on real servers.
+        ui: Whether the UI server is in front of the API, with operations of its own for both.
         rejects: Words that make a pipeline one that this server is too old for.
         pod_names: "v2", or "v1" for pods that are called like Argo's nodes.
         fills_pod_names: Whether task details have the names of pods, which they lack on real servers.
@@ -61,8 +64,10 @@ class KfpServer:
         tls: bool = False,
         version: Literal["v1", "v2"] = "v2",
         prefix: str = "",
-        logs: bool = True,
+        logs: bool | None = None,
         artifacts: bool = True,
+        reads_artifacts: bool = False,
+        ui: bool = True,
         rejects: tuple[str, ...] = (),
         pod_names: Literal["v1", "v2"] = "v2",
         fills_pod_names: bool = False,
@@ -86,8 +91,10 @@ class KfpServer:
             rejects,
             pod_names,
             fills_pod_names,
-            logs,
+            not prefix if logs is None else logs,
             artifacts,
+            reads_artifacts,
+            ui,
         )
         self.pipelines, self.versions = self.store.pipelines, self.store.versions
         self.experiments, self.recurring_runs = self.store.experiments, self.store.recurring_runs
@@ -125,8 +132,8 @@ class KfpServer:
     def health(self, path: str) -> Answer:
         """What tells clients that, and which, server this is; one of v1 has nothing else here."""
         if path == f"/apis/{'v1beta1' if self.version == 'v1' else 'v2beta1'}/healthz":
-            multi_user = self.service.multi_user
-            return Answer(200, HEALTHZ if self.version == "v1" else {**HEALTHZ, "multi_user": multi_user})
+            about = {"multi_user": self.service.multi_user, "pipeline_store": "database"}
+            return Answer(200, HEALTHZ if self.version == "v1" else {**HEALTHZ, **about})
         return Answer(404, "Not Found")
 
     # -- what a test lets go wrong ---------------------------------------------------------------------------
@@ -215,7 +222,7 @@ class KfpServer:
             run = self.runs[run_id]
 
             def is_there() -> bool:
-                node = run.workflow.executor(task)
+                node = run.workflow.pod(task)
                 return (run if not task else node or Node("", "")).state == state
 
             self.store.changed.wait_for(lambda: is_there() or run.state in FINAL, timeout)
@@ -233,9 +240,9 @@ class KfpServer:
         return "\n".join((*logs, file.read_text(encoding="utf-8") if file.exists() else "", run.error))
 
     def log(self, run_id: str, task: str) -> str:
-        """What a task has printed so far."""
-        executor = self.runs[run_id].workflow.executor(task)
-        return "".join(executor.log) if executor else ""
+        """What a task has printed so far; in its last attempt, if it has several."""
+        pod = self.runs[run_id].workflow.pod(task)
+        return "".join(pod.log) if pod else ""
 
 
 def certified(ca_file: Path) -> ssl.SSLContext:

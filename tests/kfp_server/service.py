@@ -24,6 +24,8 @@ class Service:
         fills_pod_names: Whether task details have the names of pods, which they lack on real servers.
         has_logs: Whether the operation for logs is there.
         has_artifacts: Whether the one for artifacts is.
+        reads_artifacts: Whether that one finds any.
+        has_ui: Whether the UI server is in front of the API.
     """
 
     store: Store
@@ -35,6 +37,8 @@ class Service:
     fills_pod_names: bool
     has_logs: bool
     has_artifacts: bool
+    reads_artifacts: bool
+    has_ui: bool
 
     def document(self, spec: Resource) -> Document:
         """The pipeline that a request or a version holds."""

@@ -12,10 +12,13 @@ from subprocess import Popen
 from typing import Any
 
 from tests.kfp_server.documents import Document
-from tests.kfp_server.errors import EXISTS, ApiError, not_found
+from tests.kfp_server.errors import EXISTS, ApiError, invalid, not_found
 from tests.kfp_server.nodes import NEVER, Workflow, now
 
 FINAL = ("SUCCEEDED", "FAILED", "CANCELED")
+
+LONGEST = {"Pipeline": 128, "PipelineVersion": 127, "Experiment": 128}
+"""The most bytes that a name can have."""
 
 Resource = dict[str, Any]
 """What the API answers when it is asked for a thing."""
@@ -124,6 +127,13 @@ def be_unique(resources: Iterator[Resource], kind: str, **fields: Any) -> None:
     for other in resources:
         if all(other.get(name, "") == value for name, value in fields.items()):
             raise ApiError(EXISTS, f"Already exist error: {kind} with {fields} already exists")
+
+
+def be_short(kind: str, name: str) -> None:
+    """Refuse a name that has no room in the database's column."""
+    size, most = len(name.encode()), LONGEST[kind]
+    if size > most:
+        raise invalid(f"{kind}.Name length cannot exceed {most}, got {size}")
 
 
 def set_mode(recurring_run: Resource, *, enabled: bool) -> None:

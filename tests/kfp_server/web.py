@@ -56,7 +56,7 @@ class Answer:
 
     Attributes:
         status: HTTP's.
-        content: JSON, or text.
+        content: JSON, text, or bytes.
         kind: The type of a text.
         headers: Further ones.
     """
@@ -70,6 +70,8 @@ class Answer:
         """The type and the bytes."""
         if isinstance(self.content, str):
             return f"{self.kind}; charset=utf-8", self.content.encode()
+        if isinstance(self.content, bytes):
+            return "application/octet-stream", self.content
         return "application/json", json.dumps(self.content).encode()
 
 
@@ -203,7 +205,7 @@ def carried_out(owner: KfpServer, request: Request) -> Answer:
         call.file_name, call.body = content_of(request, route)
         return Answer(200, route.answer(owner.service, call))
     except ApiError as error:
-        error.is_plain = route.plain
+        error.style = route.errors
         raise
 
 
