@@ -15,14 +15,16 @@ from IPython.core.magic import line_magic, no_var_expand
 from traitlets import Unicode
 
 from kale_magics import commands
+from kale_magics.arguments import quoted
 from kale_magics.base_magics import BaseMagics
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.documentation import documented
 from kale_magics.run import Run
 
 if TYPE_CHECKING:
+    from kale_magics.kubeflow.access import Access
     from kale_magics.kubeflow.remote import RemoteRun
-    from kale_magics.kubeflow.server import Access, Server
+    from kale_magics.kubeflow.server import Server
     from kale_magics.running import Order
 
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
@@ -62,13 +64,17 @@ class ClusterMagics(BaseMagics):
     )
     ca_cert = Unicode(help="File with the certificates that are trusted.").tag(config=True)
 
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._named_hosts: set[str] = set()
+
     @no_var_expand
     @line_magic
     @documented(commands.ATTACH)
     def kale_attach(self, line: str) -> Run:
         """Take up a run on the server again, and show how it goes on."""
         given = self._parse(commands.ATTACH, line)
-        run = self._attached(given.words[0], given.options)
+        run = self._attached(given.words[0], given.options, self._where(commands.ATTACH, line))
         if not run.mine:
             print(f"run {run.id} was not started from this folder: {run.name}")
         return self._followed(run, given.options)
@@ -82,8 +88,8 @@ class ClusterMagics(BaseMagics):
         from kale_magics.kubeflow.remote import terminate
 
         run_id = given.words[0]
-        terminate(self._server(given.options), run_id)
-        print(f"the server is ending run {run_id}")
+        options = self._with_kept_host(run_id, given.options, self._where(commands.CANCEL, line))
+        print(terminate(self._server(options), run_id))
 
     @no_var_expand
     @line_magic
@@ -147,15 +153,34 @@ class ClusterMagics(BaseMagics):
             KaleError: There is none.
         """
         wanted = options.get("--run", ())
-        kept = self.runs_place / "remote" / "".join(wanted) / "run.json"
-        if wanted and kept.is_file() and not options.get("--host"):
-            host = json.loads(kept.read_text(encoding="utf-8"))["host"]
-            return self._attached(wanted[0], {**options, "--host": (host,)})
-        if wanted and "--host" in options:
-            return self._attached(wanted[0], options)
+        if wanted and ("--host" in options or self._kept(wanted[0]).is_file()):
+            return self._attached(wanted[0], options, where)
         return self._past_run(wanted, where)
 
-    def _attached(self, run_id: str, options: Mapping[str, tuple[str, ...]]) -> RemoteRun:
+    def _kept(self, run_id: str) -> Path:
+        """The file that says where a run is that was started from here."""
+        return self.runs_place / "remote" / run_id / "run.json"
+
+    def _with_kept_host(
+        self, run_id: str, options: Mapping[str, tuple[str, ...]], where: Where
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Options with the server that a run is known to be on, if none is named.
+
+        Raises:
+            KaleError: The user has not named that one in this session: files do not say where tokens go.
+        """
+        kept = self._kept(run_id)
+        if "".join(options.get("--host", ())) or not kept.is_file():
+            return options
+        host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])
+        if host in self._named_hosts:
+            return {**options, "--host": (host,)}
+        if self._is_configured() and self._access("").address == host:
+            return options
+        fix = f"if it is yours, name it: --host {host}"
+        raise refuse(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
+
+    def _attached(self, run_id: str, options: Mapping[str, tuple[str, ...]], where: Where) -> RemoteRun:
         """A run on the server.
 
         Raises:
@@ -163,7 +188,8 @@ class ClusterMagics(BaseMagics):
         """
         from kale_magics.kubeflow.running import attach
 
-        run = attach(self._server(options), run_id, self.runs_place)
+        server = self._server(self._with_kept_host(run_id, options, where))
+        run = attach(server, run_id, self.runs_place)
         run.trusted = run.mine or "--trust" in options
         return run
 
@@ -180,7 +206,12 @@ class ClusterMagics(BaseMagics):
         Raises:
             KaleError: It is, and asks for what only this machine can do.
         """
-        if not (self.host or "--host" in options or os.environ.get(commands.HOST_VARIABLE)):
+        if not (self._is_configured() or "--host" in options):
+            for option in ("--no-wait", "--cancel-on-interrupt"):
+                if option in options:
+                    here = "use --background" if option == "--no-wait" else "leave it out"
+                    fix = f"{here}, or name a server: --host"
+                    raise refuse(Code.BAD_ARGUMENTS, f"{option} is for runs on a server", fix, where)
             return False
         for option in ("--only", "--resume", "--background"):
             if option in options:
@@ -194,7 +225,8 @@ class ClusterMagics(BaseMagics):
         from kale_magics.kubeflow.running import start_on
 
         self._point_out(only_here(order.pipeline, Path.cwd()))
-        run = start_on(self._server(options), order, Path.cwd(), self.experiment)
+        cancel = "--cancel-on-interrupt" in options
+        run = start_on(self._server(options), order, Path.cwd(), self.experiment, cancel)
         return self._followed(run, options)
 
     def _followed(self, run: RemoteRun, options: Mapping[str, tuple[str, ...]]) -> Run:
@@ -207,24 +239,32 @@ class ClusterMagics(BaseMagics):
             self._shown_in = self._shell.displayhook.prompt_count
         return run
 
+    def _is_configured(self) -> bool:
+        """Whether runs are for a server if nothing else is said."""
+        return bool(self.host or os.environ.get(commands.HOST_VARIABLE))
+
+    def _access(self, host: str) -> Access:
+        """How to come in at a server, as it is now; the one of the settings if none is named."""
+        from kale_magics.kubeflow.access import Access
+
+        return Access(
+            host or self.host,
+            self.namespace,
+            str(self.token) or os.environ.get(TOKEN_VARIABLE, ""),
+            self.token_file,
+            str(self.cookies) or os.environ.get(COOKIES_VARIABLE, ""),
+            self.ca_cert,
+        )
+
     def _server(self, options: Mapping[str, tuple[str, ...]]) -> Server:
         """The server that is meant, which has answered.
 
         Raises:
             KaleError: There is none, or it does not let in.
         """
-        from kale_magics.kubeflow.server import Access, Server
+        from kale_magics.kubeflow.server import Server
 
-        host = "".join(options.get("--host", ())) or self.host
-
-        def access() -> Access:
-            return Access(
-                host,
-                self.namespace,
-                str(self.token) or os.environ.get(TOKEN_VARIABLE, ""),
-                self.token_file,
-                str(self.cookies) or os.environ.get(COOKIES_VARIABLE, ""),
-                self.ca_cert,
-            )
-
-        return Server(access)
+        host = "".join(options.get("--host", ()))
+        server = Server(lambda: self._access(host), f" --host {quoted(host)}" if host else "")
+        self._named_hosts.add(server.address)
+        return server

@@ -120,7 +120,7 @@ class KaleMagics(ClusterMagics):
 
         pipeline = self._pipeline()
         self._point_out(only_here(pipeline, Path.cwd()))
-        compile_pipeline(pipeline, path, Path.cwd())
+        compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 
     @no_var_expand

@@ -13,7 +13,8 @@ import json
 import linecache
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,13 +37,14 @@ ANNOTATIONS: dict[str, type] = {
 }  # fmt: skip
 
 
-def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path) -> None:
+def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequence[str] = ()) -> None:
     """Write the YAML of a pipeline; a file that is there is replaced, or left alone if this fails.
 
     Args:
         pipeline: At least one step.
         path: Where to.
         folder: That of the notebook, from which steps take files along.
+        secrets: Texts that must not stand in it.
 
     Raises:
         KaleError: The name of the file has no suffix of YAML, it cannot be written, or a step is too large.
@@ -53,7 +55,7 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path) -> None:
             f"a pipeline is written as YAML, not to {path.name!r}",
             f"give a name that ends in .yaml: {path.with_suffix('.yaml').name}",
         )
-    text = pipeline_yaml(pipeline, folder)
+    text = pipeline_yaml(pipeline, folder, secrets)
     part = path.with_name(f"{path.name}.part")
     try:
         part.write_text(text, encoding="ascii")
@@ -67,24 +69,30 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path) -> None:
         ) from error
 
 
-def pipeline_yaml(pipeline: Pipeline, folder: Path) -> str:
+def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ()) -> str:
     """The YAML of a pipeline, in ASCII; the same for a pipeline that is the same.
 
     Args:
         pipeline: At least one step.
         folder: That of the notebook, from which steps take files along.
+        secrets: Texts that must not stand in it.
 
     Raises:
-        KaleError: A step is too large, or needs what a pod cannot have.
+        KaleError: A step is too large, or needs what a pod cannot have; a secret would stand in the file.
     """
     import yaml
     from google.protobuf import json_format
     from kfp import dsl
 
-    _refuse_secrets(pipeline)
+    _refuse_password(pipeline)
     pipeline = with_carrier(pipeline)
+    pods = pods_of(pipeline, folder)
+    for step in pipeline.steps:
+        refuse_secrets(secrets, f"step {step.name}", (step, pods[step.name].files), Where(step=step.name))
+    rest = "the pipeline's name, description, parameters or settings"
+    refuse_secrets(secrets, rest, replace(pipeline, steps=()))
     graph = dsl.pipeline(
-        _pipeline_function(pipeline, folder),
+        _pipeline_function(pipeline, pods),
         name=pipeline_name(pipeline.name),
         description=pipeline.description or None,
         display_name=pipeline.name,
@@ -108,7 +116,7 @@ def documents(text: str) -> Iterator[dict[str, Any]]:
     yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _refuse_secrets(pipeline: Pipeline) -> None:
+def _refuse_password(pipeline: Pipeline) -> None:
     """Refuse an address of packages with a password in it: it would stand in the file, and in every log."""
     for url in pipeline.environment.index_urls:
         if "@" in urlsplit(url).netloc:
@@ -118,6 +126,25 @@ def _refuse_secrets(pipeline: Pipeline) -> None:
                 "keep it in a secret of the cluster: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
             )
             raise refuse(Code.SECRET_IN_FILE, message, fix)
+
+
+def refuse_secrets(secrets: Sequence[str], place: str, what: object, where: Where | None = None) -> None:
+    """Refuse what would go to the cluster with something in it that nobody should see.
+
+    Args:
+        secrets: How the user comes in.
+        place: What it is, for people.
+        what: It, with all that it has in it shown by `repr`.
+        where: Where it is.
+
+    Raises:
+        KaleError: A secret is in it.
+    """
+    text = repr(what)
+    if any(secret in text for secret in secrets):
+        message = f"your token or your cookies for the server stand in {place}"
+        fix = "take them out, and give steps what they need by --secret NAME:KEY:VARIABLE"
+        raise refuse(Code.SECRET_IN_FILE, message, fix, where)
 
 
 def pipeline_name(name: str) -> str:
@@ -143,9 +170,8 @@ def _header(pipeline: Pipeline) -> str:
     return "".join(f"# {line}\n" for line in text.splitlines()).encode("ascii", "backslashreplace").decode()
 
 
-def _pipeline_function(pipeline: Pipeline, folder: Path) -> Callable[..., None]:
+def _pipeline_function(pipeline: Pipeline, pods: Mapping[str, Pod]) -> Callable[..., None]:
     """What would be written under `@dsl.pipeline`."""
-    pods = pods_of(pipeline, folder)
     components = {step.name: _component(step, pods[step.name], pipeline) for step in pipeline.steps}
 
     def build(*channels: Any) -> None:

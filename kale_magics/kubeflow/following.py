@@ -40,15 +40,19 @@ class Follower:
         Raises:
             KaleError: The server is away for too long, or no longer lets in.
         """
-        self.tell(RunStarted(self.run))
-        while True:
-            self.run.refresh(LONG)
-            self.look()
-            if self.run.state != "running" and self.ended.issuperset(self.run.steps):
-                break
-            self.tell(Ticked())
-            time.sleep(remote.PAUSE)
-        self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+        self.run.followed = True
+        try:
+            self.tell(RunStarted(self.run))
+            while True:
+                self.run.refresh(LONG)
+                self.look()
+                if self.run.state != "running" and self.ended.issuperset(self.run.steps):
+                    break
+                self.tell(Ticked())
+                time.sleep(remote.PAUSE)
+            self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+        finally:
+            self.run.followed = False
 
     def look(self) -> None:
         """Tell what is new."""

@@ -16,23 +16,58 @@ KINDS: dict[str, ArtifactKind] = {"system.Dataset": "Dataset", "system.Model": "
 """KFP's types of artifacts that are told apart."""
 
 
+IMPLEMENTATION = "system-container-impl"
+"""What KFP calls the template of a step's pod: it is in the pod's name, between workflow and number."""
+
+
+@dataclass(frozen=True)
+class RemoteTask:
+    """What becomes of a step on a server (KFP's `argocompiler/container.go`).
+
+    Attributes:
+        key: What KFP calls it.
+        template: Of its pods.
+        retries: How often it is tried again.
+    """
+
+    key: str
+    template: str = IMPLEMENTATION
+    retries: int = 0
+
+
 @dataclass(frozen=True)
 class RemotePipeline:
     """A pipeline on a server.
 
     Attributes:
         pipeline: Its steps without their code, for the view.
-        tasks: What KFP calls each step, by its name.
+        tasks: What becomes of each step there, by its name.
     """
 
     pipeline: Pipeline
-    tasks: Mapping[str, str]
+    tasks: Mapping[str, RemoteTask]
 
 
-def tasks_of(spec: Mapping[str, Any]) -> dict[str, str]:
-    """What KFP calls each step, by the step's name, from the specification of a pipeline."""
-    tasks = spec["root"]["dag"]["tasks"]
-    return {task["taskInfo"]["name"]: key for key, task in tasks.items()}
+def tasks_of(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> dict[str, RemoteTask]:
+    """What becomes of each step, by the step's name.
+
+    Args:
+        spec: Of a pipeline.
+        platform: What follows it, if anything.
+    """
+    kubernetes = (platform or {}).get("platforms", {}).get("kubernetes", {})
+    executors = kubernetes.get("deploymentSpec", {}).get("executors", {})
+    found: dict[str, RemoteTask] = {}
+    for key, task in spec["root"]["dag"]["tasks"].items():
+        label = spec["components"][task["componentRef"]["name"]].get("executorLabel", "")
+        retries = int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
+        template = f"retry-{IMPLEMENTATION}" if "retryPolicy" in task else IMPLEMENTATION
+        about = executors.get(label, {}).get("podMetadata")
+        if about is not None:
+            counts = (len(about.get(kind, ())) for kind in ("annotations", "labels"))
+            template = "-".join(["metadata", *map(str, counts), template])
+        found[task["taskInfo"]["name"]] = RemoteTask(key, template, retries)
+    return found
 
 
 def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
@@ -61,7 +96,7 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
     name = info.get("displayName") or info.get("name") or run_name
     parameters = {p.name: p for step in steps.values() for p in step.parameters}
     pipeline = Pipeline(name, tuple(steps.values()), tuple(parameters.values()))
-    return RemotePipeline(pipeline, {step.name: key for key, step in steps.items()})
+    return RemotePipeline(pipeline, tasks_of(spec, document.get("platform_spec") or document))
 
 
 def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:

@@ -7,18 +7,21 @@ remote/<run id>/run.json          where it is: what brings it back in another se
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server
 from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
 from kale_magics.pipeline import Json
-from kale_magics.run import Run, StepError, StepRun
+from kale_magics.run import Run, RunState, StepError, StepRun, Steps, StepState
 from kale_magics.running import failure
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
@@ -26,12 +29,17 @@ from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
 STATES = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "cancelled", "SKIPPED": "skipped"}
 """KFP's states in which nothing more happens, and ours."""
 
-IMPLEMENTATION = "system-container-impl"
-"""What KFP calls the template of a step's pod: it is in the pod's name, between workflow and number."""
-
+ENDING = ("CANCELING", "CANCELED")
+"""KFP's states of a run that somebody has ended."""
 
 PAUSE = 1.0
 """Seconds between two looks at a run."""
+
+LOGS = (
+    "/apis/v1alpha1/runs/{run}/nodes/{node}/log",
+    "/k8s/pod/logs?podname={node}&runid={run}",
+)
+"""Where the log of a pod is: at KFP's API server, and at the server of its page, which may be before it."""
 
 
 class RemoteStepRun(StepRun):
@@ -40,6 +48,7 @@ class RemoteStepRun(StepRun):
     Attributes:
         nodes: What its pod may be called.
         complete: Whether all of its log is here.
+        places: Where in the cluster's store its artifacts are, by key, as it has said itself.
     """
 
     def __init__(self, name: str, folder: Path, artifacts: Mapping[str, Path], run: RemoteRun) -> None:
@@ -47,6 +56,7 @@ class RemoteStepRun(StepRun):
         self.run = run
         self.nodes: tuple[str, ...] = ()
         self.complete = False
+        self.places: dict[str, str] = {}
 
     @property
     def log(self) -> str:
@@ -61,12 +71,15 @@ class RemoteStepRun(StepRun):
 
 
 class RemoteRun(Run):
-    """A run on a server.
+    """A run on a server, which is asked for its state when somebody wants to know it.
 
     Attributes:
         server: Where.
         remote: Its pipeline.
         mine: Whether this notebook's folder knows that it was started from here.
+        known_state: Its state when the server was asked the last time.
+        known_steps: Its steps then.
+        followed: Whether somebody keeps asking, so that nobody else need.
     """
 
     def __init__(
@@ -79,13 +92,59 @@ class RemoteRun(Run):
         runs_folder: Path,
     ) -> None:
         folder = runs_folder / "remote" / run_id
+        self.known_state: RunState = "running"
+        self.known_steps = Steps()
+        self._asked = float("-inf")
+        self.followed = False
         super().__init__(name, folder, parameters, {})
         self.server, self.remote = server, remote
         self.link = f"{server.address}/#/runs/details/{run_id}"
         self.mine = self.trusted = (folder / "run.json").exists()
         for step in remote.pipeline.steps:
             artifacts = _Artifacts(self, step.name, {n: a.key for a in step.outputs for n in a.names})
-            self.steps[step.name] = RemoteStepRun(step.name, step_folder(folder, step), artifacts, self)
+            self.known_steps[step.name] = RemoteStepRun(step.name, step_folder(folder, step), artifacts, self)
+
+    @property
+    def state(self) -> RunState:
+        """How far it is; the server is asked, unless that was a moment ago."""
+        self._look()
+        return self.known_state
+
+    @state.setter
+    def state(self, state: RunState) -> None:
+        self.known_state = state
+
+    @property
+    def steps(self) -> Steps:
+        """Every step, as it is now."""
+        self._look()
+        return self.known_steps
+
+    @steps.setter
+    def steps(self, steps: Steps) -> None:
+        self.known_steps = steps
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers that the steps logged; they stand at the ends of the logs."""
+        for step in self.steps.values():
+            if step.state in STATES.values():
+                self.fetch_log(step)
+        return super().metrics
+
+    @property
+    def again(self) -> str:
+        """The line that shows it again."""
+        return f"%kale_attach {self.id}{self.server.named}"
+
+    def _look(self) -> None:
+        if self.known_state == "running" and not self.followed and time.monotonic() - self._asked > PAUSE:
+            self.refresh()
+
+    def __repr__(self) -> str:
+        # Nothing is asked here: a server may be away, and a debugger shows everything that there is.
+        how = "" if self.seconds is None else f", {self.seconds:.1f} s"
+        return f"<run {self.name} {self.id}: {self.known_state}{how}>"
 
     def keep(self) -> None:
         """Write down where the run is.
@@ -98,15 +157,16 @@ class RemoteRun(Run):
         self.mine = self.trusted = True
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait for its end; as `Run.wait`."""
+        """Wait for its end; as `Run.wait`. An interrupt ends the waiting only."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self.refresh(LONG)
-            if self.state != "running":
-                break
-            if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"the run goes on after {timeout:g} s")
-            time.sleep(PAUSE)
+        with told_when_interrupted(lambda: f"the run goes on; to look at it again: {self.again}"):
+            while True:
+                self.refresh(LONG)
+                if self.known_state != "running":
+                    break
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TimeoutError(f"the run goes on after {timeout:g} s")
+                time.sleep(PAUSE)
         self.raise_failures()
         return self
 
@@ -116,19 +176,18 @@ class RemoteRun(Run):
         Raises:
             KaleError: At least one has, or the run itself.
         """
-        failed = [step for step in self.steps.values() if step.state == "failed"]
+        failed = [step for step in self.known_steps.values() if step.state == "failed"]
         for step in failed:
             self.fetch_log(step)
         if failed:
             raise KaleError(*(failure(step, step.error) for step in failed if step.error))
-        if self.state == "failed":
+        if self.known_state == "failed":
             message = f"run {self.id} failed on the server before a step could say why"
             raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {self.link}")
 
     def cancel(self) -> None:
         """Ask the server to end it; nothing happens to a run that has ended."""
-        if self.state == "running":
-            terminate(self.server, self.id)
+        terminate(self.server, self.id)
 
     def _write(self, path: Path, content: bytes) -> None:
         with writing(self.folder):
@@ -146,18 +205,18 @@ class RemoteRun(Run):
 
     def take(self, told: Any) -> None:
         """Take in what the server tells of the run."""
+        self._asked = time.monotonic()
         details = told.run_details.task_details if told.run_details else None
         nodes = {node.display_name: node for node in details or ()}
         ended = STATES.get(told.state or "")
-        for step in self.steps.values():
-            node = nodes.get(self.remote.tasks[step.name])
+        for step in self.known_steps.values():
+            task = self.remote.tasks[step.name]
+            node = nodes.get(task.key)
             if node is not None:
                 _take_node(step, node, told.state == "CANCELED")
-            elif ended:
-                step.state = "cancelled" if ended == "cancelled" else "skipped"
+                step.nodes = pods_of_task(node, task)  # type: ignore[attr-defined]  # all here are of a server
             if ended and step.state in ("running", "waiting"):
-                # A server may be late with its steps, or never tell of their ends.
-                step.state = "succeeded" if ended == "succeeded" else "cancelled"
+                step.state = _ended_with(ended, step.state)
         if told.created_at:
             self.started = told.created_at
         if ended:
@@ -169,17 +228,20 @@ class RemoteRun(Run):
         """Fetch the log of a step, as far as it is there."""
         if not isinstance(step, RemoteStepRun) or step.complete:
             return
-        text = self._first(step, f"/apis/v1alpha1/runs/{self.id}/nodes/{{}}/log", patience)
+        text = self._first(step, LOGS, patience)
         if text is None:
             return
         over = step.state in STATES.values()
         # As long as the step has not begun, its pod installs packages: that is told only if nothing follows.
         log = text.decode("utf-8", "replace")
         body, answer = split_log(log) if over or BEGINS in log else ("", None)
+        if answer is not None and answer.get("step", step.name) != step.name:
+            return  # a guess at the pod's name was wrong
         self._write(step.folder / LOG, body.encode())
         step.complete = over and answer is not None
         if answer is not None:
             step.metrics = answer.get("metrics", {})
+            step.places = answer.get("artifacts", {})
             step.error = self._error(answer.get("error"))
 
     def _error(self, told: Mapping[str, Any] | None) -> StepError | None:
@@ -191,13 +253,22 @@ class RemoteRun(Run):
         place = str(told.get("cell", ""))
         return StepError(**{**told, "cell": known.get(place, place).rpartition(", ")[2]})
 
-    def _first(self, step: RemoteStepRun, path: str, patience: float = SHORT) -> bytes | None:
-        """What the server has at a path for the first of the names that a step's pod may have."""
+    def _first(self, step: RemoteStepRun, paths: Sequence[str], patience: float = SHORT) -> bytes | None:
+        """What the server has at the first of some paths, for the names that a step's pod may have."""
+        places = (path.format(run=self.id, node=quote(node)) for path in paths for node in step.nodes)
         found = (
-            self.server.get(path.format(node), f"step {step.name} was looked at", patience)
-            for node in step.nodes
+            self.server.get(self._scoped(place), f"step {step.name} was looked at", patience)
+            for place in places
         )
         return next((content for content in found if content is not None), None)
+
+    def _scoped(self, place: str) -> str:
+        """A path at the server of KFP's page with the user's namespace, which it wants to know."""
+        namespace = self.server.scope.get("namespace", "")
+        if not namespace or place.startswith("/apis"):
+            return place
+        name = "podnamespace" if place.startswith("/k8s") else "namespace"
+        return f"{place}{'&' if '?' in place else '?'}{name}={quote(namespace)}"
 
     def fetch(self, step: RemoteStepRun, key: str, what: str) -> Path:
         """Fetch an artifact.
@@ -210,7 +281,7 @@ class RemoteRun(Run):
             return path
         if not self.trusted:
             message = f"run {self.id} was not started from here: to load {what} is to run code of whoever did"
-            raise refuse(Code.NO_SUCH_RUN, message, f"if you trust them: %kale_attach {self.id} --trust")
+            raise refuse(Code.NO_SUCH_RUN, message, f"if you trust them: {self.again} --trust")
         content = self._read_artifact(step, key, what)
         if content.startswith(ON_VOLUME.encode()):
             message = f"{what} was handed on over the shared volume of the run, and is not kept"
@@ -222,12 +293,17 @@ class RemoteRun(Run):
         return path
 
     def _read_artifact(self, step: RemoteStepRun, key: str, what: str) -> bytes:
-        path = f"/apis/v2beta1/runs/{self.id}/nodes/{{}}/artifacts/{key}:read"
-        answer = self._first(step, path)
-        if answer is None:
+        answer = self._first(step, (f"/apis/v2beta1/runs/{{run}}/nodes/{{node}}/artifacts/{key}:read",))
+        if answer is not None:
+            return base64.b64decode(json.loads(answer)["data"])
+        # Only Argo's own artifacts are found there; KFP's page gives those of KFP too.
+        self.fetch_log(step)
+        place = value_place(step.places.get(key, ""))
+        content = self.server.get(self._scoped(place), f"{what} was asked for") if place else None
+        if content is None:
             message = f"the server does not give {what}"
             raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {self.link}")
-        return base64.b64decode(json.loads(answer)["data"])
+        return content
 
 
 class _Artifacts(Mapping[str, Path]):
@@ -237,7 +313,7 @@ class _Artifacts(Mapping[str, Path]):
         self._run, self._step, self._keys = run, step, keys
 
     def __getitem__(self, variable: str) -> Path:
-        step: Any = self._run.steps[self._step]
+        step: Any = self._run.known_steps[self._step]
         return self._run.fetch(step, self._keys[variable], f"{variable} of step {self._step}")
 
     def __iter__(self) -> Iterator[str]:
@@ -247,16 +323,47 @@ class _Artifacts(Mapping[str, Path]):
         return len(self._keys)
 
 
-def terminate(server: Server, run_id: str) -> None:
-    """Ask a server to end a run.
+def terminate(server: Server, run_id: str) -> str:
+    """Ask a server to end a run; nothing happens to one that has ended.
+
+    Returns:
+        What has come of it, in words.
 
     Raises:
         KaleError: It has none of that id, or does not end it.
     """
-    server.read(
-        lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
-        f"run {run_id} was to be ended",
-    )
+
+    def state() -> str:
+        told = server.read(
+            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMES),
+            f"run {run_id} was looked up",
+        )
+        return str(told.state or "")
+
+    before = state()
+    if before in STATES:
+        return f"run {run_id} has ended: it has {STATES[before]}"
+    try:
+        server.read(
+            lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
+            f"run {run_id} was to be ended",
+        )
+    except KaleError:
+        # The answer to the first asking may have been lost, or the run may have ended meanwhile.
+        if state() not in (*ENDING, *STATES):
+            raise
+    return f"the server is ending run {run_id}"
+
+
+@contextlib.contextmanager
+def told_when_interrupted(say: Callable[[], str]) -> Iterator[None]:
+    """Have IPython show a sentence in the place of an interrupt's traceback, which would be all ours."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        said = say()
+        vars(interrupt).setdefault("_render_traceback_", lambda: [f"KeyboardInterrupt: {said}"])
+        raise
 
 
 def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
@@ -277,27 +384,21 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
         return body, None
 
 
-def _take_node(step: Any, node: Any, cancelled: bool) -> None:
+def _take_node(step: StepRun, node: Any, cancelled: bool) -> None:
     """Take in how far the node of a step is."""
-    step.nodes = tuple(_pods(node))
     state = STATES.get(node.state or "", "running" if node.state == "RUNNING" else "waiting")
-    step.state = "cancelled" if cancelled and state == "failed" else state
+    step.state = "cancelled" if cancelled and state == "failed" else state  # type: ignore[assignment]
     if step.state == "failed" and step.error is None:
         step.error = StepError("StepDied", "its pod failed before the step could say why")
     if state in STATES.values() and _happened(node.end_time) and _happened(node.start_time):
         step.seconds = (node.end_time - node.start_time).total_seconds()
 
 
-def _pods(node: Any) -> Iterator[str]:
-    """What the pod of a step may be called: KFP tells the node, of which the pod's name depends on Argo."""
-    children = [child.pod_name for child in node.child_tasks or () if child.pod_name]
-    for child in reversed(children):
-        workflow, dash, number = child.rpartition("-")
-        if dash and number.isdecimal():
-            yield f"{workflow}-{IMPLEMENTATION}-{number}"
-        yield child
-    if node.pod_name:
-        yield node.pod_name
+def _ended_with(run: str, step: str) -> StepState:
+    """What has become of a step of which the server has not told the end, when its run has ended."""
+    if run == "succeeded":  # a server may be late with its steps, or never tell
+        return "succeeded"
+    return "skipped" if run == "failed" and step == "waiting" else "cancelled"
 
 
 def _happened(moment: Any) -> bool:

@@ -9,14 +9,14 @@ from pathlib import Path
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
-from kale_magics.kubeflow.remote import STATES, RemoteRun
+from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate, told_when_interrupted
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import prepare, submit
+from kale_magics.kubeflow.submission import find_run, prepare, submit, label_of
 from kale_magics.running import Order, Show
 from kale_magics.view import summary
 
 
-def start_on(server: Server, order: Order, folder: Path, experiment: str) -> RemoteRun:
+def start_on(server: Server, order: Order, folder: Path, experiment: str, cancel: bool = False) -> RemoteRun:
     """Start a run on a server; its id and the link to it are shown at once, and kept.
 
     Args:
@@ -24,17 +24,32 @@ def start_on(server: Server, order: Order, folder: Path, experiment: str) -> Rem
         order: What is to be run; what only this machine can do is passed over.
         folder: That of the notebook, from which steps take files along.
         experiment: Its experiment; empty for one of the pipeline's name.
+        cancel: Whether an interrupt ends the run.
 
     Raises:
         KaleError: The server cannot be reached, or does not take it.
+        KeyboardInterrupt: The user interrupted; a run that had begun by then is shown and kept too.
     """
-    prepared = prepare(server, order.pipeline, folder, order.values, experiment, order.cache)
-    run_id, name = submit(server, prepared, order.name or order.pipeline.name)
+    with told_when_interrupted(lambda: "no run has been started"):
+        prepared = prepare(server, order.pipeline, folder, order.values, experiment, order.cache)
+    label = label_of(order.name or order.pipeline.name)
+    interrupt = None
+    try:
+        run_id = submit(server, prepared, label)
+    except KeyboardInterrupt as interrupted:
+        interrupt = interrupted
+        with told_when_interrupted(lambda: f"if it has been started, {server.listing} has it as {label!r}"):
+            run_id = find_run(server, prepared, label)
+            if not run_id:
+                raise
     values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)
     remote = RemotePipeline(order.pipeline, prepared.tasks)
-    run = RemoteRun(server, run_id, name, remote, values, order.runs_folder)
+    run = RemoteRun(server, run_id, label, remote, values, order.runs_folder)
     print(f"run {run.id} has been started: {run.link}", flush=True)
     run.keep()
+    if interrupt is not None:
+        with told_when_interrupted(lambda: _interrupted(run, cancel)):
+            raise interrupt
     return run
 
 
@@ -102,21 +117,20 @@ def follow(run: RemoteRun, rich: bool, cancel: bool = False) -> None:
     """
     show = Show(run.remote.pipeline, rich, lambda _: None)
     try:
-        Follower(run, show.listen).follow()
-    except KeyboardInterrupt as interrupt:
-        said = _cancelled(run) if cancel else f"the run goes on; to look at it again: %kale_attach {run.id}"
-        # IPython shows what this gives in the place of a traceback, which would be all ours.
-        vars(interrupt)["_render_traceback_"] = lambda: [f"KeyboardInterrupt: {said}"]
+        with told_when_interrupted(lambda: _interrupted(run, cancel)):
+            Follower(run, show.listen).follow()
+    except KeyboardInterrupt:
         show.end()
         raise
     except KaleError as error:
         show.end()
-        fix = f"{error.diagnostics[0].fix}\nto look at the run again: %kale_attach {run.id}"
+        fix = f"{error.diagnostics[0].fix}\nto look at the run again: {run.again}"
         raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
     print(f"\n{summary(run)}\n{run.link}", flush=True)
     run.raise_failures()
 
 
-def _cancelled(run: RemoteRun) -> str:
-    run.cancel()
-    return f"the server is ending run {run.id}"
+def _interrupted(run: RemoteRun, cancel: bool) -> str:
+    if cancel:
+        return terminate(run.server, run.id)
+    return f"the run goes on; to look at it again: {run.again}; kale_magics.last_run() gives it"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any
 
 import kfp_server_api
 
-from kale_magics.diagnostics import Code, KaleError
-from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
-from kale_magics.kubeflow.reading import tasks_of
+from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml, refuse_secrets
+from kale_magics.kubeflow.reading import RemoteTask, tasks_of
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.pipeline import Json, Pipeline
 from kale_magics.step_runtime.runtime import hold
+
+LONGEST_VERSION = 127
+"""Characters of the name of a pipeline's version that a server takes (its `validation/length.go`)."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class Prepared:
         reference: Its version there.
         config: The values of its parameters.
         experiment_id: Its experiment.
-        tasks: What KFP calls each step, by its name.
+        tasks: What becomes of each step there, by its name.
     """
 
     reference: Any
     config: Any
     experiment_id: str
-    tasks: Mapping[str, str]
+    tasks: Mapping[str, RemoteTask]
 
 
 def prepare(
@@ -60,8 +64,10 @@ def prepare(
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
-    text = pipeline_yaml(pipeline if cache else _uncached(pipeline), folder)
-    server.keep_secrets(text)
+    _refuse_infinite(values, pipeline)
+    known = [values, experiment or pipeline.name]
+    refuse_secrets(server.access.secrets, "the values of parameters, or the experiment", known)
+    text = pipeline_yaml(pipeline if cache else _uncached(pipeline), folder, server.access.secrets)
     pipeline_id, version_id = _uploaded(server, pipeline_name(pipeline.name), text)
     keys = {parameter.name: parameter.key for parameter in pipeline.parameters}
     parameters = {keys[name]: hold(value) for name, value in values.items()}
@@ -71,7 +77,7 @@ def prepare(
         ),
         kfp_server_api.V2beta1RuntimeConfig(parameters=parameters),
         _experiment(server, experiment or pipeline.name),
-        tasks_of(next(iter(documents(text)))),
+        tasks_of(*documents(text)),
     )
 
 
@@ -80,28 +86,48 @@ def label_of(name: str) -> str:
     return f"{name} {datetime.now():%Y-%m-%d %H:%M:%S} {secrets.token_hex(3)}"
 
 
-def submit(server: Server, prepared: Prepared, name: str) -> tuple[str, str]:
+def submit(server: Server, prepared: Prepared, label: str) -> str:
     """Start a run, once.
 
     Args:
         server: The server.
         prepared: The pipeline there.
-        name: The beginning of the run's name.
+        label: The run's name, of `label_of`.
 
     Returns:
-        The run's id and name.
+        The run's id.
 
     Raises:
         KaleError: The server cannot be reached, or does not take it.
     """
-    label = label_of(name)
+    refuse_secrets(server.access.secrets, "the run's name", label)
     run = kfp_server_api.V2beta1Run(
         display_name=label,
         experiment_id=prepared.experiment_id,
         pipeline_version_reference=prepared.reference,
         runtime_config=prepared.config,
     )
+    try:
+        made: Any = server.write(
+            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
+            _finder(prepared, label),
+            "a run was to be started",
+        )
+    except KaleError as error:
+        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
+            raise
+        fix = f"{error.diagnostics[0].fix}\nif it has been started, {server.listing} has it as {label!r}"
+        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
+    return str(made.run_id)
 
+
+def find_run(server: Server, prepared: Prepared, label: str) -> str:
+    """The id of a run that may have been started; empty if it has not been."""
+    found: Any = server.read(_finder(prepared, label), "a run was looked for")
+    return str(found.run_id) if found is not None else ""
+
+
+def _finder(prepared: Prepared, label: str) -> Callable[[Any], Any]:
     def find(client: Any) -> Any:
         return first(
             client.runs.run_service_list_runs(
@@ -109,18 +135,24 @@ def submit(server: Server, prepared: Prepared, name: str) -> tuple[str, str]:
             ).runs
         )
 
-    try:
-        made: Any = server.write(
-            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
-            find,
-            "a run was to be started",
-        )
-    except KaleError as error:
-        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
-            raise
-        fix = f"{error.diagnostics[0].fix}\nif it has been started, %kale_runs --host lists it as {label!r}"
-        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
-    return made.run_id, label
+    return find
+
+
+def _refuse_infinite(values: Mapping[str, Json], pipeline: Pipeline) -> None:
+    """Refuse numbers that KFP cannot keep, and that would arrive as others."""
+    defaults = {parameter.name: parameter.default for parameter in pipeline.parameters}
+    for name, value in values.items():
+        if value != defaults[name] and not _is_finite(value):
+            message = f"{name} has a number in it that is not finite, which Kubeflow does not keep"
+            raise refuse(
+                Code.BAD_ARGUMENTS, message, "use a text or None in its place, or run on this machine"
+            )
+
+
+def _is_finite(value: Json) -> bool:
+    if isinstance(value, (list, dict)):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _uncached(pipeline: Pipeline) -> Pipeline:
@@ -130,7 +162,8 @@ def _uncached(pipeline: Pipeline) -> Pipeline:
 
 def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:
     """The pipeline of that name and its version with this content; what is not there is uploaded."""
-    version = f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    version = f"{name[: LONGEST_VERSION - len(digest) - 1].rstrip('-')}-{digest}"
     scope = server.scope
 
     def find_pipeline(client: Any) -> Any:
@@ -198,4 +231,5 @@ def first(found: Any) -> Any:
 def named(name: str) -> str:
     """The filter of a list for what has this name (KFP's `filter.proto`)."""
     predicate = {"operation": "EQUALS", "key": "display_name", "stringValue": name}
-    return json.dumps({"predicates": [predicate]})
+    # The server decodes a filter as part of an address once more.
+    return json.dumps({"predicates": [predicate]}).replace("%", "%25").replace("+", "%2B")

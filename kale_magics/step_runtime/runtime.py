@@ -74,12 +74,13 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             captured.show()
         answer = report(error, spec["step"], run.filenames)
         if in_pod:
-            leave_pod({"error": answer})
+            leave_pod({"step": spec["step"], "error": answer})
         raise SystemExit(1) from None
     finally:
         run.figures.undo.close()
     if in_pod:
-        leave_pod({"metrics": run.metrics})
+        places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
+        leave_pod({"step": spec["step"], "metrics": run.metrics, "artifacts": places})
 
 
 class StepRun:
