@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
-from kale_magics.analysis.packages import Needs, imported_paths, needs_of
+from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.uses import mentioned, uses_of
 from kale_magics.diagnostics import Code as Refusal
@@ -266,14 +264,18 @@ class _Assembler:
     def _needs(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> Needs:
         """What a step's modules need: those that it imports, and those of the values that it gets."""
         paths: set[str] = set()
+        certain: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
         for number, statements in (*kept, *own):
             for statement in statements:
-                paths |= self._paths(number, statement)
+                found = self._paths(number, statement)
+                node = self.flow.cells[number].facts.python.tree.body[statement]
+                certain |= found if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
+                paths |= found
         for name, maker in self.edges.providers[step.name].items():
             facts = self._facts(self.flow.steps[maker], name)
             paths |= facts.modules if facts is not None else self._code_paths(self.flow.steps[maker])
-        return needs_of(paths)
+        return needs_of(paths, certain)
 
     def _code_paths(self, step: StepFlow) -> set[str]:
         """What a step's own code imports; what it hands on may be of that where nobody knows its type."""
@@ -291,19 +293,11 @@ class _Assembler:
             *(p for n in step.cells for p in self.flow.cells[n].facts.python.packages),
             *options.packages,
         ]
-        named = set(map(_project, asked))
-        return tuple(dict.fromkeys([*asked, *(p for p in needs.packages if _project(p) not in named)]))
+        named = set(map(project, asked))
+        return tuple(dict.fromkeys([*asked, *(p for p in needs.packages if project(p) not in named)]))
 
     def _paths(self, number: int, statement: int) -> frozenset[str]:
         if (number, statement) not in self._imported:
             node = self.flow.cells[number].facts.python.tree.body[statement]
             self._imported[number, statement] = imported_paths(node)
         return self._imported[number, statement]
-
-
-def _project(requirement: str) -> str:
-    """The distribution that pip is asked for, by its canonical name."""
-    try:
-        return canonicalize_name(Requirement(requirement).name)
-    except InvalidRequirement:  # an address or a file, which pip takes too
-        return requirement

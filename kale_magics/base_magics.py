@@ -86,7 +86,7 @@ class BaseMagics(Magics):
 
     @default("base_image")
     def _image_of_this_python(self) -> str:
-        from kale_magics.kubeflow.compiler import default_image
+        from kale_magics.kubeflow.options import default_image
 
         return default_image()
 
@@ -113,6 +113,9 @@ class BaseMagics(Magics):
 
     def _where_set(self, setting: str) -> Where:
         return Where(f"%config KaleMagics.{setting} = {getattr(self, setting)!r}")
+
+    def _note_run(self, run: Run) -> None:
+        self.last_run = run
 
     def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
         """What `%kale_run` is to do."""

@@ -17,7 +17,7 @@ from traitlets import Unicode
 from kale_magics import commands
 from kale_magics.arguments import quoted
 from kale_magics.base_magics import BaseMagics
-from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.documentation import documented
 from kale_magics.run import Run
 
@@ -155,7 +155,12 @@ class ClusterMagics(BaseMagics):
         wanted = options.get("--run", ())
         if wanted and ("--host" in options or self._kept(wanted[0]).is_file()):
             return self._attached(wanted[0], options, where)
-        return self._past_run(wanted, where)
+        try:
+            return self._past_run(wanted, where)
+        except KaleError:
+            if wanted and self._is_configured():
+                return self._attached(wanted[0], options, where)
+            raise
 
     def _kept(self, run_id: str) -> Path:
         """The file that says where a run is that was started from here."""
@@ -226,7 +231,8 @@ class ClusterMagics(BaseMagics):
 
         self._point_out(only_here(order.pipeline, Path.cwd()))
         cancel = "--cancel-on-interrupt" in options
-        run = start_on(self._server(options), order, Path.cwd(), self.experiment, cancel)
+        server = self._server(options)
+        run = start_on(server, order, Path.cwd(), self.experiment, cancel, self._note_run)
         return self._followed(run, options)
 
     def _followed(self, run: RemoteRun, options: Mapping[str, tuple[str, ...]]) -> Run:

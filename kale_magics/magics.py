@@ -136,6 +136,8 @@ class KaleMagics(ClusterMagics):
         from kale_magics.view import runs_text
 
         print(runs_text(past_runs(self.runs_place)))
+        if self._is_configured():
+            print("These are on this machine; %kale_runs --host lists those of the server.")
 
     @no_var_expand
     @line_magic
@@ -144,10 +146,13 @@ class KaleMagics(ClusterMagics):
         """Show all that a step printed in the last run, or in an earlier one."""
         given = self._parse(commands.LOGS, line)
         run = self._meant(given.options, self._where(commands.LOGS, line))
-        log = run.steps[given.words[0]].log
+        step = run.steps[given.words[0]]
+        log = step.log
         print(log, end="")
-        if not log and run.link:
-            print(f"the server gives no log of step {given.words[0]}; Kubeflow's page may: {run.link}")
+        if not log and step.state in ("waiting", "skipped"):
+            print(f"step {step.name} has printed nothing: it is {step.state}")
+        elif not log and run.link:
+            print(f"the server gives no log of step {step.name}; Kubeflow's page may: {run.link}")
 
     @no_var_expand
     @line_magic
@@ -196,9 +201,6 @@ class KaleMagics(ClusterMagics):
             raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
         for step in (*options.get("--until", ()), *options.get("--only", ())):
             self._check_step(step, where, kinds=False)
-
-    def _note_run(self, run: Run) -> None:
-        self.last_run = run
 
     def _failed_run(self, where: Where) -> Run:
         """The last run, which has not succeeded.

@@ -21,6 +21,13 @@ from kale_magics.pipeline import Json
 KEPT = "only what a later step takes, and models, are kept"
 """What `Run.outputs` has."""
 
+UNTIL_THEN = {
+    "waiting": "ask again when it has ended",
+    "running": "ask again when it has ended",
+    "cancelled": "run the pipeline again",
+}
+"""What helps if a step has no outputs, by its state."""
+
 NO_SUCH_STEP = "the run has no step {!r}"
 
 RunState = Literal["running", "succeeded", "failed", "cancelled"]
@@ -106,18 +113,18 @@ class Lookup(Mapping[str, Value], Generic[Value]):
     Args:
         names: What there is.
         make: Gives the value of a name.
-        explain: Gives the sentence for a name that is not there.
+        explain: Gives the sentence for a name that is not there, and what helps if that is no other name.
     """
 
     def __init__(
-        self, names: tuple[str, ...], make: Callable[[str], Value], explain: Callable[[str], str]
+        self, names: tuple[str, ...], make: Callable[[str], Value], explain: Callable[[str], tuple[str, str]]
     ) -> None:
         self._names, self._make, self._explain = names, make, explain
 
     def __getitem__(self, name: str) -> Value:
         if name in self._names:
             return self._make(name)
-        raise _no_such(name, self._names, self._explain(name))
+        raise _no_such(name, self._names, *self._explain(name))
 
     def __contains__(self, name: object) -> bool:
         return name in self._names
@@ -249,17 +256,22 @@ class Run:
         return Lookup(
             tuple(step.artifacts),
             load,
-            lambda variable: f"step {name} hands on no {variable!r}; {KEPT}",
+            lambda variable: (f"step {name} hands on no {variable!r}; {KEPT}", ""),
         )
 
-    def _no_step(self, name: str) -> str:
+    def _no_step(self, name: str) -> tuple[str, str]:
         step = self.steps.get(name)
-        return f"step {name} has no outputs: it is {step.state}" if step else NO_SUCH_STEP.format(name)
+        if step is None:
+            return NO_SUCH_STEP.format(name), ""
+        fix = UNTIL_THEN.get(step.state, "mend what failed, and run the pipeline again")
+        how = f"it {step.state}" if step.state == "failed" else f"it is {step.state}"
+        return f"step {name} has no outputs: {how}", fix
 
 
-def _no_such(name: str, names: tuple[str, ...], message: str) -> NoSuchOutputError:
+def _no_such(name: str, names: tuple[str, ...], message: str, fix: str = "") -> NoSuchOutputError:
     near = difflib.get_close_matches(str(name), names, n=1)
-    fix = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(names) or 'nothing'}"
+    guess = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(names) or 'nothing'}"
+    fix = fix or guess
     return NoSuchOutputError(Diagnostic(Code.NO_SUCH_OUTPUT, message, fix))
 
 

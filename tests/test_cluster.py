@@ -261,6 +261,71 @@ def test_a_module_that_no_pod_can_get_is_refused(shell: Shell, monkeypatch: pyte
     assert not Path("p.yaml").exists()
 
 
+def test_what_a_line_of_pip_says_is_said_in_the_pod(shell: Shell) -> None:
+    Path("all.txt").write_text(
+        "# ours\n-i https://packages.example.org/simple\n-r more.txt\npandas<99  # any\n"
+    )
+    Path("more.txt").write_text("tqdm==4.1\n")
+    spec = compiled(
+        shell,
+        "%%kale imports\nimport pandas as pd",
+        "%%kale step a --no-run\n%pip install -q --pre -r all.txt rich\ndf = pd.DataFrame()",
+    )
+    script = next(text for text in container(spec)["command"] if "pip install" in text)
+    asked = script.partition("'kfp==")[0]
+    for word in (
+        "--pre",
+        "--index-url=https://packages.example.org/simple",
+        "tqdm==4.1",
+        "pandas<99",
+        "rich",
+    ):
+        assert f"'{word}'" in asked
+    assert "'pandas==" not in asked
+    Path("more.txt").unlink()
+    assert "KALE403 no requirements can be read from more.txt" in shell.refusal("%kale_compile p.yaml")
+    shell.run("%%kale step b --no-run\n%pip install --target /opt c\nx = 1")
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "pip's option --target means nothing in a pod" in told
+
+
+def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = Path("site-packages").absolute()
+    for name, url in (
+        ("local_one", "file:///wheels/local_one-1.0.whl"),
+        ("far_one", "https://a.org/far.whl"),
+    ):
+        (place / f"{name}-1.0.dist-info").mkdir(parents=True)
+        (place / f"{name}.py").write_text("x = 1")
+        about = place / f"{name}-1.0.dist-info"
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (about / "RECORD").write_text(f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n")
+        (about / "direct_url.json").write_text(json.dumps({"url": url, "archive_info": {}}))
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setattr("kale_magics.analysis.packages.installation", lambda: (1, 2))
+    spec = compiled(shell, "%%kale step a\nimport far_one\nx = far_one.x")
+    script = next(text for text in container(spec)["command"] if "pip install" in text)
+    assert "'far_one @ https://a.org/far.whl'" in script
+    shell.run("%%kale step b\nimport local_one")
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "KALE403 step b uses local_one, which no pod can get" in told
+    assert "local_one was installed from local_one-1.0.whl" in told
+    shell.run("%%kale step b --packages local-one==1.0\nimport local_one")
+    assert shell.run("%kale_compile p.yaml").success
+
+
+def test_a_module_that_is_nowhere_is_refused_before_anything_runs(shell: Shell) -> None:
+    shell.run(
+        "%%kale step a --no-run\ntry:\n    import nowhere_too\nexcept ImportError:\n    nowhere_too = None"
+    )
+    assert shell.run("%kale_compile p.yaml").success
+    shell.run("%%kale step b --no-run\nimport nowhere_at_all.part as part")
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "KALE403 step b uses nowhere_at_all, which no pod can get: it cannot be found" in told
+    shell.run("%%kale step b --no-run --image ours:1\nimport nowhere_at_all.part as part")
+    assert shell.run("%kale_compile p.yaml").success
+
+
 def test_the_file_is_the_same_when_cells_have_run_again(shell: Shell) -> None:
     cells = ("%%kale functions\ndef f(x): return x", "%%kale step a\nx = f(1)", "%%kale step b\ny = x")
     compiled(shell, *cells)
@@ -354,6 +419,7 @@ def test_the_log_of_a_pod_says_where_the_step_begins_and_what_came_of_it(
     lines = [line.strip() for line in printed.splitlines()]
     assert lines[lines.index(BEGINS) + 1] == "hello"
     ends = [json.loads(line.removeprefix(ENDS)) for line in lines if line.startswith(ENDS)]
-    assert ends[0] == {"metrics": {"loss": 0.5}}
+    assert (ends[0]["step"], ends[0]["metrics"]) == ("a", {"loss": 0.5})
+    assert Path(ends[0]["artifacts"]["out_loss"]).is_file()
     error = ends[1]["error"]
     assert (error["type"], error["cell"], error["line"]) == ("ZeroDivisionError", "step b, marked cell 3", 2)

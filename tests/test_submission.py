@@ -175,7 +175,7 @@ def test_values_of_others_are_not_loaded_without_a_word(
     assert "was not started from this folder" in printed
     told = shell.refusal("run.outputs['load']['rows']")
     assert "KALE506" in told
-    assert f"%kale_attach {run_id} --trust" in told
+    assert f"%kale_attach {run_id} --host {server.url} --trust" in told
     shell.run(f"run = %kale_attach {run_id} --host {server.url} --no-wait --trust")
     assert shell.run("print(run.outputs['load']['rows'])").printed == "[1, 2, 3]\n"
 
@@ -229,7 +229,7 @@ def test_what_only_this_machine_can_do_is_refused(shell: Shell, server: KfpServe
 def test_a_login_that_has_ended_is_no_answer(shell: Shell, server: KfpServer) -> None:
     server.html("POST", "/runs")
     told = shell.refusal(f"%kale_run --host {server.url}")
-    assert "KALE503 127.0.0.1 answers with a page to log in" in told
+    assert "KALE503 127.0.0.1 answers with a page for people, often one to log in" in told
     assert "%env" not in told  # it shows what it sets
     assert not server.runs
 
@@ -291,7 +291,7 @@ def test_a_run_of_which_nothing_is_known_has_a_name(shell: Shell, server: KfpSer
     server.fail("GET", "/runs", 503, times=100)
     told = shell.refusal(f"%kale_run --host {server.url} --name lost")
     (run,) = server.runs.values()
-    assert f"%kale_runs --host lists it as '{run.resource['display_name']}'" in told
+    assert f"%kale_runs --host {server.url} has it as '{run.resource['display_name']}'" in told
 
 
 def test_files_that_are_here_only_are_pointed_out(shell: Shell, server: KfpServer) -> None:
@@ -345,7 +345,7 @@ def test_no_server_named(shell: Shell) -> None:
 KINDS: list[tuple[dict[str, Any], str]] = [
     ({"version": "v1"}, "KALE501 127.0.0.1 is a server of Kubeflow Pipelines 1"),
     ({"auth": "token"}, "KALE503 127.0.0.1 does not know who you are"),
-    ({"auth": "dex"}, "KALE503 127.0.0.1 answers with a page to log in"),
+    ({"auth": "dex"}, "KALE503 127.0.0.1 answers with a page for people, often one to log in"),
 ]
 
 
@@ -436,7 +436,7 @@ def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_server_without_logs_and_artifacts_leaves_the_link(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "bare", logs=False, artifacts=False) as server:
+    with KfpServer(tmp_path / "bare", logs=False, artifacts=False, ui=False) as server:
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert outcome.success
         link = f"{server.url}/#/runs/details/"

@@ -11,5 +11,6 @@ summaries    what calling a function does to what it gets
 knowledge    what is known of methods and functions of libraries: do they change what they get
 cells        all that is read off a cell
 parameters   the cells that list parameters and metrics
+pip          what a line installs with pip
 packages     from the modules that code imports to requirements for pip
 """

@@ -11,10 +11,13 @@ import os
 import sys
 import sysconfig
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 
 def imported_modules(node: ast.AST) -> frozenset[str]:
@@ -39,6 +42,10 @@ def imported_paths(node: ast.AST) -> frozenset[str]:
     return frozenset(paths)
 
 
+NOWHERE = "it cannot be found on this machine either"
+"""Why a module is missing that nobody has."""
+
+
 @dataclass(frozen=True)
 class Needs:
     """What must be somewhere else for code to find its modules there.
@@ -54,13 +61,15 @@ class Needs:
     missing: tuple[tuple[str, str], ...] = ()
 
 
-def needs_of(paths: Iterable[str]) -> Needs:
+def needs_of(paths: Iterable[str], certain: Collection[str] = ()) -> Needs:
     """What imports need; own modules are looked into.
 
-    A module of the standard library, or one that cannot be imported here either, needs nothing.
+    A module of the standard library needs nothing, nor one that cannot be imported here either: there may be
+    another one for it where it is imported.
 
     Args:
         paths: As `imported_paths` gives them.
+        certain: Those of them for which there can be no other.
     """
     own: dict[str, None] = {}
     missing: dict[str, str] = {}
@@ -79,8 +88,10 @@ def needs_of(paths: Iterable[str]) -> Needs:
             pending += sorted(new)
             seen |= new
         elif found:
-            distributions.update(found)
-        elif reason := _why_missing(top):
+            distributions.update(name for name in found if not _file_of(name))
+            local = [name for name in found if _file_of(name)]
+            missing.update({top: f"{local[0]} was installed from {_file_of(local[0])}"} if local else {})
+        elif reason := _why_missing(top) or (NOWHERE if path in certain else ""):
             missing[top] = reason
     return Needs(
         tuple(sorted(requirement(name, version) for name, version in versions(distributions).items())),
@@ -89,14 +100,31 @@ def needs_of(paths: Iterable[str]) -> Needs:
     )
 
 
+def project(requirement: str) -> str:
+    """The distribution that pip is asked for, by its canonical name."""
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:  # an address, or an option, which pip takes too
+        return requirement
+
+
 def requirement(name: str, version: str) -> str:
     """What pip is asked for to get a distribution as it is installed here."""
     direct = _direct_url(name, installation())
     commit = direct.get("vcs_info", {}).get("commit_id")
     if commit:
         return f"{name} @ {direct['vcs_info']['vcs']}+{direct['url']}@{commit}"
+    if "archive_info" in direct:
+        return f"{name} @ {direct['url']}"
     # An index has the public version; what stands behind a plus is a build of it.
     return f"{name}=={version.partition('+')[0]}"
+
+
+def _file_of(distribution: str) -> str:
+    """The file of this machine that a distribution was installed from; empty if it was none."""
+    direct = _direct_url(distribution, installation())
+    place = str(direct.get("url", ""))
+    return os.path.basename(place) if "archive_info" in direct and place.startswith("file:") else ""
 
 
 def owners_of(path: str) -> tuple[str, ...]:

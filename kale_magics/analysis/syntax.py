@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from kale_magics.analysis.pip import NotInAPodError, installed
 from kale_magics.diagnostics import Code
 from kale_magics.step_runtime.shell import SILENT, Shell
 
@@ -192,7 +192,7 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
     if len(texts) != len(node.args):
         return None
     if method in ("system", "getoutput"):
-        found = _installed(texts[0]) if method == "system" else None
+        found = _installed(texts[0], node) if method == "system" else None
         if found is None:
             return None
         packages += found
@@ -201,7 +201,7 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
         return None
     name, line = texts
     if name in INSTALLERS:
-        packages += _installed(f"{name} {line}") or []
+        packages += _installed(f"{name} {line}", node) or []
         return "None"
     if name == "time":
         return line.strip() or "None"
@@ -218,33 +218,21 @@ def _replacement(node: ast.Call, packages: list[str]) -> str | None:
     return None
 
 
-def _installed(command: str) -> list[str] | None:
-    """The requirements that a command installs with pip; None if it is another command."""
+def _installed(command: str, node: ast.Call) -> list[str] | None:
+    """What a command installs with pip; None if it is another command.
+
+    Raises:
+        CellProblemError: That cannot be had in a pod.
+    """
     try:
-        words = shlex.split(command, comments=True)
-    except ValueError:  # a quote of the shell's own
-        return None
-    if words[:1] and words[0].startswith("python") and words[1:2] == ["-m"]:
-        words = words[2:]
-    words = words[1:] if words[:1] == ["uv"] else words
-    if words[:1] not in (["pip"], ["pip3"]) or words[1:2] != ["install"]:
-        return None
-    requirements, skip = [], False
-    for word in words[2:]:
-        if skip or word.startswith("-"):
-            skip = not skip and word in (
-                "-i",
-                "--index-url",
-                "--extra-index-url",
-                "-f",
-                "-r",
-                "-c",
-                "-t",
-                "--target",
-            )
-            continue
-        requirements.append(word)
-    return requirements
+        return installed(command)
+    except NotInAPodError as error:
+        raise CellProblemError(
+            Code.UNSUPPORTED_SYNTAX,
+            f"pip's option {error} means nothing in a pod",
+            "leave it out, or move the line into a %%kale skip cell, and name what steps need: --packages",
+            node.lineno,
+        ) from error
 
 
 def _replaced(text: str, node: ast.Call, new: str) -> str:

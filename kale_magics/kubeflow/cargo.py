@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from kale_magics import naming
-from kale_magics.analysis.packages import files_of, source_of
+from kale_magics.analysis.packages import files_of, project, source_of
+from kale_magics.analysis.pip import NotInAPodError, installed
 from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
+from kale_magics.kubeflow.options import default_image
 from kale_magics.pipeline import Pipeline, Step, StepOptions
 from kale_magics.program import LARGEST_PROGRAM, Pod
 from kale_magics.step_options import check_files
@@ -16,6 +19,9 @@ from kale_magics.step_options import check_files
 MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
 keeps six copies of every program in one object, which may be a megabyte."""
+
+REQUIREMENT = "--requirement="
+"""What stands before the name of a file of requirements."""
 
 CARRIER = "kale: runtime"
 """A step that only hands on the runtime, where too many steps wait for no other one."""
@@ -53,7 +59,9 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     Raises:
         KaleError: A module or a file that a step needs cannot be taken along.
     """
-    raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
+    image = pipeline.environment.image
+    if image in ("", default_image()):
+        raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
     shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
     givers = _givers(pipeline)
     return {
@@ -85,7 +93,50 @@ def _givers(pipeline: Pipeline) -> dict[str, str]:
     return givers
 
 
+def packages_of(step: Step, folder: Path) -> list[str]:
+    """What pip is told in a step's pod: requirements, and options.
+
+    Args:
+        step: The step.
+        folder: That of the notebook, in which files of requirements are.
+
+    Raises:
+        KaleError: A file of requirements is not there, or names what is on this machine only.
+    """
+    files = [word[len(REQUIREMENT) :] for word in step.packages if word.startswith(REQUIREMENT)]
+    required = [word for name in files for word in _required(name, folder, step)]
+    known = set(map(project, required))
+    others = (word for word in step.packages if not word.startswith(REQUIREMENT))
+    return list(dict.fromkeys([*required, *(word for word in others if project(word) not in known)]))
+
+
+def _required(name: str, folder: Path, step: Step) -> Iterator[str]:
+    """What a file of requirements asks for (pip's format: a requirement or an option a line)."""
+    where = Where(step=step.name)
+    try:
+        lines = (folder / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    except OSError as error:
+        fix = "write it as from the notebook's folder"
+        message = f"no requirements can be read from {name}: {error.strerror}"
+        raise refuse(Code.NO_PACKAGE, message, fix, where) from error
+    for line in lines:
+        text = re.sub(r"(^|\s)#.*", "", line).strip()
+        try:
+            words = installed(f"pip install {text}") if text.startswith("-") else [text]
+        except NotInAPodError as error:
+            message = f"the option {error} in {name} means nothing in a pod"
+            raise refuse(Code.NO_PACKAGE, message, "take it out, or use --packages", where) from error
+        for word in filter(None, words or ()):
+            if word.startswith(REQUIREMENT):
+                yield from _required(word[len(REQUIREMENT) :], (folder / name).parent, step)
+            else:
+                yield word
+
+
 def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:
+    """What no pod can get; nobody can look into an image or packages that the user names for it."""
+    if step.options.image or step.options.packages:
+        return
     for module, reason in step.missing:
         yield Diagnostic(
             Code.NO_PACKAGE,

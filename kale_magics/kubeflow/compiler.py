@@ -12,17 +12,16 @@ import inspect
 import json
 import linecache
 import os
-import sys
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kale_magics import naming
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.kubeflow.cargo import pods_of, with_carrier
-from kale_magics.kubeflow.options import set_options
+from kale_magics.kubeflow.cargo import packages_of, pods_of, with_carrier
+from kale_magics.kubeflow.options import default_image, set_options
 from kale_magics.pipeline import Parameter, Pipeline, Step
 from kale_magics.program import Pod, render_program
 from kale_magics.step_runtime.runtime import hold
@@ -31,6 +30,9 @@ SUFFIXES = (".yaml", ".yml")
 
 LONGEST_NAME = 128
 """Characters that KFP takes for the name of a pipeline."""
+
+_WITH_PASSWORD = re.compile(r"://(?!git@)[^/\s@]+@(?P<host>[^/\s:]+)")
+"""The address of something with a user; git's own is no secret."""
 
 ANNOTATIONS: dict[str, type] = {
     "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "None": str,
@@ -84,15 +86,17 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
     from google.protobuf import json_format
     from kfp import dsl
 
-    _refuse_password(pipeline)
     pipeline = with_carrier(pipeline)
+    packages = {step.name: packages_of(step, folder) for step in pipeline.steps}
+    for words in (pipeline.environment.index_urls, *packages.values()):
+        _refuse_passwords(words)
     pods = pods_of(pipeline, folder)
     for step in pipeline.steps:
         refuse_secrets(secrets, f"step {step.name}", (step, pods[step.name].files), Where(step=step.name))
     rest = "the pipeline's name, description, parameters or settings"
     refuse_secrets(secrets, rest, replace(pipeline, steps=()))
     graph = dsl.pipeline(
-        _pipeline_function(pipeline, pods),
+        _pipeline_function(pipeline, pods, packages),
         name=pipeline_name(pipeline.name),
         description=pipeline.description or None,
         display_name=pipeline.name,
@@ -116,15 +120,13 @@ def documents(text: str) -> Iterator[dict[str, Any]]:
     yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-def _refuse_password(pipeline: Pipeline) -> None:
+def _refuse_passwords(words: Sequence[str]) -> None:
     """Refuse an address of packages with a password in it: it would stand in the file, and in every log."""
-    for url in pipeline.environment.index_urls:
-        if "@" in urlsplit(url).netloc:
-            host = urlsplit(url).hostname
-            message = f"the address of packages at {host} has a user or a password in it"
-            fix = (
-                "keep it in a secret of the cluster: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
-            )
+    for word in words:
+        found = _WITH_PASSWORD.search(word)
+        if found:
+            message = f"the address of packages at {found['host']} has a user or a password in it"
+            fix = "keep it in a secret: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
             raise refuse(Code.SECRET_IN_FILE, message, fix)
 
 
@@ -170,9 +172,13 @@ def _header(pipeline: Pipeline) -> str:
     return "".join(f"# {line}\n" for line in text.splitlines()).encode("ascii", "backslashreplace").decode()
 
 
-def _pipeline_function(pipeline: Pipeline, pods: Mapping[str, Pod]) -> Callable[..., None]:
+def _pipeline_function(
+    pipeline: Pipeline, pods: Mapping[str, Pod], packages: Mapping[str, Sequence[str]]
+) -> Callable[..., None]:
     """What would be written under `@dsl.pipeline`."""
-    components = {step.name: _component(step, pods[step.name], pipeline) for step in pipeline.steps}
+    components = {
+        step.name: _component(step, pods[step.name], packages[step.name], pipeline) for step in pipeline.steps
+    }
 
     def build(*channels: Any) -> None:
         inputs = {p.key: channel for p, channel in zip(pipeline.parameters, channels, strict=False)}
@@ -233,7 +239,7 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
     return {"pipeline_config": dsl.PipelineConfig(workspace=volume)}
 
 
-def _component(step: Step, pod: Pod, pipeline: Pipeline) -> Any:
+def _component(step: Step, pod: Pod, packages: Sequence[str], pipeline: Pipeline) -> Any:
     from kfp import dsl
 
     types = ("Artifact", "Dataset", "HTML", "Input", "Metrics", "Model", "Output")
@@ -247,7 +253,7 @@ def _component(step: Step, pod: Pod, pipeline: Pipeline) -> Any:
         return dsl.component(
             namespace[step.key],
             base_image=step.options.image or environment.image or default_image(),
-            packages_to_install=[_pickler(), *step.packages],
+            packages_to_install=[_pickler(), *packages],
             pip_index_urls=list(environment.index_urls) or None,
             pip_trusted_hosts=list(environment.trusted_hosts),
         )
@@ -259,8 +265,3 @@ def _component(step: Step, pod: Pod, pipeline: Pipeline) -> Any:
 def _pickler() -> str:
     # What one version of cloudpickle wrote, another one need not understand.
     return f"cloudpickle=={importlib.metadata.version('cloudpickle')}"
-
-
-def default_image() -> str:
-    """The image with the Python that runs here."""
-    return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"

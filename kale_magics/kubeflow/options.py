@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from kale_magics.pipeline import Attempts, Step, StepOptions
@@ -13,6 +14,11 @@ USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which 
 
 SURROUNDINGS = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 """Environment variables of every step."""
+
+
+def default_image() -> str:
+    """The image with the Python that runs here."""
+    return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 
 
 def set_options(task: Any, step: Step) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,19 @@ from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate, told_when_interrupted
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import find_run, prepare, submit, label_of
+from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
 from kale_magics.running import Order, Show
 from kale_magics.view import summary
 
 
-def start_on(server: Server, order: Order, folder: Path, experiment: str, cancel: bool = False) -> RemoteRun:
+def start_on(
+    server: Server,
+    order: Order,
+    folder: Path,
+    experiment: str,
+    cancel: bool,
+    started: Callable[[RemoteRun], None],
+) -> RemoteRun:
     """Start a run on a server; its id and the link to it are shown at once, and kept.
 
     Args:
@@ -25,6 +32,7 @@ def start_on(server: Server, order: Order, folder: Path, experiment: str, cancel
         folder: That of the notebook, from which steps take files along.
         experiment: Its experiment; empty for one of the pipeline's name.
         cancel: Whether an interrupt ends the run.
+        started: Is given the run when it has begun.
 
     Raises:
         KaleError: The server cannot be reached, or does not take it.
@@ -46,6 +54,7 @@ def start_on(server: Server, order: Order, folder: Path, experiment: str, cancel
     remote = RemotePipeline(order.pipeline, prepared.tasks)
     run = RemoteRun(server, run_id, label, remote, values, order.runs_folder)
     print(f"run {run.id} has been started: {run.link}", flush=True)
+    started(run)
     run.keep()
     if interrupt is not None:
         with told_when_interrupted(lambda: _interrupted(run, cancel)):

@@ -222,6 +222,7 @@ def change(server: Server, schedule_id: str, action: str) -> None:
     server.read(
         lambda client: getattr(client.recurring_runs, operation)(schedule_id, _request_timeout=TIMES),
         f"schedule {schedule_id} was to be changed",
+        lists="%kale_schedule",
     )
 
 

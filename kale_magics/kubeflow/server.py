@@ -115,7 +115,7 @@ class Server:
         ask: Callable[[Any], Answer],
         what: str,
         patience: float = SHORT,
-        lists: str = "%kale_runs --host",
+        lists: str = "",
     ) -> Answer:
         """Ask for something that may be asked for twice; asked again while the server is away.
 
@@ -123,7 +123,7 @@ class Server:
             ask: Gets kfp's client.
             what: What was to be done, for a failure: "run 1 was looked up".
             patience: Seconds for which it is asked again.
-            lists: The magic that lists what was asked for.
+            lists: The magic that lists what was asked for; by default the one for runs.
 
         Raises:
             KaleError: It fails for good.
@@ -144,7 +144,7 @@ class Server:
                 again = _is_refused(error) and self.access != known
                 if not again and (not _may_pass(error) or time.monotonic() + wait > deadline):
                     # Its own text has the answer's headers in it, and these may have cookies.
-                    raise explain(error, self.access, what, lists) from None
+                    raise explain(error, self.access, what, lists or self.listing) from None
             time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -161,8 +161,10 @@ class Server:
         """
         try:
             return self._ask(ask, self.access)
+        except NotTheApiError as error:
+            raise explain(error, self.access, what) from None
         except kfp_server_api.ApiException as error:
-            if error.status not in (409, *AWAY):
+            if error.status and error.status not in (409, *AWAY):
                 raise explain(error, self.access, what) from None
             failed: Exception = error
         except (urllib3.exceptions.HTTPError, OSError) as error:
