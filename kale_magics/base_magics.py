@@ -229,11 +229,11 @@ class BaseMagics(Magics):
         """
         from kale_magics.kubeflow.only_here import variables_given_otherwise
 
-        *_, assembly = self._assemble()
+        cells, _, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
         pipeline = cast("Pipeline", assembly.pipeline)
         warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
-        self._point_out([*warnings, *variables_given_otherwise(pipeline)])
+        self._point_out([*warnings, *variables_given_otherwise(pipeline, cells)])
         return pipeline
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:

@@ -7,11 +7,12 @@ the cell into the registry. The events before and after tell what the cell is an
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,21 @@ class _Execution:
     magic: Magic | None
     watch: Watch | None = None
     cell: Cell | None = None
+    replaced: dict[str, str | None] = field(default_factory=dict)
+
+    def give_variables(self, cell: Cell) -> None:
+        """Let the cell have the environment variables that its step has in a pipeline."""
+        given = dict(cell.options.env) if cell.run else {}
+        self.replaced = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
+
+    def take_variables(self) -> None:
+        """Let the session have its own again, but for what the cell itself has set."""
+        given = dict(self.cell.options.env) if self.cell is not None else {}
+        for name, before in self.replaced.items():
+            if os.environ.get(name) == given[name]:
+                os.environ.pop(name)
+                os.environ.update({} if before is None else {name: before})
 
     @property
     def label(self) -> str:
@@ -211,6 +227,7 @@ class Marking:
         execution.cell = execution.read()
         if execution.cell:
             self._registry.put(execution.cell)
+            execution.give_variables(execution.cell)
 
     def _begin(self, info: ExecutionInfo) -> None:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
@@ -224,6 +241,7 @@ class Marking:
         if not self._executions or self._executions[-1].info is not result.info:
             return
         execution = self._executions.pop()
+        execution.take_variables()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
             self._registry.put(_ended(cell, result, execution.watch))

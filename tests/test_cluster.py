@@ -225,7 +225,8 @@ def test_a_step_that_is_given_another_value_than_its_cell_had_is_pointed_out(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODE", "slow")
-    shell.run("%%kale step a --env MODE=fast UNUSED=1\nimport os\nprint('mode', os.environ['MODE'])")
+    shell.run("%%kale step a\nimport os\nprint('mode', os.environ['MODE'])")
+    shell.run("%config KaleMagics.step_options = '--env MODE=fast UNUSED=1'")
     printed = shell.run("%kale_run").printed
     assert "a | mode fast" in printed
     assert (
@@ -234,6 +235,24 @@ def test_a_step_that_is_given_another_value_than_its_cell_had_is_pointed_out(
     assert "UNUSED" not in printed
     monkeypatch.setenv("MODE", "fast")
     assert "KALE406" not in shell.run("%kale_run").printed
+
+
+def test_a_cell_has_the_variables_of_its_step(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODE", "slow")
+    monkeypatch.setenv("OWN", "1")
+    shell.run("import os")
+    ran = shell.run(
+        "%%kale step a --env MODE=fast NEW=1 OWN=2\nimport os\nos.environ['OWN'] = '3'\n"
+        "print(os.environ['MODE'], os.environ['NEW'])"
+    )
+    assert ran.printed == "fast 1\n"
+    after = shell.run("print(os.environ['MODE'], os.environ.get('NEW'), os.environ['OWN'])").printed
+    assert after == "slow None 3\n"
+    printed = shell.run("%kale_run").printed
+    assert "a | fast 1\n" in printed
+    assert "KALE406" not in printed
+    shell.run("%%kale step a\nprint('then', os.environ['MODE'])")
+    assert "KALE406 step a is given another value" in shell.run("%kale_run").printed
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(shell: Shell) -> None:

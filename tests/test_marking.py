@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,21 +128,6 @@ def test_to_transform_a_cell_does_nothing_else(shell: Shell) -> None:
     assert first == second
     assert first.splitlines()[1:] == typed.splitlines()[1:]
     assert shell.registry.cells == ()
-
-
-def test_to_mark_a_cell_costs_little(shell: Shell) -> None:
-    body = "".join(f"x{n} = {n}\n" for n in range(50))
-    plain, marked = (fastest(shell, f"{magic}{body}") for magic in ("\n", "%%kale step a --after b c\n"))
-    assert marked - plain < 0.002
-
-
-def fastest(shell: Shell, cell: str) -> float:
-    times = []
-    for _ in range(20):
-        began = time.perf_counter()
-        shell.ipython.run_cell(cell)
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 @pytest.mark.parametrize(

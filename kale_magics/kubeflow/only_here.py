@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.pipeline import Pipeline, Step
+from kale_magics.registry import Cell
 
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""
@@ -102,8 +103,13 @@ def _gift(steps: list[str], name: str) -> str:
     )
 
 
-def variables_given_otherwise(pipeline: Pipeline) -> list[Diagnostic]:
-    """Warnings of variables that a step reads, and that `--env` sets to what they are not in the session."""
+def variables_given_otherwise(pipeline: Pipeline, cells: Sequence[Cell]) -> list[Diagnostic]:
+    """Warnings of variables that a step reads, and that are set to what they were not when its cells ran.
+
+    Args:
+        pipeline: The steps.
+        cells: The marked cells that they are made of.
+    """
     return [
         Diagnostic(
             Code.VARIABLE_DIFFERS,
@@ -114,8 +120,17 @@ def variables_given_otherwise(pipeline: Pipeline) -> list[Diagnostic]:
         )
         for step in pipeline.steps
         for name, value in step.options.env
-        if os.environ.get(name) != value and name in _read(step)
+        if any(known.get(name) != value for known in _known(step, name, cells))
     ]
+
+
+def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str, str]]:
+    """The environments in which code has run in the session that reads a variable and is in a step."""
+    own = [dict(cell.options.env) for cell in cells if (cell.kind, cell.name) == ("step", step.name)]
+    environments = [*([{}] * len(step.setup)), *own]
+    for code, environment in zip((*step.setup, *step.cells), environments, strict=True):
+        if name in uses_of(code.source).variables:
+            yield {**os.environ, **environment}
 
 
 def _read(step: Step) -> list[str]:
