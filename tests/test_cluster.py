@@ -201,6 +201,22 @@ def test_a_file_that_is_here_only_is_pointed_out(shell: Shell) -> None:
     assert "KALE404" not in shell.run("%kale_compile p.yaml").printed
 
 
+def test_a_file_that_another_step_writes_is_in_no_pod_but_its_own(shell: Shell) -> None:
+    shell.run("%%kale step a\nfrom pathlib import Path\nPath('out.csv').write_text('1')\nx = 1")
+    shell.run("%%kale step b --after a\nfrom pathlib import Path\nrows = Path('out.csv').read_text()")
+    printed = shell.run("%kale_compile p.yaml").printed
+    assert "KALE404 step b names 'out.csv', which is in the pod of step a only" in printed
+    assert printed.count("KALE404") == 1
+    shell.run("%kale_reset")
+    shell.run(
+        "%%kale step a --pvc all:/all\nfrom pathlib import Path\nif 0: Path('/all/out.csv').write_text('1')\nx = 1"
+    )
+    shell.run(
+        "%%kale step b --pvc all:/all --after a\nfrom pathlib import Path\nif 0: Path('/all/out.csv').read_text()"
+    )
+    assert "KALE404" not in shell.run("%kale_compile p.yaml").printed
+
+
 def test_a_variable_that_is_set_here_only_is_pointed_out(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from kale_magics.analysis.files import file_uses
 from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
@@ -14,6 +17,8 @@ from kale_magics.registry import Cell
 
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""
+
+_LITERAL = re.compile(r"(['\"])[^'\"\\]*\1")
 
 OF_EVERY_SYSTEM = frozenset("HOME HOSTNAME LANG LOGNAME PATH PWD SHELL TERM TMPDIR USER".split())
 """Variables that every system has, each its own."""
@@ -33,19 +38,35 @@ def only_here(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
 
 
 def _files(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
-    """Warnings of files that a step's code names, that are here, and that no pod has."""
-    return [
-        Diagnostic(
-            Code.FILE_ONLY_HERE,
-            f"step {step.name} names {text!r}, which is on this machine only",
-            _way_into_a_pod(text, (folder / text), step),
-            Where(step=step.name),
-            "warning",
-        )
-        for step in pipeline.steps
-        for text in _named(step)
-        if (folder / text).exists() and not _is_there(text, step)
-    ]
+    """Warnings of files that a step's code names, and that its pod does not have."""
+    writers: dict[str, list[str]] = {}
+    for step in pipeline.steps:
+        for text in _written(step):
+            writers.setdefault(text, []).append(step.name)
+    found = []
+    for step in pipeline.steps:
+        for text in _named(step):
+            others = writers.get(text, [])
+            if step.name in others or _is_there(text, step):
+                continue
+            if others:
+                message = f"step {step.name} names {text!r}, which is in the pod of step {others[0]} only"
+                fix = "hand on a variable with what is in it, or use a volume of the cluster (--pvc NAME:/folder)"
+            elif (folder / text).exists():
+                message = f"step {step.name} names {text!r}, which is on this machine only"
+                fix = _way_into_a_pod(text, (folder / text), step)
+            else:
+                continue
+            where = Where(step=step.name)
+            found.append(Diagnostic(Code.FILE_ONLY_HERE, message, fix, where, "warning"))
+    return found
+
+
+def _written(step: Step) -> set[str]:
+    """The paths that a step's code writes to, as far as they stand in it."""
+    trees = (ast.parse(code.source) for code in (*step.setup, *step.cells))
+    uses = (use for tree in trees for use in file_uses(tree, ()))
+    return {str(ast.literal_eval(use.file)) for use in uses if use.writes and _LITERAL.fullmatch(use.file)}
 
 
 def _named(step: Step) -> Iterator[str]:
