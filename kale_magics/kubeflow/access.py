@@ -19,7 +19,8 @@ TOKEN_FILE_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of a
 TOKEN_FILE = Path("/var/run/secrets/kubeflow/pipelines/token")
 """Where Kubeflow mounts a service account's token in a pod."""
 
-_IN_CLUSTER = re.compile(r"[^.]+(\.[^.]+)?(\.svc(\.cluster\.local)?)?")
+_IN_CLUSTER = re.compile(r"(?!localhost$)[^.:]+|.+\.svc(\.cluster\.local)?")
+"""Names of hosts that are in the cluster of a pod that asks for them."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _files(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
                 continue
             if others:
                 message = f"step {step.name} names {text!r}, which is in the pod of step {others[0]} only"
-                fix = "hand on a variable with what is in it, or use a volume of the cluster (--pvc NAME:/folder)"
+                fix = "hand on what is in it as a variable, or put it on a volume (--pvc NAME:/folder)"
             elif (folder / text).exists():
                 message = f"step {step.name} names {text!r}, which is on this machine only"
                 fix = _way_into_a_pod(text, (folder / text), step)

@@ -1,0 +1,244 @@
+"""Where a server is and how to come in, as users have it, with the slips that they make."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.kfp_server import KfpServer
+from tests.shells import Shell, fresh_shell
+
+TOKEN = "secret-token"
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    (tmp_path / "notebook").mkdir()
+    monkeypatch.chdir(tmp_path / "notebook")
+    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES", "KF_PIPELINES_SA_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        shell.run("%%kale parameters\nlevel = 'low'")
+        shell.run("%%kale step load\nrows = [level]")
+        shell.run("%%kale step show\nprint(rows)")
+        yield shell
+        shell.run("%unload_ext kale_magics")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KfpServer]:
+    with KfpServer(tmp_path / "server", auth="token", tokens={TOKEN: "alice"}) as server:
+        yield server
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[tuple[str, list[str | None]]]:
+    """A web server of another kind, and the tokens that it was sent."""
+    seen: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads that."""
+
+    listener = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{listener.server_port}", seen
+    listener.shutdown()
+    thread.join()
+    listener.server_close()
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\n", f"  {TOKEN} ", f"Bearer {TOKEN}"])
+def test_a_token_is_taken_as_it_was_copied(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("KALE_TOKEN", token)
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+
+
+@pytest.mark.parametrize("variable", ["KALE_TOKEN", "KALE_COOKIES"])
+def test_what_can_be_no_token_is_not_shown(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "first-half\nsecond-half")
+    told = shell.refusal(f"%kale_run --host {server.url}")
+    assert "KALE503" in told
+    assert "something in it is no printable ASCII character" in told
+    assert "half" not in told
+
+
+def test_who_was_not_let_in_is_told_what_was_sent(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = f"%kale_run --host {server.url}"
+    assert "it was sent no token and no cookies" in shell.refusal(line)
+    monkeypatch.setenv("KALE_TOKEN", "another-one")
+    assert "it was sent the token" in shell.refusal(line)
+    monkeypatch.delenv("KALE_TOKEN")
+    Path("token").write_text("another-one")
+    shell.run("%config KaleMagics.token_file = 'token'")
+    assert "it was sent the token in token" in shell.refusal(line)
+
+
+def test_a_file_without_a_token_is_told(shell: Shell, server: KfpServer) -> None:
+    shell.run("%config KaleMagics.token_file = 'token'")
+    line = f"%kale_run --host {server.url}"
+    assert "KALE503 no token can be read from token: No such file or directory" in shell.refusal(line)
+    Path("token").write_text("\n")
+    assert "KALE503 no token is in token: it is empty" in shell.refusal(line)
+    Path("token").write_text(f"{TOKEN}\n")
+    assert shell.run(line).success
+
+
+def test_a_file_without_certificates_is_told(shell: Shell, server: KfpServer) -> None:
+    line = f"%kale_run --host {server.url}"
+    shell.run("%config KaleMagics.ca_cert = '~/nowhere/ca.pem'")
+    told = shell.refusal(line)
+    assert f"KALE502 there is no file {Path.home()}/nowhere/ca.pem with certificates" in told
+    Path("ca.pem").write_text("nothing of the kind")
+    shell.run("%config KaleMagics.ca_cert = 'ca.pem'")
+    assert "KALE502 no certificate can be read from ca.pem" in shell.refusal(line)
+
+
+ADDRESSES = {
+    "http:/kfp.example.org": "KALE501 'http:/kfp.example.org' is no address of a server",
+    "http//kfp.example.org": "KALE501 'http//kfp.example.org' is no address of a server",
+    "http://127.0.0.1:abc": "KALE501 'http://127.0.0.1:abc' is no address of a server",
+    "http://127.0.0.1:999999": "KALE501 'http://127.0.0.1:999999' is no address of a server",
+    "'http://127.0.0.1/?token=pa55word'": "KALE501 'http://127.0.0.1/' is no address of a server",
+    "http://ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
+    "ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
+}
+
+
+@pytest.mark.parametrize(("host", "told"), ADDRESSES.items())
+def test_what_is_no_address_is_told_and_no_password_shown(shell: Shell, host: str, told: str) -> None:
+    shown = shell.refusal(f"%kale_run --host {host}")
+    assert told in shown
+    assert "pa55word" not in shown.replace(host, "")
+
+
+@pytest.mark.parametrize("rest", ["/", "/#/runs", "/#/runs/details/abc", "/apis/v2beta1", "/apis/v2beta1/"])
+def test_an_address_may_come_from_a_browsers_line(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    monkeypatch.setenv("KALE_TOKEN", TOKEN)
+    assert shell.run(f"%kale_run --host '{server.url}{rest}' --no-wait").success
+
+
+def test_whether_tls_is_spoken_is_told(shell: Shell, server: KfpServer, tmp_path: Path) -> None:
+    place = server.url.partition("://")[2]
+    for host in (f"https://{place}", place):
+        told = shell.refusal(f"%kale_run --host {host}")
+        assert f"KALE502 at https://{place} no TLS is spoken" in told
+        assert f"fix: write it as http://{place}" in told
+    with KfpServer(tmp_path / "tls", tls=True) as safe:
+        place = safe.url.partition("://")[2]
+        told = shell.refusal(f"%kale_run --host http://{place}")
+        assert f"KALE502 at http://{place} TLS is spoken" in told
+        assert f"fix: write it as https://{place}" in told
+
+
+def test_a_server_of_another_kind_is_told(shell: Shell, other: tuple[str, list[str | None]]) -> None:
+    told = shell.refusal(f"%kale_run --host {other[0]}")
+    assert f"KALE501 there is no Kubeflow Pipelines at {other[0]}" in told
+    assert "its end may be /pipeline" in told
+    assert "its end may be" not in shell.refusal(f"%kale_run --host {other[0]}/pipeline")
+
+
+def test_a_folder_does_not_say_where_a_token_goes(
+    shell: Shell, server: KfpServer, other: tuple[str, list[str | None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALE_TOKEN", TOKEN)
+    shell.run(f"%config KaleMagics.host = '{server.url}'")
+    shell.run("run = %kale_run")
+    run_id = shell.ipython.user_ns["run"].id
+    (kept,) = Path(".kale").rglob("run.json")
+    kept.write_text(json.dumps({**json.loads(kept.read_text()), "host": other[0]}))
+    for line in (f"%kale_logs load --run {run_id}", f"%kale_attach {run_id}", f"%kale_cancel {run_id}"):
+        told = shell.refusal(line)
+        assert f"KALE501 run {run_id} is on another server, {other[0]}" in told
+        assert f"--host {other[0]}" in told
+    assert other[1] == []
+
+
+def test_the_server_of_a_run_need_not_be_named_again(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALE_TOKEN", TOKEN)
+    server.hold("load")
+    shell.run(f"run = %kale_run --host {server.url} --no-wait")
+    run_id = shell.ipython.user_ns["run"].id
+    server.release("load")
+    assert "✓ run succeeded" in shell.run(f"%kale_attach {run_id}").printed
+    assert shell.run(f"%kale_cancel {run_id}").printed == f"run {run_id} has ended: it has succeeded\n"
+
+
+def test_secrets_do_not_get_out_by_any_way(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALE_TOKEN", TOKEN)
+    Path("tok.txt").write_text(TOKEN)
+    sent: list[str] = []
+    for line in (f"-p level={TOKEN}", f"--name {TOKEN}"):
+        sent.append(shell.refusal(f"%kale_run --host {server.url} {line}").replace(line, ""))
+    told = shell.refusal(f"%kale_schedule --host {server.url} --every 6h -p level={TOKEN}")
+    sent.append(told.replace(f"-p level={TOKEN}", ""))
+    for mark in ("--file tok.txt", f"--env A={TOKEN}", f"--label a={TOKEN}"):
+        shell.run(f"%%kale step more {mark}\nmore = 1")
+        for line in ("%kale_compile p.yaml", f"%kale_run --host {server.url}"):
+            told = shell.refusal(line)
+            assert "at:  step more" in told
+            sent.append(told)
+        shell.run("%kale_reset more")
+    shell.run(f"%config KaleMagics.description = 'with {TOKEN}'")
+    sent.append(shell.refusal("%kale_compile p.yaml"))
+    assert all("KALE405 your token or your cookies for the server stand in" in told for told in sent)
+    sent += [str(request.body) for request in server.requests]
+    assert not [text for text in sent if TOKEN in text]
+    assert not Path("p.yaml").exists()
+    assert not server.runs
+
+
+def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "users", multi_user=True) as users:
+        assert "wants to know your namespace" in shell.refusal(f"%kale_run --host {users.url}")
+        assert not users.pipelines
+
+
+def test_the_token_of_a_pod_is_for_servers_of_its_cluster(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kale_magics.kubeflow.access import Access
+
+    place = Path("mounted").absolute()
+    place.write_text(TOKEN)
+    monkeypatch.setattr("kale_magics.kubeflow.access.TOKEN_FILE", place)
+    inside = (
+        "http://ml-pipeline:8888",
+        "ml-pipeline.kubeflow",
+        "http://ml-pipeline.kubeflow.svc.cluster.local",
+    )
+    assert {Access(host).bearer for host in inside} == {TOKEN}
+    assert {
+        Access(host).bearer
+        for host in ("https://example.org", "http://127.0.0.1:80", "localhost:80", "http://[::1]:80", "")
+    } == {""}
+    assert TOKEN not in repr(Access("http://ml-pipeline:8888", token=TOKEN, cookies=f"a={TOKEN}"))
+    assert os.environ.get("KALE_TOKEN") is None
