@@ -232,7 +232,7 @@ def test_the_token_of_a_pod_is_for_servers_of_its_cluster(
     monkeypatch.setattr("kale_magics.kubeflow.access.TOKEN_FILE", place)
     inside = (
         "http://ml-pipeline:8888",
-        "ml-pipeline.kubeflow",
+        "ml-pipeline.kubeflow.svc",
         "http://ml-pipeline.kubeflow.svc.cluster.local",
     )
     assert {Access(host).bearer for host in inside} == {TOKEN}

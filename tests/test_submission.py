@@ -557,3 +557,192 @@ def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert outcome.success, outcome.printed
         assert shell.run("print(run.steps['load'].log)").printed == "loaded\n\n"
+
+
+@pytest.mark.parametrize(
+    "options", ["--label team=a", "--annotation a=b --label c=d --retries 2", "--retries 1"]
+)
+@pytest.mark.parametrize("place", [{}, {"logs": False}, {"pod_names": "v1"}])
+def test_logs_and_values_are_found_whatever_the_pods_are_called(
+    shell: Shell, tmp_path: Path, options: str, place: dict[str, Any]
+) -> None:
+    shell.run("%kale_reset")
+    shell.run(f"%%kale step a {options}\nprint('said')\nx = [1]")
+    shell.run("%%kale step b\ny = x\nx")
+    with KfpServer(tmp_path / "named", **place) as server:
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert "a | said" in outcome.printed
+        assert shell.run("print(run.steps['a'].log, run.outputs['a']['x'])").printed == "said\n [1]\n"
+
+
+def test_the_log_is_that_of_the_last_attempt(shell: Shell, server: KfpServer, tmp_path: Path) -> None:
+    place = tmp_path / "seen"
+    shell.run("%kale_reset")
+    shell.run(
+        f"%%kale step a --retries 3 --no-run\nfrom pathlib import Path\nseen = Path({str(place)!r})\n"
+        "seen.write_text(seen.read_text() + 'x' if seen.exists() else 'x')\n"
+        "print('attempt', len(seen.read_text()))\nassert len(seen.read_text()) > 2"
+    )
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert shell.run("%kale_logs a").printed == "attempt 3\n"
+
+
+def test_values_come_where_the_api_finds_them(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "found", ui=False, reads_artifacts=True) as server:
+        shell.run(f"run = %kale_run --host {server.url}")
+        assert shell.run("print(run.outputs['load']['rows'])").printed == "[1, 2, 3]\n"
+
+
+def test_a_run_says_how_far_it_is_when_it_is_asked(shell: Shell, server: KfpServer) -> None:
+    server.hold("load")
+    run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING", task="load")
+    told = shell.run("run.outputs['load']['rows']").printed
+    assert "KALE303 step load has no outputs: it is running" in told
+    assert "fix: ask again when it has ended" in told
+    assert shell.run("%kale_logs report").printed == "step report has printed nothing: it is waiting\n"
+    server.release("load")
+    server.wait_for(run_id, "SUCCEEDED")
+    assert shell.run("print(run.state, run.metrics, run.outputs['load']['rows'])").printed == (
+        "succeeded {'total': 12} [1, 2, 3]\n"
+    )
+    shell.run(f"again = %kale_attach {run_id} --no-wait")
+    assert shell.run("print(again.metrics)").printed == "{'total': 12}\n"
+
+
+def test_what_waits_for_a_step_that_failed_is_skipped(shell: Shell, server: KfpServer) -> None:
+    shell.run("%kale_reset")
+    shell.run("%%kale step a --no-run\nx = 1 / 0")
+    shell.run("%%kale step b --no-run\ny = x")
+    shell.run(f"run = %kale_run --host {server.url}")
+    shell.run("import kale_magics")
+    told = shell.run("print({n: s.state for n, s in kale_magics.last_run().steps.items()})").printed
+    assert told == "{'a': 'failed', 'b': 'skipped'}\n"
+
+
+def test_a_number_that_is_not_finite_is_refused(shell: Shell, server: KfpServer) -> None:
+    shell.run("%kale_reset")
+    shell.run("%%kale parameters\nfactor = 2.0")
+    shell.run("%%kale step a\nx = factor")
+    for value in ("inf", "nan", "-inf"):
+        told = shell.refusal(f"%kale_run --host {server.url} -p factor={value}")
+        assert "KALE103 factor has a number in it that is not finite" in told
+    assert not server.runs
+
+
+def test_what_only_a_server_can_do_is_refused(shell: Shell) -> None:
+    for option in ("--no-wait", "--cancel-on-interrupt"):
+        assert f"{option} is for runs on a server" in shell.refusal(f"%kale_run {option}")
+
+
+@pytest.mark.parametrize("option", ["", " --cancel-on-interrupt"])
+def test_a_run_that_begins_while_the_user_interrupts_is_not_lost(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    import kfp_server_api
+
+    create = kfp_server_api.RunServiceApi.run_service_create_run
+
+    def interrupted(*given: Any, **named: Any) -> None:
+        create(*given, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kfp_server_api.RunServiceApi, "run_service_create_run", interrupted)
+    server.hold("load")
+    outcome = shell.run(f"%kale_run --host {server.url}{option}")
+    assert isinstance(outcome.error, KeyboardInterrupt)
+    assert "Traceback" not in outcome.printed
+    run_id = run_id_in(outcome.printed)
+    assert list(server.runs) == [run_id]
+    assert shell.run("import kale_magics; print(kale_magics.last_run().id)").printed == f"{run_id}\n"
+    if option:
+        assert f"the server is ending run {run_id}" in outcome.printed
+        server.wait_for(run_id, "CANCELED")
+    else:
+        assert f"%kale_attach {run_id} --host {server.url}" in outcome.printed
+
+
+def test_an_interrupt_before_anything_has_begun(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kale_magics.kubeflow.submission._uploaded", interrupted)
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert "KeyboardInterrupt: no run has been started" in outcome.printed
+    assert "submission.py" not in outcome.printed
+    monkeypatch.undo()
+    shell.run(f"%config KaleMagics.host = '{server.url}'")
+    server.hold("load")
+    shell.run("run = %kale_run --no-wait")
+    monkeypatch.setattr("kale_magics.kubeflow.remote.RemoteRun.refresh", interrupted)
+    outcome = shell.run("run.wait()")
+    assert "KeyboardInterrupt: the run goes on; to look at it again: %kale_attach" in outcome.printed
+    assert "remote.py" not in outcome.printed
+
+
+def test_a_server_that_is_slow_with_a_run_is_not_asked_for_another_one(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.submission.TIMES", (2, 0.5))
+    monkeypatch.setattr("kale_magics.kubeflow.server.BETWEEN_LOOKS", 0.5)
+    server.delay("POST", "/runs", 1.5)
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert len(server.runs) == 1
+
+
+def test_two_sessions_that_upload_at_once(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import kfp_server_api
+
+    api = kfp_server_api.PipelineServiceApi
+    look = api.pipeline_service_list_pipeline_versions
+    answers = [kfp_server_api.V2beta1ListPipelineVersionsResponse()]
+    shell.run(f"%kale_run --host {server.url} --no-wait")
+    monkeypatch.setattr(
+        api,
+        "pipeline_service_list_pipeline_versions",
+        lambda *given, **named: answers.pop() if answers else look(*given, **named),
+    )
+    outcome = shell.run(f"%kale_run --host {server.url} --no-wait")
+    assert outcome.success, outcome.printed
+    assert (len(server.versions), len(server.runs), answers) == (1, 2, [])
+
+
+def test_names_with_signs_of_addresses(shell: Shell, server: KfpServer) -> None:
+    shell.run("%config KaleMagics.experiment = '50% of A+B & more'")
+    for _ in range(2):
+        outcome = shell.run(f"%kale_run --host {server.url} --no-wait --name '100% + x'")
+        assert outcome.success, outcome.printed
+    assert [e["display_name"] for e in server.experiments.values()] == ["50% of A+B & more"]
+    server.drop("POST", "/runs", after=True)
+    assert shell.run(f"%kale_run --host {server.url} --no-wait --name '100% + x'").success
+    assert len(server.runs) == 3
+
+
+def test_a_long_name_leaves_room_for_the_versions(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"%config KaleMagics.pipeline_name = '{'long-' * 25}'")
+    shell.run("%config KaleMagics.experiment = 'short'")
+    outcome = shell.run(f"%kale_run --host {server.url} --no-wait")
+    assert outcome.success, outcome.printed
+
+
+def test_a_run_is_ended_once_though_the_answer_is_lost(shell: Shell, server: KfpServer) -> None:
+    server.hold("load")
+    run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING")
+    server.drop("POST", ":terminate", after=True)
+    assert shell.run(f"%kale_cancel {run_id}").printed == f"the server is ending run {run_id}\n"
+    server.wait_for(run_id, "CANCELED")
+    assert shell.run(f"%kale_cancel {run_id}").printed == f"run {run_id} has ended: it has been cancelled\n"
+
+
+def test_a_page_in_the_place_of_a_log_is_none(shell: Shell, server: KfpServer) -> None:
+    server.html("GET", "/log", times=99)
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert "<" not in shell.run("%kale_logs load").printed

@@ -342,7 +342,8 @@ def terminate(server: Server, run_id: str) -> str:
 
     before = state()
     if before in STATES:
-        return f"run {run_id} has ended: it has {STATES[before]}"
+        how = "been cancelled" if before == "CANCELED" else STATES[before]
+        return f"run {run_id} has ended: it has {how}"
     try:
         server.read(
             lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
