@@ -16,7 +16,7 @@ from kale_magics.diagnostics import Diagnostic
 from kale_magics.flow.bindings import Definition, StepFlow, bound_by
 from kale_magics.flow.edges import Edges
 from kale_magics.flow.notebook import NotebookFlow
-from kale_magics.naming import unique_keys
+from kale_magics.naming import encode_step, unique_keys
 from kale_magics.objects import Facts
 from kale_magics.pipeline import (
     NO_OPTIONS,
@@ -123,7 +123,7 @@ class _Assembler:
         self.parameters = {
             d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
         }
-        self.keys = unique_keys([step.name for step in order])
+        self.keys = unique_keys([step.name for step in order], spell=encode_step)
         self.artifacts = {step.name: self._artifacts(step) for step in order}
         steps = tuple(self._step(step) for step in order)
         settings = self.settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 RESERVED = frozenset(
     {"output", "locals", "exec", "compile", "self", "report", "kale_workspace", "kale_runtime"}
@@ -37,12 +37,22 @@ def encode(name: str) -> str:
     return text
 
 
-def unique_keys(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+def encode_step(name: str) -> str:
+    """Spell the name of a step as `encode` does, and as none that KFP gives to pods of its own."""
+    key = encode(name)
+    plain = key.rstrip("_").lower()
+    return f"{key}_step" if plain in ("executor", "root") or plain.endswith("_driver") else key
+
+
+def unique_keys(
+    names: Iterable[str], taken: Iterable[str] = (), spell: Callable[[str], str] = encode
+) -> dict[str, str]:
     """Give each name a key of its own, distinct even where case is not told apart.
 
     Args:
         names: Distinct names, in the order in which they are served.
         taken: Keys that are no longer free.
+        spell: Gives the key of a name as far as others leave it free.
 
     Returns:
         The key of every name, in the order of `names`.
@@ -50,7 +60,7 @@ def unique_keys(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, st
     used = {key.lower() for key in taken}
     keys: dict[str, str] = {}
     for name in names:
-        base = key = encode(name)
+        base = key = spell(name)
         number = 2
         while key.lower() in used:
             key = f"{base}_{number}"

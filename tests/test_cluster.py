@@ -130,6 +130,8 @@ def test_environment_retries_and_cache_are_in_the_file(shell: Shell) -> None:
     task = spec["root"]["dag"]["tasks"]["a"]
     assert task["retryPolicy"]["maxRetryCount"] == 2
     assert task["retryPolicy"]["backoffDuration"] == "90s"
+    # KFP's default, an hour, begins with the first attempt.
+    assert task["retryPolicy"]["backoffMaxDuration"] == f"{30 * 24 * 3600}s"
     assert task["cachingOptions"] == {}
 
 

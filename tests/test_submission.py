@@ -588,6 +588,19 @@ def test_the_log_is_that_of_the_last_attempt(shell: Shell, server: KfpServer, tm
     assert shell.run("%kale_logs a").printed == "attempt 3\n"
 
 
+def test_steps_called_like_pods_of_kfp(shell: Shell, server: KfpServer) -> None:
+    shell.run("%kale_reset")
+    names = ("a", "a-driver", "executor", "root", "root driver")
+    for number, name in enumerate(names):
+        shell.run(f"%%kale step {name!r}\nx{number} = {number}\nprint('this is', {number})")
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    for number, name in enumerate(names):
+        assert shell.run(f"%kale_logs {name!r}").printed == f"this is {number}\n"
+    (run,) = server.runs.values()
+    assert len({node.display_name for node in run.workflow.nodes.values()} & {"a-driver"}) == 1
+
+
 def test_values_come_where_the_api_finds_them(shell: Shell, tmp_path: Path) -> None:
     with KfpServer(tmp_path / "found", ui=False, reads_artifacts=True) as server:
         shell.run(f"run = %kale_run --host {server.url}")

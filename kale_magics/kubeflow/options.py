@@ -16,6 +16,10 @@ SURROUNDINGS = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_R
 """Environment variables of every step."""
 
 
+RETRIED_FOR = "30d"
+"""Since its first attempt began, as long as a step may be tried again; KFP's default is an hour."""
+
+
 def default_image() -> str:
     """The image with the Python that runs here."""
     return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
@@ -47,7 +51,7 @@ def _set_attempts(task: Any, attempts: Attempts) -> None:
 
     if attempts.retries:
         delay = f"{round(attempts.delay)}s"
-        task.set_retry(attempts.retries, backoff_duration=delay, backoff_factor=1.0)
+        task.set_retry(attempts.retries, delay, 1.0, RETRIED_FOR)
     if attempts.timeout is not None:
         kubernetes.set_timeout(task, math.ceil(attempts.timeout))
 
