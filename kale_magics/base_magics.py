@@ -16,6 +16,7 @@ from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.notebook import find_notebook, read_notebook
+from kale_magics.own_modules import OwnModules
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Environment, Pipeline, StepOptions
 from kale_magics.registry import Cell, Registry
@@ -80,6 +81,7 @@ class BaseMagics(Magics):
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
         self.registry = Registry()
+        self.modules = OwnModules()
         self.last_run: Run | None = None
         self._shell = shell
         self._shown_in = 0
@@ -233,7 +235,8 @@ class BaseMagics(Magics):
         raise_errors(assembly.diagnostics)
         pipeline = cast("Pipeline", assembly.pipeline)
         warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
-        self._point_out([*warnings, *variables_given_otherwise(pipeline, cells)])
+        edited = self.modules.warnings(pipeline)
+        self._point_out([*warnings, *edited, *variables_given_otherwise(pipeline, cells)])
         return pipeline
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:

@@ -473,6 +473,23 @@ print(Path("rows.txt").read_text())
 %kale
 """,
     ),
+    Code.MODULE_EDITED: Entry(
+        "restart the kernel and run the notebook again, or `importlib.reload` the module and run its cells",
+        """
+import sys
+from pathlib import Path
+sys.path.insert(0, "")
+Path("scaling.py").write_text("FACTOR = 3")
+
+%%kale step load
+import scaling
+rows = [scaling.FACTOR]
+
+Path("scaling.py").write_text("FACTOR = 40")
+
+%kale_compile pipeline.yaml
+""",
+    ),
     Code.STEP_FAILED: Entry(
         "mend the cell that the traceback names, run it, and start the run again",
         """

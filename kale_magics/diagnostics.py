@@ -57,6 +57,7 @@ class Code(Enum):
     DIFFERS_BY_STEP = ("KALE222", "a value that every step would compute anew, each another one")
     MEMORY_BY_STEP = ("KALE223", "a cached function of which several steps would need one memory")
     FILE_WITHOUT_EDGE = ("KALE224", "a file of one step that another one uses without waiting for it")
+    MODULE_EDITED = ("KALE225", "a module that has been edited since it was imported")
 
     STEP_FAILED = ("KALE301", "a step failed")
     RUN_FOLDER = ("KALE302", "the folder of the run cannot be written")

@@ -28,6 +28,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry
 from kale_magics.step_options import check_files
 
@@ -179,13 +180,15 @@ class Marking:
     Args:
         shell: The shell.
         registry: Where marked cells go.
+        modules: Is to look whenever a cell has ended.
     """
 
-    def __init__(self, shell: InteractiveShell, registry: Registry) -> None:
+    def __init__(self, shell: InteractiveShell, registry: Registry, modules: OwnModules) -> None:
         self._shell = shell
         self._registry = registry
         self._transformer = Transformer()
         self._executions: list[_Execution] = []
+        self._modules = modules
 
     def load(self) -> None:
         """Begin."""
@@ -242,6 +245,7 @@ class Marking:
             return
         execution = self._executions.pop()
         execution.take_variables()
+        self._modules.look()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
             self._registry.put(_ended(cell, result, execution.watch))

@@ -1,0 +1,84 @@
+"""The user's own modules as the session has imported them: whether their files have been edited since."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+from kale_magics.diagnostics import Code, Diagnostic, Where
+from kale_magics.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class _Imported:
+    """A module at its import, or not long after.
+
+    Attributes:
+        spec: Another one after `importlib.reload`, as of `%autoreload` too.
+        file: Its source.
+        digest: Of what the source was.
+    """
+
+    spec: ModuleSpec
+    file: Path
+    digest: bytes
+
+
+class OwnModules:
+    """Remembers what the files of modules were; asked at the end of every cell."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._imported: dict[str, _Imported] = {}
+
+    def look(self) -> None:
+        """Take in what has been imported, or imported again, since the last look."""
+        names = [name for name, known in self._imported.items() if _spec_of(name) is not known.spec]
+        for name in (*names, *(sys.modules.keys() - self._seen)):
+            spec = _spec_of(name)
+            if spec is not None and _is_own(spec.origin):
+                file = Path(str(spec.origin))
+                self._imported[name] = _Imported(spec, file, _digest(file))
+        self._seen |= sys.modules.keys()
+
+    def warnings(self, pipeline: Pipeline) -> list[Diagnostic]:
+        """Warnings of modules that steps use, and whose files are no longer what the session has imported."""
+        edited: dict[str, str] = {}
+        for name, known in self._imported.items():
+            if _digest(known.file) != known.digest:
+                edited.setdefault(name.partition(".")[0], name)
+        return [
+            Diagnostic(
+                Code.MODULE_EDITED,
+                f"step {step.name} runs {edited[module]} as its file is now, not as this session imported it",
+                "restart the kernel and run the notebook again, or importlib.reload it and run its cells",
+                Where(step=step.name),
+                "warning",
+            )
+            for step in pipeline.steps
+            for module in step.modules
+            if module in edited
+        ]
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    return getattr(sys.modules.get(name), "__spec__", None)
+
+
+def _is_own(origin: str | None) -> bool:
+    # What it needs takes longer to import than the extension to load.
+    from kale_magics.analysis.packages import HOMES
+
+    installed = tuple(f"{home}{os.sep}" for home in HOMES)
+    return origin is not None and origin.endswith(".py") and not origin.startswith(installed)
+
+
+def _digest(file: Path) -> bytes:
+    try:
+        return sha256(file.read_bytes()).digest()
+    except OSError:  # it is gone
+        return b""

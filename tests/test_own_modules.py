@@ -1,0 +1,57 @@
+"""Modules of the user's own that are edited while a session goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.shells import Shell, fresh_shell
+
+WARNED = "KALE225 step a runs {} as its file is now, not as this session imported it"
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("edited_scale.py").write_text("FACTOR = 3\n")
+    Path("edited_parts").mkdir()
+    Path("edited_parts/__init__.py").write_text("")
+    Path("edited_parts/one.py").write_text("ONE = 1\n")
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        yield shell
+        shell.run("%unload_ext kale_magics")
+    for name in [name for name in sys.modules if name.startswith("edited_")]:
+        del sys.modules[name]
+
+
+def printed(shell: Shell) -> str:
+    return shell.run("%kale_compile p.yaml").printed
+
+
+def test_a_module_that_has_been_edited_is_pointed_out(shell: Shell) -> None:
+    shell.run("%%kale step a\nimport edited_scale\nx = edited_scale.FACTOR")
+    shell.run("%%kale step b\ny = x")
+    Path("edited_scale.py").touch()
+    assert "KALE225" not in printed(shell)
+    Path("edited_scale.py").write_text("FACTOR = 40\n")
+    told = printed(shell)
+    assert WARNED.format("edited_scale") in told
+    assert "step b" not in told
+    shell.run("import importlib; importlib.reload(edited_scale)")
+    assert "KALE225" not in printed(shell)
+
+
+def test_a_part_of_a_package_that_has_been_edited_is_pointed_out(shell: Shell) -> None:
+    shell.run("import edited_parts.one")
+    shell.run("%%kale step a\nfrom edited_parts.one import ONE\nx = ONE")
+    Path("edited_parts/one.py").write_text("ONE = 2\n")
+    assert WARNED.format("edited_parts.one") in printed(shell)
+    Path("edited_parts/one.py").write_text("ONE = 1\n")
+    assert "KALE225" not in printed(shell)
