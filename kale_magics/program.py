@@ -61,6 +61,7 @@ class Pod:
         runtime: From which step it gets the text of `step_runtime`, as one more input, `kale_runtime`;
             empty if that is in the program.
         gives: Whether it hands that text on, as one more output, `kale_runtime`.
+        readable: Whether people should be able to read the code in it, as far as it is short enough for that.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class Pod:
     shared: Mapping[str, str] = field(default_factory=dict)
     runtime: str = ""
     gives: bool = False
+    readable: bool = True
 
 
 def render_program(step: Step, pod: Pod | None = None) -> str:
@@ -87,7 +89,7 @@ def render_program(step: Step, pod: Pod | None = None) -> str:
     """
     spec = specification(step, pod)
     program = _assemble(step, f"step = {literal(spec, 1)}", pod)
-    if len(program) > (LONGEST_READABLE if pod else LARGEST_PROGRAM):
+    if len(program) > (LARGEST_PROGRAM if pod is None else LONGEST_READABLE if pod.readable else 0):
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
     if len(program) > LARGEST_PROGRAM:

@@ -222,6 +222,17 @@ def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, t
         assert not users.pipelines
 
 
+def test_logs_and_values_behind_a_dashboard_for_many(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALE_COOKIES", "authservice_session=abc")
+    shell.run("%config KaleMagics.namespace = 'alice-ns'")
+    with KfpServer(tmp_path / "dashboard", auth="dex", multi_user=True, prefix="/pipeline") as users:
+        outcome = shell.run(f"run = %kale_run --host {users.url}")
+        assert "show | ['low']" in outcome.printed
+        assert shell.run("print(run.outputs['load']['rows'])").printed == "['low']\n"
+
+
 def test_the_token_of_a_pod_is_for_servers_of_its_cluster(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,9 @@ MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
 keeps six copies of every program in one object, which may be a megabyte."""
 
+MOST_READABLE = 50
+"""Steps up to which their code stands in the file as it is: more of them do not fit into that object."""
+
 REQUIREMENT = "--requirement="
 """What stands before the name of a file of requirements."""
 
@@ -74,6 +77,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
             },
             runtime=givers[step.name],
             gives=step.name in givers.values(),
+            readable=len(pipeline.steps) <= MOST_READABLE,
         )
         for step in pipeline.steps
     }
