@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
+import subprocess
 import sys
 import types
 import warnings
@@ -460,3 +462,36 @@ def test_the_log_of_a_pod_says_where_the_step_begins_and_what_came_of_it(
     assert Path(ends[0]["artifacts"]["out_loss"]).is_file()
     error = ends[1]["error"]
     assert (error["type"], error["cell"], error["line"]) == ("ZeroDivisionError", "step b, marked cell 3", 2)
+
+
+UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
+"""What takes away from root what other users cannot do: to write where the mode says that nobody may."""
+
+PLAY = """
+import sys
+from kfp import local
+from kfp.components import load_component_from_file
+local.init(local.SubprocessRunner(use_venv=False), pipeline_root=sys.argv[2])
+load_component_from_file(sys.argv[1])()
+"""
+
+
+def test_pods_of_an_unprivileged_user_with_a_home_that_is_read_only(shell: Shell, tmp_path: Path) -> None:
+    compiled(
+        shell,
+        "%%kale step a\nimport os\nfrom pathlib import Path\nPath('made.txt').write_text('1')\n"
+        "(Path.home() / '.settings').write_text('1')\nx = [Path('made.txt').read_text()]\nx",
+        "%%kale step b\nprint('RESULT', x)",
+    )
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    command = [*UNPRIVILEGED, sys.executable, "-c", PLAY, str(tmp_path / "p.yaml"), str(tmp_path / "root")]
+    environment = {**os.environ, "HOME": str(home), "PYTHONPATH": str(STAND_INS)}
+    told = subprocess.run(
+        command, cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "RESULT ['1']" in told.stdout + told.stderr
+    assert not list(home.iterdir())
+    # That it could not have written there is what this is about.
+    touch = [*UNPRIVILEGED, sys.executable, "-c", "open('x', 'w')"]
+    assert subprocess.run(touch, cwd=home, capture_output=True, check=False).returncode
