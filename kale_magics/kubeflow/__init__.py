@@ -1,12 +1,16 @@
 """Kubeflow Pipelines: the only place that knows kfp's API.
 
     options     what is asked for a step, said to a task of KFP
+    only_here   what steps use that is on this machine only
     cargo       what steps take along into their pods
     compiler    a `Pipeline` as the YAML that KFP runs
-    server      the connection to a server, and what its errors mean
+    reading     what a pipeline on a server is
+    nodes       where a server keeps what a step has left
+    access      where a server is, and how to come in
+    explaining  what it means when a server does not do what it was asked for
+    server      the connection to a server
     submission  a pipeline on its way to a server
     schedules   recurring runs
-    reading     what a pipeline on a server is
     remote      a run on a server as a `Run`
     following   a run on a server as events
     running     starts a run on a server, or takes one up again, and shows it
