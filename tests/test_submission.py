@@ -560,9 +560,13 @@ def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", ["--label team=a", "--annotation a=b --label c=d --retries 2", "--retries 1"]
+    ("options", "place"),
+    [
+        ("--label team=a", {}),
+        ("--annotation a=b --label c=d --retries 2", {"logs": False}),
+        ("--retries 1", {"pod_names": "v1"}),
+    ],
 )
-@pytest.mark.parametrize("place", [{}, {"logs": False}, {"pod_names": "v1"}])
 def test_logs_and_values_are_found_whatever_the_pods_are_called(
     shell: Shell, tmp_path: Path, options: str, place: dict[str, Any]
 ) -> None:
