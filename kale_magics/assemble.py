@@ -61,10 +61,12 @@ class Assembly:
         draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps
             wait for each other.
         diagnostics: All there is to tell.
+        cells: What it was made of.
     """
 
     draft: Pipeline | None
     diagnostics: tuple[Diagnostic, ...]
+    cells: tuple[Cell, ...] = ()
 
     @property
     def pipeline(self) -> Pipeline | None:
@@ -97,7 +99,7 @@ def assemble(
     edges.tell_files()
     complete = len(order) == len(flow.steps)
     draft = _Assembler(flow, edges, settings or Settings()).pipeline(order) if complete else None
-    return Assembly(draft, tuple(flow.diagnostics))
+    return Assembly(draft, tuple(flow.diagnostics), tuple(cells))
 
 
 class _Assembler:

@@ -231,12 +231,12 @@ class BaseMagics(Magics):
         """
         from kale_magics.kubeflow.only_here import variables_given_otherwise
 
-        cells, _, assembly = self._assemble()
+        *_, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
         pipeline = cast("Pipeline", assembly.pipeline)
         warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
         edited = self.modules.warnings(pipeline)
-        self._point_out([*warnings, *edited, *variables_given_otherwise(pipeline, cells)])
+        self._point_out([*warnings, *edited, *variables_given_otherwise(pipeline, assembly.cells)])
         return pipeline
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:

@@ -177,7 +177,10 @@ class ClusterMagics(BaseMagics):
         kept = self._kept(run_id)
         if "".join(options.get("--host", ())) or not kept.is_file():
             return options
-        host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])
+        try:
+            host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])
+        except (ValueError, LookupError, TypeError):  # it is damaged, and says nothing
+            return options
         if host in self._named_hosts:
             return {**options, "--host": (host,)}
         if self._is_configured() and self._access("").address == host:

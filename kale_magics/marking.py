@@ -198,6 +198,8 @@ class Marking:
 
     def unload(self) -> None:
         """Leave nothing behind."""
+        for execution in self._executions:
+            execution.take_variables()
         self._shell.input_transformers_cleanup.remove(self._transformer)
         self._shell.events.unregister("pre_run_cell", self._begin)
         self._shell.events.unregister("post_run_cell", self._end)
@@ -245,12 +247,12 @@ class Marking:
             return
         execution = self._executions.pop()
         execution.take_variables()
-        self._modules.look()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
             self._registry.put(_ended(cell, result, execution.watch))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
+        self._modules.look()
 
 
 def _watch(magic: Magic, values: dict[str, Any]) -> Watch | None:

@@ -18,7 +18,7 @@ class _Imported:
     """A module at its import, or not long after.
 
     Attributes:
-        spec: Another one after `importlib.reload`, as of `%autoreload` too.
+        spec: Another one after `importlib.reload`.
         file: Its source.
         digest: Of what the source was.
     """
@@ -37,7 +37,11 @@ class OwnModules:
 
     def look(self) -> None:
         """Take in what has been imported, or imported again, since the last look."""
-        names = [name for name, known in self._imported.items() if _spec_of(name) is not known.spec]
+        # IPython's own extension brings what the session has up to date before every cell.
+        all_of_them = "IPython.extensions.autoreload" in sys.modules
+        names = [
+            name for name, known in self._imported.items() if all_of_them or _spec_of(name) is not known.spec
+        ]
         for name in (*names, *(sys.modules.keys() - self._seen)):
             spec = _spec_of(name)
             if spec is not None and _is_own(spec.origin):
@@ -47,6 +51,7 @@ class OwnModules:
 
     def warnings(self, pipeline: Pipeline) -> list[Diagnostic]:
         """Warnings of modules that steps use, and whose files are no longer what the session has imported."""
+        self.look()
         edited: dict[str, str] = {}
         for name, known in self._imported.items():
             if _digest(known.file) != known.digest:
@@ -66,7 +71,10 @@ class OwnModules:
 
 
 def _spec_of(name: str) -> ModuleSpec | None:
-    return getattr(sys.modules.get(name), "__spec__", None)
+    try:
+        return getattr(sys.modules.get(name), "__spec__", None)
+    except Exception:  # what stands in the place of a module may raise anything
+        return None
 
 
 def _is_own(origin: str | None) -> bool:

@@ -216,6 +216,27 @@ def test_secrets_do_not_get_out_by_any_way(
     assert not server.runs
 
 
+@pytest.mark.parametrize("secret", ["half\\075half", 'it\'s "quoted"', "plain-secret"])
+@pytest.mark.parametrize("cell", ["token = {!r}", "# {}", "%pip install -r all.txt"])
+def test_secrets_are_found_as_they_are_spelled(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, secret: str, cell: str
+) -> None:
+    if "all.txt" in cell:
+        secret = secret.replace(" ", "")
+        Path("all.txt").write_text(f"a @ https://a.org/?{secret}\n")
+    monkeypatch.setenv("KALE_TOKEN", secret)
+    shell.run(f"%%kale step more --no-run\n{cell.format(secret)}\nmore = 1")
+    told = shell.refusal("%kale_compile p.yaml")
+    assert "KALE405 your token or your cookies for the server stand in step more" in told
+
+
+def test_a_cookie_that_says_nothing_is_no_secret(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KALE_COOKIES", "session=0123456789abcdef; theme=default; lang=python")
+    assert shell.run("%kale_compile p.yaml").success
+    shell.run("%%kale step more\nmore = '0123456789abcdef'")
+    assert "KALE405" in shell.refusal("%kale_compile p.yaml")
+
+
 def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, tmp_path: Path) -> None:
     with KfpServer(tmp_path / "users", multi_user=True) as users:
         assert "wants to know your namespace" in shell.refusal(f"%kale_run --host {users.url}")
@@ -251,5 +272,8 @@ def test_the_token_of_a_pod_is_for_servers_of_its_cluster(
         Access(host).bearer
         for host in ("https://example.org", "http://127.0.0.1:80", "localhost:80", "http://[::1]:80", "")
     } == {""}
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(place))
+    assert Access("https://example.org").bearer == ""
+    assert Access("https://example.org", token_file=str(place)).bearer == TOKEN
     assert TOKEN not in repr(Access("http://ml-pipeline:8888", token=TOKEN, cookies=f"a={TOKEN}"))
     assert os.environ.get("KALE_TOKEN") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -22,6 +23,7 @@ from kfp.components import load_component_from_file
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from kale_magics.analysis import packages
 from kale_magics.kubeflow.reading import read_pipeline
 from kale_magics.program import packed_runtime
 from kale_magics.step_runtime.pod import BEGINS, ENDS
@@ -330,9 +332,12 @@ def test_what_a_line_of_pip_says_is_said_in_the_pod(shell: Shell) -> None:
 
 def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     place = Path("site-packages").absolute()
+    wheel = Path("local one-1.0.whl").absolute()
+    wheel.write_bytes(b"")
     for name, url in (
-        ("local_one", "file:///wheels/local_one-1.0.whl"),
+        ("local_one", wheel.as_uri()),
         ("far_one", "https://a.org/far.whl"),
+        ("built_elsewhere", "file:///nowhere/build/work.whl"),
     ):
         (place / f"{name}-1.0.dist-info").mkdir(parents=True)
         (place / f"{name}.py").write_text("x = 1")
@@ -342,15 +347,52 @@ def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch:
         (about / "direct_url.json").write_text(json.dumps({"url": url, "archive_info": {}}))
     monkeypatch.syspath_prepend(str(place))
     monkeypatch.setattr("kale_magics.analysis.packages.installation", lambda: (1, 2))
-    spec = compiled(shell, "%%kale step a\nimport far_one\nx = far_one.x")
+    spec = compiled(shell, "%%kale step a\nimport far_one, built_elsewhere\nx = far_one.x")
     script = next(text for text in container(spec)["command"] if "pip install" in text)
     assert "'far_one @ https://a.org/far.whl'" in script
+    assert "'built_elsewhere==1.0'" in script
     shell.run("%%kale step b\nimport local_one")
     told = shell.refusal("%kale_compile p.yaml")
     assert "KALE403 step b uses local_one, which no pod can get" in told
-    assert "local_one was installed from local_one-1.0.whl" in told
+    assert "local_one was installed from local one-1.0.whl" in told
     shell.run("%%kale step b --packages local-one==1.0\nimport local_one")
     assert shell.run("%kale_compile p.yaml").success
+
+
+def test_what_comes_from_a_part_of_a_repository(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "url": "https://a.org/all.git",
+        "subdirectory": "python",
+        "vcs_info": {"vcs": "git", "commit_id": "abc"},
+    }
+    monkeypatch.setattr(packages, "_direct_url", lambda *_: told)
+    assert packages.requirement("part", "1.0") == "part @ git+https://a.org/all.git@abc#subdirectory=python"
+
+
+REQUIREMENTS = {
+    "itself": ("-r all.txt", "KALE403 all.txt asks for itself"),
+    "no text": (b"\xff\xfe", "KALE403 no requirements can be read from all.txt: it is no text in UTF-8"),
+    "a quote": ("-i 'https://a.org", "KALE403 all.txt has a line that cannot be read: -i 'https://a.org"),
+    "an option of a build": (
+        "a==1 --config-settings=x",
+        "KALE403 pip's option --config-settings=x, in all.txt",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), REQUIREMENTS.values(), ids=REQUIREMENTS)
+def test_requirements_that_no_pod_can_have_are_told(shell: Shell, content: str | bytes, told: str) -> None:
+    Path("all.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    shell.run("%%kale step a --no-run\n%pip install -r all.txt\nx = 1")
+    assert told in shell.refusal("%kale_compile p.yaml")
+
+
+def test_requirements_as_tools_write_them(shell: Shell) -> None:
+    Path("all.txt").write_bytes(b"\xef\xbb\xbftqdm==4.1 \\\n    --hash=sha256:abc\n./own\nown.whl\n")
+    spec = compiled(shell, "%%kale step a --no-run\n%pip install -r all.txt\nx = 1")
+    script = next(text for text in container(spec)["command"] if "pip install" in text)
+    assert "'tqdm==4.1'" in script
+    assert not re.search("own|sha256|\ufeff", script.partition("'kfp==")[0])
 
 
 def test_a_module_that_is_nowhere_is_refused_before_anything_runs(shell: Shell) -> None:
@@ -402,6 +444,18 @@ def test_the_runtime_is_in_the_first_steps_alone_and_others_get_it(
         "a": (), "b": (), "c": ("a", "b"), "d": ("c",), "e": ("a",),
     }  # fmt: skip
     assert "RESULT 3" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
+
+
+def test_the_step_that_hands_on_the_runtime_runs_where_the_others_do(shell: Shell) -> None:
+    options = "--image ours:1 --env PIP_INDEX_URL=https://a.org --node-selector a=b"
+    shell.run(f"%config KaleMagics.step_options = '{options}'")
+    spec = compiled(shell, *(f"%%kale step s{n} --cpu {n + 1}\nx{n} = {n}" for n in range(5)))
+    carrier = container(spec, "kaleu003a-runtime")
+    assert carrier["image"] == "ours:1"
+    assert {"name": "PIP_INDEX_URL", "value": "https://a.org"} in carrier["env"]
+    assert "resources" not in carrier
+    selected = pod(spec, "kaleu003a-runtime")["nodeSelector"]
+    assert selected == {"labels": {"a": "b"}}
 
 
 def test_many_steps_are_small(

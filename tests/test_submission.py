@@ -638,6 +638,31 @@ def test_what_waits_for_a_step_that_failed_is_skipped(shell: Shell, server: KfpS
     assert told == "{'a': 'failed', 'b': 'skipped'}\n"
 
 
+def test_a_step_that_fails_after_its_code_has_ended(shell: Shell, server: KfpServer) -> None:
+    server.hold("report", at="end")
+    run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
+    server.wait_for(run_id, "RUNNING", task="report")
+    (run,) = server.runs.values()
+    with server.store.changed:
+        server.store.changed.wait_for(lambda: ENDS in "".join(run.workflow.pod("report").log))
+        run.workflow.pod("report").become("FAILED")
+        run.workflow.task("report").become("FAILED")
+        run.become("FAILED")
+    told = shell.refusal("run.wait()")
+    assert "KALE301 step report failed" in told
+    assert "its pod failed, and the step has not said why" in told
+
+
+def test_parameters_of_a_run_are_shown_as_they_are(shell: Shell, server: KfpServer) -> None:
+    shell.run("%kale_reset")
+    shell.run("%%kale parameters\ntext = '$(HOME)'\nnumber = 4\nnothing = None\nmore = [1]")
+    shell.run("%%kale step a\nprint(text, number, nothing, more)")
+    run_id = run_id_in(shell.run(f"%kale_run --host {server.url} -p number=5 -p text='$$'").printed)
+    shell.run(f"again = %kale_attach {run_id} --no-wait")
+    shown = shell.run("print(again.parameters)").printed
+    assert shown == "{'text': '$$', 'number': 5, 'nothing': None, 'more': [1]}\n"
+
+
 def test_a_number_that_is_not_finite_is_refused(shell: Shell, server: KfpServer) -> None:
     shell.run("%kale_reset")
     shell.run("%%kale parameters\nfactor = 2.0")

@@ -11,10 +11,11 @@ import os
 import sys
 import sysconfig
 import tokenize
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -111,11 +112,13 @@ def project(requirement: str) -> str:
 def requirement(name: str, version: str) -> str:
     """What pip is asked for to get a distribution as it is installed here."""
     direct = _direct_url(name, installation())
+    place = str(direct.get("url", ""))
+    inside = f"#subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
     commit = direct.get("vcs_info", {}).get("commit_id")
     if commit:
-        return f"{name} @ {direct['vcs_info']['vcs']}+{direct['url']}@{commit}"
-    if "archive_info" in direct:
-        return f"{name} @ {direct['url']}"
+        return f"{name} @ {direct['vcs_info']['vcs']}+{place}@{commit}{inside}"
+    if "archive_info" in direct and not place.startswith("file:"):
+        return f"{name} @ {place}{inside}"
     # An index has the public version; what stands behind a plus is a build of it.
     return f"{name}=={version.partition('+')[0]}"
 
@@ -123,8 +126,7 @@ def requirement(name: str, version: str) -> str:
 def _file_of(distribution: str) -> str:
     """The file of this machine that a distribution was installed from; empty if it was none."""
     direct = _direct_url(distribution, installation())
-    place = str(direct.get("url", ""))
-    return os.path.basename(place) if "archive_info" in direct and place.startswith("file:") else ""
+    return "" if "dir_info" in direct else os.path.basename(_place_here(direct))
 
 
 def owners_of(path: str) -> tuple[str, ...]:
@@ -147,7 +149,15 @@ def owners_of(path: str) -> tuple[str, ...]:
 
 def is_edited(distribution: str) -> bool:
     """Whether a distribution is installed from a folder of this machine."""
-    return "dir_info" in _direct_url(distribution, installation())
+    direct = _direct_url(distribution, installation())
+    return "dir_info" in direct and bool(_place_here(direct))
+
+
+def _place_here(direct: Mapping[str, Any]) -> str:
+    """The path that a distribution was installed from; empty if it is none, or one of another machine."""
+    address = urlsplit(str(direct.get("url", "")))
+    path = unquote(address.path) if address.scheme == "file" else ""
+    return path.rstrip("/") if os.path.exists(path) else ""
 
 
 def source_of(module: str) -> Path | None:
@@ -266,7 +276,10 @@ def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
         text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         return {}
-    return dict(json.loads(text)) if text else {}
+    try:
+        return dict(json.loads(text)) if text else {}
+    except ValueError:  # it is damaged
+        return {}
 
 
 @functools.lru_cache(maxsize=256)

@@ -94,6 +94,8 @@ def _variables(nodes: Collection[ast.AST]) -> tuple[str, ...]:
             name, reads = node.slice, isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.Call) and node.args and _asks_environ(node.func):
             name, reads = node.args[0], True
+        elif isinstance(node, ast.Call) and node.args and _sets_environ(node.func):
+            name, reads = node.args[0], False
         else:
             continue
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -106,6 +108,12 @@ def _variables(nodes: Collection[ast.AST]) -> tuple[str, ...]:
 
 def _is_environ(node: ast.expr) -> bool:
     return dotted(node).rpartition(".")[2] == "environ"
+
+
+def _sets_environ(function: ast.expr) -> bool:
+    return (
+        isinstance(function, ast.Attribute) and function.attr == "setdefault" and _is_environ(function.value)
+    )
 
 
 def _asks_environ(function: ast.expr) -> bool:

@@ -54,7 +54,7 @@ class Access:
         if not given:
             fix = "name it: --host https://kfp.example.org, or %config KaleMagics.host = ..."
             raise refuse(Code.NO_SERVER, "nobody has said where the server is", fix)
-        if "@" in given.partition("://")[2].partition("/")[0] or "@" in given.partition("/")[0]:
+        if "@" in re.split(r"[/?#]", re.sub(r"^\w*:/*", "", given))[0] or "@" in given.partition("/")[0]:
             fix = "leave it out, and set KALE_TOKEN or KALE_COOKIES in the environment"
             raise refuse(Code.NO_SERVER, "the address of the server has a user or a password in it", fix)
         host = re.split(r"/(?:#|apis(?:/|$))", given)[0].rstrip("/")
@@ -89,12 +89,14 @@ class Access:
         return _in_one_line(text, "token")
 
     def _token_path(self) -> Path | None:
-        named = self.token_file or os.environ.get(TOKEN_FILE_VARIABLE, "")
-        if named:
-            return Path(named).expanduser()
+        if self.token_file:
+            return Path(self.token_file).expanduser()
+        place = Path(os.environ.get(TOKEN_FILE_VARIABLE, "") or TOKEN_FILE).expanduser()
+        if place != TOKEN_FILE:
+            return place
         if not self._given or not TOKEN_FILE.exists():
             return None
-        # A token of the cluster is for servers in it, not for any that is named.
+        # Kubeflow sets the variable to that in every pod: such a token is for servers of the same cluster.
         return TOKEN_FILE if _IN_CLUSTER.fullmatch(urlsplit(self.address).hostname or "") else None
 
     @property
@@ -134,8 +136,9 @@ class Access:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What nobody else should see; nothing so short that it may stand anywhere."""
-        cookies = (part.partition("=")[2] for part in self.cookies.split(";"))
-        found = [self.token, self.cookies, *cookies]
+        values = (part.partition("=")[2].strip() for part in self.cookies.split(";"))
+        # A cookie may also be the name of a language.
+        found = [self.token, self.cookies, *(value for value in values if len(value) >= SHORTEST_COOKIE)]
         with contextlib.suppress(KaleError):  # where no token is, none can be seen
             found.append(self.bearer)
         return tuple(sorted({text.strip() for text in found if len(text.strip()) > SHORTEST_SECRET}))
@@ -143,6 +146,9 @@ class Access:
 
 SHORTEST_SECRET = 5
 """Characters up to which a text is no secret."""
+
+SHORTEST_COOKIE = 16
+"""Characters from which on one of several cookies is one by itself."""
 
 
 def _is_address(text: str) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 
 from kale_magics import naming
 from kale_magics.analysis.packages import files_of, project, source_of
-from kale_magics.analysis.pip import NotInAPodError, installed
-from kale_magics.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
+from kale_magics.analysis.pip import NotInAPodError, installed, is_of_this_machine
+from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.kubeflow.options import default_image
 from kale_magics.pipeline import Pipeline, Step, StepOptions
 from kale_magics.program import LARGEST_PROGRAM, Pod
@@ -43,7 +43,12 @@ def with_carrier(pipeline: Pipeline) -> Pipeline:
     if len(first) <= MOST_CARRIERS:
         return pipeline
     keys = naming.unique_keys([CARRIER], (step.key for step in pipeline.steps))
-    carrier = Step(CARRIER, keys[CARRIER], (), (), options=StepOptions(report=False))
+    # What all of those need to run in this cluster, it needs too.
+    asked = [step.options for step in first]
+    shared = {f.name: getattr(asked[0], f.name) for f in fields(StepOptions)}
+    shared = {name: value for name, value in shared.items() if all(getattr(o, name) == value for o in asked)}
+    options = replace(StepOptions(**shared), report=False, files=(), packages=(), workspace=None)
+    carrier = Step(CARRIER, keys[CARRIER], (), (), options=options)
     return replace(pipeline, steps=(carrier, *pipeline.steps))
 
 
@@ -105,36 +110,51 @@ def packages_of(step: Step, folder: Path) -> list[str]:
         folder: That of the notebook, in which files of requirements are.
 
     Raises:
-        KaleError: A file of requirements is not there, or names what is on this machine only.
+        KaleError: A file of requirements cannot be read, or has what cannot be said in a pod.
     """
     files = [word[len(REQUIREMENT) :] for word in step.packages if word.startswith(REQUIREMENT)]
-    required = [word for name in files for word in _required(name, folder, step)]
+    required = [word for name in files for word in _required(folder / name, step)]
     known = set(map(project, required))
     others = (word for word in step.packages if not word.startswith(REQUIREMENT))
     return list(dict.fromkeys([*required, *(word for word in others if project(word) not in known)]))
 
 
-def _required(name: str, folder: Path, step: Step) -> Iterator[str]:
+def _required(file: Path, step: Step, above: Collection[Path] = ()) -> Iterator[str]:
     """What a file of requirements asks for (pip's format: a requirement or an option a line)."""
-    where = Where(step=step.name)
     try:
-        lines = (folder / name).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
-    except OSError as error:
-        fix = "write it as from the notebook's folder"
-        message = f"no requirements can be read from {name}: {error.strerror}"
-        raise refuse(Code.NO_PACKAGE, message, fix, where) from error
+        lines = file.read_text(encoding="utf-8-sig").replace("\\\n", " ").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise _not_required(f"no requirements can be read from {file.name}: {reason}", step) from error
+    if file in above:
+        raise _not_required(f"{file.name} asks for itself", step)
     for line in lines:
         text = re.sub(r"(^|\s)#.*", "", line).strip()
         try:
-            words = installed(f"pip install {text}") if text.startswith("-") else [text]
+            words = installed(f"pip install {text}") if text.startswith("-") else _plain(text)
         except NotInAPodError as error:
-            message = f"the option {error} in {name} means nothing in a pod"
-            raise refuse(Code.NO_PACKAGE, message, "take it out, or use --packages", where) from error
-        for word in filter(None, words or ()):
+            raise _not_required(f"{error}, in {file.name}, means nothing in a pod", step) from error
+        if words is None:
+            raise _not_required(f"{file.name} has a line that cannot be read: {text}", step)
+        for word in words:
             if word.startswith(REQUIREMENT):
-                yield from _required(word[len(REQUIREMENT) :], (folder / name).parent, step)
+                yield from _required(file.parent / word[len(REQUIREMENT) :], step, (*above, file))
             else:
                 yield word
+
+
+def _plain(text: str) -> list[str]:
+    """The requirement of a line; what pip checks it against is not said on a command line."""
+    word, *options = re.split(r"\s+--", text)
+    other = [option for option in options if not option.startswith("hash")]
+    if other:
+        raise NotInAPodError(f"pip's option --{other[0]}")
+    return [] if not word or is_of_this_machine(word) else [word]
+
+
+def _not_required(message: str, step: Step) -> KaleError:
+    fix = "mend that file, or name what the step needs: --packages"
+    return refuse(Code.NO_PACKAGE, message, fix, Where(step=step.name))
 
 
 def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:

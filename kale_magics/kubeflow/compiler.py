@@ -14,7 +14,7 @@ import linecache
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
         _refuse_passwords(words)
     pods = pods_of(pipeline, folder)
     for step in pipeline.steps:
-        refuse_secrets(secrets, f"step {step.name}", (step, pods[step.name].files), Where(step=step.name))
+        what = (step, pods[step.name].files, packages[step.name])
+        refuse_secrets(secrets, f"step {step.name}", what, Where(step=step.name))
     rest = "the pipeline's name, description, parameters or settings"
     refuse_secrets(secrets, rest, replace(pipeline, steps=()))
     graph = dsl.pipeline(
@@ -136,17 +137,32 @@ def refuse_secrets(secrets: Sequence[str], place: str, what: object, where: Wher
     Args:
         secrets: How the user comes in.
         place: What it is, for people.
-        what: It, with all that it has in it shown by `repr`.
+        what: It: texts, bytes, and what has them in it.
         where: Where it is.
 
     Raises:
         KaleError: A secret is in it.
     """
-    text = repr(what)
-    if any(secret in text for secret in secrets):
+    # In code, some characters of a text are written otherwise.
+    spelled = {spelling for secret in secrets for spelling in (secret, repr(secret)[1:-1])}
+    if spelled and any(secret in text for text in _texts(what) for secret in spelled):
         message = f"your token or your cookies for the server stand in {place}"
         fix = "take them out, and give steps what they need by --secret NAME:KEY:VARIABLE"
         raise refuse(Code.SECRET_IN_FILE, message, fix, where)
+
+
+def _texts(what: object) -> Iterator[str]:
+    """All texts in something that is to be written."""
+    if isinstance(what, bytes):
+        yield what.decode("latin-1")
+    elif isinstance(what, str):
+        yield what
+    elif is_dataclass(what):
+        yield from (text for field in fields(what) for text in _texts(getattr(what, field.name)))
+    elif isinstance(what, Mapping):
+        yield from (text for pair in what.items() for item in pair for text in _texts(item))
+    elif isinstance(what, (list, tuple, set, frozenset)):
+        yield from (text for item in what for text in _texts(item))
 
 
 def pipeline_name(name: str) -> str:

@@ -30,7 +30,7 @@ class Follower:
         self.run, self.tell = run, listener
         self.begun: set[str] = set()
         self.ended: set[str] = set()
-        self.told: dict[str, int] = {}
+        self.told: dict[str, list[str]] = {}
         self.looks = 0
         self.late: Counter[str] = Counter()
 
@@ -80,6 +80,8 @@ class Follower:
         """Tell the lines of a step that are new."""
         self.run.fetch_log(step, LONG)
         lines = step.kept_log.split("\n")[:-1]
-        for line in lines[self.told.get(step.name, 0) :]:
+        told = self.told.get(step.name, [])
+        # Another attempt begins anew.
+        for line in lines[len(told) :] if lines[: len(told)] == told else lines:
             self.tell(LinePrinted(step.name, "stdout", line))
-        self.told[step.name] = len(lines)
+        self.told[step.name] = lines

@@ -52,7 +52,7 @@ def _files(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
             if others:
                 message = f"step {step.name} names {text!r}, which is in the pod of step {others[0]} only"
                 fix = "hand on what is in it as a variable, or put it on a volume (--pvc NAME:/folder)"
-            elif (folder / text).exists():
+            elif _exists(folder / text):
                 message = f"step {step.name} names {text!r}, which is on this machine only"
                 fix = _way_into_a_pod(text, (folder / text), step)
             else:
@@ -60,6 +60,13 @@ def _files(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
             where = Where(step=step.name)
             found.append(Diagnostic(Code.FILE_ONLY_HERE, message, fix, where, "warning"))
     return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # it is too long to be one
+        return False
 
 
 def _written(step: Step) -> set[str]:
@@ -149,7 +156,7 @@ def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str
     """The environments in which code has run in the session that reads a variable and is in a step."""
     own = [dict(cell.options.env) for cell in cells if (cell.kind, cell.name) == ("step", step.name)]
     environments = [*([{}] * len(step.setup)), *own]
-    for code, environment in zip((*step.setup, *step.cells), environments, strict=True):
+    for code, environment in zip((*step.setup, *step.cells), environments, strict=False):
         if name in uses_of(code.source).variables:
             yield {**os.environ, **environment}
 

@@ -161,7 +161,8 @@ class RemoteRun(Run):
         deadline = None if timeout is None else time.monotonic() + timeout
         with told_when_interrupted(lambda: f"the run goes on; to look at it again: {self.again}"):
             while True:
-                self.refresh(LONG)
+                left = LONG if deadline is None else max(0.0, deadline - time.monotonic())
+                self.refresh(min(LONG, left))
                 if self.known_state != "running":
                     break
                 if deadline is not None and time.monotonic() > deadline:
@@ -179,10 +180,11 @@ class RemoteRun(Run):
         failed = [step for step in self.known_steps.values() if step.state == "failed"]
         for step in failed:
             self.fetch_log(step)
-        if failed:
-            raise KaleError(*(failure(step, step.error) for step in failed if step.error))
+        told = [failure(step, step.error) for step in failed if step.error]
+        if told:
+            raise KaleError(*told)
         if self.known_state == "failed":
-            message = f"run {self.id} failed on the server before a step could say why"
+            message = f"run {self.id} failed on the server, and no step has said why"
             raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {self.link}")
 
     def cancel(self) -> None:
@@ -242,7 +244,7 @@ class RemoteRun(Run):
         if answer is not None:
             step.metrics = answer.get("metrics", {})
             step.places = answer.get("artifacts", {})
-            step.error = self._error(answer.get("error"))
+            step.error = self._error(answer.get("error")) or step.error
 
     def _error(self, told: Mapping[str, Any] | None) -> StepError | None:
         """Why a step failed; its cell has the number that it has in this session, if it is known here."""
@@ -251,7 +253,9 @@ class RemoteRun(Run):
         codes = (code for step in self.remote.pipeline.steps for code in (*step.setup, *step.cells))
         known = {code.place: code.filename for code in codes}
         place = str(told.get("cell", ""))
-        return StepError(**{**told, "cell": known.get(place, place).rpartition(", ")[2]})
+        # What another version has written may have more in it.
+        fields = {name: told[name] for name in vars(StepError("", "")) if name in told}
+        return StepError(**{**fields, "cell": known.get(place, place).rpartition(", ")[2]})
 
     def _first(self, step: RemoteStepRun, paths: Sequence[str], patience: float = SHORT) -> bytes | None:
         """What the server has at the first of some paths, for the names that a step's pod may have."""
@@ -362,7 +366,10 @@ def told_when_interrupted(say: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        said = say()
+        try:
+            said = say()
+        except KeyboardInterrupt:
+            said = "interrupted once more"
         vars(interrupt).setdefault("_render_traceback_", lambda: [f"KeyboardInterrupt: {said}"])
         raise
 
@@ -381,7 +388,7 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
         return rest, None
     try:
         return body, dict(json.loads(answer.partition("\n")[0]))
-    except ValueError:  # the log is cut off there
+    except (ValueError, TypeError):  # the log is cut off there
         return body, None
 
 
@@ -390,7 +397,7 @@ def _take_node(step: StepRun, node: Any, cancelled: bool) -> None:
     state = STATES.get(node.state or "", "running" if node.state == "RUNNING" else "waiting")
     step.state = "cancelled" if cancelled and state == "failed" else state  # type: ignore[assignment]
     if step.state == "failed" and step.error is None:
-        step.error = StepError("StepDied", "its pod failed before the step could say why")
+        step.error = StepError("StepDied", "its pod failed, and the step has not said why")
     if state in STATES.values() and _happened(node.end_time) and _happened(node.start_time):
         step.seconds = (node.end_time - node.start_time).total_seconds()
 

@@ -13,6 +13,7 @@ from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate, told_when_
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
 from kale_magics.running import Order, Show
+from kale_magics.step_runtime.runtime import restore
 from kale_magics.view import summary
 
 
@@ -78,17 +79,20 @@ def attach(server: Server, run_id: str, runs_folder: Path) -> RemoteRun:
         f"run {run_id} was looked up",
     )
     document = told.pipeline_spec
-    if document is None:
-        at = told.pipeline_version_reference
+    at = told.pipeline_version_reference
+    if document is None and at is not None:
         document = server.read(
             lambda client: client.pipelines.pipeline_service_get_pipeline_version(
                 at.pipeline_id, at.pipeline_version_id, _request_timeout=TIMES
             ),
             f"the pipeline of run {run_id} was looked up",
         ).pipeline_spec
-    remote = read_pipeline(document, told.display_name)
+    remote = read_pipeline(document or {}, told.display_name)
     given = (told.runtime_config.parameters or {}) if told.runtime_config else {}
-    values = {p.name: given.get(p.key, p.default) for p in remote.pipeline.parameters}
+    values = {
+        p.name: restore(given[p.key], p.default, p.type) if p.key in given else p.default
+        for p in remote.pipeline.parameters
+    }
     run = RemoteRun(server, run_id, told.display_name, remote, values, runs_folder)
     run.take(told)
     return run

@@ -12,6 +12,7 @@ import kfp_server_api
 
 from kale_magics.arguments import duration, length
 from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.kubeflow.compiler import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import Prepared, first, label_of, named
 
@@ -154,6 +155,7 @@ def create(
         KaleError: The server cannot be reached, or does not take it.
     """
     label = label_of(name)
+    refuse_secrets(server.access.secrets, "the schedule's name", label)
     wanted = kfp_server_api.V2beta1RecurringRun(
         display_name=label,
         experiment_id=prepared.experiment_id,

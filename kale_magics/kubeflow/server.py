@@ -131,8 +131,9 @@ class Server:
         deadline, pause = time.monotonic() + patience, FIRST_PAUSE
         while True:
             known = self.access
+            keys = known.bearer, known.cookie_header
             try:
-                return self._ask(ask, known)
+                return self._ask(ask)
             except (
                 kfp_server_api.ApiException,
                 urllib3.exceptions.HTTPError,
@@ -141,7 +142,7 @@ class Server:
             ) as error:
                 wait = max(pause, _asked_to_wait(error))
                 # The user may have got another token meanwhile.
-                again = _is_refused(error) and self.access != known
+                again = _is_refused(error) and (self.access.bearer, self.access.cookie_header) != keys
                 if not again and (not _may_pass(error) or time.monotonic() + wait > deadline):
                     # Its own text has the answer's headers in it, and these may have cookies.
                     raise explain(error, self.access, what, lists or self.listing) from None
@@ -160,7 +161,7 @@ class Server:
             KaleError: It fails for good.
         """
         try:
-            return self._ask(ask, self.access)
+            return self._ask(ask)
         except NotTheApiError as error:
             raise explain(error, self.access, what) from None
         except kfp_server_api.ApiException as error:
@@ -201,20 +202,20 @@ class Server:
                 if error.status in NOT_GIVEN:
                     return None
                 raise
-            api.last_response = None
             return None if _is_page(answer) else bytes(answer.data)
 
         return self.read(ask, what, patience)
 
-    def _ask(self, ask: Callable[[Any], Answer], known: Access) -> Answer:
+    def _ask(self, ask: Callable[[Any], Answer]) -> Answer:
         """Ask once, as the user who is known now."""
         api = self.client._run_api.api_client
-        token, cookies = known.bearer, known.cookie_header
+        token, cookies = self.access.bearer, self.access.cookie_header
         api.cookie = cookies or None
         api.configuration.api_key = {"authorization": token} if token else {}
         api.configuration.api_key_prefix = {"authorization": "Bearer"}
+        api.last_response = None
         answer = ask(self.client)
-        if (last := getattr(api, "last_response", None)) is not None and _is_page(last):
+        if api.last_response is not None and _is_page(api.last_response):
             raise NotTheApiError
         return answer
 

@@ -20,10 +20,16 @@ class Figures:
     def open(self) -> None:
         """From here on see what is imported."""
         sys.meta_path.insert(0, self)
-        self.undo.callback(sys.meta_path.remove, self)
+        self.undo.callback(self.close)
         for name in list(self.awaited):
             if name in sys.modules:
-                self.awaited.pop(name)(sys.modules[name])
+                with contextlib.suppress(Exception):  # a module that is half there
+                    self.awaited.pop(name)(sys.modules[name])
+
+    def close(self) -> None:
+        """See no more of what is imported."""
+        with contextlib.suppress(ValueError):  # the step itself has taken it away
+            sys.meta_path.remove(self)
 
     def patch(self, owner: Any, name: str, value: Any) -> None:
         """Change an attribute until the end."""

@@ -304,9 +304,9 @@ def hold_text(text: str) -> str:
     return PERCENT + urllib.parse.quote(text, safe=" /:,;=", errors="surrogatepass")
 
 
-def restore_text(text: str) -> str:
-    """What `hold_text` was given."""
-    if not text.startswith(PERCENT):
+def restore_text(text: Any) -> Any:
+    """What `hold_text` was given; anything but a text as it is."""
+    if not isinstance(text, str) or not text.startswith(PERCENT):
         return text
     import urllib.parse
 
