@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
 from google.protobuf import json_format
@@ -275,6 +276,21 @@ def test_a_cell_has_the_variables_of_its_step(shell: Shell, monkeypatch: pytest.
     assert "KALE406" not in printed
     shell.run("%%kale step a\nprint('then', os.environ['MODE'])")
     assert "KALE406 step a is given another value" in shell.run("%kale_run").printed
+
+
+def test_a_cell_that_was_deleted_has_no_say_in_what_its_step_is_given(shell: Shell) -> None:
+    cells = {
+        "one": "%%kale step a --env X=1\nimport os\nx = os.environ['X']",
+        "two": "%%kale step a\ny = 2",
+    }
+    for cell_id, cell in cells.items():
+        shell.run(cell, cell_id)
+    kept = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cells["one"], id="one")])
+    nbformat.write(kept, "saved.ipynb")
+    shell.ipython.user_ns["__vsc_ipynb_file__"] = str(Path("saved.ipynb").absolute())
+    outcome = shell.run("%kale_compile p.yaml")
+    assert outcome.success, outcome.printed
+    assert "y = 2" not in Path("p.yaml").read_text()
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(shell: Shell) -> None:
