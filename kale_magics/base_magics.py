@@ -202,6 +202,7 @@ class BaseMagics(Magics):
     def _assemble(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
         """The cells in the order of the notebook, what the file tells of them, and what they make."""
         from kale_magics.assemble import Settings, assemble
+        from kale_magics.kubeflow.only_here import variables_given_otherwise
         from kale_magics.session import Session
 
         path = find_notebook(self._shell.user_ns)
@@ -220,8 +221,11 @@ class BaseMagics(Magics):
         said = {setting: self._read(setting) for setting in _READERS}
         settings = Settings(name, self.description, environment, self.slim_imports, said["step_options"])
         assembly = assemble([cell for cell in cells if cell not in gone], session, settings)
-        told = (*notebook.diagnostics(cells), *assembly.diagnostics)
-        return cells, notebook.states(cells), replace(assembly, diagnostics=told)
+        told = [*notebook.diagnostics(cells), *assembly.diagnostics]
+        if assembly.draft is not None:
+            told += self.modules.warnings(assembly.draft)
+            told += variables_given_otherwise(assembly.draft, assembly.cells)
+        return cells, notebook.states(cells), replace(assembly, diagnostics=tuple(told))
 
     def _pipeline(self) -> Pipeline:
         """The pipeline, after its warnings have been printed.
@@ -229,15 +233,10 @@ class BaseMagics(Magics):
         Raises:
             KaleError: It has errors.
         """
-        from kale_magics.kubeflow.only_here import variables_given_otherwise
-
         *_, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
-        pipeline = cast("Pipeline", assembly.pipeline)
-        warnings = [d for d in assembly.diagnostics if d.severity == "warning"]
-        edited = self.modules.warnings(pipeline)
-        self._point_out([*warnings, *edited, *variables_given_otherwise(pipeline, assembly.cells)])
-        return pipeline
+        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
+        return cast("Pipeline", assembly.pipeline)
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
         from kale_magics.view import diagnostics_text

@@ -143,8 +143,11 @@ class ClusterMagics(BaseMagics):
             schedules.change(server, options[option][0], action)
             print(f"schedule {options[option][0]} {told}")
             return
-        for found in schedules.schedules(server):
+        known = schedules.schedules(server)
+        for found in known:
             print(f"{found.id}  {'on    ' if found.enabled else 'paused'}  {found.when}  {found.name}")
+        if not known:
+            print("No schedule is there. %kale_schedule --every 6h makes one")
 
     def _meant(self, options: Mapping[str, tuple[str, ...]], where: Where) -> Run:
         """The run that a line is about: of an id, here or on a server, or the last one.
@@ -205,8 +208,8 @@ class ClusterMagics(BaseMagics):
         """List the runs of the server, the newest first."""
         from kale_magics.kubeflow.running import listed
 
-        for run in listed(self._server(options)):
-            print(run)
+        found = list(listed(self._server(options)))
+        print(*(found or ["No run is there. %kale_run --host starts one"]), sep="\n")
 
     def _is_for_server(self, options: Mapping[str, tuple[str, ...]], where: Where) -> bool:
         """Whether a run is for the server.

@@ -11,7 +11,7 @@ import os
 import re
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.own_modules import OwnModules
-from kale_magics.registry import Cell, Registry
+from kale_magics.registry import Cell, Registry, variables_of
 from kale_magics.step_options import check_files
 
 if TYPE_CHECKING:
@@ -119,19 +119,19 @@ class _Execution:
     magic: Magic | None
     watch: Watch | None = None
     cell: Cell | None = None
+    given: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, str | None] = field(default_factory=dict)
 
-    def give_variables(self, cell: Cell) -> None:
-        """Let the cell have the environment variables that its step has in a pipeline."""
-        given = dict(cell.options.env) if cell.run else {}
-        self.replaced = {name: os.environ.get(name) for name in given}
-        os.environ.update(given)
+    def give_variables(self, variables: Mapping[str, str]) -> None:
+        """Let the cell have environment variables."""
+        self.given = dict(variables)
+        self.replaced = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
 
     def take_variables(self) -> None:
         """Let the session have its own again, but for what the cell itself has set."""
-        given = dict(self.cell.options.env) if self.cell is not None else {}
         for name, before in self.replaced.items():
-            if os.environ.get(name) == given[name]:
+            if os.environ.get(name) == self.given[name]:
                 os.environ.pop(name)
                 os.environ.update({} if before is None else {name: before})
 
@@ -232,7 +232,8 @@ class Marking:
         execution.cell = execution.read()
         if execution.cell:
             self._registry.put(execution.cell)
-            execution.give_variables(execution.cell)
+            if execution.cell.run:
+                execution.give_variables(variables_of(execution.cell, self._registry.cells))
 
     def _begin(self, info: ExecutionInfo) -> None:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.

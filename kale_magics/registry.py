@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -114,3 +114,17 @@ class Registry:
 
 def _identity(cell: Cell) -> tuple[str, ...]:
     return ("id", cell.cell_id) if cell.cell_id is not None else (cell.kind, cell.name, cell.source)
+
+
+def variables_of(cell: Cell, cells: Iterable[Cell]) -> dict[str, str]:
+    """The environment variables that a cell has while it runs: what cells of its step have said up to then.
+
+    Args:
+        cell: A marked cell.
+        cells: All of them; those that were marked later have no say.
+    """
+    found: dict[str, str] = {}
+    for other in sorted(cells, key=lambda c: c.marked_at):
+        if (other.kind, other.name) == (cell.kind, cell.name) and other.marked_at < cell.marked_at:
+            found |= dict(other.options.env)
+    return found | dict(cell.options.env)

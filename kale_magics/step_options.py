@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -423,4 +424,11 @@ def read_options(given: Mapping[str, Values], where: Where | None = None) -> Ste
     for option, read in _READERS:
         if option.name in given:
             said.update(read(given[option.name], where))
+    for kind in fields(StepOptions):
+        key, items = kind.metadata.get("key"), said.get(kind.name, ())
+        keys = [item[key] for item in items] if key is not None else []
+        twice = next((name for name in keys if keys.count(name) > 1), None)
+        if twice is not None:
+            message = f"{twice} is given twice"
+            raise refuse(Code.BAD_STEP_OPTION, message, "leave one of the two out", where)
     return StepOptions(**said)

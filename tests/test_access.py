@@ -121,7 +121,7 @@ ADDRESSES = {
     "http//kfp.example.org": "KALE501 'http//kfp.example.org' is no address of a server",
     "http://127.0.0.1:abc": "KALE501 'http://127.0.0.1:abc' is no address of a server",
     "http://127.0.0.1:999999": "KALE501 'http://127.0.0.1:999999' is no address of a server",
-    "'http://127.0.0.1/?token=pa55word'": "KALE501 'http://127.0.0.1/' is no address of a server",
+    "'http://127.0.0.1/?token=pa55word'": "KALE501 http://127.0.0.1/?... is no address of a server",
     "http://ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
     "ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
 }

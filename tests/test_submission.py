@@ -494,7 +494,7 @@ def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
     assert told == f"schedule {identity} starts runs again\n"
     assert shell.run("%kale_schedule").printed == f"{identity}  on      0 6 * * *  {name}\n"
     assert shell.run(f"%kale_schedule --delete {identity}").printed == f"schedule {identity} is deleted\n"
-    assert shell.run("%kale_schedule").printed == ""
+    assert "No schedule is there." in shell.run("%kale_schedule").printed
     assert shell.run("%kale_schedule --every 6h").printed.endswith(" runs every 6h\n")
 
 
@@ -788,3 +788,54 @@ def test_a_page_in_the_place_of_a_log_is_none(shell: Shell, server: KfpServer) -
     outcome = shell.run(f"run = %kale_run --host {server.url}")
     assert outcome.success, outcome.printed
     assert "<" not in shell.run("%kale_logs load").printed
+
+
+def test_the_last_line_need_not_end(shell: Shell, server: KfpServer) -> None:
+    shell.run("%%kale step last\nimport sys\nprint(1)\nwritten = sys.stdout.write('no end')")
+    printed = shell.run(f"%kale_run --host {server.url}").printed
+    assert "last        | no end\n" in printed
+
+
+def test_an_interrupt_while_a_server_is_asked_is_one_line(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import kfp_server_api
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kfp_server_api.HealthzServiceApi, "healthz_service_get_healthz", interrupted)
+    for line in ("%kale_run", "%kale_runs", "%kale_cancel some-id", "%kale_schedule"):
+        outcome = shell.run(f"{line} --host {server.url}")
+        assert outcome.printed.count("\n") == 1, outcome.printed
+        assert "KeyboardInterrupt: stopped while the server was asked" in outcome.printed
+
+
+def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kale_magics.kubeflow import submission
+
+    find = submission.find_run
+    looks = iter([True])
+    monkeypatch.setattr("kale_magics.kubeflow.server.BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(
+        "kale_magics.kubeflow.running.find_run", lambda *given: "" if next(looks, False) else find(*given)
+    )
+    create = submission.submit
+
+    def interrupted(*given: Any) -> None:
+        create(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kale_magics.kubeflow.running.submit", interrupted)
+    server.hold("load")
+    outcome = shell.run(f"%kale_run --host {server.url} --cancel-on-interrupt")
+    (run,) = server.runs.values()
+    assert f"the server is ending run {run.id}" in outcome.printed
+    server.wait_for(run.id, "CANCELED")
+
+
+def test_lists_with_nothing_in_them(shell: Shell, server: KfpServer) -> None:
+    assert shell.run(f"%kale_runs --host {server.url}").printed.startswith("No run is there.")
+    assert shell.run(f"%kale_schedule --host {server.url}").printed.startswith("No schedule is there.")

@@ -229,7 +229,7 @@ def _installed(command: str, node: ast.Call) -> list[str] | None:
     except NotInAPodError as error:
         raise CellProblemError(
             Code.UNSUPPORTED_SYNTAX,
-            f"{error} means nothing in a pod",
+            f"{error} cannot be said to pip in a pod",
             "leave it out, or move the line into a %%kale skip cell, and name what steps need: --packages",
             node.lineno,
         ) from error

@@ -45,7 +45,8 @@ class Uses:
         reason: Why running it again may give something else; empty if nothing tells so.
         chance: Whether it names what draws numbers.
         checks: Whether it may ask if a file is there.
-        variables: Of the environment, those that it reads without having set them itself.
+        variables: Of the environment, those that it reads.
+        set_variables: Those that it sets.
     """
 
     texts: tuple[str, ...]
@@ -53,6 +54,7 @@ class Uses:
     chance: bool
     checks: bool
     variables: tuple[str, ...]
+    set_variables: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=4096)
@@ -81,29 +83,30 @@ def uses_of(source: str) -> Uses:
         reasons[0] if reasons else "",
         bool(names & _CHANCE),
         bool(names & _CHECKS),
-        _variables(nodes),
+        *_variables(nodes),
     )
 
 
-def _variables(nodes: Collection[ast.AST]) -> tuple[str, ...]:
-    """Variables of the environment that code reads and does not set."""
+def _variables(nodes: Collection[ast.AST]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Variables of the environment that code reads, and those that it sets."""
     read: dict[str, None] = {}
-    written: set[str] = set()
+    written: dict[str, None] = {}
     for node in nodes:
         if isinstance(node, ast.Subscript) and _is_environ(node.value):
             name, reads = node.slice, isinstance(node.ctx, ast.Load)
         elif isinstance(node, ast.Call) and node.args and _asks_environ(node.func):
             name, reads = node.args[0], True
-        elif isinstance(node, ast.Call) and node.args and _sets_environ(node.func):
-            name, reads = node.args[0], False
+        elif isinstance(node, ast.Call) and _sets_environ(node.func):
+            written |= dict.fromkeys(word.arg for word in node.keywords if word.arg)
+            name, reads = node.args[0] if node.args else node, False
         else:
             continue
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
             if reads:
                 read[name.value] = None
             else:
-                written.add(name.value)
-    return tuple(name for name in read if name not in written)
+                written[name.value] = None
+    return tuple(read), tuple(written)
 
 
 def _is_environ(node: ast.expr) -> bool:
@@ -112,7 +115,9 @@ def _is_environ(node: ast.expr) -> bool:
 
 def _sets_environ(function: ast.expr) -> bool:
     return (
-        isinstance(function, ast.Attribute) and function.attr == "setdefault" and _is_environ(function.value)
+        isinstance(function, ast.Attribute)
+        and function.attr in ("setdefault", "update")
+        and _is_environ(function.value)
     )
 
 

@@ -58,9 +58,13 @@ class Access:
             fix = "leave it out, and set KALE_TOKEN or KALE_COOKIES in the environment"
             raise refuse(Code.NO_SERVER, "the address of the server has a user or a password in it", fix)
         host = re.split(r"/(?:#|apis(?:/|$))", given)[0].rstrip("/")
-        address = host if "://" in host else f"https://{host}"
-        if "?" in address or re.match(r"https?[:/](?!//)", host) or not _is_address(address):
-            message = f"{given.partition('?')[0]!r} is no address of a server"
+        scheme, _, rest = host.rpartition("://")
+        address = f"{(scheme or 'https').lower()}://{rest}"
+        if "?" in given:
+            fix = "leave out what stands behind the question mark"
+            raise refuse(Code.NO_SERVER, f"{given.partition('?')[0]}?... is no address of a server", fix)
+        if re.match(r"https?[:/](?!//)", host) or not _is_address(address):
+            message = f"{given!r} is no address of a server"
             raise refuse(Code.NO_SERVER, message, "write it as in https://kfp.example.org")
         return address
 
@@ -157,7 +161,9 @@ def _is_address(text: str) -> bool:
         port = parts.port
     except ValueError:  # of its port
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and port != 0
+    host = parts.hostname or ""
+    named = re.fullmatch(r"\w[\w.-]*|[0-9a-f:.]+", host) is not None and ".." not in host
+    return parts.scheme in ("http", "https") and named and port != 0
 
 
 def _in_one_line(text: str, what: str) -> str:

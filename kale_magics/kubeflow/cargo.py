@@ -70,6 +70,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     image = pipeline.environment.image
     if image in ("", default_image()):
         raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
+    raise_errors([found for step in pipeline.steps for found in _given_twice(step)])
     shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
     givers = _givers(pipeline)
     return {
@@ -133,7 +134,7 @@ def _required(file: Path, step: Step, above: Collection[Path] = ()) -> Iterator[
         try:
             words = installed(f"pip install {text}") if text.startswith("-") else _plain(text)
         except NotInAPodError as error:
-            raise _not_required(f"{error}, in {file.name}, means nothing in a pod", step) from error
+            raise _not_required(f"{error}, in {file.name}, cannot be said to pip in a pod", step) from error
         if words is None:
             raise _not_required(f"{file.name} has a line that cannot be read: {text}", step)
         for word in words:
@@ -168,6 +169,22 @@ def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:
             "install it in the image (--image), or name its package: --packages",
             Where(step=step.name),
         )
+
+
+def _given_twice(step: Step) -> Iterator[Diagnostic]:
+    """Places and variables of a pod that two options would fill, of which one would win without a word."""
+    o = step.options
+    places = [place for _, place in (*o.volumes, *o.secret_volumes, *o.config_map_volumes)]
+    variables = [name for name, _ in o.env]
+    variables += [name for *_, name in (*o.secret_env, *o.config_map_env)]
+    for what, names in (("folder", places), ("environment variable", variables)):
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield Diagnostic(
+                Code.BAD_STEP_OPTION,
+                f"step {step.name} is given the {what} {name} twice",
+                "leave one of the two out",
+                Where(step=step.name),
+            )
 
 
 def _modules(step: Step) -> dict[str, bytes]:

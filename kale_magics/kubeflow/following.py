@@ -79,7 +79,9 @@ class Follower:
     def tell_log(self, step: RemoteStepRun) -> None:
         """Tell the lines of a step that are new."""
         self.run.fetch_log(step, LONG)
-        lines = step.kept_log.split("\n")[:-1]
+        *lines, rest = step.kept_log.split("\n")
+        if rest and step.complete:
+            lines.append(rest)
         told = self.told.get(step.name, [])
         # Another attempt begins anew.
         for line in lines[len(told) :] if lines[: len(told)] == told else lines:

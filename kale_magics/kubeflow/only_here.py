@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kale_magics.analysis.files import file_uses
+from kale_magics.analysis.packages import files_of, source_of
 from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.pipeline import Pipeline, Step
-from kale_magics.registry import Cell
+from kale_magics.registry import Cell, variables_of
 
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""
@@ -154,7 +156,7 @@ def variables_given_otherwise(pipeline: Pipeline, cells: Sequence[Cell]) -> list
 
 def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str, str]]:
     """The environments in which code has run in the session that reads a variable and is in a step."""
-    own = [dict(cell.options.env) for cell in cells if (cell.kind, cell.name) == ("step", step.name)]
+    own = [variables_of(cell, cells) for cell in cells if (cell.kind, cell.name) == ("step", step.name)]
     environments = [*([{}] * len(step.setup)), *own]
     for code, environment in zip((*step.setup, *step.cells), environments, strict=False):
         if name in uses_of(code.source).variables:
@@ -162,9 +164,21 @@ def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str
 
 
 def _read(step: Step) -> list[str]:
-    """Variables of the environment that a step's code reads, each once."""
-    codes = (uses_of(code.source).variables for code in (*step.setup, *step.cells))
-    return list(dict.fromkeys(name for names in codes for name in names))
+    """Variables of the environment that a step's code reads and does not set, each once."""
+    uses = [uses_of(source) for source in (*(c.source for c in (*step.setup, *step.cells)), *_own(step))]
+    own = {name for use in uses for name in use.set_variables}
+    return [n for n in dict.fromkeys(name for use in uses for name in use.variables) if n not in own]
+
+
+def _own(step: Step) -> Iterator[str]:
+    """The sources of the modules of the user's own, as far as they are Python."""
+    for source in filter(None, map(source_of, step.modules)):
+        for _, path in files_of(source):
+            if path.suffix == ".py":
+                with contextlib.suppress(SyntaxError, ValueError):
+                    text = path.read_text(encoding="utf-8")
+                    ast.parse(text)
+                    yield text
 
 
 def _given(step: Step) -> Iterator[str]:

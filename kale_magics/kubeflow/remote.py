@@ -7,10 +7,9 @@ remote/<run id>/run.json          where it is: what brings it back in another se
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from urllib.parse import quote
 from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
-from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server
+from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
 from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
 from kale_magics.pipeline import Json
 from kale_magics.run import Run, RunState, StepError, StepRun, Steps, StepState
@@ -358,20 +357,6 @@ def terminate(server: Server, run_id: str) -> str:
         if state() not in (*ENDING, *STATES):
             raise
     return f"the server is ending run {run_id}"
-
-
-@contextlib.contextmanager
-def told_when_interrupted(say: Callable[[], str]) -> Iterator[None]:
-    """Have IPython show a sentence in the place of an interrupt's traceback, which would be all ours."""
-    try:
-        yield
-    except KeyboardInterrupt as interrupt:
-        try:
-            said = say()
-        except KeyboardInterrupt:
-            said = "interrupted once more"
-        vars(interrupt).setdefault("_render_traceback_", lambda: [f"KeyboardInterrupt: {said}"])
-        raise
 
 
 def split_log(text: str) -> tuple[str, dict[str, Any] | None]:

@@ -6,9 +6,10 @@ that are made again while a server is away for a moment, and a sentence for what
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -53,6 +54,24 @@ class _Client(kfp.Client):  # type: ignore[misc]  # kfp has no annotations
 
     def set_user_namespace(self, namespace: str) -> None:
         self._context_setting["namespace"] = namespace
+
+
+@contextlib.contextmanager
+def told_when_interrupted(say: Callable[[], str]) -> Iterator[None]:
+    """Have IPython show a sentence in the place of an interrupt's traceback, which would be all ours.
+
+    Args:
+        say: Gives the sentence; the outermost one is shown.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        try:
+            said = say()
+        except KeyboardInterrupt:
+            said = "interrupted once more"
+        vars(interrupt)["_render_traceback_"] = lambda: [f"KeyboardInterrupt: {said}"]
+        raise
 
 
 class Server:
@@ -128,6 +147,10 @@ class Server:
         Raises:
             KaleError: It fails for good.
         """
+        with told_when_interrupted(lambda: f"stopped while {what}"):
+            return self._persist(ask, what, patience, lists)
+
+    def _persist(self, ask: Callable[[Any], Answer], what: str, patience: float, lists: str) -> Answer:
         deadline, pause = time.monotonic() + patience, FIRST_PAUSE
         while True:
             known = self.access

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -27,6 +28,9 @@ def enter_pod(files: str) -> None:
     Args:
         files: A ZIP in base64; empty for none.
     """
+    # KFP has set up logging for itself, and `logging.basicConfig` does nothing for a second time.
+    logging.getLogger().handlers.clear()
+    logging.getLogger().setLevel(logging.WARNING)
     home = os.path.expanduser("~")
     if files or not os.access(os.getcwd(), os.W_OK):
         os.chdir(tempfile.mkdtemp(prefix="kale-"))
