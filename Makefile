@@ -13,7 +13,7 @@ demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
 
 test: $(INSTALLED)  ## the test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, as a user sees them; screenshots in build/browser
 	.ci/chromium
