@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -424,11 +423,27 @@ def read_options(given: Mapping[str, Values], where: Where | None = None) -> Ste
     for option, read in _READERS:
         if option.name in given:
             said.update(read(given[option.name], where))
-    for kind in fields(StepOptions):
-        key, items = kind.metadata.get("key"), said.get(kind.name, ())
-        keys = [item[key] for item in items] if key is not None else []
-        twice = next((name for name in keys if keys.count(name) > 1), None)
+    options = StepOptions(**said)
+    refuse_twice(options, where)
+    return options
+
+
+def refuse_twice(options: StepOptions, where: Where | None = None) -> None:
+    """Refuse what options would fill twice in a pod, of which one would win without a word.
+
+    Args:
+        options: Of a cell, or of a step.
+        where: Where they stand, for the refusal.
+
+    Raises:
+        KaleError: A folder, an environment variable, or a name is given twice.
+    """
+    o = options
+    places = [place for _, place in (*o.volumes, *o.secret_volumes, *o.config_map_volumes)]
+    variables = [item[0] for item in o.env] + [item[-1] for item in (*o.secret_env, *o.config_map_env)]
+    names = ([name for name, _ in items] for items in (o.labels, o.annotations, o.node_selector))
+    for given in (places, variables, *names):
+        twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
             message = f"{twice} is given twice"
             raise refuse(Code.BAD_STEP_OPTION, message, "leave one of the two out", where)
-    return StepOptions(**said)

@@ -3,6 +3,7 @@
     options     what is asked for a step, said to a task of KFP
     only_here   what steps use that is on this machine only
     cargo       what steps take along into their pods
+    secrecy     what must not go to a cluster
     compiler    a `Pipeline` as the YAML that KFP runs
     reading     what a pipeline on a server is
     nodes       where a server keeps what a step has left

@@ -14,7 +14,7 @@ from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_er
 from kale_magics.kubeflow.options import default_image
 from kale_magics.pipeline import Pipeline, Step, StepOptions
 from kale_magics.program import LARGEST_PROGRAM, Pod
-from kale_magics.step_options import check_files
+from kale_magics.step_options import check_files, refuse_twice
 
 MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
@@ -70,7 +70,8 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     image = pipeline.environment.image
     if image in ("", default_image()):
         raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
-    raise_errors([found for step in pipeline.steps for found in _given_twice(step)])
+    for step in pipeline.steps:
+        refuse_twice(step.options, Where(step=step.name))
     shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
     givers = _givers(pipeline)
     return {
@@ -169,22 +170,6 @@ def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:
             "install it in the image (--image), or name its package: --packages",
             Where(step=step.name),
         )
-
-
-def _given_twice(step: Step) -> Iterator[Diagnostic]:
-    """Places and variables of a pod that two options would fill, of which one would win without a word."""
-    o = step.options
-    places = [place for _, place in (*o.volumes, *o.secret_volumes, *o.config_map_volumes)]
-    variables = [name for name, _ in o.env]
-    variables += [name for *_, name in (*o.secret_env, *o.config_map_env)]
-    for what, names in (("folder", places), ("environment variable", variables)):
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            yield Diagnostic(
-                Code.BAD_STEP_OPTION,
-                f"step {step.name} is given the {what} {name} twice",
-                "leave one of the two out",
-                Where(step=step.name),
-            )
 
 
 def _modules(step: Step) -> dict[str, bytes]:

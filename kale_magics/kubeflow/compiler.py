@@ -12,9 +12,8 @@ import inspect
 import json
 import linecache
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from kale_magics import naming
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.cargo import packages_of, pods_of, with_carrier
 from kale_magics.kubeflow.options import default_image, set_options
+from kale_magics.kubeflow.secrecy import refuse_passwords, refuse_secrets
 from kale_magics.pipeline import Parameter, Pipeline, Step
 from kale_magics.program import Pod, render_program
 from kale_magics.step_runtime.runtime import hold
@@ -30,9 +30,6 @@ SUFFIXES = (".yaml", ".yml")
 
 LONGEST_NAME = 128
 """Characters that KFP takes for the name of a pipeline."""
-
-_WITH_PASSWORD = re.compile(r"://(?!git@)[^/\s@]+@(?P<host>[^/\s:]+)")
-"""The address of something with a user; git's own is no secret."""
 
 ANNOTATIONS: dict[str, type] = {
     "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "None": str,
@@ -89,7 +86,7 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
     pipeline = with_carrier(pipeline)
     packages = {step.name: packages_of(step, folder) for step in pipeline.steps}
     for words in (pipeline.environment.index_urls, *packages.values()):
-        _refuse_passwords(words)
+        refuse_passwords(words)
     pods = pods_of(pipeline, folder)
     for step in pipeline.steps:
         what = (step, pods[step.name].files, packages[step.name])
@@ -119,50 +116,6 @@ def documents(text: str) -> Iterator[dict[str, Any]]:
     import yaml
 
     yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def _refuse_passwords(words: Sequence[str]) -> None:
-    """Refuse an address of packages with a password in it: it would stand in the file, and in every log."""
-    for word in words:
-        found = _WITH_PASSWORD.search(word)
-        if found:
-            message = f"the address of packages at {found['host']} has a user or a password in it"
-            fix = "keep it in a secret: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
-            raise refuse(Code.SECRET_IN_FILE, message, fix)
-
-
-def refuse_secrets(secrets: Sequence[str], place: str, what: object, where: Where | None = None) -> None:
-    """Refuse what would go to the cluster with something in it that nobody should see.
-
-    Args:
-        secrets: How the user comes in.
-        place: What it is, for people.
-        what: It: texts, bytes, and what has them in it.
-        where: Where it is.
-
-    Raises:
-        KaleError: A secret is in it.
-    """
-    # In code, some characters of a text are written otherwise.
-    spelled = {spelling for secret in secrets for spelling in (secret, repr(secret)[1:-1])}
-    if spelled and any(secret in text for text in _texts(what) for secret in spelled):
-        message = f"your token or your cookies for the server stand in {place}"
-        fix = "take them out, and give steps what they need by --secret NAME:KEY:VARIABLE"
-        raise refuse(Code.SECRET_IN_FILE, message, fix, where)
-
-
-def _texts(what: object) -> Iterator[str]:
-    """All texts in something that is to be written."""
-    if isinstance(what, bytes):
-        yield what.decode("latin-1")
-    elif isinstance(what, str):
-        yield what
-    elif is_dataclass(what):
-        yield from (text for field in fields(what) for text in _texts(getattr(what, field.name)))
-    elif isinstance(what, Mapping):
-        yield from (text for pair in what.items() for item in pair for text in _texts(item))
-    elif isinstance(what, (list, tuple, set, frozenset)):
-        yield from (text for item in what for text in _texts(item))
 
 
 def pipeline_name(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kale_magics.analysis.files import file_uses
 from kale_magics.analysis.packages import files_of, source_of
-from kale_magics.analysis.uses import looks_like_file, uses_of
+from kale_magics.analysis.uses import Uses, looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.pipeline import Pipeline, Step
@@ -165,20 +165,18 @@ def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str
 
 def _read(step: Step) -> list[str]:
     """Variables of the environment that a step's code reads and does not set, each once."""
-    uses = [uses_of(source) for source in (*(c.source for c in (*step.setup, *step.cells)), *_own(step))]
+    uses = [*(uses_of(code.source) for code in (*step.setup, *step.cells)), *_uses_of_modules(step)]
     own = {name for use in uses for name in use.set_variables}
     return [n for n in dict.fromkeys(name for use in uses for name in use.variables) if n not in own]
 
 
-def _own(step: Step) -> Iterator[str]:
-    """The sources of the modules of the user's own, as far as they are Python."""
+def _uses_of_modules(step: Step) -> Iterator[Uses]:
+    """What the modules of the user's own use, as far as they are Python."""
     for source in filter(None, map(source_of, step.modules)):
         for _, path in files_of(source):
             if path.suffix == ".py":
                 with contextlib.suppress(SyntaxError, ValueError):
-                    text = path.read_text(encoding="utf-8")
-                    ast.parse(text)
-                    yield text
+                    yield uses_of(path.read_text(encoding="utf-8"))
 
 
 def _given(step: Step) -> Iterator[str]:

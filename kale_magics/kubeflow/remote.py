@@ -380,7 +380,7 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
 def _take_node(step: StepRun, node: Any, cancelled: bool) -> None:
     """Take in how far the node of a step is."""
     state = STATES.get(node.state or "", "running" if node.state == "RUNNING" else "waiting")
-    step.state = "cancelled" if cancelled and state == "failed" else state  # type: ignore[assignment]
+    step.state = "cancelled" if cancelled and state == "failed" else state  # type: ignore[assignment]  # all ours
     if step.state == "failed" and step.error is None:
         step.error = StepError("StepDied", "its pod failed, and the step has not said why")
     if state in STATES.values() and _happened(node.end_time) and _happened(node.start_time):

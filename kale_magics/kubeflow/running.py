@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from kale_magics.diagnostics import KaleError
-from kale_magics.kubeflow import server as connection
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate
@@ -51,11 +49,6 @@ def start_on(
         interrupt = interrupted
         with told_when_interrupted(lambda: f"if it has been started, {server.listing} has it as {label!r}"):
             run_id = find_run(server, prepared, label)
-            for _ in range(connection.LOOKS):  # a server that is slow may still be at it
-                if run_id:
-                    break
-                time.sleep(connection.BETWEEN_LOOKS)
-                run_id = find_run(server, prepared, label)
             if not run_id:
                 raise
     values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)

@@ -12,7 +12,7 @@ import kfp_server_api
 
 from kale_magics.arguments import duration, length
 from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.kubeflow.compiler import refuse_secrets
+from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import Prepared, first, label_of, named
 

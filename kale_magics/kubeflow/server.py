@@ -186,22 +186,38 @@ class Server:
         try:
             return self._ask(ask)
         except NotTheApiError as error:
-            raise explain(error, self.access, what) from None
+            raise explain(error, self.access, what, self.listing) from None
         except kfp_server_api.ApiException as error:
             if error.status and error.status not in (409, *AWAY):
-                raise explain(error, self.access, what) from None
+                raise explain(error, self.access, what, self.listing) from None
             failed: Exception = error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             failed = error
-        for look in range(LOOKS if _may_go_on(failed) else 1):
+        slow = _may_go_on(failed)
+        made = self.look_for(find, what) if slow else self.read(find, what)
+        if made is not None:
+            return made
+        if slow:  # it is not asked for once more
+            raise explain(failed, self.access, what, self.listing) from None
+        return self.read(ask, what, patience=0.0)
+
+    def look_for(self, find: Callable[[Any], Answer | None], what: str) -> Answer | None:
+        """What a slow server may still be making; None if it is not there after some looks.
+
+        Args:
+            find: As `write`.
+            what: As `read`.
+
+        Raises:
+            KaleError: The server cannot be asked.
+        """
+        for look in range(LOOKS):
             if look:
                 time.sleep(BETWEEN_LOOKS)
             made = self.read(find, what)
             if made is not None:
                 return made
-        if _may_go_on(failed):  # with what is not asked for once more
-            raise explain(failed, self.access, what) from None
-        return self.read(ask, what, patience=0.0)
+        return None
 
     def get(self, path: str, what: str, patience: float = SHORT) -> bytes | None:
         """What is at a path that kfp's client has no operation for; None if the server does not give it.

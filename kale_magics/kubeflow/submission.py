@@ -16,8 +16,9 @@ from typing import Any
 import kfp_server_api
 
 from kale_magics.diagnostics import Code, KaleError, refuse
-from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml, refuse_secrets
+from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
 from kale_magics.kubeflow.reading import RemoteTask, tasks_of
+from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.pipeline import Json, Pipeline
 from kale_magics.step_runtime.runtime import hold
@@ -123,7 +124,7 @@ def submit(server: Server, prepared: Prepared, label: str) -> str:
 
 def find_run(server: Server, prepared: Prepared, label: str) -> str:
     """The id of a run that may have been started; empty if it has not been."""
-    found: Any = server.read(_finder(prepared, label), "a run was looked for")
+    found: Any = server.look_for(_finder(prepared, label), "a run was looked for")
     return str(found.run_id) if found is not None else ""
 
 
