@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.notebooks import ENVIRONMENT, Players
+from tests.shells import Shell, fresh_shell
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +26,26 @@ def players(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         players.begin(case, case.id in with_kfp)
     yield players
     players.close()
+
+
+@pytest.fixture
+def kale_shell(capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    """A shell with the extension."""
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        shell.run("%load_ext kale_magics")
+        yield shell
+        shell.run("%unload_ext kale_magics")
+
+
+@pytest.fixture
+def cluster_shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """A shell in an empty folder, whose user knows of no server yet and is impatient with those that come."""
+    (tmp_path / "notebook").mkdir()
+    monkeypatch.chdir(tmp_path / "notebook")
+    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES", "KF_PIPELINES_SA_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
+    return kale_shell
 
 
 def pytest_unconfigure() -> None:

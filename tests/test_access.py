@@ -12,27 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.kfp_server import KfpServer
-from tests.shells import Shell, fresh_shell
+from tests.shells import Shell
 
 TOKEN = "secret-token"
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    (tmp_path / "notebook").mkdir()
-    monkeypatch.chdir(tmp_path / "notebook")
-    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES", "KF_PIPELINES_SA_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
-    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
-        shell.run("%load_ext kale_magics")
-        shell.run("%%kale parameters\nlevel = 'low'")
-        shell.run("%%kale step load\nrows = [level]")
-        shell.run("%%kale step show\nprint(rows)")
-        yield shell
-        shell.run("%unload_ext kale_magics")
+def shell(cluster_shell: Shell) -> Shell:
+    cluster_shell.run("%%kale parameters\nlevel = 'low'")
+    cluster_shell.run("%%kale step load\nrows = [level]")
+    cluster_shell.run("%%kale step show\nprint(rows)")
+    return cluster_shell
 
 
 @pytest.fixture

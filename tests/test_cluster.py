@@ -10,7 +10,6 @@ import subprocess
 import sys
 import types
 import warnings
-from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,19 +28,14 @@ from kale_magics.kubeflow.reading import read_pipeline
 from kale_magics.program import packed_runtime
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.notebooks import STAND_INS
-from tests.shells import Shell, fresh_shell
+from tests.shells import Shell
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
+def shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
-        shell.run("%load_ext kale_magics")
-        yield shell
-        shell.run("%unload_ext kale_magics")
+    return kale_shell
 
 
 def compiled(shell: Shell, *cells: str) -> dict[str, Any]:
@@ -307,7 +301,7 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(shell: Shell) -> None:
 
 def test_a_module_that_no_pod_can_get_is_refused(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     made = types.ModuleType("made_here")
-    made.value = 1  # type: ignore[attr-defined]
+    vars(made)["value"] = 1
     monkeypatch.setitem(sys.modules, "made_here", made)
     shell.run("%%kale step a\nimport made_here\nx = made_here.value")
     told = shell.refusal("%kale_compile p.yaml")

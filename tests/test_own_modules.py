@@ -8,25 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.shells import Shell, fresh_shell
+from tests.shells import Shell
 
 WARNED = "KALE225 step a runs {} as its file is now, not as this session imported it"
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
+def shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     Path("edited_scale.py").write_text("FACTOR = 3\n")
     Path("edited_parts").mkdir()
     Path("edited_parts/__init__.py").write_text("")
     Path("edited_parts/one.py").write_text("ONE = 1\n")
-    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
-        shell.run("%load_ext kale_magics")
-        yield shell
-        shell.run("%unload_ext kale_magics")
+    yield kale_shell
     for name in [name for name in sys.modules if name.startswith("edited_")]:
         del sys.modules[name]
 

@@ -32,20 +32,10 @@ def server(tmp_path: Path) -> Iterator[KfpServer]:
 
 
 @pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Shell]:
-    (tmp_path / "notebook").mkdir()
-    monkeypatch.chdir(tmp_path / "notebook")
-    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
-    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
-        shell.run("%load_ext kale_magics")
-        for cell in NOTEBOOK:
-            assert shell.run(cell).success
-        yield shell
-        shell.run("%unload_ext kale_magics")
+def shell(cluster_shell: Shell) -> Shell:
+    for cell in NOTEBOOK:
+        assert cluster_shell.run(cell).success
+    return cluster_shell
 
 
 def run_id_in(printed: str) -> str:
@@ -816,12 +806,15 @@ def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
 ) -> None:
     from kale_magics.kubeflow import submission
 
-    find = submission.find_run
-    looks = iter([True])
+    finder = submission._finder
+    looks = iter([True, True])
+
+    def late(*given: Any) -> Callable[[Any], Any]:
+        find = finder(*given)
+        return lambda client: None if next(looks, False) else find(client)
+
     monkeypatch.setattr("kale_magics.kubeflow.server.BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(
-        "kale_magics.kubeflow.running.find_run", lambda *given: "" if next(looks, False) else find(*given)
-    )
+    monkeypatch.setattr(submission, "_finder", late)
     create = submission.submit
 
     def interrupted(*given: Any) -> None:

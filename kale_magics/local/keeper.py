@@ -224,7 +224,7 @@ def die_with_parent() -> None:
 def preload(statements: list[str]) -> None:
     """Execute import statements; one that fails will fail in the step that needs it, and be told there."""
     for statement in ["import cloudpickle", *statements]:
-        with contextlib.suppress(BaseException):
+        with contextlib.suppress(BaseException):  # an import may raise anything, SystemExit too
             exec(statement, {"__name__": "kale_imports"})
     gc.collect()
     gc.freeze()  # what is there now is the same in all steps: nobody looks through it again

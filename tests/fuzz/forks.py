@@ -46,4 +46,4 @@ def in_child(work: Callable[..., Result], *arguments: Any) -> Result:
     fine, result = pickle.loads(content) if content else (False, f"ended with {status}")
     if not fine:
         raise RuntimeError(result)
-    return result  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]  # it has come as a pickle

@@ -174,7 +174,7 @@ def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:
 def _cell(part: Part, number: int, evidence: Evidence | None) -> Cell:
     live = evidence is not None
     return Cell(
-        part.kind,  # type: ignore[arg-type]
+        part.kind,  # type: ignore[arg-type]  # one of the kinds
         f"\n{part.text}\n",
         part.step,
         part.after,
