@@ -31,6 +31,10 @@ TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
 """Environment variables with what nobody else should see."""
 
 
+EXPERIMENT_VARIABLES = ("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", "KF_PIPELINES_DEFAULT_EXPERIMENT_NAME")
+"""kfp's own: the experiment that is taken whatever is set, and the one where nothing is."""
+
+
 class Hidden(str):
     """A text that does not show what it is."""
 
@@ -133,7 +137,7 @@ class ClusterMagics(BaseMagics):
         order = self._order(options, where, None) if cron or every else None
         server = self._server(options)
         if order is not None:
-            prepared = prepare(server, order.pipeline, Path.cwd(), order.values, self.experiment)
+            prepared = prepare(server, order.pipeline, Path.cwd(), order.values, self._experiment)
             made = schedules.create(server, prepared, order.name or order.pipeline.name, cron, every)
             print(f"schedule {made.id}: {made.name} runs {made.when}{' (UTC)' if cron else ''}")
             return
@@ -238,7 +242,7 @@ class ClusterMagics(BaseMagics):
         self._point_out(only_here(order.pipeline, Path.cwd()))
         cancel = "--cancel-on-interrupt" in options
         server = self._server(options)
-        run = start_on(server, order, Path.cwd(), self.experiment, cancel, self._note_run)
+        run = start_on(server, order, Path.cwd(), self._experiment, cancel, self._note_run)
         return self._followed(run, options)
 
     def _followed(self, run: RemoteRun, options: Mapping[str, tuple[str, ...]]) -> Run:
@@ -250,6 +254,12 @@ class ClusterMagics(BaseMagics):
             follow(run, hasattr(self._shell, "kernel"), cancel="--cancel-on-interrupt" in options)
             self._shown_in = self._shell.displayhook.prompt_count
         return run
+
+    @property
+    def _experiment(self) -> str:
+        """The experiment of new runs, as kfp's client would have it; empty for one of the pipeline's name."""
+        forced, usual = (os.environ.get(variable, "") for variable in EXPERIMENT_VARIABLES)
+        return forced or self.experiment or usual
 
     def _is_configured(self) -> bool:
         """Whether runs are for a server if nothing else is said."""

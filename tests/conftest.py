@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def cluster_shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A shell in an empty folder, whose user knows of no server yet and is impatient with those that come."""
     (tmp_path / "notebook").mkdir()
     monkeypatch.chdir(tmp_path / "notebook")
-    for name in ("KF_PIPELINES_ENDPOINT", "KALE_TOKEN", "KALE_COOKIES", "KF_PIPELINES_SA_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
+    variables = [name for name in os.environ if name.startswith(("KF_PIPELINES_", "KALE_"))]
+    for name in variables:
+        monkeypatch.delenv(name)
     monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
     return kale_shell
 

@@ -227,6 +227,29 @@ def test_a_cookie_that_says_nothing_is_no_secret(shell: Shell, monkeypatch: pyte
     assert "KALE405" in shell.refusal("%kale_compile p.yaml")
 
 
+def test_kfps_other_variables_hold(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "page.example.org/")
+    monkeypatch.setenv("KF_PIPELINES_DEFAULT_EXPERIMENT_NAME", "usual")
+    with KfpServer(tmp_path / "plain") as plain:
+        line = f"run = %kale_run --host {plain.url} --no-wait"
+        assert "http://page.example.org/#/runs/details/" in shell.run(line).printed
+        shell.run("%config KaleMagics.experiment = 'own'")
+        shell.run(line)
+        monkeypatch.setenv("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", "forced")
+        shell.run(line)
+        named = [experiment["display_name"] for experiment in plain.experiments.values()]
+    assert named == ["usual", "own", "forced"]
+
+
+def test_a_token_that_kfp_gets_by_itself_is_used(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KF_PIPELINES_IAP_OAUTH2_CLIENT_ID", "some-client")
+    monkeypatch.setattr("kfp.client.auth.get_auth_token", lambda *_: (TOKEN, False))
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+
+
 def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, tmp_path: Path) -> None:
     with KfpServer(tmp_path / "users", multi_user=True) as users:
         assert "wants to know your namespace" in shell.refusal(f"%kale_run --host {users.url}")

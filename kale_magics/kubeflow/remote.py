@@ -97,7 +97,7 @@ class RemoteRun(Run):
         self.followed = False
         super().__init__(name, folder, parameters, {})
         self.server, self.remote = server, remote
-        self.link = f"{server.address}/#/runs/details/{run_id}"
+        self.link = f"{server.page}/#/runs/details/{run_id}"
         self.mine = self.trusted = (folder / "run.json").exists()
         for step in remote.pipeline.steps:
             artifacts = _Artifacts(self, step.name, {n: a.key for a in step.outputs for n in a.names})

@@ -7,6 +7,7 @@ that are made again while a server is away for a moment, and a sentence for what
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -31,6 +32,9 @@ SHORT, LONG = 5.0, 300.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 """Seconds before a call is made again: they double."""
+
+PAGE_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
+"""kfp's own environment variable with the address of Kubeflow's page, where that is another one."""
 
 LOOKS, BETWEEN_LOOKS = 5, 2.0
 """How often, and after how many seconds, what may still be made is looked for when no answer came in time."""
@@ -84,6 +88,7 @@ class Server:
 
     Attributes:
         address: Its address.
+        page: The address of Kubeflow's page.
         client: kfp's client.
 
     Raises:
@@ -95,6 +100,8 @@ class Server:
         self.named = named
         known = access()
         self.address = known.address
+        page = os.environ.get(PAGE_VARIABLE, "").rstrip("/")
+        self.page = (page if "://" in page else f"http://{page}") if page else self.address
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that kfp's client is new, which it no longer is
             # Cookies of its own that kfp keeps in the user's home are for another server.
@@ -104,6 +111,8 @@ class Server:
                 cookies="",
                 ssl_ca_cert=known.certificates,
             )
+        # What kfp has from variables of its own, as on Google's cloud.
+        self._found = dict(self.client._run_api.api_client.configuration.api_key)
         health: Any = self.read(
             lambda client: client._healthz_api.healthz_service_get_healthz(_request_timeout=FIRST_TIMES),
             "the server was asked whether it is there",
@@ -250,7 +259,7 @@ class Server:
         api = self.client._run_api.api_client
         token, cookies = self.access.bearer, self.access.cookie_header
         api.cookie = cookies or None
-        api.configuration.api_key = {"authorization": token} if token else {}
+        api.configuration.api_key = {"authorization": token} if token else dict(self._found)
         api.configuration.api_key_prefix = {"authorization": "Bearer"}
         api.last_response = None
         answer = ask(self.client)
