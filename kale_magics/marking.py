@@ -239,7 +239,7 @@ class Marking:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
-        watch = _watch(magic, self._shell.user_ns) if magic else None
+        watch = _watch(magic, self._shell) if magic else None
         self._executions.append(_Execution(info, count, time.time(), magic, watch))
 
     def _end(self, result: ExecutionResult) -> None:
@@ -256,13 +256,15 @@ class Marking:
         self._modules.look()
 
 
-def _watch(magic: Magic, values: dict[str, Any]) -> Watch | None:
+def _watch(magic: Magic, shell: Any) -> Watch | None:
     """Watch the cell that begins, if it is of those whose objects go from step to step."""
     # What it needs takes longer to import than the extension to load.
     from kale_magics.evidence import Watch
 
     mark = _mark(magic)
-    return Watch(magic.source, values) if mark.run and mark.kind != "skip" else None
+    if not mark.run or mark.kind == "skip":
+        return None
+    return Watch(magic.source, shell.user_ns, shell.user_ns_hidden)
 
 
 def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:

@@ -1,4 +1,8 @@
-"""What can be told of an object without changing it: its type, its size, what it is made of."""
+"""What can be told of an object without changing it: its type, its size, what it is made of.
+
+Nothing here looks an attribute up on an object of an unknown type, compares it or asks for its length: that
+could run the user's code.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,7 @@ from typing import Any
 
 from kale_magics.pipeline import ArtifactKind
 from kale_magics.step_runtime.pickling import type_name
-
-MOST_OBJECTS = 50_000
-"""How many objects are looked at to see whether two values share one."""
+from kale_magics.step_runtime.reducers import module_of
 
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
@@ -26,7 +28,8 @@ _IMMUTABLE = (
     types.MethodDescriptorType, types.GenericAlias,
 )  # fmt: skip
 
-_ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), type))
+ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), type))
+"""Types of which no object holds another one that can change."""
 
 _IMMUTABLE_NAMES = frozenset(
     "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal"
@@ -36,6 +39,9 @@ _IMMUTABLE_NAMES = frozenset(
 )
 
 _DATASETS = ("numpy.ndarray", "pandas.", "scipy.sparse.", "polars.", "pyarrow.", "xarray.")
+
+_SHAPED = frozenset("numpy pandas scipy polars pyarrow xarray torch tensorflow jax".split())
+"""Libraries whose objects have a size and a shape."""
 
 _MODELS = (
     ("sklearn.base", "BaseEstimator"),
@@ -79,21 +85,31 @@ class Facts:
 
 def facts_of(value: Any) -> Facts:
     """What is known of a value."""
-    name = type_name(value)
-    immutable = is_immutable(value)
+    kind, name, immutable = type(value), type_name(value), is_immutable(value)
+    shape = shape_of(value)
     return Facts(
         type_name=name,
         kind=_artifact_kind(value, name),
-        description=_description(value),
+        description=_description(value, shape),
         size=size_of(value),
         immutable=immutable,
-        iterator=hasattr(type(value), "__next__"),
+        iterator=defines(kind, "__next__"),
         plain=_is_plain(value),
-        number=isinstance(value, (int, float)) or (hasattr(type(value), "__float__") and _size_one(value)),
+        number=issubclass(kind, (int, float)) or (defines(kind, "__float__") and shape in (None, (), (1,))),
         calls_change_it=not immutable and not _is_open_function(value),
-        own=type(value).__module__ == "__main__",
+        own=module_of(kind) == "__main__",
         modules=modules_of(value),
     )
+
+
+def referents(item: Any) -> list[Any]:
+    """The objects that an object refers to, but its class."""
+    return [part for part in gc.get_referents(item) if part is not type(item)]
+
+
+def defines(kind: type, name: str) -> bool:
+    """Whether a class, or one that it is derived from, defines an attribute."""
+    return any(name in vars(base) for base in kind.__mro__)
 
 
 _NOT_LOOKED_INTO = (types.ModuleType, types.CodeType, types.TracebackType, types.FrameType)
@@ -107,49 +123,51 @@ def modules_of(value: Any) -> frozenset[str]:
     pending = [value]
     while pending and len(seen) < MOST_LOOKED_INTO:
         item = pending.pop()
-        if id(item) in seen or (type(item) in _ATOMS and not isinstance(item, type)):
+        kind = type(item)
+        if id(item) in seen or (kind in ATOMS and kind is not type):
             continue
         seen.add(id(item))
-        code = isinstance(item, (type, types.FunctionType, types.BuiltinFunctionType))
-        found.add(getattr(item if code else type(item), "__module__", None) or "")
-        if isinstance(item, types.FunctionType):
+        code = issubclass(kind, (type, types.FunctionType, types.BuiltinFunctionType))
+        module = getattr(item, "__module__", None) if code else module_of(kind)
+        found.add(module if isinstance(module, str) else "")
+        if kind is types.FunctionType:
             pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
-        elif not code and not isinstance(item, _NOT_LOOKED_INTO):
-            pending += islice(gc.get_referents(item), MOST_LOOKED_INTO)
+        elif not code and not issubclass(kind, _NOT_LOOKED_INTO):
+            pending += islice(referents(item), MOST_LOOKED_INTO)
     return frozenset(filter(None, found))
 
 
 def _is_open_function(value: Any) -> bool:
-    if not isinstance(value, types.FunctionType) or value.__closure__:
+    if type(value) is not types.FunctionType or value.__closure__:
         return False
     return all(map(is_immutable, value.__defaults__ or ()))
 
 
 def is_immutable(value: Any) -> bool:
     """Whether a value can never change, as far as its type tells."""
-    if isinstance(value, types.FunctionType):
+    kind = type(value)
+    if kind is types.FunctionType:
         # What a library's decorator has made of a function of the notebook has the notebook's module.
         return "__main__" not in (value.__module__, value.__globals__.get("__name__"))
-    if isinstance(value, types.BuiltinFunctionType):
-        return value.__self__ is None or isinstance(value.__self__, (types.ModuleType, type))
-    if isinstance(value, type):
-        return value.__module__ != "__main__"
-    if isinstance(value, (tuple, frozenset)):
+    if kind is types.BuiltinFunctionType:
+        return value.__self__ is None or issubclass(type(value.__self__), (types.ModuleType, type))
+    if issubclass(kind, type):
+        return module_of(value) != "__main__"
+    if kind in (tuple, frozenset):
         return len(value) <= MOST_ELEMENTS and all(map(is_immutable, value))
-    return isinstance(value, _IMMUTABLE) or _is_numpy_scalar(value) or _full_name(value) in _IMMUTABLE_NAMES
+    if module_of(kind) == "__main__":
+        return False  # even a subclass of `int` may have attributes
+    return issubclass(kind, _IMMUTABLE) or _is_numpy_scalar(kind) or full_name(kind) in _IMMUTABLE_NAMES
 
 
-def _full_name(value: Any) -> str:
-    return f"{type(value).__module__}.{type(value).__qualname__}"
+def full_name(kind: type) -> str:
+    """The name of a type, with its module."""
+    return f"{module_of(kind)}.{kind.__qualname__}"
 
 
-def _is_numpy_scalar(value: Any) -> bool:
+def _is_numpy_scalar(kind: type) -> bool:
     numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, numpy.generic)
-
-
-def _size_one(value: Any) -> bool:
-    return getattr(value, "size", 1) == 1 and getattr(value, "shape", ()) in ((), (1,))
+    return numpy is not None and issubclass(kind, numpy.generic)
 
 
 def _is_plain(value: Any) -> bool:
@@ -158,92 +176,81 @@ def _is_plain(value: Any) -> bool:
     pending = [value]
     while pending:
         item = pending.pop()
+        kind = type(item)
         if id(item) in seen:
             continue
         seen.add(id(item))
-        if len(seen) > MOST_ELEMENTS or type(item).__module__ == "__main__":
+        if len(seen) > MOST_ELEMENTS or module_of(kind) == "__main__":
             return False
-        if isinstance(item, dict):
+        if kind is dict:
             pending += islice(chain(item, item.values()), MOST_ELEMENTS + 1)
-        elif isinstance(item, (list, tuple, set, frozenset)):
+        elif kind in (list, tuple, set, frozenset):
             pending += islice(item, MOST_ELEMENTS + 1)
-        elif not _is_plain_leaf(item):
+        elif not _is_plain_leaf(item, kind):
             return False
     return True
 
 
-def _is_plain_leaf(item: Any) -> bool:
-    name = _full_name(item)
+def _is_plain_leaf(item: Any, kind: type) -> bool:
+    name = full_name(kind)
     if name == "numpy.ndarray":
         return not item.dtype.hasobject
-    if isinstance(item, type):
-        return item.__module__ != "__main__"
-    return is_immutable(item) or name.startswith("pandas.")
+    if issubclass(kind, type):
+        return module_of(item) != "__main__"
+    return is_immutable(item) or (name.startswith("pandas.") and not _has_objects(item))
+
+
+def _has_objects(frame: Any) -> bool:
+    """Whether a frame or the like may hold any objects, in columns of no type of their own."""
+    dtypes = frame.dtypes if defines(type(frame), "dtypes") else getattr(frame, "dtype", object)
+    listed = list(dtypes) if defines(type(dtypes), "__iter__") else [dtypes]
+    return any(getattr(dtype, "hasobject", dtype is object) for dtype in listed)
 
 
 def _artifact_kind(value: Any, name: str) -> ArtifactKind:
-    if name.startswith(_DATASETS) and hasattr(value, "shape"):
+    if name.startswith(_DATASETS) and shape_of(value) is not None:
         return "Dataset"
     for module, kind in _MODELS:
         known = getattr(sys.modules.get(module), kind, None)
-        if isinstance(known, type) and isinstance(value, known):
+        if isinstance(known, type) and known in type(value).__mro__:
             return "Model"
     return "Artifact"
 
 
-def _description(value: Any) -> str:
-    kind = type(value).__name__
-    shape = getattr(value, "shape", None)
-    if isinstance(shape, tuple) and shape and not isinstance(value, type):
-        return f"{kind} {' x '.join(map(str, shape))}"
-    if isinstance(value, (list, dict, set, frozenset, tuple)):
-        return f"{kind} of {len(value)}"
-    return kind
+def shape_of(value: Any) -> tuple[int, ...] | None:
+    """The shape of an array, a frame or the like of a well-known library; None for all others."""
+    kind = type(value)
+    if module_of(kind).partition(".")[0] not in _SHAPED:
+        return None
+    try:
+        shape = value.shape
+    except Exception:  # a property of a library: np.nditer has none when it is at its end
+        return None
+    return tuple(shape) if isinstance(shape, tuple) else None
+
+
+def _description(value: Any, shape: tuple[int, ...] | None) -> str:
+    kind = type(value)
+    if shape:
+        return f"{kind.__name__} {' x '.join(map(str, shape))}"
+    for base in (list, dict, set, frozenset, tuple):
+        if issubclass(kind, base):
+            return f"{kind.__name__} of {base.__len__(value)}"
+    return kind.__name__
 
 
 def size_of(value: Any) -> int | None:
     """About how many bytes a value takes; None if nobody can tell quickly."""
-    nbytes = getattr(value, "nbytes", None)
-    if isinstance(nbytes, int):
-        return nbytes
-    if _full_name(value).startswith("pandas.") and hasattr(value, "memory_usage"):
-        total = value.memory_usage()
-        return int(total.sum() if hasattr(total, "sum") else total)
-    if isinstance(value, (int, float, complex, bool, str, bytes, type(None))):
+    kind = type(value)
+    if kind in ATOMS:
         return sys.getsizeof(value)
-    return None
-
-
-def mutable_parts(value: Any, most: int = MOST_OBJECTS) -> tuple[frozenset[int], bool]:
-    """The identities of the objects in a value that can change.
-
-    Args:
-        value: Any object.
-        most: How many objects are looked at.
-
-    Returns:
-        What was found, and whether that is all.
-    """
-    found: set[int] = set()
-    keep: list[Any] = []
-    pending = list(vars(value).values()) if isinstance(value, type) else [value]
-    while pending and most > 0:
-        most -= 1
-        item = pending.pop()
-        if type(item) in _ATOMS:
-            continue
-        if isinstance(item, types.FunctionType):
-            pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
-            continue
-        if id(item) in found or isinstance(item, (type, types.CodeType)) or is_immutable(item):
-            continue
-        found.add(id(item))
-        keep.append(item)
-        name = _full_name(item)
-        if name == "numpy.ndarray":
-            if item.base is not None:
-                pending.append(item.base)
-            pending += item.ravel().tolist() if item.dtype.hasobject and item.size < MOST_ELEMENTS else []
-        elif not name.startswith("pandas."):
-            pending += gc.get_referents(item)
-    return frozenset(found), not pending
+    if shape_of(value) is None:
+        return None
+    try:
+        if full_name(kind).startswith("pandas."):
+            total = value.memory_usage()
+            return int(total.sum() if hasattr(total, "sum") else total)
+        nbytes = value.nbytes
+    except Exception:  # a property of a library, as of an index that cannot tell
+        return None
+    return nbytes if isinstance(nbytes, int) else None

@@ -10,7 +10,8 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kale_magics.objects import Facts, facts_of, mutable_parts
+from kale_magics.holdings import Holdings, holdings_of
+from kale_magics.objects import Facts, facts_of
 from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__builtins__", "__doc__"}
@@ -36,7 +37,7 @@ class Session:
         self._inputs: list[str] = list(history.input_hist_raw) if history is not None else []
         self._binders: dict[str, int] | None = None
         self._facts: dict[str, Facts | None] = {}
-        self._parts: dict[str, tuple[frozenset[int], bool]] = {}
+        self._holdings: dict[str, Holdings] = {}
 
     def has(self, name: str) -> bool:
         """Whether the user gave that name a value that is still there."""
@@ -52,15 +53,12 @@ class Session:
         """Whether two names' values share an object that can change; None if that is not known."""
         if not (self.has(one) and self.has(other)):
             return None
-        (first, all_of_one), (second, all_of_other) = self._parts_of(one), self._parts_of(other)
-        if not first.isdisjoint(second):
-            return True
-        return False if all_of_one and all_of_other else None
+        return self._holdings_of(one).shares(self._holdings_of(other))
 
-    def _parts_of(self, name: str) -> tuple[frozenset[int], bool]:
-        if name not in self._parts:
-            self._parts[name] = mutable_parts(self._values[name])
-        return self._parts[name]
+    def _holdings_of(self, name: str) -> Holdings:
+        if name not in self._holdings:
+            self._holdings[name] = holdings_of(self._values[name])
+        return self._holdings[name]
 
     def cannot_cross(self, name: str) -> tuple[str, str, str] | None:
         """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""

@@ -14,11 +14,12 @@ from typing import Literal
 PARAMETER = "@"
 """What a function's own parameters begin with among the names of its effects."""
 
-Bond = Literal["same", "part", "mixed", "call", "result", "weak"]
-"""How an object hangs together with another one: it is the other or holds it ("same"), it is taken out of it
-("part"), it holds parts of it if both are containers, as in `xs + ys` ("mixed"), it came out of a call of a
-name that got it ("call"), it is what the other one gives when it is called ("result"), or it came out of any
-other call ("weak")."""
+Bond = Literal["same", "holds", "part", "mixed", "call", "entered", "result", "weak"]
+"""How an object is related to another one: it is the other or holds it ("same"), it is a container that holds
+it ("holds"), it is taken out of it ("part"), it holds parts of it if both are containers, as in `xs + ys`
+("mixed"), it is the result of a call that got it ("call"), the same as a variable of a `with` ("entered"), it
+is what the other one gives when it is called ("result"), or it was computed from it in any other way
+("weak")."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,17 @@ class Source:
     Attributes:
         name: The name.
         bond: How they hang together.
-        callee: For "call": the name of what is called; of a method, a dot and its name.
-        argument: For "call": where the object went in, a position or a keyword.
+        callee: For "call" and "entered": what is called, as in "np.swapaxes"; empty if that is no plain chain
+            of names.
+        method: For "call" and "entered": the last attribute of what is called; empty for a plain name.
+        argument: For "call" and "entered": where the object went in, a position or a keyword; "self" for the
+            object of a method.
     """
 
     name: str
     bond: Bond = "same"
     callee: str = ""
+    method: str = ""
     argument: int | str = -1
 
 
@@ -66,6 +71,10 @@ class Bind:
         constant: Whether the value is known to be immutable.
         alias: The name whose value it is, as in `a = b`; empty for all other values.
         function: The function that it is, as in `f = lambda: 1`; None for all other values.
+        made_by: What is called to make the value, as in "collections.deque"; empty for all other values.
+        choosers: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
+        flags: The names that a call gets as arguments: one that is a bool may decide too.
+        inplace: Whether something in the expression is asked to work in place, as by `copy=False`.
     """
 
     name: str
@@ -76,6 +85,10 @@ class Bind:
     constant: bool = False
     alias: str = ""
     function: Behaviour | None = None
+    made_by: str = ""
+    choosers: frozenset[str] = frozenset()
+    flags: frozenset[str] = frozenset()
+    inplace: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ class Call:
         method: The last attribute; empty for a plain call.
         receiver: For a method, the objects that it may change; else the object that is called.
         arguments: Position or keyword, and what the argument may be.
-        inplace: Whether it was asked to work in place: `inplace=True`, `copy=False`.
+        inplace: Whether it may have been asked to work in place: `inplace=True`, `copy=False`.
         certain: False in a branch of a function, which may not be taken.
         behaviours: The functions that are made in its arguments.
     """
@@ -218,6 +231,7 @@ class Behaviour:
         implicit: Whether it is called without a call: an operator, a property.
         keeps_state: Whether it makes functions that change what they have taken along, as a decorator that
             counts calls does.
+        chooses: Whether its arguments may decide what it gives: it has branches, or looks things up by them.
     """
 
     name: str
@@ -231,6 +245,7 @@ class Behaviour:
     remembering: frozenset[str] = frozenset()
     implicit: bool = False
     keeps_state: bool = False
+    chooses: bool = False
 
     @property
     def is_class(self) -> bool:

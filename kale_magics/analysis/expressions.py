@@ -55,6 +55,11 @@ IN_PLACE = frozenset({"inplace", "in_place"})
 COPYING = frozenset({"copy", "copy_x", "copy_X"})
 """Arguments that ask for work in place, and those that ask for it if they are false."""
 
+_CHOOSING_FUNCTIONS = frozenset({"getattr", "operator.attrgetter", "attrgetter", "itemgetter"})
+"""Functions whose arguments say which attribute or element they give."""
+
+_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Match, ast.Try)
+
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
 
@@ -170,12 +175,16 @@ class ExpressionReader(NameReader):
             names["cls"].append(Source(owner))
         before, self.returns = self.returns, []
         outer, self.owner = self.owner, (owner, parameters[0]) if owner and parameters else ("", "")
+        attributes, self.class_attributes = (
+            self.class_attributes,
+            self.class_attributes if owner else frozenset(),
+        )
         with self.collecting() as effects, self.scope(Scope("function", names, declared)):
             self.body(body)
             if len(body) == 1 and isinstance(body[0], ast.expr):
                 self.returns += self.roots(body[0])
         returns, self.returns = tuple(dict.fromkeys(self.returns)), before
-        self.owner = outer
+        self.owner, self.class_attributes = outer, attributes
         return Behaviour(
             name,
             tuple(PARAMETER + parameter for parameter in parameters),
@@ -185,6 +194,7 @@ class ExpressionReader(NameReader):
             vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",
             kwarg=PARAMETER + arguments.kwarg.arg if arguments.kwarg else "",
             remembering=_remembering(arguments),
+            chooses=any(isinstance(n, _BRANCHES) or _is_lookup(n) for one in body for n in ast.walk(one)),
         )
 
     def body(self, body: Sequence[ast.AST]) -> None:
@@ -256,14 +266,33 @@ class ExpressionReader(NameReader):
         others: tuple[Source, ...] = ()
         for target in targets:
             for one, its in self._paired(target, value):
+                place = len(self.out)
                 self.bind(one, (*self.roots(its), *others), uses, behaviours, is_constant(its))
-                bound = self.out[-1] if self.out else None
-                if isinstance(bound, Bind) and isinstance(its, ast.Name):
-                    self.out[-1] = replace(bound, alias=its.id if self.find(its.id) is None else "")
-                elif isinstance(bound, Bind) and isinstance(its, ast.Lambda) and behaviours:
-                    self.out[-1] = replace(bound, function=behaviours[-1])
+                self.out[place:] = [
+                    self._described(e, its, behaviours) if isinstance(e, Bind) else e
+                    for e in self.out[place:]
+                ]
             if isinstance(target, ast.Name) and not is_constant(value):
                 others += self.roots(target)
+
+    def _described(self, bound: Bind, value: ast.expr, behaviours: tuple[Behaviour, ...]) -> Bind:
+        """A binding with what its expression tells beyond names."""
+        calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
+        arguments = [argument for call in calls for _, argument in labelled(call)]
+        bound = replace(
+            bound,
+            choosers=frozenset().union(*map(self.names_in, _choosing(value))),
+            flags=frozenset().union(*(self.names_in(a) for a in arguments if _may_be_flag(a))),
+            inplace=any(_asks_for_place(keyword) for call in calls for keyword in call.keywords),
+        )
+        if isinstance(value, ast.Name):
+            return replace(bound, alias=value.id if self.find(value.id) is None else "")
+        if isinstance(value, ast.Lambda) and behaviours:
+            return replace(bound, function=behaviours[-1])
+        if isinstance(value, ast.Call):
+            path = dotted(value.func)
+            return replace(bound, made_by=path if self.find(path.partition(".")[0]) is None else "")
+        return bound
 
     def _paired(self, target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
         """As `paired`, but for targets that are in the values too, as in `a, b = b, a`."""
@@ -318,6 +347,30 @@ class ExpressionReader(NameReader):
             own += [source for source in sources if source not in own]
 
 
+def _choosing(value: ast.expr) -> Iterator[ast.AST]:
+    """The expressions in an expression that decide which object, or of which type, it gives."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.IfExp):
+            yield node.test
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values[:-1]
+        elif isinstance(node, ast.Subscript):
+            yield node.slice
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
+            yield from node.args
+
+
+def _is_lookup(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Constant, ast.Slice))
+
+
+def _may_be_flag(node: ast.expr) -> bool:
+    """Whether an argument may be a bool that stands in a variable."""
+    return isinstance(node, (ast.Name, ast.Compare, ast.UnaryOp, ast.Attribute, ast.Subscript))
+
+
 def _remembering(arguments: ast.arguments) -> frozenset[str]:
     """The parameters whose default is an object that can change."""
     plain = [*arguments.posonlyargs, *arguments.args]
@@ -334,7 +387,7 @@ def _asks_for_place(keyword: ast.keyword) -> bool:
     name = keyword.arg or ""
     if name in IN_PLACE or name.startswith("overwrite_"):
         return value is not False
-    return name in COPYING and value is False
+    return name in COPYING and value not in (True, None)
 
 
 def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

@@ -161,6 +161,9 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
 """For objects of a module, or of a type, the only methods that change them."""
 
 
+FACTORIES = frozenset("collections.namedtuple typing.NamedTuple dataclasses.make_dataclass enum.Enum".split())
+"""Functions that make a class: calling what they give makes an object and changes nothing."""
+
 COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
 """Types whose operators and `copy` give objects of their own."""
 

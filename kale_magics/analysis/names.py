@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kale_magics.analysis.effects import Effect, Read, Source
+from kale_magics.analysis.effects import Bond, Effect, Read, Source
 from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
 
 
@@ -27,9 +27,17 @@ class Scope:
     declared: set[str] = field(default_factory=set)
 
 
+_ELEMENT: dict[Bond, Bond] = {"same": "part", "holds": "same"}
+
+
 def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
     """What an element or an attribute of these may be."""
-    return tuple(replace(s, bond="part") if s.bond == "same" else s for s in sources)
+    return tuple(replace(s, bond=_ELEMENT[s.bond]) if s.bond in _ELEMENT else s for s in sources)
+
+
+def holding(sources: Iterable[Source]) -> tuple[Source, ...]:
+    """What a container of these may share objects with."""
+    return tuple(replace(s, bond="holds") if s.bond == "same" else s for s in sources)
 
 
 def mixed(sources: Iterable[Source]) -> tuple[Source, ...]:
@@ -109,6 +117,7 @@ class NameReader:
         scopes: Those that are being read, the innermost last.
         certain: Whether what is read happens.
         owner: In a method, its class and what it calls its object; else empty.
+        class_attributes: In a method, the variables of its class that may stand for what can change.
     """
 
     def __init__(self) -> None:
@@ -116,6 +125,7 @@ class NameReader:
         self.scopes: list[Scope] = []
         self.certain = True
         self.owner = ("", "")
+        self.class_attributes: frozenset[str] = frozenset()
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
@@ -184,17 +194,20 @@ class NameReader:
             return (Source(self.owner[0]),)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             named = _variable_of_globals(node)
-            return (Source(named),) if named else part_of(self.roots(node.value))
-        if isinstance(node, (ast.Starred, ast.Await, ast.NamedExpr)):
+            found = (Source(named),) if named else part_of(self.roots(node.value))
+            return (*found, Source(self.owner[0])) if self._is_of_class(node) else found
+        if isinstance(node, ast.Starred):
+            return part_of(self.roots(node.value))
+        if isinstance(node, (ast.Await, ast.NamedExpr)):
             return self.roots(node.value)
         if isinstance(node, ast.IfExp):
             return self.roots(node.body) + self.roots(node.orelse)
         if isinstance(node, ast.BoolOp):
             return self.all_roots(node.values)
         if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
-            return self.all_roots(node.elts)
+            return holding(self.all_roots(node.elts))
         if isinstance(node, ast.Dict):
-            return self.all_roots([*filter(None, node.keys), *node.values])
+            return holding(self.all_roots([*filter(None, node.keys), *node.values]))
         if isinstance(node, ast.BinOp):
             if not _may_join_containers(node):
                 return weakened(self.all_roots([node.left, node.right]))
@@ -209,7 +222,13 @@ class NameReader:
             return self.captured(node) + self.all_roots(
                 [*node.args.defaults, *filter(None, node.args.kw_defaults)]
             )
-        return self._elements.get(node, ())
+        return holding(self._elements.get(node, ()))
+
+    def _is_of_class(self, node: ast.Attribute | ast.Subscript) -> bool:
+        """Whether an attribute of a method's object is one of its class: `self.registry`."""
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            return False
+        return node.attr in self.class_attributes and node.value.id == self.owner[1] != ""
 
     def captured(self, node: ast.AST) -> tuple[Source, ...]:
         """What a function or a class that is made in a function takes along of that function's variables."""
@@ -232,22 +251,26 @@ class NameReader:
         everything = self.all_roots([value for _, value in arguments])
         if path in ELEMENT_FUNCTIONS:
             return part_of(everything)
-        if isinstance(node.func, ast.Name) and not own_root:
-            given = tuple(
-                Source(s.name, "call", node.func.id, label) if s.bond in ("same", "part") else s
-                for label, value in arguments
-                for s in self.roots(value)
-            )
-            return (Source(node.func.id, "result"), *given)
-        taken_in = weakened(everything)
-        if not isinstance(node.func, ast.Attribute):
-            return taken_in + part_of(self.roots(node.func))
-        receiver = self.roots(node.func.value)
-        method = node.func.attr
-        if method in ELEMENT_METHODS:
-            return part_of(receiver) + taken_in
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        called = "" if own_root else path
         given = tuple(
-            Source(s.name, "call", f".{method}", "self") if s.bond in ("same", "part") else s
-            for s in receiver
+            given
+            for label, value in arguments
+            for source in self.roots(value)
+            for given in _given(source, called, method, label)
         )
-        return given + taken_in
+        if not method:
+            if isinstance(node.func, ast.Name) and not own_root:
+                return (Source(node.func.id, "result"), *given)
+            return weakened(everything) + part_of(self.roots(node.func))
+        receiver = self.roots(node.func.value) if isinstance(node.func, ast.Attribute) else ()
+        if method in ELEMENT_METHODS:
+            return part_of(receiver) + given
+        return (*(own for source in receiver for own in _given(source, called, method, "self")), *given)
+
+
+def _given(source: Source, callee: str, method: str, label: int | str) -> tuple[Source, ...]:
+    """What the result of a call has to do with an argument: only who knows what is called can tell."""
+    if source.bond in ("same", "holds", "part"):
+        return (Source(source.name, "call", callee, method, label),)
+    return (source,) if source.bond in ("call", "weak") else (Source(source.name, "weak"),)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from kale_magics.analysis.closures import makes_state
@@ -20,7 +20,7 @@ from kale_magics.analysis.effects import (
     Unbind,
 )
 from kale_magics.analysis.expressions import ExpressionReader
-from kale_magics.analysis.names import Scope, dotted, part_of
+from kale_magics.analysis.names import Scope, dotted, is_constant, part_of
 from kale_magics.analysis.scopes import bound_names, imported_names, imported_origins
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
@@ -122,7 +122,11 @@ class StatementReader(ExpressionReader):
         for item in node.items:
             self.expression(item.context_expr)
             if item.optional_vars is not None:
-                self.bind(item.optional_vars, self.roots(item.context_expr), self.names_in(item.context_expr))
+                entered = (
+                    replace(s, bond="entered") if s.bond == "call" else s
+                    for s in self.roots(item.context_expr)
+                )
+                self.bind(item.optional_vars, tuple(entered), self.names_in(item.context_expr))
         if any("suppress" in ast.unparse(item.context_expr) for item in node.items):
             self.out.append(Branch((self._loop(node.body), Path(()))))
         else:
@@ -265,6 +269,7 @@ class StatementReader(ExpressionReader):
         """
         bound, declared, _ = bound_names(node.body)
         made = len(self.behaviours)
+        attributes, self.class_attributes = self.class_attributes, frozenset(_changeable(node.body))
         with self.scope(Scope("class", {name: list[Source]() for name in bound}, declared)) as scope:
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -279,6 +284,7 @@ class StatementReader(ExpressionReader):
                     self._class_body(statement, methods)
                 else:
                     self.statement(statement)
+        self.class_attributes = attributes
         for number, behaviour in enumerate(self.behaviours[made:]):
             methods[f"lambda {number}"] = behaviour
         del self.behaviours[made:]
@@ -302,6 +308,14 @@ EXPLICIT = frozenset(
     " __set_name__ __setattr__ __delattr__ __setitem__ __delitem__ __iadd__".split()
 )
 """Special methods that run when an object is made, called, changed or thrown away."""
+
+
+def _changeable(body: Sequence[ast.stmt]) -> Iterator[str]:
+    """The variables of a class that may stand for an object that can change."""
+    for statement in body:
+        value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+        if value is not None and not is_constant(value):
+            yield from bound_names([statement])[0]
 
 
 def _is_implicit(node: Function) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Effect, Mutate, Source
+from kale_magics.analysis.library import function_effects, method_effects
 from kale_magics.analysis.knowledge import (
     ARGUMENT_CHANGING_METHODS,
     CHANGING_FUNCTIONS,
@@ -130,7 +131,14 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
                 yield from sources
     elif call.method and (call.inplace or method_changes(call.method, "") == "yes"):
         yield from call.receiver
-    yield from arguments_changed(call, origin(call.path))
+    imported = origin(call.path)
+    yield from arguments_changed(call, imported)
+    if target is None:
+        known = function_effects(imported or call.path) if imported or not call.method else None
+        if known is None and call.method:
+            known = method_effects(call.method)
+        labels = known.changes | (known.may_change if call.inplace else frozenset()) if known else frozenset()
+        yield from (s for label, sources in call.arguments if label in labels for s in sources)
 
 
 def _perhaps_changed_by(
@@ -147,9 +155,14 @@ def _perhaps_changed_by(
         return
     imported = origin(call.path)
     if call.method and not imported:
-        if method_changes(call.method, "") != "perhaps":
+        known = method_effects(call.method)
+        if method_changes(call.method, "") != "perhaps" or (
+            known is not None and "self" not in known.changes
+        ):
             return
         yield from ((s, call.certain) for s in call.receiver if s.bond != "weak")
+        if known is not None:
+            return
     elif is_known(imported) or (call.path and not imported):
         return
     for _, sources in call.arguments:

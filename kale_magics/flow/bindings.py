@@ -60,6 +60,13 @@ class Binding:
         memory: For a function: "own" if a decorator of the notebook has given it one, "cached" if
             `functools.lru_cache` has.
         memories: The cached functions that remember the value, or an object in it.
+        unsure: Whether other values of parameters may make it another object, or one of another type: the
+            session's value tells nothing for certain then.
+        derived: Whether it is a parameter, or a number, text or the like that is computed from one.
+        flag: Whether it is such a value that is true or false.
+        type_name: The type of what a library's function or class made it, as in "collections.defaultdict", as
+            far as the code tells; for one that makes a class, that function.
+        inplace: Whether it may have been asked, when it was made, to work in place.
     """
 
     name: str
@@ -76,6 +83,11 @@ class Binding:
     origin: str = ""
     memory: Memory = ""
     memories: frozenset[str] = frozenset()
+    unsure: bool = False
+    derived: bool = False
+    flag: bool = False
+    type_name: str = ""
+    inplace: bool = False
 
     @property
     def is_import(self) -> bool:
@@ -108,6 +120,7 @@ class StepFlow:
         after: The steps named by `--after`.
         local: What names stand for in its own process, as far as it has used them.
         takes: The values that it needs from other steps, by name.
+        carried: The values that it would only pass on: it takes those that another step takes from it.
         optional: Those of `takes` that only a look-up by computed names may need.
         parameters: The parameters that it needs.
         replays: The definitions of other steps that it needs.
@@ -124,6 +137,7 @@ class StepFlow:
     after: list[str] = field(default_factory=list)
     local: dict[str, Binding | None] = field(default_factory=dict)
     takes: dict[str, Binding] = field(default_factory=dict)
+    carried: dict[str, Binding] = field(default_factory=dict)
     optional: set[str] = field(default_factory=set)
     parameters: set[str] = field(default_factory=set)
     replays: set[Definition] = field(default_factory=set)

@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
+from operator import or_
+from typing import Literal
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
     CHANGING_METHODS,
     CLOCKS,
     CONSUMING_FUNCTIONS,
+    FACTORIES,
     HOLDING_METHODS,
     VARYING,
     generator_use,
     is_known,
     method_changes,
 )
+from kale_magics.analysis.library import LibraryEffects, function_effects, method_effects
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
 from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED
 
 
+NOTHING_KNOWN = LibraryEffects()
+
+
 class Calls(Changes):
     """Knows what a call changes."""
 
     def _call(self, call: Call) -> None:
+        before, self._given_varies = self._given_varies, self._given_varies or self._is_varied(call)
         root = self.names.get(call.path.partition(".")[0]) if call.path else None
         receiver = tuple(self.expanded(call.receiver))
+        origin = self.origin(call.path)
         if not call.method:
             self._call_function(call, receiver)
         for source in receiver if call.method else ():
             self._call_method(call, source)
-        if root is not None and root.direct is not None:
-            return
-        origin = self.origin(call.path)
+        if root is None or root.direct is None:
+            self._call_library(call, origin, receiver)
+        self._given_varies = before
+
+    def _is_varied(self, call: Call) -> bool:
+        """Whether other values of parameters may make a call do something else to what it gets."""
+        given = (source for _, sources in call.arguments for source in sources)
+        return any(self.varies(source.name) for source in (*call.receiver, *given))
+
+    def _call_library(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
         self._change_all(self._arguments(call, arguments_changed(call, origin)))
-        # A library may do more than is known of it.
-        self._doubtful.update(source.name for source in self._arguments(call))
-        if call.path in CONSUMING_FUNCTIONS:
-            for source in self._arguments(call):
-                self._mutate(Mutate(source, call.line, "iteration"))
-        if origin and not is_known(origin):
+        effects = self._effects_of(call, origin, receiver)
+        if effects is not None:
+            self._take_effects(call, effects, receiver)
+        elif origin and not is_known(origin):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
+        elif not call.path and not call.method:
+            self._guess_all(self._arguments(call), "a call of what a call gave", call.certain)
+        if effects is None and call.path in CONSUMING_FUNCTIONS:
+            self._consume(call, self._arguments(call))
         self._draw(call, origin)
         if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
             self._varies = True
@@ -51,6 +70,67 @@ class Calls(Changes):
         elif call.path.startswith("%"):
             self.set_around("os.environ", call.line)
         self._call_back(call)
+
+    def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
+        """What is known of the function of a library that is called; of a method, without its object."""
+        if origin:
+            return function_effects(origin)
+        if not call.method:
+            return function_effects(call.path) if call.path and call.path not in self.names else None
+        kinds = {self._type_of(source) for source in receiver}
+        if any(self._has_method(source, call.method) for source in receiver):
+            return NOTHING_KNOWN if kinds <= {""} else None
+        found = [e for kind in kinds if (e := method_effects(call.method, kind)) is not None]
+        return functools.reduce(or_, found) if found else None
+
+    def _has_method(self, source: Source, method: str) -> bool:
+        binding = self.names.get(source.name)
+        return binding is not None and any(method in b.methods for b in binding.behaviours)
+
+    def _type_of(self, source: Source) -> str:
+        """The type of what an expression gives; empty if it is not known."""
+        binding = self.names.get(source.name)
+        if binding is None or source.bond != "same":
+            return ""
+        facts = self.certain_facts(binding)
+        return facts.type_name if facts is not None else binding.type_name
+
+    def _take_effects(self, call: Call, effects: LibraryEffects, receiver: Sequence[Source]) -> None:
+        """A function of a library does to its arguments what was observed when it was probed."""
+        changed = self._labelled(call, effects.changes)
+        if call.method and "" in map(self._type_of, receiver):
+            self._guess_all(changed, f".{call.method}()", call.certain)  # of another type it may not
+        else:
+            self._change_all(changed)
+        if call.inplace or any(self._may_work_in_place(source) for source in receiver):
+            self._guess_all(self._labelled(call, effects.may_change), f".{call.method}()", call.certain)
+        self._consume(call, self._labelled(call, effects.consumes))
+        kept = self._labelled(call, effects.keeps)
+        holders = [s for s in receiver if s.bond in ("same", "holds", "part")] if call.method else []
+        for holder in (*holders, *changed) if kept else ():
+            if holder.name in self.names and holder.name not in {s.name for s in kept}:
+                self.hold(holder.name, kept, call.behaviours)
+
+    def _may_work_in_place(self, source: Source) -> bool:
+        binding = self.names.get(source.name)
+        return binding is not None and (binding.inplace or binding.unsure)
+
+    def _labelled(self, call: Call, labels: frozenset[int | str]) -> list[Source]:
+        """The arguments of a call that some labels mean."""
+        unpacked = {"*": any(isinstance(label, int) for label in labels), "**": bool(labels - {"self"})}
+        return self._arguments(
+            call,
+            (
+                source
+                for label, sources in call.arguments
+                if label in labels or unpacked.get(str(label), False)
+                for source in sources
+            ),
+        )
+
+    def _consume(self, call: Call, sources: Iterable[Source]) -> None:
+        for source in sources:
+            self._mutate(Mutate(source, call.line, "iteration"))
 
     def _arguments(self, call: Call, sources: Iterable[Source] | None = None) -> list[Source]:
         if sources is None:
@@ -64,6 +144,7 @@ class Calls(Changes):
                 self.read_state(name)
                 self.rebind(Binding(name, self.made, self.step.name, self.cell, call.line))
             elif use == "draw" and name in self.names:
+                self.read(name, 0, certain=False)
                 self.change(name)
             elif use == "draw":
                 self._varies = True  # without a seed, every process draws something else
@@ -71,7 +152,7 @@ class Calls(Changes):
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""
         if name in self.names and self._branches:
-            self.read(name, 0, certain=False)
+            self.read(name, 0, certain=False, carry=True)
 
     def _call_function(self, call: Call, receiver: Iterable[Source]) -> None:
         for source in receiver:
@@ -80,7 +161,7 @@ class Calls(Changes):
                 continue
             function = binding.direct
             if function is not None and source.bond == "same":
-                init = function.methods.get("__init__") if function.is_class else function
+                init = self.initialiser(binding) if function.is_class else function
                 if init is not None:
                     self._apply(init, call, bound=function.is_class, owner=None)
                 if binding.memory == "own":
@@ -88,7 +169,7 @@ class Calls(Changes):
                 elif binding.memory == "cached":
                     pure = self._is_pure(function, set())
                     self.note_memory(binding.name, REMEMBERED if pure else CHANGED_MEMORY, call.line)
-            elif not binding.is_import and not self.immutable(binding):
+            elif not binding.is_import and not self.immutable(binding) and binding.type_name not in FACTORIES:
                 self._call_value(binding, call)
 
     def _is_pure(self, function: Behaviour, seen: set[Behaviour]) -> bool:
@@ -144,20 +225,31 @@ class Calls(Changes):
             self._apply(method, call, bound=True, owner=binding.name)
         if methods and (facts is None or facts.own):
             return
-        kind = facts.type_name if facts is not None else ""
-        verdict = "yes" if call.inplace else method_changes(call.method, kind)
+        kind = facts.type_name if facts is not None else binding.type_name if source.bond == "same" else ""
+        verdict = self._verdict(call, kind)
         certain = self.reaches(source)
         if verdict == "no" or not certain or (verdict == "perhaps" and binding.is_import):
             return
         if verdict == "perhaps":
             self.guess(binding.name, f".{call.method}()", call.certain)
-            if not is_known(kind):
+            if not is_known(kind) and method_effects(call.method, kind) is None:
                 self._guess_all(self._arguments(call), f".{call.method}()", call.certain)
             return
         self.change(binding.name)
         if call.method in HOLDING_METHODS:
             held = (s for _, sources in call.arguments for s in sources)
             self.hold(binding.name, held, call.behaviours)
+
+    def _verdict(self, call: Call, kind: str) -> Literal["yes", "no", "perhaps"]:
+        """Whether a method of a library changes its object."""
+        if call.inplace:
+            return "perhaps"
+        effects = method_effects(call.method, kind)
+        if effects is None or (not kind and method_changes(call.method, "") != "perhaps"):
+            return method_changes(call.method, kind)
+        if "self" in effects.changes:
+            return "yes" if kind else "perhaps"
+        return "no"
 
     def _is_module(self, binding: Binding) -> bool:
         facts = self.facts(binding)
@@ -195,6 +287,12 @@ class Calls(Changes):
         bindings = [binding for s in sources if (binding := self.names.get(s.name)) is not None]
         functions = [b.direct for b in bindings if b.direct is not None]
         functions += [b for one in bindings if one.direct is None for b in one.behaviours]
+        for binding in bindings:
+            called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
+            if binding.direct is None and any(
+                not self.summary(f).changed.isdisjoint(f.parameters[:1]) for f in called
+            ):
+                self.guess(binding.name, f"{call.path}()", call.certain)
         if any(self.summary(f).changed for f in functions if not f.is_class):
             self._change_all(
                 s for s in sources if (n := self.names.get(s.name)) is not None and n.direct is None

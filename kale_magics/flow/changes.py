@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
-from kale_magics.analysis.knowledge import COPYING_TYPES, is_known
+from kale_magics.analysis.expressions import COPYING
+from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES
+from kale_magics.analysis.library import LibraryEffects, function_effects, method_effects
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.lookup import Lookup
@@ -26,27 +28,26 @@ FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"}
 class Changes(Lookup):
     """Knows what a step changes."""
 
-    def read(self, name: str, line: int, certain: bool = True) -> None:
+    def read(self, name: str, line: int, certain: bool = True, carry: bool = False) -> None:
         """The step looks a name up; an object whose operators or properties change it is changed by that."""
-        super().read(name, line, certain)
+        super().read(name, line, certain, carry)
         binding = self.names.get(name)
-        if binding is None or binding.direct is not None or name in self._used:
+        if carry or binding is None or binding.direct is not None or name in self._used:
             return
         self._used.add(name)
-        facts = self.facts(binding)
-        if facts is None or not (facts.own or is_known(facts.type_name)):
-            self._doubtful.add(name)
         methods = (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
         if any(not self.summary(m).changed.isdisjoint(m.parameters[:1]) for m in methods):
             self.change(name)
 
     def change(self, name: str) -> None:
         """The step changes the object that a name stands for, and so what all its other names stand for."""
+        if self._late and not self._cell_varies and self._is_kept(name):
+            return  # a function that may be called would change it, and has not
         for one in self.group(name):
             self._change_one(one)
 
     def guess(self, name: str, what: str, ran: bool) -> None:
-        """The step does to an object what nobody knows of: it may change it.
+        """The step does to an object what nothing is known of: it may change it.
 
         Args:
             name: The object's.
@@ -59,37 +60,58 @@ class Changes(Lookup):
                 continue
             # What this cell has made before, its evidence does not know; nobody else has it yet.
             earlier = binding.maker != self.step.name or binding.cell != self.cell
-            if earlier and self._is_only_read(one, ran and not self._unsure):
+            if earlier and (one in self.step.reads or (ran and self._is_kept(one))):
                 continue
             if earlier and one not in self.evidence.changed:
                 self.step.guesses.setdefault(one, what)
             self._change_one(one, certain=False)
 
-    def _is_only_read(self, name: str, ran: bool) -> bool:
-        """Whether the user, or the session, knows that the step does not change what it may change."""
-        return name in self.step.reads or (ran and name in self.evidence.kept)
+    def _is_kept(self, name: str) -> bool:
+        """Whether the session knows that the cell leaves an object as it is, whatever the parameters are."""
+        binding = self.names.get(name)
+        if binding is None or binding.unsure or self._unsure or self._given_varies:
+            return False
+        return name in self.evidence.kept
 
     def learn(self, before: dict[str, Binding]) -> None:
-        """Take in what the session has seen when the cell ran, where its code did not tell.
+        """Take in what the session observed when the cell ran.
 
         Args:
             before: What names stood for above the cell.
         """
         for name in sorted(self.evidence.changed & before.keys()):
-            doubtful = name in self._doubtful or name in GENERATORS
-            if doubtful and self.names.get(name) is before[name] and not self.immutable(before[name]):
-                self.change(name)
-        for group in self.evidence.shared:
+            if self.names.get(name) is before[name]:
+                if name in GENERATORS:
+                    self.read(name, 0, certain=False)
+                for one in self.group(name):
+                    if one not in self.evidence.kept:
+                        self._change_one(one)
+        for name in sorted(self.evidence.bound):
+            known = self.names.get(name)
+            if known is before.get(name) and (known is None or known.cell != self.cell):
+                self.rebind(Binding(name, self.made, self.step.name, self.cell, loose=True))
+        for group in (*self.evidence.shared, *(self.evidence.indexed if self.names_indexes else ())):
             names = [n for n in sorted(group) if self._may_share(self.names.get(n))]
             for other in names[1:]:
                 if other not in self.groups.get(names[0], ()):
                     self.join(names[0], other)
+        for name, definitions in sorted(self.evidence.held.items()):
+            self._hold_definitions(name, definitions)
+
+    def _hold_definitions(self, name: str, definitions: Iterable[str]) -> None:
+        """A value holds functions or classes of the notebook: who has it may call them."""
+        binding = self.names.get(name)
+        if binding is None or binding.direct is not None:
+            return
+        held = self.behaviours_of(definition.partition(".")[0] for definition in definitions)
+        if not held <= binding.behaviours:
+            self.rebind(replace(binding, behaviours=binding.behaviours | held))
 
     def _may_share(self, binding: Binding | None) -> bool:
         return binding is not None and binding.direct is None and not self.immutable(binding)
 
     def _change_one(self, name: str, certain: bool = True) -> None:
-        self.read(name, 0, certain=False)
+        self.read(name, 0, certain=False, carry=True)
         binding = self.names.get(name)
         if binding is None:
             return
@@ -121,7 +143,7 @@ class Changes(Lookup):
         if effect.cause == "iteration":
             return facts is not None and facts.iterator
         if effect.cause == "item":
-            return facts is not None and facts.type_name in FILLED_BY_LOOKUP
+            return (facts.type_name if facts is not None else binding.type_name) in FILLED_BY_LOOKUP
         return True
 
     def _mutate_one(self, effect: Mutate, binding: Binding) -> None:
@@ -164,7 +186,7 @@ class Changes(Lookup):
 
     def reaches(self, source: Source) -> bool:
         """Whether a change of what an expression gives changes what the name stands for."""
-        if source.bond == "call":
+        if source.bond in ("call", "entered"):
             return self._given_back(source)
         return source.bond != "weak"
 
@@ -175,10 +197,10 @@ class Changes(Lookup):
                 yield from self._results(source.name, set())
                 continue
             yield source
-            if source.bond == "call" and source.callee.startswith("."):
+            if source.bond == "call" and source.argument == "self":
                 binding = self.names.get(source.name)
                 for behaviour in binding.behaviours if binding is not None else ():
-                    yield from self._globals(behaviour.methods.get(source.callee[1:]), set())
+                    yield from self._globals(behaviour.methods.get(source.method), set())
 
     def _results(self, name: str, seen: set[str]) -> Iterator[Source]:
         binding = self.names.get(name)
@@ -186,10 +208,13 @@ class Changes(Lookup):
             return
         seen.add(name)
         if binding.direct is not None and binding.direct.is_class:
-            init = binding.direct.methods.get("__init__")
+            init = self.initialiser(binding)
             if init is not None and init.parameters:
-                links = self.summary(init).links
-                yield from (Source(held) for holder, held in links if holder == init.parameters[0])
+                for holder, held in sorted(self.summary(init).links):
+                    if holder == init.parameters[0]:
+                        yield Source(held)
+                    elif held == init.parameters[0] and not holder.startswith(PARAMETER):
+                        yield Source(holder, "part")  # where the object puts itself
         elif binding.direct is not None:
             yield from self._globals(binding.direct, seen)
             if binding.memory == "cached":
@@ -201,6 +226,15 @@ class Changes(Lookup):
             yield Source(name, "part")
             for behaviour in binding.behaviours:
                 yield from self._globals(behaviour, seen)
+
+    def initialiser(self, binding: Binding) -> Behaviour | None:
+        """What runs when an object of a class is made, as far as that is the notebook's own code."""
+        classes = [b for b in (binding.direct, *sorted(binding.behaviours, key=lambda b: b.name)) if b]
+        for name in ("__init__", "__post_init__", "__new__"):
+            for behaviour in classes:
+                if name in behaviour.methods:
+                    return behaviour.methods[name]
+        return None
 
     def _globals(self, function: Behaviour | None, seen: set[str]) -> Iterator[Source]:
         """What a function gives of the notebook's own objects."""
@@ -215,7 +249,7 @@ class Changes(Lookup):
         found: dict[str, bool] = {}
         known = self.certain_facts(binding) is not None
         for source in () if self.immutable(binding) else self.expanded(sources):
-            if source.bond == "call" and not self._given_back(source):
+            if source.bond in ("call", "entered") and not self._given_back(source, binding.inplace):
                 source = replace(source, bond="weak")
             if source.bond == "weak" and not known:
                 continue
@@ -245,29 +279,48 @@ class Changes(Lookup):
         remembers = function is not None and (function.remembering or other.memory == "own")
         if function is not None and not function.is_class and not remembers:
             return False
-        if source.bond == "same":
+        if source.bond in ("same", "holds"):
             return other.direct is None
         one, two = self.certain_facts(binding), self.certain_facts(other)
         shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
         if shared is False and not self.letting_go.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
-        copied = two is not None and two.type_name.startswith(COPYING_TYPES) and source.bond != "call"
+        # What is taken out of a frame is a copy, out of an array a view: where both are there, it shows.
+        copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
         return shared is True if copied or source.bond == "weak" else shared is not False
 
-    def _given_back(self, source: Source) -> bool:
-        """Whether a function of the notebook may give back, or hold, what it got."""
-        if source.callee.startswith("."):
-            binding = self.names.get(source.name)
-            return binding is not None and any(source.callee[1:] in b.methods for b in binding.behaviours)
+    def _given_back(self, source: Source, inplace: bool = False) -> bool:
+        """Whether what is called may give back, or hold, what it got."""
+        origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
-        if called is None or called.origin:
-            return False
-        if called.direct is None:
-            return bool(called.behaviours)
-        if called.direct.is_class:
-            return True
-        names = parameters_for(called.direct, source.argument, bound=False)
-        return not self.summary(called.direct).returned.isdisjoint(names)
+        if origin or (called is None and not source.method):
+            return _shares(function_effects(origin or source.callee), source, inplace)
+        if source.method:
+            owner = self.names.get(
+                source.name if source.argument == "self" else source.callee.partition(".")[0]
+            )
+            methods = (
+                [b.methods[source.method] for b in owner.behaviours if source.method in b.methods]
+                if owner
+                else []
+            )
+            if methods and source.argument == "self":
+                return True
+            if methods:
+                return any(self._returns(method, source.argument, bound=True) for method in methods)
+            kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
+            return _shares(method_effects(source.method, kind), source, inplace)
+        if called is None or called.direct is None:
+            return called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
+        return called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
+
+    def _known_type(self, binding: Binding) -> str:
+        facts = self.certain_facts(binding)
+        return facts.type_name if facts is not None else binding.type_name
+
+    def _returns(self, function: Behaviour, argument: int | str, bound: bool) -> bool:
+        names = parameters_for(function, argument, bound)
+        return not self.summary(function).returned.isdisjoint(names)
 
     def summary(self, behaviour: Behaviour) -> Summary:
         """What calling a function does to its arguments."""
@@ -298,7 +351,7 @@ class Changes(Lookup):
         """Let the step have all that hangs together with these: who links them hands them on together."""
         for name in names:
             for one in self.group(name):
-                self.read(one, 0, certain=False)
+                self.read(one, 0, certain=False, carry=True)
 
     def _unite(self, one: str, other: str) -> set[str]:
         group = self.groups.setdefault(one, {one})
@@ -315,3 +368,13 @@ class Changes(Lookup):
         if group:
             self.incoming.append(frozenset({name, *group}))
             group.discard(name)
+
+
+def _shares(effects: LibraryEffects | None, source: Source, inplace: bool) -> bool:
+    """Whether the result of a library's function may share an object with an argument."""
+    if effects is None:
+        return source.bond == "entered"
+    labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
+    if source.argument in ("*", "**"):
+        return bool(labels - {"self"})
+    return source.argument in labels

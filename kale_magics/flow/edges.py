@@ -28,17 +28,16 @@ class Edges:
 
     def __init__(self, flow: NotebookFlow) -> None:
         self.flow, self.session, self.steps = flow, flow.session, flow.steps
-        self.providers = {n: {v: b.maker for v, b in s.takes.items()} for n, s in self.steps.items()}
+        self.providers: dict[str, dict[str, str]] = {}
         self.handed: dict[str, list[list[str]]] = {name: [] for name in self.steps}
         self._connect()
 
     def _connect(self) -> None:
         """Find the step that hands on each value that a step takes."""
-        together: dict[str, list[set[str]]] = defaultdict(list)
-        united: dict[str, list[set[str]]] = defaultdict(list)
-        for step, group in self.flow.flow.partners:
-            if step.name:
-                self._unify(step, group, together, united[step.name])
+        while True:
+            together = self._united()
+            if not self._carry():
+                break
         for name, step in self.steps.items():
             for variable, maker in list(self.providers[name].items()):
                 self._provide(step, step.takes[variable], self.steps[maker])
@@ -50,6 +49,26 @@ class Edges:
             for variable in self._results(step):
                 self._hand_on(name, variable, together[name])
             self._tell_guesses(step)
+
+    def _united(self) -> dict[str, list[set[str]]]:
+        """Find the providers, so that names of one object come from one step; for each, such names."""
+        self.providers = {n: {v: b.maker for v, b in s.takes.items()} for n, s in self.steps.items()}
+        together: dict[str, list[set[str]]] = defaultdict(list)
+        united: dict[str, list[set[str]]] = defaultdict(list)
+        for step, group in self.flow.flow.partners:
+            if step.name:
+                self._unify(step, group, together, united[step.name])
+        return together
+
+    def _carry(self) -> bool:
+        """Let steps take what they only pass on, where somebody takes it from them; whether any does."""
+        wanted = [(maker, name) for taken in self.providers.values() for name, maker in taken.items()]
+        wanted += [(step.name, name) for step in self.steps.values() for name in self._results(step)]
+        carried = [(self.steps[maker], name) for maker, name in wanted if name in self.steps[maker].carried]
+        for step, name in carried:
+            if name in step.carried:
+                step.takes[name] = step.carried.pop(name)
+        return bool(carried)
 
     def _replay(self) -> None:
         """Let the steps have the definitions in the artifacts that they read: they read all of them."""

@@ -45,6 +45,7 @@ class Lookup:
         step: The step that is walked.
         cell: The number of the cell that is walked.
         evidence: What the session has seen of that cell.
+        names_indexes: Whether a cell may name an index of pandas, so that it counts who has it.
     """
 
     def __init__(
@@ -70,11 +71,14 @@ class Lookup:
         self.partners: list[tuple[StepFlow, frozenset[str]]] = []
         self.step = StepFlow("")
         self.cell = -1
-        self._expanded: set[Behaviour] = set()
+        self._expanded: set[tuple[Behaviour, bool]] = set()
         self._expanding: list[Behaviour] = []
         self._used: set[str] = set()
-        self._doubtful: set[str] = set()
+        self._late = False
+        self._given_varies = False
+        self._cell_varies = False
         self.evidence = NOTHING_SEEN
+        self.names_indexes = False
         self._branches = 0
         self._unsure = 0
         self._varies = False
@@ -86,22 +90,26 @@ class Lookup:
         """Go through effects; `late` for those of a function that may be called."""
         raise NotImplementedError
 
-    def read(self, name: str, line: int, certain: bool = True) -> None:
-        """The step looks a name up."""
+    def read(self, name: str, line: int, certain: bool = True, carry: bool = False) -> None:
+        """The step looks a name up; with `carry` it would only pass its value on."""
         if name.startswith(PARAMETER):
             return
         binding = self.names.get(name)
-        # The prelude has no inputs: what its cells need of each other is told as for any other step.
+        # The prelude has no inputs: what its cells need of each other is found as for any other step.
         known = self.step.local.get(name) if self.step.name else None
         if known is not None:
             if known is not binding and binding is not None:
                 self.conflict(self.step, name, binding)
+            if not carry and name in self.step.carried:
+                self.step.takes[name] = self.step.carried.pop(name)
         elif binding is None:
-            if name not in BUILTINS:
+            if name not in BUILTINS and not carry:
                 self.missing(self.step, name, line, certain and not self._branches)
         else:
             self.step.local[name] = binding
-            self.take(binding)
+            self.take(binding, carry)
+        if carry:
+            return
         if binding is not None and line and not binding.is_import:
             self.note(self.uses, binding)
         for behaviour in (binding or known or Binding(name, "prelude")).behaviours:
@@ -113,20 +121,20 @@ class Lookup:
         if maker != self.cell:
             pairs.setdefault((maker, self.cell), binding.name)
 
-    def take(self, binding: Binding) -> None:
-        """Let the step have what a name stands for."""
+    def take(self, binding: Binding, carry: bool = False) -> None:
+        """Let the step have what a name stands for; with `carry` only if somebody takes it from there."""
         if binding.kind == "definition" and binding.definition is not None:
             self.replay(binding.definition)
         elif binding.kind == "parameter":
             self.step.parameters.add(binding.name)
         elif binding.kind == "value" and binding.maker != self.step.name:
-            self.step.takes[binding.name] = binding
+            (self.step.carried if carry else self.step.takes)[binding.name] = binding
             earlier = next((g for g in self.incoming if binding.name in g), None)
             group = earlier or self.groups.get(binding.name)
             if group:
-                takes, local = self.step.takes, self.step.local
+                taken = self.step.takes.keys() | self.step.carried.keys()
                 # Those that it has not used yet, it may still take, when this one has left the group.
-                self.partners.append((self.step, frozenset(group - (local.keys() - takes.keys()))))
+                self.partners.append((self.step, frozenset(group - (self.step.local.keys() - taken))))
             if binding.definition is not None:
                 self.replay(binding.definition)
         for behaviour in binding.behaviours:
@@ -137,7 +145,7 @@ class Lookup:
             for name in definition.names:
                 current = self.names.get(name)
                 if current is not None and current.kind == "value" and current.definition is definition:
-                    self.read(name, current.line, certain=False)
+                    self.read(name, current.line, certain=False, carry=carry)
 
     def replay(self, definition: Definition) -> None:
         """Let the step have a definition, with all that it needs."""
@@ -161,11 +169,15 @@ class Lookup:
 
     def _expand(self, behaviour: Behaviour, line: int) -> None:
         """A function may be called from here on: what it reads and changes, the step does."""
-        if behaviour in self._expanded:
+        # In a branch it may do what it did not do in the session.
+        expansion = behaviour, self._branches > 0
+        if expansion in self._expanded:
             return
-        self._expanded.add(behaviour)
+        self._expanded.add(expansion)
         self._expanding.append(behaviour)
+        late, self._late = self._late, True
         self.effects((_at(effect, line) for effect in behaviour.effects), late=True)
+        self._late = late
         self._expanding.pop()
 
     def rebind(self, binding: Binding) -> None:
@@ -182,7 +194,12 @@ class Lookup:
 
     def certain_facts(self, binding: Binding) -> Facts | None:
         """As `facts`; None as well where the session's value may not be the only one."""
-        return None if binding.loose else self.facts(binding)
+        return None if binding.loose or binding.unsure else self.facts(binding)
+
+    def varies(self, name: str) -> bool:
+        """Whether other values of parameters may make a name stand for another object, type or number."""
+        binding = self.names.get(name)
+        return binding is not None and (binding.kind == "parameter" or binding.unsure or binding.derived)
 
     def immutable(self, binding: Binding) -> bool:
         """Whether what a name stands for can never change, or belongs to a library."""

@@ -31,6 +31,10 @@ RUN_TOGETHER = "cells of one step run together"
 """Why other steps' cells between those of a step may stand in the way."""
 
 
+_NAMES_INDEX = re.compile(r"\.names?\s*=[^=]|\bset_names\b|\.rename\b[^\n]*\binplace\b")
+"""Code that may name an index of pandas: nothing else of it can change."""
+
+
 @dataclass(frozen=True)
 class ReadCell:
     """A marked cell with what is in it.
@@ -80,6 +84,7 @@ class NotebookFlow:
         self._last_bound = self._bindings()
         fickle = {n for read in self.cells.values() for e in read.facts.statements for n in letting_go(e)}
         self.flow = Flow(session, self._last_bound, fickle, self._missing, self._conflict, self._contradicted)
+        self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
         for number, read in self.cells.items():
             self._walk(number, read)
         self._check_after()
@@ -163,6 +168,7 @@ class NotebookFlow:
         last: dict[str, int] = {}
         for number, read in self.cells.items():
             names = {n for effects in read.facts.statements for n in bound_by(effects)}
+            names |= read.cell.evidence.bound if read.cell.evidence is not None else frozenset()
             ran = read.cell.run and read.cell.state == "ran"
             count = read.cell.execution_count
             # What a later execution has bound, marked or not, is another value.
@@ -189,7 +195,10 @@ class NotebookFlow:
         self.prelude.cells.append(number)
         for default in self._defaults.get(number, []):
             constant = not isinstance(default.value, (list, dict))
-            binding = Binding(default.name, "parameter", cell=number, line=default.line, constant=constant)
+            flag = isinstance(default.value, bool)
+            binding = Binding(
+                default.name, "parameter", cell=number, line=default.line, constant=constant, flag=flag
+            )
             self.flow.names[default.name] = binding
         self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
         for binding in self.prelude.takes.values():
@@ -239,6 +248,8 @@ class NotebookFlow:
         step = self.steps[binding.maker]
         if step.local.get(name) is not binding:
             self._conflict(step, name, binding)
+        if name in step.carried:
+            step.takes[name] = step.carried.pop(name)
         if name not in step.metrics:
             step.metrics.append(name)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import zip_longest
 
-from kale_magics.analysis.cells import CellFacts
+from kale_magics.analysis.cells import CellFacts, mentioned
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
@@ -27,6 +27,8 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
+from kale_magics.analysis.knowledge import FACTORIES
+from kale_magics.analysis.library import result_type
 from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, Definition, Memory, StepFlow, bound_by
 from kale_magics.flow.calls import Calls
@@ -59,7 +61,8 @@ class Flow(Calls):
             evidence: What the session has seen of it.
         """
         self.step, self.cell, self._expanded = step, number, set()
-        self._used, self._doubtful, self.incoming = set(), set(), []
+        self._used, self.incoming = set(), []
+        self._cell_varies = any(self.varies(n) for effects in facts.statements for n in mentioned(effects))
         self.evidence = evidence or NOTHING_SEEN
         self._rebound = _bound_again(facts)
         before = dict(self.names)
@@ -119,7 +122,17 @@ class Flow(Calls):
     def _bind(self, effect: Bind, late: bool) -> None:
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         function = None if effect.sources else effect.function
-        binding = replace(self._new(effect, effect.name), constant=effect.constant, direct=function)
+        binding = replace(
+            self._new(effect, effect.name),
+            constant=effect.constant,
+            direct=function,
+            unsure=not effect.constant and self._is_unsure(effect),
+            type_name=self._type_made(effect.made_by),
+            inplace=effect.inplace,
+        )
+        if any(self.varies(name) for name in effect.uses) and self.immutable(binding):
+            facts = self.certain_facts(binding)
+            binding = replace(binding, derived=True, flag=facts is None or facts.type_name == "bool")
         facts = self.certain_facts(binding)
         plain = facts is not None and facts.plain and effect.name not in self.letting_go
         if effect.constant or plain:
@@ -128,8 +141,10 @@ class Flow(Calls):
         if old is not None and effect.name in effect.uses:
             self.note(self.changes, old)
         if late and old is not None:
-            self.read(effect.name, effect.line, certain=False)
+            self.read(effect.name, effect.line, certain=False, carry=True)
             behaviours |= old.behaviours
+        elif not late and not self._branches:
+            self.step.carried.pop(effect.name, None)
         alias = self.names.get(effect.alias)
         memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
         linked = self.sharers(binding, effect.sources)
@@ -137,13 +152,48 @@ class Flow(Calls):
         if not late:
             self.leave_group(effect.name)
         if alias is not None:
-            binding = replace(binding, direct=alias.direct, origin=alias.origin, memory=alias.memory)
+            binding = replace(
+                binding,
+                direct=alias.direct,
+                origin=alias.origin,
+                memory=alias.memory,
+                type_name=alias.type_name,
+                inplace=alias.inplace,
+            )
         self.rebind(replace(binding, behaviours=frozenset(behaviours), memories=memories))
         self.join_all(effect.name, linked)
         for other in self.group(effect.name) if late else ():
             # It may not have happened: then they still share what they have shared.
             if other != effect.name:
                 self.join(effect.name, other)
+
+    def _is_unsure(self, effect: Bind) -> bool:
+        """Whether other values of parameters may make a name stand for an object of another kind."""
+        used = [self.names[name] for name in effect.uses if name in self.names]
+        if any(b.unsure for b in used) or any(map(self.varies, effect.choosers)):
+            return True
+        if any(self.names[name].flag for name in effect.flags if name in self.names):
+            return True
+        for binding in used:
+            function = binding.direct
+            if function is not None and function.is_class:
+                function = self.initialiser(binding)
+            if function is not None and function.chooses:
+                reads = {e.name for e in function.effects if isinstance(e, Read)}
+                if any(self.varies(name) for name in (effect.uses | reads) - {binding.name}):
+                    return True
+        return False
+
+    def _type_made(self, called: str) -> str:
+        """The type of what a library's function gives; for one that makes a class, its own name."""
+        origin = self.origin(called)
+        if not origin and called and called not in self.names:
+            owner, _, method = called.rpartition(".")
+            kind = self._known_type(self.names[owner]) if owner in self.names else ""
+            origin = f"{kind}.{method}" if kind else "" if owner else called
+        if not origin or origin in FACTORIES:
+            return origin
+        return result_type(origin)
 
     def _memories(self, binding: Binding, effect: Bind) -> frozenset[str]:
         """The cached functions that remember what a name stands for from now on."""
@@ -235,6 +285,11 @@ class Flow(Calls):
                         self.effects(base.methods["__init_subclass__"].effects, late=True)
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
+            for binding in changed:
+                # A registry of the notebook may hold from now on what is defined here.
+                current = self.names[binding.name] if binding.name in self.names else None
+                if current is not None and effect.behaviour is not None and not current.is_import:
+                    self.rebind(replace(current, behaviours=current.behaviours | {effect.behaviour}))
             return None
         for binding in changed:
             self.rebind(binding)
@@ -255,9 +310,7 @@ class Flow(Calls):
 
     def _branch(self, branch: Branch) -> None:
         """Go through every way, each from the same start; where they differ the step has its own value."""
-        unsure = branch.loop is None or any(
-            name in self.names and self.names[name].kind == "parameter" for name in branch.loop
-        )
+        unsure = branch.loop is None or any(self.varies(name) for name in branch.loop)
         self._unsure += unsure
         self._paths(branch.paths)
         self._unsure -= unsure
@@ -292,7 +345,7 @@ class Flow(Calls):
         old = self.names.get(name)
         others = [other for other in self.group(name) if other != name]
         if not always and old is not None:
-            self.read(name, old.line, certain=False)
+            self.read(name, old.line, certain=False, carry=True)
         present = [binding for binding in found if binding is not None]
         if not present:
             self.names.pop(name, None)
@@ -308,6 +361,10 @@ class Flow(Calls):
                 behaviours=frozenset(b for binding in present for b in binding.behaviours),
                 constant=all(binding.constant for binding in present),
                 direct=newest.direct if len({b.direct for b in present}) == 1 else None,
+                type_name=newest.type_name if len({b.type_name for b in present}) == 1 else "",
+                unsure=any(binding.unsure for binding in present),
+                derived=any(binding.derived for binding in present),
+                inplace=any(binding.inplace for binding in present),
             )
         )
         for other in others:

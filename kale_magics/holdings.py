@@ -1,0 +1,210 @@
+"""What a value holds: the objects in it that can change, and those that it shares with other values.
+
+An object is known by its identity. Three kinds are told apart: objects that whoever holds them can change for
+all ("own"); memory and indexes in a pandas frame, which pandas copies before it writes to them ("copied"): two
+frames do not share these, an array and a frame do; and an index held as such ("indexes"), of which nothing but
+the names can change.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from kale_magics.objects import ATOMS, full_name, is_immutable, referents
+from kale_magics.step_runtime.reducers import module_of
+
+MAX_OBJECTS = 50_000
+"""How many objects of a value are looked at to see what it holds."""
+
+MAX_ELEMENTS = 2_000
+"""How many elements of an array of objects are looked at."""
+
+_SKIPPED = (
+    types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
+    weakref.ReferenceType,
+)  # fmt: skip
+"""Types of which no object holds another one that belongs to the value."""
+
+_SKIPPED_NAMES = frozenset({"pandas._libs.internals.BlockValuesRefs", "logging.Logger", "logging.RootLogger"})
+
+
+@dataclass(frozen=True)
+class Holdings:
+    """What a value holds.
+
+    Attributes:
+        own: Objects that can change, by identity.
+        copied: Objects in frames that pandas copies before it writes to them.
+        indexes: Indexes of pandas that are held as such.
+        definitions: The qualified names of the notebook's functions and classes in it.
+        complete: Whether this is all.
+    """
+
+    own: frozenset[int] = frozenset()
+    copied: frozenset[int] = frozenset()
+    indexes: frozenset[int] = frozenset()
+    definitions: frozenset[str] = frozenset()
+    complete: bool = True
+
+    def shares(self, other: Holdings) -> bool | None:
+        """Whether two values share an object that can change; None if that is not known."""
+        if self.shares_memory(other) or self.shares_index(other):
+            return True
+        return False if self.complete and other.complete else None
+
+    def shares_memory(self, other: Holdings) -> bool:
+        """Whether two values are known to share an object other than an index."""
+        mine, theirs = self.own, other.own
+        return not (
+            mine.isdisjoint(theirs) and mine.isdisjoint(other.copied) and self.copied.isdisjoint(theirs)
+        )
+
+    def shares_index(self, other: Holdings) -> bool:
+        """Whether two values are known to share an index of pandas that at least one holds as such."""
+        mine, theirs = self.indexes, other.indexes
+        return not (
+            mine.isdisjoint(theirs) and mine.isdisjoint(other.copied) and self.copied.isdisjoint(theirs)
+        )
+
+
+def holdings_of(value: Any, most: int = MAX_OBJECTS) -> Holdings:
+    """What a value holds.
+
+    Args:
+        value: Any object.
+        most: How many objects are looked at.
+    """
+    return _Search().search(value, most)
+
+
+class _Search:
+    """Looks for what is in a value."""
+
+    def __init__(self) -> None:
+        self.own: set[int] = set()
+        self.copied: set[int] = set()
+        self.indexes: set[int] = set()
+        self.definitions: set[str] = set()
+        self.functions: set[int] = set()
+        self.pending: list[tuple[Any, bool]] = []
+        self.complete = True
+        # What is made on the way must live until the end: an identity is given again to the next object.
+        self.alive: list[Any] = []
+
+    def search(self, value: Any, most: int) -> Holdings:
+        """Look at no more than some objects."""
+        if isinstance(value, type):
+            self._push(_parts_of_class(value))
+        elif type(value) is types.FunctionType:
+            self._push(_parts_of_function(value))
+        else:
+            self._push([value])
+        while self.pending and most > 0:
+            most -= 1
+            self._look_at(*self.pending.pop())
+        own, copied = frozenset(self.own), frozenset(self.copied)
+        complete = self.complete and not self.pending
+        return Holdings(own, copied, frozenset(self.indexes), frozenset(self.definitions), complete)
+
+    def _push(self, items: Iterable[Any], copied: bool = False) -> None:
+        self.pending += [(item, copied) for item in items if type(item) not in ATOMS or type(item) is type]
+
+    def _look_at(self, item: Any, copied: bool) -> None:
+        kind = type(item)
+        if kind is types.FunctionType or issubclass(kind, type):
+            self._look_at_definition(item)
+            return
+        known = self.copied if copied else self.own
+        if id(item) in known or issubclass(kind, _SKIPPED) or is_immutable(item):
+            return
+        name = full_name(kind)
+        if name in _SKIPPED_NAMES or _is_dtype(kind):
+            return
+        self.alive.append(item)
+        if _is_array(kind):
+            known.add(id(item))
+            self._look_at_array(item, copied)
+        elif name.startswith("pandas."):
+            self._look_at_pandas(item, name, copied)
+        else:
+            known.add(id(item))
+            self._push(referents(item), copied)
+
+    def _look_at_definition(self, item: Any) -> None:
+        module = item.__module__ if type(item) is types.FunctionType else module_of(item)
+        if module == "__main__":
+            self.definitions.add(item.__qualname__)
+        if type(item) is types.FunctionType and id(item) not in self.functions:
+            self.functions.add(id(item))
+            if not is_immutable(item):
+                self._push(_parts_of_function(item))
+
+    def _look_at_array(self, item: Any, copied: bool) -> None:
+        array: Any = sys.modules["numpy"].ndarray
+        base, dtype = array.base.__get__(item), array.dtype.__get__(item)
+        if base is not None:
+            self._push([base], copied)
+        if type(item) is not array:
+            self._push(referents(item))
+        if dtype.hasobject:
+            size = array.size.__get__(item)
+            self.complete &= size <= MAX_ELEMENTS and dtype.names is None
+            if dtype.names is None:
+                # What is in a frame's array is no array of a frame: pandas does not copy it.
+                self._push(islice(array.flat.__get__(item), MAX_ELEMENTS))
+
+    def _look_at_pandas(self, item: Any, name: str, copied: bool) -> None:
+        pandas = sys.modules["pandas"]
+        if isinstance(item, pandas.Index):
+            self.copied.add(id(item))
+            if not copied:
+                self.indexes.add(id(item))
+            self._push(referents(item), copied=True)
+            return
+        inside = copied or (_copies_on_write() and ".internals" in name)
+        (self.copied if copied else self.own).add(id(item))
+        self._push(referents(item), inside)
+
+
+def _is_array(kind: type) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(kind, numpy.ndarray)
+
+
+def _is_dtype(kind: type) -> bool:
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    if numpy is not None and issubclass(kind, numpy.dtype):
+        return True
+    return pandas is not None and issubclass(kind, pandas.api.extensions.ExtensionDtype)
+
+
+def _copies_on_write() -> bool:
+    """Whether pandas copies memory that two frames share before it writes to it: always since pandas 3."""
+    pandas = sys.modules["pandas"]
+    version: str = pandas.__version__
+    return int(version.partition(".")[0]) >= 3 or pandas.get_option("mode.copy_on_write") is True
+
+
+def _parts_of_class(kind: type) -> list[Any]:
+    """What is in a class that can change: its variables, the defaults of its functions."""
+    parts: list[Any] = []
+    for member in list(vars(kind).values()):
+        function = (
+            getattr(member, "__func__", member) if type(member) in (staticmethod, classmethod) else member
+        )
+        parts += _parts_of_function(function) if type(function) is types.FunctionType else [member]
+    return parts
+
+
+def _parts_of_function(function: types.FunctionType) -> list[Any]:
+    """What a function has taken along: the cells that it shares with others, defaults, attributes."""
+    defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
+    wrapped = vars(function)
+    return [*(function.__closure__ or ()), *defaults, *wrapped.values()]
