@@ -35,7 +35,7 @@ bench: $(INSTALLED)  ## what marking, compiling, running and a pod's start cost,
 	$(BIN)/python tests/benchmarks/engine_bench.py
 	$(BIN)/python tests/benchmarks/pod_bench.py
 
-fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary or vicious)
+fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary, vicious or data)
 	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))
 
 clean:  ## remove what the other targets have made

@@ -71,6 +71,7 @@ class Report:
         again: What the steps printed, or had printed, when the pipeline was run once more.
         metrics_again: What that run logged.
         kfp: What KFP's runner printed.
+        unrun: What came of the notebook whose steps were not run in the session, for a case that asks for it.
         trouble: A traceback for every stage that raised, by the stage's name.
     """
 
@@ -85,6 +86,7 @@ class Report:
     again: str = ""
     metrics_again: dict[str, float] = field(default_factory=dict)
     kfp: str = ""
+    unrun: Report | None = None
     trouble: dict[str, str] = field(default_factory=dict)
 
 
@@ -106,6 +108,7 @@ class Players:
         context.set_forkserver_preload(PRELOADED)
         self.pool: Pool = context.Pool(os.cpu_count(), maxtasksperchild=1)
         self.plays: dict[str, tuple[AsyncResult[Report], AsyncResult[str]]] = {}
+        self.unrun: dict[str, AsyncResult[Report]] = {}
 
     def begin(self, case: Case, with_kfp: bool) -> None:
         """Play a case some time soon; KFP's runner takes much longer than everything else."""
@@ -113,12 +116,17 @@ class Players:
             self.pool.apply_async(play, (case, self.folder / case.id, with_kfp)),
             self.pool.apply_async(play_plain, (case.typed(), self.folder / f"{case.id}-plain")),
         )
+        if case.cold:
+            folder = self.folder / f"{case.id}-unrun"
+            self.unrun[case.id] = self.pool.apply_async(play, (case.unrun(), folder, False))
 
     def report(self, case: Case) -> Report:
         """What came of a case that was begun."""
         play, plain = self.plays[case.id]
         report = play.get(TIMEOUT)
         report.plain = plain.get(TIMEOUT)
+        if case.cold:
+            report.unrun = self.unrun[case.id].get(TIMEOUT)
         return report
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ CASES = all_cases()
 ANSWERED = [case for case in CASES if case.answer]
 REFUSED = [case for case in CASES if case.refused]
 SHAPED = [case for case in ANSWERED if case.parallel or case.takes]
+COLD = [case for case in ANSWERED if case.cold]
 RUN = [case for case in ANSWERED if not case.given and "--no-run" not in case.text]
 
 LONGEST = 4000
@@ -58,6 +59,13 @@ def test_the_embedded_engine_once_more(case: Case, players: Players) -> None:
     report = players.report(case)
     assert results(report.again) == [case.answer], told(case, report, "again")
     assert report.metrics_again == report.metrics
+
+
+@table(COLD)
+def test_the_steps_not_run_in_the_session(case: Case, players: Players) -> None:
+    report = players.report(case).unrun
+    assert report is not None
+    assert results(report.engine) == [case.answer], told(case.unrun(), report, "engine")
 
 
 @table([case for case in ANSWERED if in_kfp(case)])

@@ -14,7 +14,7 @@ from typing import Any
 
 THEMES = (
     "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
-    "names", "values", "metrics", "prelude", "sizes", "refused",
+    "names", "values", "metrics", "prelude", "sizes", "refused", "views", "frames", "estimators", "registries", "holders", "overrides",
 )  # fmt: skip
 
 START = re.compile(r"^(?=%%?kale )|^# %%\n", re.MULTILINE)
@@ -36,6 +36,7 @@ class Case:
         parallel: Names of steps of which none may wait for another one.
         takes: For a step, the variables that it must take from other steps, and no others.
         metrics: The metrics of the run.
+        cold: Whether the answer must also come if no step's cell has run in the session.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Case:
     parallel: str = ""
     takes: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    cold: bool = False
 
     @property
     def cells(self) -> list[str]:
@@ -62,6 +64,11 @@ class Case:
             text, count = line.subn(lambda _, name=name, value=value: f"{name} = {value!r}", text, count=1)
             if not count:
                 raise ValueError(f"{self.name}: no line of its own for parameter {name}")
+        return replace(self, text=text)
+
+    def unrun(self) -> Case:
+        """The notebook whose steps are marked and not run."""
+        text = re.sub(r"^%%?kale step .*$", r"\g<0> --no-run", self.text, flags=re.MULTILINE)
         return replace(self, text=text)
 
     @property

@@ -57,7 +57,7 @@ def hunt(pool: Pool, tasks: list[tuple[str, str]]) -> tuple[Counter[str], int]:
     failures: dict[str, list[Outcome]] = {}
     for outcome in progress(pool.imap(_play, tasks), "notebooks", len(tasks)):
         counts.update(f"{verdict.way}: {verdict.kind}" for verdict in outcome.verdicts)
-        if outcome.fault is not None:
+        if outcome.found is not None:
             failures.setdefault(outcome.symptom, []).append(outcome)
     chosen = [outcome for alike in failures.values() for outcome in alike[:ALIKE]]
     seen: set[str] = set()
@@ -65,7 +65,7 @@ def hunt(pool: Pool, tasks: list[tuple[str, str]]) -> tuple[Counter[str], int]:
         if text not in seen:
             print(text, flush=True)
         seen.add(text)
-    return counts, sum(map(len, failures.values()))
+    return counts, sum(outcome.fault is not None for alike in failures.values() for outcome in alike)
 
 
 def _play(task: tuple[str, str]) -> Outcome:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping
-from itertools import combinations
+from collections.abc import Sequence
 from random import Random
 from textwrap import indent
 
-from tests.fuzz.grammar import LEVELS, NAMES
+from tests.fuzz import choices
+from tests.fuzz.grammar import CHOICES, NAMES, TOPICS, Patterns, patterns_of
 from tests.fuzz.notebook import Notebook, Part
+from tests.fuzz.patterns import Topic
 
 PLACE = re.compile(r"( *)<(\+?[A-Za-z]+)>")
 DEEPEST = 2
@@ -30,31 +31,34 @@ class Writer:
 
     Args:
         random: Decides everything.
-        level: The grammar's.
+        patterns: What may stand in a place.
     """
 
-    def __init__(self, random: Random, level: str) -> None:
+    def __init__(self, random: Random, patterns: Patterns) -> None:
         self.random = random
-        self.patterns = LEVELS[level]
+        self.patterns = patterns
         self.known: dict[str, set[str]] = {kind: set() for kind in NAMES}
         self.fresh: list[tuple[str, str]] = []
 
     def statement(self, depth: int = 0) -> str:
         """A statement, one or several lines."""
-        while True:
-            compound = depth < DEEPEST and self.random.random() < 0.3
-            try:
-                return self.write("<compound>" if compound else "<simple>", depth)
-            except NoNameError:
-                self.fresh.clear()
+        compound = depth < DEEPEST and self.random.random() < 0.3
+        return self.write("<compound>" if compound else "<simple>", depth)
 
     def write(self, pattern: str, depth: int = 0) -> str:
         """The pattern filled; the names that it gives a value have one from now on."""
-        text = self.fill(pattern, depth)
+        while (text := self._filled(pattern, depth)) is None:
+            self.fresh.clear()
         for kind, name in self.fresh:
             self.known[kind].add(name)
         self.fresh.clear()
         return text
+
+    def _filled(self, pattern: str, depth: int) -> str | None:
+        try:
+            return self.fill(pattern, depth)
+        except NoNameError:  # another choice of what stands in its places may do
+            return None
 
     def fill(self, pattern: str, depth: int) -> str:
         """The pattern with something in every place."""
@@ -109,25 +113,47 @@ def notebook(random: Random, level: str) -> Notebook:
         random: Decides everything.
         level: The grammar's.
     """
-    writer = Writer(random, level)
-    parts: list[Part] = []
-    if random.random() < 0.25:
-        parts.append(Part("parameters", tuple(map(writer.write, (*START, DERIVED)))))
-    if random.random() < 0.2:
-        parts.append(Part("imports", tuple(map(writer.write, IMPORTS))))
-    if random.random() < 0.3:
-        parts.append(Part("functions", _statements(writer, random.randint(1, 3))))
+    topics = _topics(random) if level == "data" else ()
+    writer = Writer(random, patterns_of(level, topics))
+    parts = _prelude(writer, topics)
     steps: list[str] = []
+    start = (*START, *dict.fromkeys(pattern for topic in topics for pattern in topic.start))
     count = random.randint(3, 7)
     for number in range(count):
         again = len(steps) > 1 and number < count - 1 and random.random() < 0.06
         name = random.choice(steps) if again else f"s{number}"
-        begin = () if steps else map(writer.write, START)
+        begin = () if steps else map(writer.write, start)
         statements = (*begin, *_statements(writer, random.randint(1, 4)))
         after = () if again else _after(random, steps)
         parts.append(Part(f"step {name}", statements, after))
         steps += [] if again else [name]
-    return Notebook(tuple(parts))
+    given = choices.given(
+        random, [text for part in parts if part.kind == "parameters" for text in part.statements]
+    )
+    return Notebook(tuple(parts), given=given)
+
+
+def _topics(random: Random) -> tuple[Topic, ...]:
+    """One or two topics, and now and then parameters that decide on something."""
+    chosen = tuple(random.sample(sorted(TOPICS), random.choice((1, 1, 2))))
+    if "learning" in chosen:
+        chosen = (*chosen, "arrays") if "arrays" not in chosen else chosen
+    topics = tuple(TOPICS[name] for name in chosen)
+    return (*topics, CHOICES) if random.random() < 0.6 else topics
+
+
+def _prelude(writer: Writer, topics: Sequence[Topic]) -> list[Part]:
+    """The cells before the first step."""
+    random, parts = writer.random, []
+    if random.random() < (1 if CHOICES in topics else 0.25):
+        decided = choices.PARAMETERS if CHOICES in topics else ()
+        parts.append(Part("parameters", tuple(map(writer.write, (*START, DERIVED, *decided)))))
+    needed = tuple(dict.fromkeys(line for topic in topics for line in topic.imports))
+    if random.random() < (1 if needed else 0.2):
+        parts.append(Part("imports", (*needed, *map(writer.write, IMPORTS))))
+    if random.random() < 0.3:
+        parts.append(Part("functions", _statements(writer, random.randint(1, 3))))
+    return parts
 
 
 def _statements(writer: Writer, count: int) -> tuple[str, ...]:
@@ -138,21 +164,3 @@ def _after(random: Random, steps: list[str]) -> tuple[str, ...]:
     if not steps or random.random() < 0.7:
         return ()
     return tuple(random.sample(steps, random.randint(1, min(2, len(steps)))))
-
-
-def shown(values: Mapping[str, object]) -> tuple[str, ...]:
-    """The expressions that tell what is in a notebook's data, and what is one object."""
-    data = [n for kind in "IRSLDO" for n in NAMES[kind] if n in values and not callable(values[n])]
-    changing = [n for n in data if not isinstance(values[n], (int, str, type(None), tuple))]
-    pairs = combinations(changing, 2)
-    same = [f"{a} is {b}" for a, b in pairs if type(values[a]) is type(values[b])]
-    lists = [n for n in changing if isinstance(values[n], list)]
-    held = [f"[x is {b} for x in {a}]" for a in lists for b in changing if a != b]
-    dicts = [n for n in changing if isinstance(values[n], dict)]
-    held += [f"[x is {b} for x in {a}.values()]" for a in dicts for b in changing if a != b]
-    objects = [n for n in changing if n not in lists and n not in dicts]
-    held += [f"[x is {b} for x in vars({a}).values()]" for a in objects for b in changing if a != b]
-    classes = [n for n in NAMES["C"] + NAMES["B"] if n in values]
-    parts = [f"{n}.{part}" for n in classes for part in ("made", "shared") if hasattr(values[n], part)]
-    kinds = [f"type({a}) is {b}" for a in objects for b in classes]
-    return (*data, *same, *held, *parts, *kinds)

@@ -1,4 +1,4 @@
-"""The statements and expressions of random notebooks, in two levels.
+"""The statements and expressions of random notebooks, in three levels.
 
 In a pattern `<list>` stands for an expression, `<L>` for a name that has a list, `<+L>` for a name that is
 given one there, `<block>` for some statements, `<body>` for those of a function.
@@ -6,7 +6,21 @@ given one there, `<block>` for some statements, `<body>` for those of a function
 
 from __future__ import annotations
 
-from tests.fuzz import ordinary, vicious
+from collections.abc import Mapping, Sequence
+
+from tests.fuzz import arrays, choices, frames, holders, learning, ordinary, vicious
+from tests.fuzz.patterns import Topic
+
+TOPICS = {
+    "arrays": arrays.TOPIC,
+    "frames": frames.TOPIC,
+    "learning": learning.TOPIC,
+    "holders": holders.TOPIC,
+}
+"""What a notebook of the level "data" may be about; "learning" works on arrays."""
+
+CHOICES = choices.TOPIC
+"""What its parameters decide on."""
 
 NAMES = {
     "I": ("n", "m", "k"),
@@ -21,14 +35,32 @@ NAMES = {
     "B": ("Chest",),  # derived from a "C"
     "M": ("math",),
     "K": ("Counter",),
+    **{kind: names for topic in (*TOPICS.values(), CHOICES) for kind, names in topic.names.items()},
 }
 """The names of each kind; few, so that they are used again and again."""
 
-LEVELS = {
-    "ordinary": ordinary.PATTERNS,
-    "vicious": {place: some + vicious.MORE.get(place, ()) for place, some in ordinary.PATTERNS.items()},
-}
-"""What may stand in a place: `simple` and `compound` statements, and kinds of expressions.
+LEVELS = ("ordinary", "vicious", "data")
+"""What people write; what only the language's reference thinks of; what is written with numpy, pandas and
+scikit-learn, and with objects that hold others."""
 
-"ordinary" is what people write; "vicious" also has what only the language's reference thinks of.
-"""
+Patterns = Mapping[str, tuple[str, ...]]
+
+
+def patterns_of(level: str, topics: Sequence[Topic] = ()) -> Patterns:
+    """What may stand in a place: `simple` and `compound` statements, and kinds of expressions.
+
+    Args:
+        level: The grammar's.
+        topics: What the notebook is about, beside ordinary statements.
+    """
+    if level == "vicious":
+        return {place: some + vicious.MORE.get(place, ()) for place, some in ordinary.PATTERNS.items()}
+    patterns = dict(ordinary.PATTERNS)
+    for topic in (*TOPICS.values(), CHOICES):
+        patterns.update(topic.places)
+    for topic in topics:
+        patterns["simple"] += topic.simple
+        patterns["compound"] += topic.compound
+        for place, some in topic.more.items():
+            patterns[place] += some
+    return patterns

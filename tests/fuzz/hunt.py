@@ -8,7 +8,7 @@ from random import Random
 
 from tests.fuzz.generator import notebook
 from tests.fuzz.grammar import NAMES
-from tests.fuzz.judge import WAYS, Verdict, answer, completed, judged
+from tests.fuzz.judge import Verdict, completed, judged, ways_of
 from tests.fuzz.notebook import BETWEEN, Notebook
 from tests.fuzz.reducer import reduced
 
@@ -33,11 +33,21 @@ class Outcome:
         return next((verdict for verdict in self.verdicts if verdict.is_fault), None)
 
     @property
+    def warned(self) -> Verdict | None:
+        """The first wrong answer that there was a warning of."""
+        return next((verdict for verdict in self.verdicts if verdict.kind.startswith("warned")), None)
+
+    @property
+    def found(self) -> Verdict | None:
+        """What people must look at: a fault, or a warning that may have nothing to do with the answer."""
+        return self.fault or self.warned
+
+    @property
     def symptom(self) -> str:
-        """What the first fault looks like; one cause has few symptoms, so not all failures are made small."""
-        if self.fault is None:
+        """What it looks like; one cause has few symptoms, so not all failures are made small."""
+        if self.found is None:
             return ""
-        return f"{self.fault.kind}: {', '.join(_differing(self.book, self.fault)) or _last_line(self.fault)}"
+        return f"{self.found.kind}: {', '.join(_differing(self.book, self.found)) or _last_line(self.found)}"
 
 
 def _differing(book: Notebook, verdict: Verdict) -> list[str]:
@@ -69,16 +79,16 @@ def useful(start: object, level: str) -> Notebook:
 def play(start: object, level: str) -> Outcome:
     """Judge a random notebook in all ways."""
     book = useful(start, level)
-    return Outcome(book, tuple(judged(book, way) for way in WAYS))
+    return Outcome(book, tuple(judged(book, way) for way in ways_of(book)))
 
 
 def told(outcome: Outcome) -> str:
     """A failure for people, the notebook made small and as `tests.cases` wants it."""
-    fault = outcome.fault
+    fault = outcome.found
     if fault is None:
         raise ValueError("nothing failed")
     book = reduced(outcome.book, lambda other: _fails(other, fault))
-    verdicts = [judged(book, way) for way in WAYS]
+    verdicts = [judged(book, way) for way in ways_of(book)]
     engine = judged(book, fault.way, engine=True)
     ways = "".join(f"{v.way}: {v.kind}\n" for v in verdicts)
     shown = next((v for v in verdicts if v.way == fault.way), fault)
@@ -90,4 +100,4 @@ def told(outcome: Outcome) -> str:
 
 def _fails(book: Notebook, fault: Verdict) -> bool:
     """Whether another notebook fails as one did."""
-    return bool(book.shown) and answer(book) is not None and judged(book, fault.way).kind == fault.kind
+    return bool(book.shown) and judged(book, fault.way).kind == fault.kind

@@ -9,6 +9,7 @@ import tempfile
 import traceback
 import types
 import warnings
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,15 @@ from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
 from kale_magics.session import Session
 from tests.fuzz.forks import in_child
-from tests.fuzz.generator import shown
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
+from tests.fuzz.showing import shown
 
-SESSION, NO_SESSION = WAYS = "with the session", "without a session"
-"""The ways to make a pipeline of a notebook."""
+SESSION, NO_SESSION, GIVEN = WAYS = "with the session", "without a session", "with other parameters"
+"""The ways to make a pipeline of a notebook and run it; the last: after a session without what is given."""
+
+UNTELLING = ("KALE212", "KALE220")
+"""Warnings that say nothing of another answer: a cell that failed, and a step that waits in vain."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,9 @@ class Verdict:
 
     Attributes:
         way: Which one.
-        kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong", "failed" (in a
-            step) or "crashed" (in kale_magics), with the error's type.
+        kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong" or, if
+            there was a warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics),
+            with the error's type; "void" if the notebook has no answer.
         expected: What the notebook printed.
         actual: What the pipeline printed, or what there was to tell.
     """
@@ -46,39 +51,59 @@ class Verdict:
     @property
     def is_fault(self) -> bool:
         """Whether the promise is broken."""
-        return self.kind != "right" and not self.kind.startswith("refused")
+        return self.kind != "right" and not self.kind.startswith(("refused", "warned"))
+
+
+def ways_of(notebook: Notebook) -> tuple[str, ...]:
+    """The ways that there are for a notebook."""
+    return WAYS if notebook.given else (SESSION, NO_SESSION)
 
 
 def completed(notebook: Notebook) -> Notebook | None:
     """The notebook without the statements that raise, showing all that it could; None if it is no use."""
     for _ in range(4):
+        variants = [notebook, notebook.typed()] if notebook.given else [notebook]
         try:
-            kept, complete, names = in_child(_kept, notebook)
+            plays = [in_child(_tried, variant) for variant in variants]
         except RuntimeError:  # it does not end
             return None
-        parts = tuple(replace(p, statements=s) for p, s in zip(notebook.parts, kept, strict=True))
-        last = len(parts) - 1
-        parts = tuple(p for i, p in enumerate(parts) if p.statements or i == last)
-        steps = {part.step for part in parts}
-        notebook = Notebook(
-            tuple(replace(p, after=tuple(a for a in p.after if a in steps)) for p in parts), names
-        )
+        fine = {place for place in plays[0][0] if all(place in some for some, _ in plays)}
+        complete = len(fine) == sum(len(part.statements) for part in notebook.parts)
+        shown = tuple(text for text in plays[0][1] if all(text in texts for _, texts in plays))
+        notebook = replace(_with(notebook, fine), shown=shown)
         if complete:
-            return notebook if answer(notebook) is not None else None
-    return None
+            break
+    else:
+        return None
+    if notebook.given and answer(notebook.typed()) is None:
+        notebook = replace(notebook, given={})
+    return notebook if answer(notebook) is not None else None
 
 
-def _kept(notebook: Notebook) -> tuple[list[tuple[str, ...]], bool, tuple[str, ...]]:
+def _with(notebook: Notebook, places: Container[tuple[int, int]]) -> Notebook:
+    """The notebook with those statements only."""
+    kept = [
+        replace(part, statements=tuple(text for j, text in enumerate(part.statements) if (i, j) in places))
+        for i, part in enumerate(notebook.parts)
+    ]
+    parts = [part for part in kept if part.statements or part is kept[-1]]
+    steps = {part.step for part in parts}
+    parts = [replace(part, after=tuple(name for name in part.after if name in steps)) for part in parts]
+    return replace(notebook, parts=tuple(parts))
+
+
+def _tried(notebook: Notebook) -> tuple[set[tuple[int, int]], list[str]]:
+    """The places of the statements that run, and the expressions that can be shown in the end."""
     namespace = _main()
-    kept: list[tuple[str, ...]] = []
-    complete = True
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("error")
-        for part in notebook.parts:
-            fine = tuple(text for text in part.statements if _runs(text, namespace))
-            complete &= len(fine) == len(part.statements)
-            kept.append(fine)
-        return kept, complete, shown(namespace)
+        fine = {
+            (i, j)
+            for i, part in enumerate(notebook.parts)
+            for j, text in enumerate(part.statements)
+            if _runs(text, namespace)
+        }
+        return fine, shown(namespace)
 
 
 def _runs(text: str, namespace: dict[str, Any]) -> bool:
@@ -132,19 +157,20 @@ def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
         way: The way to make one.
         engine: Whether the embedded engine is to run it.
     """
+    expected = answer(notebook.typed()) if way == GIVEN else answer(notebook)
+    if expected is None:
+        return Verdict(way, "void")
     try:
-        return in_child(_judged, notebook, way, engine)
+        return in_child(_judged, notebook, way, engine, expected)
     except RuntimeError as error:  # the notebook has an end: what has none is the pipeline
         return Verdict(way, "crashed: no verdict", actual=str(error))
 
 
-def _judged(notebook: Notebook, way: str, engine: bool) -> Verdict:
-    expected, hidden, seen = _play(notebook)
-    live = way == SESSION
+def _judged(notebook: Notebook, way: str, engine: bool, expected: str) -> Verdict:
+    live = way != NO_SESSION
+    hidden, seen = _play(notebook)[1:] if live else (frozenset(), [None] * len(notebook.cells))
     pairs = zip(notebook.cells, seen, strict=True)
-    cells = [
-        _cell(part, number, evidence if live else None) for number, (part, evidence) in enumerate(pairs, 1)
-    ]
+    cells = [_cell(part, number, evidence) for number, (part, evidence) in enumerate(pairs, 1)]
     try:
         assembly = assemble(cells, Session(_shell(notebook, hidden)) if live else None)
     except Exception as error:  # a crash is what is hunted
@@ -154,11 +180,16 @@ def _judged(notebook: Notebook, way: str, engine: bool) -> Verdict:
         return Verdict(way, f"refused: {errors[0].code.code}", expected, "\n".join(map(str, errors)))
     run = in_engine if engine else in_forks
     with tempfile.TemporaryDirectory() as folder:
-        kind, actual = run(assembly.pipeline, Path(folder))
-    if not kind:
-        actual = result(actual)
-        kind = "right" if actual == expected else "wrong"
-    return Verdict(way, kind, expected, actual)
+        kind, actual = run(assembly.pipeline, notebook.given if way == GIVEN else {}, Path(folder))
+    if kind:
+        return Verdict(way, kind, expected, actual)
+    if result(actual) == expected:
+        return Verdict(way, "right", expected, expected)
+    warned = [d for d in assembly.diagnostics if d.code.code[:5] == "KALE2" and d.code.code not in UNTELLING]
+    if not warned:
+        return Verdict(way, "wrong", expected, result(actual))
+    codes = " ".join(sorted({d.code.code for d in warned}))
+    return Verdict(way, f"warned: {codes}", expected, "\n".join((result(actual), *map(str, warned))))
 
 
 def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:

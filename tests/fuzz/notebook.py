@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 BETWEEN = " | "
 """What stands between the values that are printed."""
@@ -45,10 +48,24 @@ class Notebook:
     Attributes:
         parts: The cells but for the last line of the last one.
         shown: The expressions whose values the last step prints.
+        given: Values of parameters, other than those in the cells, for a run of its own.
     """
 
     parts: tuple[Part, ...]
     shown: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def typed(self) -> Notebook:
+        """The notebook of somebody who types what is given into the parameters' lines."""
+        return replace(self, parts=tuple(map(self._typed, self.parts)), given={})
+
+    def _typed(self, part: Part) -> Part:
+        if part.kind != "parameters":
+            return part
+        lines = [(text, re.match(r"(\w+) = ", text)) for text in part.statements]
+        named = [(text, found.group(1) if found else "") for text, found in lines]
+        texts = (f"{name} = {self.given[name]!r}" if name in self.given else text for text, name in named)
+        return replace(part, statements=tuple(texts))
 
     @property
     def cells(self) -> tuple[Part, ...]:
@@ -60,8 +77,8 @@ class Notebook:
 
     @property
     def text(self) -> str:
-        """In the notation of `tests.cases`."""
-        lines = []
+        """In the notation of `tests.cases`, below what is given."""
+        lines = [f"# given: {self.given}"] if self.given else []
         for part in self.cells:
             after = f" --after {' '.join(part.after)}" if part.after else ""
             lines += [f"%%kale {part.mark}{after}", part.text]

@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import importlib
 import io
 import json
 import os
 import types
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,19 @@ compiled = functools.lru_cache(maxsize=4)(functools.partial(compile, dont_inheri
 """Compiles the runtime, whose text is the same in all steps, once for all that is forked."""
 
 
+LIBRARIES = (
+    "mmap cloudpickle numpy pandas scipy.sparse sklearn.cluster sklearn.linear_model sklearn.model_selection"
+    " sklearn.pipeline sklearn.preprocessing"
+).split()
+"""What steps and notebooks import."""
+
+
 def warm_up() -> None:
     """Have done, before anything is forked, what every notebook would do again."""
-    import mmap  # noqa: F401 - steps import both
-
-    import cloudpickle  # noqa: F401
-
-    needs_of(["cloudpickle", "dict", "int", "list", "str", "tuple"])
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a fork must not lose threads
+    for library in LIBRARIES:
+        importlib.import_module(library)
+    needs_of(["cloudpickle", "dict", "int", "list", "str", "tuple", "numpy", "pandas", "scipy", "sklearn"])
     pipeline = assemble([Cell("step", "\nx = 1\n", "s")]).pipeline
     if pipeline is None:
         raise RuntimeError("the simplest notebook is refused")
@@ -52,11 +60,18 @@ def warm_up() -> None:
     gc.freeze()
 
 
-def in_engine(pipeline: Pipeline, folder: Path) -> tuple[str, str]:
-    """Run a pipeline with the embedded engine; what is wrong with the run, and what the steps printed."""
+def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+    """Run a pipeline with the embedded engine; what is wrong with the run, and what the steps printed.
+
+    Args:
+        pipeline: Which one.
+        given: Values of parameters, other than their defaults; there may be some that it does not have.
+        folder: Where the run may write.
+    """
+    known = {parameter.name for parameter in pipeline.parameters}
     run = run_pipeline(
         pipeline,
-        {},
+        {name: value for name, value in given.items() if name in known},
         runs_folder=folder / "runs",
         working_directory=folder,
         listener=lambda _: None,
@@ -73,14 +88,14 @@ def _failure(code: str, error: str) -> str:
     return f"refused late: {code}" if code == CANNOT_CROSS else f"failed: {code or error}"
 
 
-def in_forks(pipeline: Pipeline, folder: Path) -> tuple[str, str]:
+def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
     """As `in_engine`, in forked processes, one step after the other."""
     metadata: dict[tuple[str, str], dict[str, Any]] = {}
     printed = ""
     for step in pipeline.steps:
         place = folder / step.key
         place.mkdir()
-        output, known, error = in_child(_perform, pipeline, step, folder, metadata)
+        output, known, error = in_child(_perform, pipeline, step, given, folder, metadata)
         if error:
             kind = _failure(error["kale_code"], error["type"])
             return kind, f"step {step.name}: {error['traceback'] or error['message']}"
@@ -90,7 +105,11 @@ def in_forks(pipeline: Pipeline, folder: Path) -> tuple[str, str]:
 
 
 def _perform(
-    pipeline: Pipeline, step: Step, folder: Path, metadata: dict[tuple[str, str], dict[str, Any]]
+    pipeline: Pipeline,
+    step: Step,
+    given: Mapping[str, Any],
+    folder: Path,
+    metadata: dict[tuple[str, str], dict[str, Any]],
 ) -> tuple[str, dict[str, Any], Any]:
     os.environ["KALE_ERROR_FILE"] = str(folder / step.key / "error.json")
     names = {"__name__": "kale_step", "Input": Direction, "Output": Direction, "compile": compiled}
@@ -106,7 +125,7 @@ def _perform(
         )
         for i in step.inputs
     }
-    parameters = {p.key: p.default for p in step.parameters}
+    parameters = {p.key: given.get(p.name, p.default) for p in step.parameters}
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output):

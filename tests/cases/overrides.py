@@ -1,0 +1,703 @@
+"""Parameters that decide on a type, an object, a branch or an option, given for a run after a session with others."""
+
+from tests.cases import Case
+
+CASES = [
+    Case(
+        "a parameter decides between nothing and a list that an object gets",
+        """
+%%kale parameters
+warm = False
+%%kale functions
+class Log:
+    def __init__(self, sink=None):
+        self.sink = sink
+    def say(self, text):
+        if self.sink is not None:
+            self.sink.append(text)
+%%kale step make
+out = []
+log = Log(out if warm else None)
+%%kale step say
+log.say("hello")
+%%kale step show
+print("RESULT", out)
+""",
+        "['hello']",
+        given={"warm": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on the type of a value",
+        """
+%%kale parameters
+n = 1
+%%kale step make
+value = 3 if n == 1 else [3]
+same = value
+%%kale step change
+value += 1 if n == 1 else [4]
+%%kale step show
+print("RESULT", value, same)
+""",
+        "[3, 4] [3, 4]",
+        given={"n": 5},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides between a tuple and a list that is added to",
+        """
+%%kale parameters
+frozen = True
+%%kale step make
+items = (1,) if frozen else [1]
+held = {"items": items}
+%%kale step change
+items += (2,) if frozen else [2]
+%%kale step show
+print("RESULT", items, held)
+""",
+        "[1, 2] {'items': [1, 2]}",
+        given={"frozen": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on the method",
+        """
+%%kale parameters
+op = "count"
+%%kale step make
+items = [1]
+%%kale step call
+getattr(items, op)(2)
+%%kale step show
+print("RESULT", items)
+""",
+        "[1, 2]",
+        given={"op": "append"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which of two lists is changed",
+        """
+%%kale parameters
+which = "a"
+%%kale step make
+a, b = [], []
+lists = {"a": a, "b": b}
+%%kale step change
+lists[which].append(1)
+%%kale step show
+print("RESULT", a, b)
+""",
+        "[] [1]",
+        given={"which": "b"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which of two lists a name has",
+        """
+%%kale parameters
+first = True
+%%kale step make
+a, b = [], []
+%%kale step choose
+chosen = a if first else b
+%%kale step change
+chosen.append(1)
+%%kale step show
+print("RESULT", a, b, chosen is b)
+""",
+        "[] [1] True",
+        given={"first": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides how often a loop runs",
+        """
+%%kale parameters
+n = 0
+%%kale step make
+items, last = [], None
+%%kale step loop
+for i in range(n):
+    items.append(i)
+    last = i
+%%kale step show
+print("RESULT", items, last)
+""",
+        "[0, 1] 1",
+        given={"n": 2},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which of several lists a loop reaches",
+        """
+%%kale parameters
+n = 1
+%%kale step make
+a, b = [], []
+%%kale step loop
+for part in [a, b][:n]:
+    part.append(len(part))
+%%kale step show
+print("RESULT", a, b)
+""",
+        "[0] [0]",
+        given={"n": 2},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on a branch that changes an array",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+flag = False
+%%kale step make
+a = np.zeros(2)
+view = a[:1]
+%%kale step change
+if flag:
+    view += 1
+%%kale step show
+print("RESULT", a.tolist())
+""",
+        "[1.0, 0.0]",
+        given={"flag": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on a branch with a function's array for the result",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+fast = True
+%%kale step make
+x = np.arange(3.0)
+%%kale step change
+if not fast:
+    np.multiply(x, 2, x)
+%%kale step show
+print("RESULT", x.tolist())
+""",
+        "[0.0, 2.0, 4.0]",
+        given={"fast": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on the array for a result",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+inplace = False
+%%kale step make
+x = np.arange(3.0)
+%%kale step change
+np.add(x, 1, out=x if inplace else None)
+%%kale step show
+print("RESULT", x.tolist())
+""",
+        "[1.0, 2.0, 3.0]",
+        given={"inplace": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether an estimator copies",
+        """
+%%kale imports
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+%%kale parameters
+copy = True
+%%kale step make
+x = np.array([[0.0], [2.0]])
+%%kale step scale
+z = StandardScaler(copy=copy).fit_transform(x)
+%%kale step show
+print("RESULT", x.ravel().tolist())
+""",
+        "[-1.0, 1.0]",
+        given={"copy": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether a frame changes in place",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+inplace = False
+%%kale step make
+frame = pd.DataFrame({"v": [2, 1], "w": [0, 0]})
+%%kale step change
+result = frame.drop(columns="w", inplace=inplace)
+%%kale step show
+print("RESULT", list(frame), result is None)
+""",
+        "['v'] True",
+        given={"inplace": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether a series shares its array",
+        """
+%%kale imports
+import numpy as np
+import pandas as pd
+%%kale parameters
+share = False
+%%kale step make
+values = np.zeros(2)
+series = pd.Series(values, copy=not share)
+%%kale step change
+values[0] = 5
+%%kale step show
+print("RESULT", series.tolist())
+""",
+        "[5.0, 0.0]",
+        given={"share": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether an array is a copy",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+copy = True
+%%kale step make
+a = np.zeros(2)
+b = np.array(a, copy=True) if copy else np.asarray(a)
+c = a.astype(float, copy=copy)
+%%kale step change
+a[0] = 1
+%%kale step show
+print("RESULT", b.tolist(), c.tolist())
+""",
+        "[1.0, 0.0] [1.0, 0.0]",
+        given={"copy": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which frames a loop reaches",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+both = False
+%%kale step make
+train, test = pd.DataFrame({"v": [1]}), pd.DataFrame({"v": [2]})
+%%kale step add
+for part in [train, test] if both else [train]:
+    part["w"] = part["v"] * 2
+%%kale step show
+print("RESULT", train.to_dict("list"), test.to_dict("list"))
+""",
+        "{'v': [1], 'w': [2]} {'v': [2], 'w': [4]}",
+        given={"both": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on a column",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+column = "a"
+%%kale step make
+frame = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+%%kale step change
+frame[column] *= 10
+%%kale step drop
+gone = frame.pop(column).tolist()
+%%kale step show
+print("RESULT", frame.to_dict("list"), gone)
+""",
+        "{'a': [1, 2]} [30, 40]",
+        given={"column": "b"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which function is called",
+        """
+%%kale parameters
+loud = False
+%%kale functions
+def quiet(items):
+    return len(items)
+def noisy(items):
+    items.append("!")
+    return len(items)
+%%kale step make
+items = []
+talk = noisy if loud else quiet
+%%kale step call
+n = talk(items)
+%%kale step show
+print("RESULT", items, n)
+""",
+        "['!'] 1",
+        given={"loud": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on a callback",
+        """
+%%kale parameters
+verbose = False
+%%kale step make
+seen = []
+callback = seen.append if verbose else len
+%%kale step call
+callback([5])
+%%kale step show
+print("RESULT", seen)
+""",
+        "[[5]]",
+        given={"verbose": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides which of a table's functions is called",
+        """
+%%kale parameters
+name = "size"
+%%kale functions
+TABLE = {"size": len, "clear": list.clear, "sort": list.sort}
+%%kale step make
+items = [2, 1]
+%%kale step call
+result = TABLE[name](items)
+%%kale step show
+print("RESULT", items, result)
+""",
+        "[] None",
+        given={"name": "clear"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether a name is made anew",
+        """
+%%kale parameters
+warm = False
+%%kale step make
+items = [1]
+same = items
+%%kale step start
+if not warm:
+    items = []
+%%kale step change
+items.append(2)
+%%kale step show
+print("RESULT", items, same)
+""",
+        "[1, 2] [1, 2]",
+        given={"warm": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether there is anything",
+        """
+%%kale parameters
+warm = False
+%%kale step make
+items = [] if warm else None
+same = items
+%%kale step change
+if items is not None:
+    items.append(1)
+%%kale step show
+print("RESULT", items, same)
+""",
+        "[1] [1]",
+        given={"warm": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on the model",
+        """
+%%kale imports
+import numpy as np
+from sklearn.linear_model import LinearRegression
+from sklearn.preprocessing import MinMaxScaler
+%%kale parameters
+kind = "linear"
+%%kale step make
+x = np.array([[0.0], [2.0]])
+model = LinearRegression() if kind == "linear" else MinMaxScaler(copy=False)
+%%kale step fit
+model.fit(x, [0, 1])
+%%kale step use
+out = model.predict(x) if kind == "linear" else model.transform(x)
+%%kale step show
+print("RESULT", np.ravel(out).round(3).tolist(), x.ravel().tolist())
+""",
+        "[0.0, 1.0] [0.0, 1.0]",
+        given={"kind": "scaler"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on a class",
+        """
+%%kale parameters
+shared = False
+%%kale functions
+class Own:
+    def __init__(self):
+        self.items = []
+class Shared:
+    items = []
+%%kale step make
+kind = Shared if shared else Own
+a, b = kind(), kind()
+%%kale step change
+a.items.append(1)
+%%kale step show
+print("RESULT", a.items, b.items, kind().items)
+""",
+        "[1] [1] [1]",
+        given={"shared": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides in a match statement",
+        """
+%%kale parameters
+mode = "replace"
+%%kale step make
+items = [1]
+same = items
+%%kale step change
+match mode:
+    case "replace":
+        items = [2]
+    case "extend":
+        items.append(2)
+%%kale step show
+print("RESULT", items, same)
+""",
+        "[1, 2] [1, 2]",
+        given={"mode": "extend"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on an error",
+        """
+%%kale parameters
+i = 3
+%%kale step make
+items, errors = [[], []], []
+%%kale step change
+try:
+    items[i].append(1)
+except IndexError as error:
+    errors.append(type(error).__name__)
+%%kale step show
+print("RESULT", items, errors)
+""",
+        "[[1], []] []",
+        given={"i": 0},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides in a short circuit",
+        """
+%%kale parameters
+flag = False
+%%kale step make
+items = []
+%%kale step change
+flag and items.append(1)
+done = not flag or items.append(2)
+%%kale step show
+print("RESULT", items)
+""",
+        "[1, 2]",
+        given={"flag": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides inside a function",
+        """
+%%kale parameters
+deep = False
+%%kale functions
+import copy
+def snapshot(item):
+    return copy.deepcopy(item) if deep else item
+%%kale step make
+items = [1]
+kept = snapshot(items)
+%%kale step change
+items.append(2)
+%%kale step show
+print("RESULT", kept, items)
+""",
+        "[1] [1, 2]",
+        given={"deep": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides inside a method",
+        """
+%%kale parameters
+keep = False
+%%kale functions
+class Store:
+    def __init__(self, keep):
+        self.keep, self.rows = keep, []
+    def add(self, row):
+        if self.keep:
+            self.rows.append(row)
+        return len(row)
+%%kale step make
+store, row = Store(keep), [1]
+%%kale step add
+n = store.add(row)
+%%kale step change
+row.append(2)
+%%kale step show
+print("RESULT", store.rows, n)
+""",
+        "[[1, 2]] 1",
+        given={"keep": True},
+        cold=True,
+    ),
+    Case(
+        "a derived parameter decides",
+        """
+%%kale parameters
+size = 1
+large = size > 2
+%%kale step make
+items = []
+%%kale step change
+if large:
+    items.append(size)
+%%kale step show
+print("RESULT", items, large)
+""",
+        "[3] True",
+        given={"size": 3},
+        cold=True,
+    ),
+    Case(
+        "a parameter is a list that decides what is reached",
+        """
+%%kale parameters
+names = ["a"]
+%%kale step make
+lists = {"a": [], "b": [], "c": []}
+b = lists["b"]
+%%kale step change
+for name in names:
+    lists[name].append(name)
+%%kale step show
+print("RESULT", lists, b)
+""",
+        "{'a': [], 'b': ['b'], 'c': ['c']} ['b']",
+        given={"names": ["b", "c"]},
+        cold=True,
+    ),
+    Case(
+        "a parameter is a dictionary of options",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+options = {"inplace": False}
+%%kale step make
+frame = pd.DataFrame({"v": [2, 1]})
+%%kale step change
+frame.sort_values("v", **options)
+%%kale step show
+print("RESULT", frame["v"].tolist())
+""",
+        "[1, 2]",
+        given={"options": {"inplace": True}},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides how deep a while goes",
+        """
+%%kale parameters
+n = 0
+%%kale step make
+levels = [[], []]
+low = levels[1]
+%%kale step change
+i = 0
+while i < n:
+    levels[i].append(i)
+    i += 1
+%%kale step show
+print("RESULT", levels, low, i)
+""",
+        "[[0], [1]] [1] 2",
+        given={"n": 2},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether steps share a random generator",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+own = True
+%%kale step seed
+rng = np.random.default_rng(0)
+%%kale step one
+a = (np.random.default_rng(1) if own else rng).integers(1000)
+%%kale step two
+b = (np.random.default_rng(1) if own else rng).integers(1000)
+%%kale step show
+print("RESULT", int(a), int(b))
+""",
+        "850 636",
+        given={"own": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides on an attribute",
+        """
+%%kale imports
+from types import SimpleNamespace
+%%kale parameters
+field = "name"
+%%kale step make
+tags = []
+space = SimpleNamespace(name="x", tags=tags)
+%%kale step take
+value = getattr(space, field)
+%%kale step change
+value += "yz"
+setattr(space, field, value)
+%%kale step show
+print("RESULT", tags, space.name)
+""",
+        "['y', 'z'] x",
+        given={"field": "tags"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether a default dictionary is asked",
+        """
+%%kale imports
+from collections import defaultdict
+%%kale parameters
+ask = False
+%%kale step make
+counts = defaultdict(int)
+%%kale step look
+n = counts["x"] if ask else 0
+%%kale step show
+print("RESULT", dict(counts), n)
+""",
+        "{'x': 0} 0",
+        given={"ask": True},
+        cold=True,
+    ),
+]
