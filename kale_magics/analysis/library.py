@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 MAX_POSITIONS = 10
 """As many positions of `*args` are listed one by one."""
 
+Fact = TypeVar("Fact")
 Labels = frozenset[int | str]
 Effects = Mapping[str, Mapping[str, str]]
 """For each module or type, from a text of effects to the names of the callables that have them."""
@@ -195,7 +196,7 @@ def _effects_by_name(groups: Effects) -> dict[str, dict[str, LibraryEffects]]:
     return _by_name(groups, functools.cache(parse_effects))
 
 
-def _by_name(groups: Effects, parse: Any) -> dict[str, dict[str, Any]]:
+def _by_name(groups: Effects, parse: Callable[[str], Fact]) -> dict[str, dict[str, Fact]]:
     """From what is said of groups of names to what is said of each name."""
     return {
         owner: {name: parse(key) for key, names in by_key.items() for name in names.split()}
@@ -212,7 +213,7 @@ def _united() -> dict[str, LibraryEffects]:
     return united
 
 
-def _lookup(tables: Mapping[str, Mapping[str, Any]], origin: str) -> Any:
+def _lookup(tables: Mapping[str, Mapping[str, Fact]], origin: str) -> Fact | None:
     """Find a function where it is said to be, or in the public module above the place of its definition."""
     owner, _, name = origin.rpartition(".")
     owner = _public(owner)

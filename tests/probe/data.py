@@ -1,0 +1,123 @@
+"""Findings as the data that the package reads, and back."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parents[2] / "kale_magics" / "analysis" / "library_effects.json"
+DISTRIBUTIONS = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
+
+FIELDS = ("changes", "may_change", "shares", "may_share", "keeps", "consumes", "calls", "options")
+
+Line = dict[str, Any]
+Facts = dict[str, str]
+"""From "method pandas.DataFrame.drop" and the like to what was found, as a text."""
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that are probed; of Python the first two numbers."""
+    found = {name: metadata.version(name) for name in DISTRIBUTIONS}
+    return {**found, "python": ".".join(platform.python_version_tuple()[:2])}
+
+
+def facts(lines: Iterable[Line]) -> Facts:
+    """Return what the lines of workers say, by kind and name."""
+    found: Facts = {}
+    for line in lines:
+        what, name = line["what"], line["name"]
+        if what == "type":
+            found[f"bases {name}"] = line["bases"]
+        elif what == "attribute" and "shares" in line:
+            found[f"attribute {name}"] = "shares" if line["shares"] else ""
+        elif "effects" in line and not _is_unseen(line):
+            found[f"{what} {name}"] = effects_text(line["effects"])
+            if line["result"] not in ("", "NoneType"):
+                found[f"result {name}"] = line["result"]
+    return found
+
+
+def _is_unseen(line: Line) -> bool:
+    """Whether a method's object cannot be compared, and nothing tells that the method changes it."""
+    changed = {*line["effects"].get("changes", ()), *line["effects"].get("consumes", ())}
+    return bool(line["hidden"]) and "self" not in changed
+
+
+def effects_text(effects: dict[str, list[str]]) -> str:
+    """Return effects as `kale_magics.analysis.library.parse_effects` reads them."""
+    return " ".join(f"{name}={','.join(sorted(effects[name]))}" for name in FIELDS if effects.get(name))
+
+
+def as_data(found: Facts, of: dict[str, str]) -> dict[str, Any]:
+    """Return facts as they are stored: names with the same effects together."""
+    groups: dict[str, dict[str, dict[str, list[str]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    bases: dict[str, str] = {}
+    for key, text in without_inherited(found).items():
+        what, _, path = key.partition(" ")
+        owner, _, name = path.rpartition(".")
+        if what == "bases":
+            bases[path] = text
+        else:
+            groups[what][owner][text].append(name)
+    stored = {
+        f"{what}s": {
+            owner: {text: " ".join(sorted(names)) for text, names in sorted(by_text.items())}
+            for owner, by_text in sorted(groups[what].items())
+        }
+        for what in ("function", "method", "attribute", "result")
+    }
+    return {"versions": of, "bases": dict(sorted(bases.items())), **stored}
+
+
+def without_inherited(found: Facts) -> Facts:
+    """Facts without those that the first probed base class of a type has just so."""
+    bases = {key.partition(" ")[2]: text.split() for key, text in found.items() if key.startswith("bases ")}
+    return {key: text for key, text in found.items() if not _is_inherited(key, text, found, bases)}
+
+
+def _is_inherited(key: str, text: str, found: Facts, bases: dict[str, list[str]]) -> bool:
+    what, _, path = key.partition(" ")
+    owner, _, name = path.rpartition(".")
+    inherited = (f"{what} {base}.{name}" for base in bases.get(owner, ()))
+    first = next((found[other] for other in inherited if other in found), None)
+    return what != "bases" and first == text
+
+
+def read(path: Path = DATA) -> dict[str, Any]:
+    """Return the data in the tree."""
+    loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return loaded
+
+
+def write(data: dict[str, Any], path: Path = DATA) -> None:
+    """Write data, a line for each group of names."""
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def stored_facts(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The facts of stored data, without those that base classes have just so."""
+    for path, text in data["bases"].items():
+        yield f"bases {path}", text
+    for what in ("function", "method", "attribute", "result"):
+        for owner, by_text in data[f"{what}s"].items():
+            for text, names in by_text.items():
+                for name in names.split():
+                    yield f"{what} {owner}.{name}", text
+
+
+def differences(old: Facts, new: Facts) -> Iterator[str]:
+    """A line for each fact that was added, removed or changed."""
+    for key in sorted(old.keys() | new.keys()):
+        if key not in old:
+            yield f"+ {key}: {new[key] or 'reads only'}"
+        elif key not in new:
+            yield f"- {key}: {old[key] or 'reads only'}"
+        elif old[key] != new[key]:
+            yield f"~ {key}: {old[key] or 'reads only'} -> {new[key] or 'reads only'}"
