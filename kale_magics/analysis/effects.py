@@ -128,6 +128,8 @@ class Call:
         inplace: Whether it may have been asked to work in place: `inplace=True`, `copy=False`.
         certain: False in a branch of a function, which may not be taken.
         behaviours: The functions that are made in its arguments.
+        choosers: The names that decide what is called or what it gets, as in `table[name](x)`.
+        paths: Position or keyword, and what the argument is where it is a plain chain of names.
     """
 
     line: int
@@ -138,6 +140,8 @@ class Call:
     inplace: bool = False
     certain: bool = True
     behaviours: tuple[Behaviour, ...] = ()
+    choosers: frozenset[str] = frozenset()
+    paths: tuple[tuple[int | str, str], ...] = ()
 
 
 @dataclass(frozen=True)

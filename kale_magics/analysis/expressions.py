@@ -231,9 +231,18 @@ class ExpressionReader(NameReader):
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
-        inplace = any(_asks_for_place(keyword) for keyword in node.keywords)
-        behaviours = tuple(self.behaviours[made:])
-        call = Call(node.lineno, path, method, receiver, tuple(arguments), inplace, behaviours=behaviours)
+        calls = [node, *(n for n in ast.walk(node.func) if isinstance(n, ast.Call))]
+        call = Call(
+            node.lineno,
+            path,
+            method,
+            receiver,
+            tuple(arguments),
+            inplace=any(_asks_for_place(keyword) for call in calls for keyword in call.keywords),
+            behaviours=tuple(self.behaviours[made:]),
+            choosers=frozenset().union(*map(self.names_in, _choosing(node))),
+            paths=tuple((label, named) for label, value in labelled(node) if (named := dotted(value))),
+        )
         self.out.append(call)
         if path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
@@ -384,7 +393,9 @@ def _remembering(arguments: ast.arguments) -> frozenset[str]:
 def _asks_for_place(keyword: ast.keyword) -> bool:
     """Whether an argument asks for work in place."""
     value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
-    name = keyword.arg or ""
+    name = keyword.arg
+    if name is None:
+        return True  # what is unpacked may say so
     if name in IN_PLACE or name.startswith("overwrite_"):
         return value is not False
     return name in COPYING and value not in (True, None)

@@ -262,7 +262,7 @@ class NameReader:
         if not method:
             if isinstance(node.func, ast.Name) and not own_root:
                 return (Source(node.func.id, "result"), *given)
-            return weakened(everything) + part_of(self.roots(node.func))
+            return given + part_of(self.roots(node.func))
         receiver = self.roots(node.func.value) if isinstance(node.func, ast.Attribute) else ()
         if method in ELEMENT_METHODS:
             return part_of(receiver) + given

@@ -20,7 +20,8 @@ from kale_magics.analysis.effects import (
     Unbind,
 )
 from kale_magics.analysis.expressions import ExpressionReader
-from kale_magics.analysis.names import Scope, dotted, is_constant, part_of
+from kale_magics.analysis.knowledge import FRESH
+from kale_magics.analysis.names import Scope, dotted, is_constant, labelled, part_of
 from kale_magics.analysis.scopes import bound_names, imported_names, imported_origins
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
@@ -121,6 +122,7 @@ class StatementReader(ExpressionReader):
     def _with(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
             self.expression(item.context_expr)
+            self._hand_over(item.context_expr)
             if item.optional_vars is not None:
                 entered = (
                     replace(s, bond="entered") if s.bond == "call" else s
@@ -133,6 +135,12 @@ class StatementReader(ExpressionReader):
             self.body(node.body)
 
     _asyncwith = _with
+
+    def _hand_over(self, context: ast.expr) -> None:
+        """A context manager may change what it got while the body of its `with` runs."""
+        if isinstance(context, ast.Call) and dotted(context.func) not in FRESH:
+            given = tuple((label, self.roots(value)) for label, value in labelled(context))
+            self.out.append(Call(context.lineno, "", "", (), given))
 
     def _try(self, node: ast.Try) -> None:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]

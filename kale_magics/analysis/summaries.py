@@ -178,7 +178,7 @@ def arguments_changed(call: Call, origin: str) -> list[Source]:
     """
     known = CHANGING_FUNCTIONS.get(origin) or CHANGING_FUNCTIONS.get(call.path, ())
     labels: set[int | str] = {"out", "ax", *known}
-    changes_first = call.method in ARGUMENT_CHANGING_METHODS or (call.inplace and origin)
+    changes_first: object = call.method in ARGUMENT_CHANGING_METHODS
     # The custom of torch: `add_`, `xavier_uniform_`.
     changes_first = changes_first or (origin and origin.endswith("_") and not origin.endswith("__"))
     labels |= {0} if changes_first else set()

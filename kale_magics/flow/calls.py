@@ -48,13 +48,16 @@ class Calls(Changes):
     def _is_varied(self, call: Call) -> bool:
         """Whether other values of parameters may make a call do something else to what it gets."""
         given = (source for _, sources in call.arguments for source in sources)
-        return any(self.varies(source.name) for source in (*call.receiver, *given))
+        names = {source.name for source in (*call.receiver, *given)} | call.choosers
+        return any(map(self.varies, names))
 
     def _call_library(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
         self._change_all(self._arguments(call, arguments_changed(call, origin)))
         effects = self._effects_of(call, origin, receiver)
         if effects is not None:
             self._take_effects(call, effects, receiver)
+        elif origin and call.inplace:
+            self._guess_all(self._labelled(call, frozenset({0})), f"{call.path}()", call.certain)
         elif origin and not is_known(origin):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
         elif not call.path and not call.method:
@@ -105,6 +108,10 @@ class Calls(Changes):
         if call.inplace or any(self._may_work_in_place(source) for source in receiver):
             self._guess_all(self._labelled(call, effects.may_change), f".{call.method}()", call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
+        for label, path in call.paths:
+            named = function_effects(self.origin(path)) if label in effects.calls and self.origin(path) else None
+            if named is not None and named.changes:
+                self._guess_all(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)
         holders = [s for s in receiver if s.bond in ("same", "holds", "part")] if call.method else []
         for holder in (*holders, *changed) if kept else ():
@@ -287,6 +294,7 @@ class Calls(Changes):
         bindings = [binding for s in sources if (binding := self.names.get(s.name)) is not None]
         functions = [b.direct for b in bindings if b.direct is not None]
         functions += [b for one in bindings if one.direct is None for b in one.behaviours]
+        functions += call.behaviours
         for binding in bindings:
             called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
             if binding.direct is None and any(

@@ -291,6 +291,8 @@ class Changes(Lookup):
 
     def _given_back(self, source: Source, inplace: bool = False) -> bool:
         """Whether what is called may give back, or hold, what it got."""
+        if not source.callee and not source.method:
+            return True
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
         if origin or (called is None and not source.method):
@@ -371,9 +373,9 @@ class Changes(Lookup):
 
 
 def _shares(effects: LibraryEffects | None, source: Source, inplace: bool) -> bool:
-    """Whether the result of a library's function may share an object with an argument."""
+    """Whether the result of a library's function may share an object with an argument; careful if unknown."""
     if effects is None:
-        return source.bond == "entered"
+        return True
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
     if source.argument in ("*", "**"):
         return bool(labels - {"self"})
