@@ -164,6 +164,11 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
 FACTORIES = frozenset("collections.namedtuple typing.NamedTuple dataclasses.make_dataclass enum.Enum".split())
 """Functions that make a class: calling what they give makes an object and changes nothing."""
 
+HARMLESS_DECORATORS = frozenset(
+    "staticmethod classmethod property functools dataclasses contextlib typing abc enum warnings numba".split()
+)
+"""Builtins, and modules, whose decorators tell nobody else of what they decorate."""
+
 COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
 """Types whose operators and `copy` give objects of their own."""
 

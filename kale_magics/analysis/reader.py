@@ -208,7 +208,6 @@ class StatementReader(ExpressionReader):
             self.bind_name(node.name, node.lineno, self.captured(node))
             return
         behaviour = replace(self.behaviour(node.name, node.args, node.body), keeps_state=makes_state(node))
-        decorators = tuple(dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
         self.out.append(
             Define(
                 "def",
@@ -217,7 +216,7 @@ class StatementReader(ExpressionReader):
                 behaviour=behaviour,
                 at_once=tuple(at_once),
                 held=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
-                decorators=decorators,
+                decorators=_paths_of_decorators(node),
             )
         )
 
@@ -266,6 +265,7 @@ class StatementReader(ExpressionReader):
                 behaviour=behaviour,
                 at_once=tuple(at_once),
                 held=held,
+                decorators=_paths_of_decorators(node),
             )
         )
 
@@ -316,6 +316,10 @@ EXPLICIT = frozenset(
     " __set_name__ __setattr__ __delattr__ __setitem__ __delitem__ __iadd__".split()
 )
 """Special methods that run when an object is made, called, changed or thrown away."""
+
+
+def _paths_of_decorators(node: Function | ast.ClassDef) -> tuple[str, ...]:
+    return tuple(dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list)
 
 
 def _changeable(body: Sequence[ast.stmt]) -> Iterator[str]:

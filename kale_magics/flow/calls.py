@@ -52,6 +52,9 @@ class Calls(Changes):
         return any(map(self.varies, names))
 
     def _call_library(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
+        if origin and not self.step.name and not self._late:
+            # A library may keep what it gets, as a handler, and call it in any step.
+            self.escaped |= self.behaviours_of(s.name for s in self._arguments(call)) | {*call.behaviours}
         self._change_all(self._arguments(call, arguments_changed(call, origin)))
         effects = self._effects_of(call, origin, receiver)
         if effects is not None:
@@ -109,7 +112,9 @@ class Calls(Changes):
             self._guess_all(self._labelled(call, effects.may_change), f".{call.method}()", call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
         for label, path in call.paths:
-            named = function_effects(self.origin(path)) if label in effects.calls and self.origin(path) else None
+            named = (
+                function_effects(self.origin(path)) if label in effects.calls and self.origin(path) else None
+            )
             if named is not None and named.changes:
                 self._guess_all(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)

@@ -132,6 +132,8 @@ class Changes(Lookup):
                 self.change_memory(source)
             binding = self.names.get(source.name)
             if binding is not None and binding.origin and effect.cause == "write":
+                if not self.step.name and not self._late:
+                    self.escaped |= self.behaviours_of(effect.uses) | {*effect.behaviours}
                 self.set_around(effect.path or binding.name, effect.line)
             if binding is not None and self._is_mutated(effect, source, binding):
                 self._mutate_one(effect, binding)

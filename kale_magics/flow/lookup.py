@@ -42,6 +42,8 @@ class Lookup:
         changes: The same for one that changes it.
         settings: What steps set around them.
         varying: What the prelude computes that comes out differently each time.
+        escaped: Functions and classes of the prelude that a step may reach without naming them: a library, or
+            Python, knows them.
         step: The step that is walked.
         cell: The number of the cell that is walked.
         evidence: What the session has seen of that cell.
@@ -68,6 +70,7 @@ class Lookup:
         self.changes: dict[tuple[int, int], str] = {}
         self.settings: list[Setting] = []
         self.varying: dict[str, Binding] = {}
+        self.escaped: set[Behaviour] = set()
         self.partners: list[tuple[StepFlow, frozenset[str]]] = []
         self.step = StepFlow("")
         self.cell = -1

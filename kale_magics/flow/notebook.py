@@ -87,6 +87,7 @@ class NotebookFlow:
         self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
         for number, read in self.cells.items():
             self._walk(number, read)
+        self._keep_imports()
         self._check_after()
         self._check_surroundings()
         marked = {number: read.cell for number, read in self.cells.items()}
@@ -211,6 +212,19 @@ class NotebookFlow:
                 about=binding.name,
             )
         self.prelude.takes.clear()
+
+    def _keep_imports(self) -> None:
+        """Give every step what the functions need that it may reach without naming them."""
+        imports = {
+            name: d for d in self.flow.definitions if d.in_prelude and d.kind == "import" for name in d.names
+        }
+        pending, seen = [*self.flow.escaped], set(self.flow.escaped)
+        while pending:
+            names = [e.name for e in pending.pop().effects if isinstance(e, Read)]
+            self.prelude.imports |= {imports[name] for name in names if name in imports}
+            further = self.flow.behaviours_of(names) - seen
+            pending += further
+            seen |= further
 
     def _check_redefinition(self, number: int, read: ReadCell) -> None:
         """A prelude cell below a step must not change what that step has used."""

@@ -27,7 +27,7 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.knowledge import FACTORIES
+from kale_magics.analysis.knowledge import FACTORIES, HARMLESS_DECORATORS
 from kale_magics.analysis.library import result_type
 from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, Definition, Memory, StepFlow, bound_by
@@ -244,6 +244,8 @@ class Flow(Calls):
         held = effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.held))
         if top and not held and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
+        if not self.step.name and effect.behaviour is not None and self._escapes(effect, needs):
+            self.escaped.add(effect.behaviour)
         direct, memory = self._decoration(effect)
         for name, origin in zip_longest(names, origins, fillvalue=""):
             self.leave_group(name)
@@ -266,6 +268,13 @@ class Flow(Calls):
         for binding in grown or () if definition is not None else ():
             # Who uses what was added to needs the addition too.
             self.rebind(replace(binding, definition=definition, behaviours=binding.behaviours | behaviours))
+
+    def _escapes(self, effect: Define, needs: Iterable[Binding]) -> bool:
+        """Whether somebody else than the notebook's code may know a definition from now on."""
+        if effect.kind == "class" and any(n.direct is not None and n.direct.is_class for n in needs):
+            return True  # `Base.__subclasses__()` gives it
+        origins = [self.origin(path) or path for path in effect.decorators]
+        return not all(o.partition(".")[0] in HARMLESS_DECORATORS for o in origins)
 
     def _run_at_once(self, effect: Define, statement: int) -> list[Binding] | None:
         """Go through what a definition does when its statement runs.
