@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kale_magics.objects import is_immutable, mutable_parts
+from kale_magics.observed_files import NO_FILES, FileObserver, ObservedFiles
 from kale_magics.step_runtime.generators import GENERATORS, generator_state
 from kale_magics.step_runtime.reducers import module_of
 
@@ -56,15 +57,22 @@ class Evidence:
         changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
         kept: The names whose objects it left as they were.
         shared: Names whose values had an object in common when it had run.
+        files: The files that it used.
     """
 
     changed: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     shared: tuple[frozenset[str], ...] = ()
+    files: ObservedFiles = NO_FILES
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
         """The same, of a cell that ran before too: what it changed once, it may find changed already."""
-        return replace(self, changed=self.changed | earlier.changed, kept=self.kept - earlier.changed)
+        return replace(
+            self,
+            changed=self.changed | earlier.changed,
+            kept=self.kept - earlier.changed,
+            files=self.files | earlier.files,
+        )
 
 
 Sum = tuple[int, int]
@@ -180,6 +188,7 @@ class Watch:
 
     def __init__(self, source: str, values: Mapping[str, Any]) -> None:
         self._source, self._values = source, values
+        self._files = FileObserver(source, values)
         self._generators = _generators()
         budget = Budget()
         self._before: dict[str, tuple[Callable[[], Any], Sum]] = {}
@@ -188,8 +197,13 @@ class Watch:
             if before is not None:
                 self._before[name] = _held(values[name]), before
 
+    def close(self) -> None:
+        """Watch no longer, whatever has become of the cell."""
+        self._files.close()
+
     def end(self) -> Evidence:
         """What the cell has done by now."""
+        files = self._files.end()
         budget = Budget()
         changed, kept = set[str](), set[str]()
         for name, (held, before) in self._before.items():
@@ -200,7 +214,7 @@ class Watch:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        return Evidence(frozenset(changed), frozenset(kept), self._shared())
+        return Evidence(frozenset(changed), frozenset(kept), self._shared(), files)
 
     def _shared(self) -> tuple[frozenset[str], ...]:
         """Which names have an object in common."""

@@ -8,6 +8,7 @@ import importlib
 import sys
 import types
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from kale_magics.objects import Facts, facts_of, mutable_parts
@@ -18,6 +19,10 @@ BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__
 
 MOST_PICKLED = 16 << 20
 """Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
+
+
+MAX_PATH = 1024
+"""Characters of a text that may be a path."""
 
 
 class Session:
@@ -47,6 +52,12 @@ class Session:
         if name not in self._facts:
             self._facts[name] = facts_of(self._values[name]) if self.has(name) else None
         return self._facts[name]
+
+    def path(self, name: str) -> str | None:
+        """The value of a name if it is a path, or a text that may be one."""
+        value = self._values.get(name)
+        text = str(value) if isinstance(value, PurePath) else value
+        return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
 
     def shares(self, one: str, other: str) -> bool | None:
         """Whether two names' values share an object that can change; None if that is not known."""
