@@ -59,7 +59,6 @@ class FileObserver:
     def __init__(self, source: str, values: Mapping[str, Any]) -> None:
         self._source, self._values = source, values
         self._folder = os.getcwd()
-        self._lock = threading.Lock()
         self._read: dict[str, None] = {}
         self._written: dict[str, None] = {}
         self._databases: dict[str, Any] = {}
@@ -86,8 +85,7 @@ class FileObserver:
     def hear(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
         """Take an audit event in."""
         self.events += 1
-        with self._lock:
-            getattr(self, _EVENTS[event])(frame, *arguments)
+        getattr(self, _EVENTS[event])(frame, *arguments)
 
     def _open(self, _: Any, path: Any, __: Any, flags: int) -> None:
         if isinstance(path, int) or flags & getattr(os, "O_DIRECTORY", 0):

@@ -12,7 +12,7 @@ from kale_magics.analysis.names import dotted
 from kale_magics.analysis.paths import GAP, fold
 
 _WRITER = re.compile(
-    r"to_(?!numpy|datetime|list|dict)\w+|tofile|save\w*|write\w*|export\w*|dump|touch|imwrite|imsave|mmwrite"
+    r"to_(?!numpy|datetime|list|dict)\w+|tofile|save\w*|write_\w+|export\w*|dump|touch|imwrite|imsave|mmwrite"
     r"|urlretrieve|ExcelWriter|make_archive"
 )
 """Functions and methods that write a file of which they are given the path."""
@@ -23,7 +23,7 @@ _WRITING_MODE = re.compile(r"[rbt]*[wax+][rbtwax+]*(:\w*)?")
 _COPIES = frozenset("copyfile copy copy2 copytree".split())
 _MOVES = frozenset({"os.rename", "os.replace", "shutil.move"})
 _REMOVES = frozenset({"os.remove", "os.unlink", "shutil.rmtree"})
-_NO_USES = frozenset("mkdir makedirs chdir cd rmdir print display len".split())
+_NO_USES = frozenset("mkdir makedirs chdir cd rmdir print display len write writelines".split())
 _FOLDER_READERS = frozenset(
     "read_parquet scan_parquet ParquetDataset read_table dataset make_archive copytree load_from_disk"
     " load_files from_pretrained load_model open_dataset open_zarr ImageFolder DatasetFolder"
@@ -134,9 +134,9 @@ class FileCall:
         """A call that reads or writes what it is given."""
         writes = self._writes()
         certain = writes or _READER.fullmatch(self.name) is not None
-        folders = self.given[1:] if self.name == "make_archive" else self.given
+        folders = self.given[2:] if self.name == "make_archive" else self.given
         for place, pattern in enumerate(self.paths):
-            if not pattern or "\n" in pattern:
+            if not pattern or "\n" in pattern or "://" in pattern:
                 continue
             if self.name in _FOLDER_READERS and self.given[place] in folders:
                 yield self._use(place, pattern, writes=False)
@@ -152,14 +152,15 @@ class FileCall:
             return 1
         if self.name == "save" and not self._is_of_numpy():
             return None
-        return None if self.name in ("write", "writelines", "loads") else 0
+        return None if self.name == "loads" else 0
 
     def _is_of_numpy(self) -> bool:
         return self.function in ("np.save", "numpy.save")
 
     def _writes(self) -> bool:
         if self.name in _OPENERS:
-            texts = [g.value for g in self.given if isinstance(g, ast.Constant) and isinstance(g.value, str)]
+            rest = (g.value for g in self.given[1:] if isinstance(g, ast.Constant))
+            texts = [value for value in rest if isinstance(value, str)]
             return any(_WRITING_MODE.fullmatch(text) for text in texts)
         if self.name == "connect":
             return self.changes_database
