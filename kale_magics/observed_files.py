@@ -18,6 +18,7 @@ from pathlib import PurePath
 from typing import Any
 
 from kale_magics.analysis.packages import HOMES
+from kale_magics.analysis.paths import MAX_PATH
 
 MAX_FILES = 1000
 """How many paths of a cell are kept apart; of more than that the folders are."""
@@ -144,7 +145,9 @@ class FileObserver:
     def _named(self) -> tuple[str, ...]:
         """The paths outside of the present folder that the cell or a variable names."""
         texts = [match["text"] for match in _TEXT.finditer(self._source)]
-        texts += [str(v) for v in list(self._values.values()) if type(v) is str or isinstance(v, PurePath)]
+        # By their types: to ask an object for its class may run code of the notebook.
+        kinds = ((type(value), value) for value in list(self._values.values()))
+        texts += [str(v) for t, v in kinds if issubclass(t, PurePath) or (t is str and len(v) <= MAX_PATH)]
         paths = {os.path.abspath(os.path.expanduser(t)) for t in texts if "/" in t and "\0" not in t}
         around = {self._folder, os.path.expanduser("~"), self._scratch.rstrip("/")}
         inside = tuple(os.path.join(place, "") for place in around)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from kale_magics.analysis.paths import MAX_PATH
 from kale_magics.objects import Facts, facts_of, mutable_parts
 from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
 
@@ -19,10 +20,6 @@ BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__
 
 MOST_PICKLED = 16 << 20
 """Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
-
-
-MAX_PATH = 1024
-"""Characters of a text that may be a path."""
 
 
 class Session:
@@ -56,7 +53,7 @@ class Session:
     def path(self, name: str) -> str | None:
         """The value of a name if it is a path, or a text that may be one."""
         value = self._values.get(name)
-        text = str(value) if isinstance(value, PurePath) else value
+        text = str(value) if issubclass(type(value), PurePath) else value
         return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
 
     def shares(self, one: str, other: str) -> bool | None:
