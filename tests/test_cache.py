@@ -484,7 +484,7 @@ def test_a_file_that_the_step_looks_for_before_it_makes_it(asked, monkeypatch):
 
 
 UNNOTICED = r"""
-import copy, inspect, json, os, pathlib, pickle, shutil, types
+import copy, inspect, os, pathlib, pickle, posix, shutil, types
 assert os.stat in os.supports_fd and os.stat in os.supports_follow_symlinks and {os.stat} <= os.supports_dir_fd
 assert os.access in os.supports_effective_ids and len({os.stat, os.lstat, os.stat}) == 2
 assert pickle.loads(pickle.dumps(os.stat)) is os.stat is copy.deepcopy(os.stat)
@@ -492,9 +492,12 @@ assert isinstance(os.stat, types.BuiltinFunctionType) and callable(os.stat) and 
 assert 'follow_symlinks' in inspect.signature(os.stat).parameters and repr(os.stat) == '<built-in function stat>'
 class Own: look = os.stat
 assert Own().look('.').st_size == os.stat(path='.').st_size == os.stat(os.open('.', os.O_RDONLY)).st_size
-for function, arguments in (os.stat, ('missing',)), (os.stat, (1.5,)), (os.stat, ()), (os.access, ('.',)), (os.readlink, ('.',)), (os.stat, ('a\0',)):
-    try: print(function(*arguments))
-    except (OSError, TypeError, ValueError) as error: print(type(error).__name__, error)
+def outcome(function, arguments):
+    try: return function(*arguments)
+    except (OSError, TypeError, ValueError) as error: return type(error), str(error)
+for name in ('stat', 'lstat', 'access', 'readlink'):
+    for arguments in ('missing',), (1.5,), (), ('.',), ('a\0',), ('missing', 4), (b'.', os.F_OK):
+        assert outcome(getattr(os, name), arguments) == outcome(getattr(posix, name), arguments)
 print(os.path.exists('a\0'), os.path.exists(99), pathlib.Path('.').exists(), shutil.which('missing'))
 os.stat('gone')
 """
@@ -504,15 +507,7 @@ def test_a_step_does_not_notice_that_its_questions_are_heard(kale):
     failed = kale(step("a", UNNOTICED)).steps["a"]
     assert not re.search("recorder|looks|runtime", failed.error.traceback)
     assert failed.error.type == "FileNotFoundError"
-    assert [line.split(":")[0] for line in failed.log.splitlines()[:7]] == [
-        "FileNotFoundError [Errno 2] No such file or directory",
-        "TypeError stat",
-        "TypeError stat() missing required argument 'path' (pos 1)",
-        "TypeError access() missing required argument 'mode' (pos 2)",
-        "OSError [Errno 22] Invalid argument",
-        "ValueError embedded null byte",
-        "False False True None",
-    ]
+    assert failed.log.startswith("False False True None\n")
 
 
 def test_libraries_and_imports_ask_about_few_paths_of_the_user(kale):
