@@ -102,17 +102,24 @@ class FilesOfSteps:
             needs: The steps that a step depends on.
 
         Yields:
-            For two steps the first pair of uses of one file of which at least one writes; the first stands
-            above the second in the notebook.
+            For two steps a pair of uses of one file of which at least one writes, best one with a line and
+            a whole path; the first stands above the second in the notebook.
         """
         above = _ancestors(self.steps, needs)
         found: dict[frozenset[str], tuple[StepUse, StepUse]] = {}
         for one, other in _pairs([use for uses in self.uses.values() for use in uses]):
             steps = frozenset((one.step, other.step))
             apart = one.step not in above[other.step] and other.step not in above[one.step]
-            if len(steps) == 2 and apart and steps not in found and _conflict(one.use, other.use):
-                found[steps] = (one, other) if one.cell <= other.cell else (other, one)
+            if len(steps) == 2 and apart and _conflict(one.use, other.use):
+                pair = (one, other) if one.cell <= other.cell else (other, one)
+                found[steps] = max(found.get(steps, pair), pair, key=_clarity)
         yield from found.values()
+
+
+def _clarity(pair: tuple[StepUse, StepUse]) -> int:
+    """How well two uses show a user what is meant: the line of the later one, the path of the earlier one."""
+    earlier, later = pair
+    return 2 * (later.use.line > 0) + is_exact(earlier.use.pattern)
 
 
 def _pairs(uses: list[StepUse]) -> Iterator[tuple[StepUse, StepUse]]:
