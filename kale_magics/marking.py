@@ -200,6 +200,8 @@ class Marking:
         """Leave nothing behind."""
         for execution in self._executions:
             execution.take_variables()
+            if execution.watch is not None:
+                execution.watch.close()
         self._shell.input_transformers_cleanup.remove(self._transformer)
         self._shell.events.unregister("pre_run_cell", self._begin)
         self._shell.events.unregister("post_run_cell", self._end)
@@ -248,6 +250,8 @@ class Marking:
             return
         execution = self._executions.pop()
         execution.take_variables()
+        if execution.watch is not None:
+            execution.watch.close()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
             self._registry.put(_ended(cell, result, execution.watch))

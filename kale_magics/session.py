@@ -8,8 +8,10 @@ import importlib
 import sys
 import types
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 from typing import Any
 
+from kale_magics.analysis.paths import MAX_PATH
 from kale_magics.holdings import Holdings, holdings_of
 from kale_magics.objects import Facts, facts_of
 from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
@@ -48,6 +50,12 @@ class Session:
         if name not in self._facts:
             self._facts[name] = facts_of(self._values[name]) if self.has(name) else None
         return self._facts[name]
+
+    def path(self, name: str) -> str | None:
+        """The value of a name if it is a path, or a text that may be one."""
+        value = self._values.get(name)
+        text = str(value) if issubclass(type(value), PurePath) else value
+        return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
 
     def shares(self, one: str, other: str) -> bool | None:
         """Whether two names' values share an object that can change; None if that is not known."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -234,7 +235,7 @@ EACH_TIME = {
     ),
     "a counter in a file": (
         "import os\nn = int(open('cnt').read()) if os.path.exists('cnt') else 0\nwith open('cnt', 'w') as f: f.write(str(n + 1))",
-        "it may look whether cnt is there, and makes it",
+        "it looks at cnt and makes it",
     ),
     "a harmless program and another one": ("import os\nos.system('uname > /dev/null; true')", "it runs another program (uname)"),
     "a socket that listens": (
@@ -339,6 +340,182 @@ def test_without_the_cache_when_asked(kale):
     assert outlook(kale, *steps) == {"a": "--no-cache", "b": "cached "}
     assert cached(kale(*steps)) == {"b"}
     assert cached(kale(*steps, cache=False)) == set()
+
+
+def make(name):
+    return lambda folder: (folder / name).write_text("made")
+
+
+def age(name, seconds):
+    return lambda folder: os.utime(folder / name, (seconds, seconds))
+
+
+def relink(name, target):
+    return lambda folder: ((folder / name).unlink(), (folder / name).symlink_to(target))
+
+
+def remove(name):
+    return lambda folder: (folder / name).unlink()
+
+
+def become_folder(name):
+    return lambda folder: (remove(name)(folder), (folder / name).mkdir())
+
+
+LOOKS = {
+    "os.path.exists": ("os.path.exists(a + 'bsent')", make("absent"), "True"),
+    "os.path.exists of what goes": ("os.path.exists(d + 'ata.csv')", remove("data.csv"), "False"),
+    "os.path.lexists": ("os.path.lexists(d + 'ata.csv')", remove("data.csv"), "False"),
+    "os.path.isfile": ("os.path.isfile(d + 'ata.csv')", become_folder("data.csv"), "False"),
+    "os.path.isdir": ("os.path.isdir(d + 'ata.csv')", become_folder("data.csv"), "True"),
+    "os.path.islink": ("os.path.islink(l + 'ink')", become_folder("link"), "False"),
+    "os.path.getsize": ("os.path.getsize(d + 'ata.csv')", make("data.csv"), "4"),
+    "os.path.getmtime": ("os.path.getmtime(d + 'ata.csv')", age("data.csv", 7), "7.0"),
+    "os.path.realpath": ("os.path.basename(os.path.realpath(l + 'ink'))", relink("link", "other"), "other"),
+    "os.path.samefile": ("os.path.samefile(l + 'ink', d + 'ata.csv')", relink("link", "meeting.py"), "False"),
+    "os.stat": ("os.stat(d + 'ata.csv').st_mtime", age("data.csv", 7), "7.0"),
+    "os.stat of bytes": ("os.stat(b'da' + b'ta.csv').st_size", make("data.csv"), "4"),
+    "os.lstat": ("len(os.readlink(l + 'ink')) == os.lstat(l + 'ink').st_size", become_folder("link"), None),
+    "os.readlink": ("os.readlink(l + 'ink')", relink("link", "other"), "other"),
+    "os.access": ("os.access(a + 'bsent', os.R_OK)", make("absent"), "True"),
+    "os.scandir": ("[e.stat().st_size for e in os.scandir(f + 'older')]", make("folder/a.txt"), "[4]"),
+    "os.walk": ("[names for _, _, names in os.walk(f + 'older')]", remove("folder/a.txt"), "[[]]"),
+    "Path.exists": ("Path(a + 'bsent').exists()", make("absent"), "True"),
+    "Path.is_file": ("Path(d + 'ata.csv').is_file()", become_folder("data.csv"), "False"),
+    "Path.is_dir": ("Path(d + 'ata.csv').is_dir()", become_folder("data.csv"), "True"),
+    "Path.is_symlink": ("Path(l + 'ink').is_symlink()", become_folder("link"), "False"),
+    "Path.stat": ("Path(d + 'ata.csv').stat().st_size", make("data.csv"), "4"),
+    "Path.lstat": ("Path(d + 'ata.csv').lstat().st_mtime", age("data.csv", 7), "7.0"),
+    "Path.resolve": ("Path(l + 'ink').resolve().name", relink("link", "other"), "other"),
+    "Path.iterdir": ("sorted(p.name for p in Path(f + 'older').iterdir())", make("folder/b.txt"), "['a.txt', 'b.txt']"),
+    "Path.glob": ("len([*Path(f + 'older').glob('*.txt')])", make("folder/b.txt"), "2"),
+    "Path.rglob": ("len([*Path(f + 'older').rglob('*.txt')])", make("folder/b.txt"), "2"),
+    "glob.glob": ("len(glob.glob(f + 'older/*.txt'))", make("folder/b.txt"), "2"),
+    "glob.glob of a name": ("glob.glob(a + 'bsen?')", make("absent"), "['absent']"),
+    "shutil.which": ("shutil.which('to' + 'ol', path=os.getcwd()) is None", make("tool"), "True"),
+    "importlib.util.find_spec": ("importlib.util.find_spec('own_' + 'settings') is None", make("own_settings.py"), "False"),
+    "importlib.resources": (
+        "(importlib.resources.files('pack' + 'age') / 'data.txt').is_file()", make("package/data.txt"), "True"
+    ),
+    "a name of its own": ("check(a + 'bsent')", make("absent"), "True"),
+    "a thread": ("threaded(a + 'bsent')", make("absent"), "True"),
+    "another process": ("forked(a + 'bsent')", make("absent"), "True"),
+}  # fmt: skip
+ASKING = """
+import glob, importlib.resources, importlib.util, multiprocessing, os, shutil
+from concurrent.futures import ThreadPoolExecutor
+from os.path import exists as check
+from pathlib import Path
+a, d, f, l = 'adfl'
+def threaded(path):
+    with ThreadPoolExecutor(1) as pool: return pool.submit(check, path).result()
+def forked(path):
+    with multiprocessing.get_context('fork').Pool(1) as pool: return pool.map(check, [path])[0]
+print({})
+"""
+
+
+@pytest.fixture
+def asked(kale):
+    for name in ("folder", "package"):
+        (kale.folder / name).mkdir()
+    for name in ("folder/a.txt", "package/__init__.py"):
+        (kale.folder / name).touch()
+    (kale.folder / "link").symlink_to("data.csv")
+    return kale
+
+
+@pytest.mark.parametrize(("expression", "change", "answer"), LOOKS.values(), ids=LOOKS)
+def test_what_a_step_asks_about_computed_paths_counts(asked, expression, change, answer):
+    use = step("a", ASKING.format(expression))
+    asked(use)
+    assert outlook(asked, use) == {"a": "cached "}
+    assert cached(asked(use)) == {"a"}
+    change(asked.folder)
+    assert outlook(asked, use)["a"].endswith(" has changed")
+    if answer is not None:
+        run = asked(use)
+        assert (run.steps["a"].cached, run.steps["a"].log) == (False, f"{answer}\n")
+
+
+UNCHANGED = {
+    "whether a file is there": ("os.path.exists(d + 'ata.csv'), os.access(d + 'ata.csv', os.R_OK)", make("data.csv")),
+    "its size": ("os.path.getsize(d + 'ata.csv')", write("data.csv", DATA.replace("2", "3"))),
+    "where a link leads": ("os.path.realpath(l + 'ink')", make("data.csv")),
+    "whether it is a folder": ("os.path.isdir(a + 'bsent')", make("absent")),
+    "the names in a folder": ("os.listdir(f + 'older')", make("folder/a.txt")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("expression", "change"), UNCHANGED.values(), ids=UNCHANGED)
+def test_what_a_step_has_not_asked_does_not_count(asked, expression, change):
+    use = step("a", ASKING.format(expression))
+    asked(use)
+    change(asked.folder)
+    assert cached(asked(use)) == {"a"}
+
+
+OWN = {
+    "a folder": "os.makedirs('o' + 'ut/deep', exist_ok=True)\nos.path.exists('o' + 'ut/deep/x')\nopen('o' + 'ut/deep/x', 'w').close()",
+    "a copy": "shutil.copy2(d + 'ata.csv', 'co' + 'py.csv')",
+    "an archive": "shutil.make_archive('pa' + 'cked', 'zip', f + 'older')",
+    "a temporary file": "open('t' + 'mp', 'w').close(); os.path.getsize('t' + 'mp'); os.remove('t' + 'mp')",
+    "a file beside": "(Path(f + 'older').resolve().parent / ('out' + 'put')).write_text('x')",
+    "a frame": "import pandas as pd\npd.DataFrame({'a': [1]}).to_csv(f + 'older/frame' + '.csv')",
+    "an array": "import numpy as np\nnp.save('arr' + 'ay', np.zeros(2))",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", OWN.values(), ids=OWN)
+def test_what_a_step_asks_about_what_it_makes_itself_does_not_count(asked, source):
+    use = step("a", ASKING.format("0") + source)
+    asked(use)
+    assert outlook(asked, use) == {"a": "cached "}
+    assert cached(asked(use)) == {"a"}
+
+
+def test_a_file_that_the_step_looks_for_before_it_makes_it(asked, monkeypatch):
+    monkeypatch.chdir(asked.folder)
+    use = step("a", ASKING.format("check(a + 'bsent')") + "open(a + 'bsent', 'w').close()")
+    assert asked(use).steps["a"].log == "False\n"
+    assert outlook(asked, use) == {"a": "it looks at absent and makes it"}
+    assert asked(use).steps["a"].log == "True\n"
+    assert cached(asked(use)) == {"a"}
+
+
+UNNOTICED = r"""
+import copy, inspect, os, pathlib, pickle, posix, shutil, types
+assert os.stat in os.supports_fd and os.stat in os.supports_follow_symlinks and {os.stat} <= os.supports_dir_fd
+assert os.access in os.supports_effective_ids and len({os.stat, os.lstat, os.stat}) == 2
+assert pickle.loads(pickle.dumps(os.stat)) is os.stat is copy.deepcopy(os.stat)
+assert isinstance(os.stat, types.BuiltinFunctionType) and callable(os.stat) and os.stat.__name__ == 'stat'
+assert 'follow_symlinks' in inspect.signature(os.stat).parameters and repr(os.stat) == '<built-in function stat>'
+class Own: look = os.stat
+assert Own().look('.').st_size == os.stat(path='.').st_size == os.stat(os.open('.', os.O_RDONLY)).st_size
+def outcome(function, arguments):
+    try: return function(*arguments)
+    except (OSError, TypeError, ValueError) as error: return type(error), str(error)
+for name in ('stat', 'lstat', 'access', 'readlink'):
+    for arguments in ('missing',), (1.5,), (), ('.',), ('a\0',), ('missing', 4), (b'.', os.F_OK):
+        assert outcome(getattr(os, name), arguments) == outcome(getattr(posix, name), arguments)
+print(os.path.exists('a\0'), os.path.exists(99), pathlib.Path('.').exists(), shutil.which('missing'))
+os.stat('gone')
+"""
+
+
+def test_a_step_does_not_notice_that_its_questions_are_heard(kale):
+    failed = kale(step("a", UNNOTICED)).steps["a"]
+    assert not re.search("recorder|looks|runtime", failed.error.traceback)
+    assert failed.error.type == "FileNotFoundError"
+    assert failed.log.startswith("False False True None\n")
+
+
+def test_libraries_and_imports_ask_about_few_paths_of_the_user(kale):
+    run = kale(step("a", "import pandas, sklearn.ensemble, matplotlib.pyplot\nprint('done')"))
+    told = [json.loads(line) for line in (run.steps["a"].folder / "uses.jsonl").read_text().splitlines()]
+    questions = [line for line in told if line[-1] in ("look", "glance")]
+    assert not [line for line in questions if "-packages" in line[1]]
+    assert len(questions) < 100
 
 
 def test_another_version_of_a_library(kale, monkeypatch):

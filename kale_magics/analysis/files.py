@@ -1,112 +1,103 @@
-"""The files that code names where it writes, and wherever else it names them."""
+"""The files and folders that code names, and what it does with them."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from kale_magics.analysis.names import dotted
+from kale_magics.analysis.file_calls import FileCall, FileUse, changes_database, of_command
+from kale_magics.analysis.paths import fold
+from kale_magics.analysis.scopes import bound_names, parameters_of
 from kale_magics.analysis.syntax import is_of_shell
 
-_WRITERS = frozenset(
-    "to_csv to_parquet to_pickle to_json to_excel to_feather to_hdf to_html to_stata to_orc to_xml to_latex"
-    " to_markdown to_zarr to_netcdf to_file to_string tofile save savez savez_compressed savetxt savefig"
-    " save_model save_npz save_pretrained save_weights write_image write_html write_json write_parquet"
-    " write_csv write_ipc write_table imwrite imsave dump urlretrieve copyfile copy2 write_text write_bytes"
-    " touch mmwrite savemat".split()
-)
-"""Functions and methods that write a file that they are told of."""
-
-_OPENERS = frozenset({"open", "fdopen", "ZipFile", "File", "memmap"})
-_PATHS = frozenset({"Path", "PurePath"})
-_WRITING_MODE = re.compile(r"[rbt]*[wax+][rbtwax+]*")
-_FILE = re.compile(r"(?!\w+://)[^\s<>|*?\"']*(\.\w{1,8}|[^\s<>|*?\"']/[^\s<>|*?\"']+)")
-_REDIRECTED = re.compile(r">>?\s*([\w./~-]+)")
-_WORDS = re.compile(r"[\w./~-]+")
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
+_SCOPES = (
+    ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class FileUse:
-    """A place where code names a file.
-
-    Attributes:
-        file: The expression that names it, as text: a path in quotes, or an expression over names.
-        names: The names in it.
-        line: In the cell, from 1.
-        writes: Whether the file is written there.
-    """
-
-    file: str
-    names: frozenset[str]
-    line: int
-    writes: bool
-
-
-def file_uses(node: ast.AST, texts: Collection[str]) -> Iterator[FileUse]:
-    """The files that code names.
+class FileReader:
+    """Follows code from top to bottom: what its names stand for, and which files it uses.
 
     Args:
-        node: A cell or a statement of one.
-        texts: The names that stand for a text or a path.
+        values: The patterns of names (`paths.fold`); what the code assigns is added.
+
+    Attributes:
+        uses: The files that were found.
     """
-    for call in ast.walk(node):
-        if not isinstance(call, ast.Call):
-            continue
-        if is_of_shell(call):
-            yield from _of_command(call)
-            continue
-        writes = _is_writing(call)
-        given = [*call.args, *(k.value for k in call.keywords)]
-        given += [call.func.value] if isinstance(call.func, ast.Attribute) else []
-        for expression in map(_bare, given):
-            if _names_file(expression, texts):
-                names = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name)}
-                yield FileUse(ast.unparse(expression), frozenset(names), call.lineno, writes)
 
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values, self.uses = values, list[FileUse]()
+        self._changes_database = False
 
-def _is_writing(call: ast.Call) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else dotted(call.func)
-    if name in _OPENERS:
-        modes = [*call.args, *(k.value for k in call.keywords if k.arg == "mode")]
-        texts = [m.value for m in modes if isinstance(m, ast.Constant) and isinstance(m.value, str)]
-        return any(_WRITING_MODE.fullmatch(text) for text in texts)
-    return name in _WRITERS
+    def read(self, node: ast.AST) -> list[FileUse]:
+        """Return the uses in a cell, or in a statement of one."""
+        self.uses, self._changes_database = [], changes_database(node)
+        self._visit(node)
+        return self.uses
 
+    def _visit(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Call):
+            self._call(node)
+        if isinstance(node, _BRANCHES):
+            self._branch(node)
+        elif isinstance(node, _SCOPES):
+            self._scope(node)
+        else:
+            for child in ast.iter_child_nodes(node):
+                self._visit(child)
+            self._bind(node)
 
-def _bare(node: ast.expr) -> ast.expr:
-    """A path without what makes a path of a text."""
-    while isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-        if dotted(node.func).rpartition(".")[2] not in _PATHS | {"str", "open"}:
-            break
-        node = node.args[0]
-    return node
+    def _call(self, node: ast.Call) -> None:
+        if is_of_shell(node):
+            self.uses += of_command(node)
+        elif fold(node, self.values) is None:  # else it only makes a path
+            self.uses += FileCall(node, self.values, self._changes_database).uses()
 
+    def _bind(self, node: ast.AST) -> None:
+        """Note what an assignment makes a name stand for; what else binds a name makes it unknown."""
+        targets: list[ast.expr] = []
+        value: ast.expr | None = None
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
+            targets, value = [node.target], node.value
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            name = ast.Name(node.target.id, ast.Load())
+            targets, value = [node.target], ast.BinOp(name, node.op, node.value)
+        elif isinstance(node, (ast.withitem, ast.Import, ast.ImportFrom, ast.Delete)):
+            self._forget(bound_names([node])[0])
+        found = fold(value, self.values) if value is not None else None
+        self._forget(bound_names(targets)[0])
+        if found is not None:
+            self.values.update((t.id, found) for t in targets if isinstance(t, ast.Name))
 
-def _names_file(node: ast.expr, texts: Collection[str]) -> bool:
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, str) and bool(_FILE.fullmatch(node.value))
-    if isinstance(node, ast.Name):
-        return node.id in texts
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Div, ast.Add)):
-        return _names_file(node.left, texts) and (
-            isinstance(node.right, ast.Constant) or _names_file(node.right, texts)
-        )
-    if isinstance(node, ast.JoinedStr):
-        parts = [v.value for v in node.values if isinstance(v, ast.FormattedValue)]
-        return bool(parts) and all(_names_file(part, texts) for part in parts)
-    return False
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.values.pop(name, None)
 
+    def _branch(self, node: ast.AST) -> None:
+        """Code that may not run, or runs again: what it binds is not known afterwards."""
+        before = dict(self.values)
+        if isinstance(node, (ast.For, ast.AsyncFor)):
+            self._forget(bound_names([node.target])[0])
+        for child in ast.iter_child_nodes(node):
+            self._visit(child)
+        self._forget([name for name, value in self.values.items() if before.get(name) != value])
 
-def _of_command(call: ast.Call) -> Iterator[FileUse]:
-    """The files of `!command`, `%%bash` and `%%writefile`."""
-    texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    written: set[str] = set()
-    named = {word for text in texts for word in _WORDS.findall(text)}
-    if texts[:1] in (["writefile"], ["file"]):
-        written, named = {word for word in texts[1].split() if not word.startswith("-")}, set()
-    else:
-        written = {name for text in texts for name in _REDIRECTED.findall(text)}
-    for name in sorted(written | {word for word in named if _FILE.fullmatch(word)}):
-        yield FileUse(repr(name), frozenset(), call.lineno, name in written)
+    def _scope(self, node: ast.AST) -> None:
+        """A function or a comprehension: its own names are not those of the notebook."""
+        before = dict(self.values)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            body = node.body if isinstance(node.body, list) else []
+            self._forget([*parameters_of(node.args), *bound_names(body)[0]])
+        elif isinstance(node, ast.ClassDef):
+            self._forget(bound_names(node.body)[0])
+        else:
+            generators: list[ast.comprehension] = getattr(node, "generators", [])
+            self._forget(bound_names(g.target for g in generators)[0])
+        for child in ast.iter_child_nodes(node):
+            self._visit(child)
+        self.values.clear()
+        self.values.update(before)

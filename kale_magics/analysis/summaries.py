@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Effect, Mutate, Source
-from kale_magics.analysis.library import function_effects, method_effects
 from kale_magics.analysis.knowledge import (
     ARGUMENT_CHANGING_METHODS,
     CHANGING_FUNCTIONS,
@@ -14,6 +13,7 @@ from kale_magics.analysis.knowledge import (
     is_known,
     method_changes,
 )
+from kale_magics.analysis.library import function_effects, method_effects
 
 Find = Callable[[str], Behaviour | None]
 """Gives the function or class of the notebook that a name stands for."""

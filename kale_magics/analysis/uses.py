@@ -28,7 +28,6 @@ UNSEEDED = frozenset(
 _CHANCE = frozenset(
     "random rand randn randint random_sample shuffle sample choice choices permutation normal uniform".split()
 )
-_CHECKS = frozenset("exists isfile isdir lexists access is_file is_dir".split())
 _FAR = re.compile(
     r"(s3a?|gs|gcs|abfss?|adl|wasbs?|hdfs|oci|r2|\w+sql(\+\w+)?|oracle|snowflake|bigquery)://\S+"
 )
@@ -44,7 +43,6 @@ class Uses:
         texts: The texts in it that may be the name of a file or a folder.
         reason: Why running it again may give something else; empty if nothing tells so.
         chance: Whether it names what draws numbers.
-        checks: Whether it may ask if a file is there.
         variables: Of the environment, those that it reads.
         set_variables: Those that it sets.
     """
@@ -52,7 +50,6 @@ class Uses:
     texts: tuple[str, ...]
     reason: str
     chance: bool
-    checks: bool
     variables: tuple[str, ...]
     set_variables: tuple[str, ...]
 
@@ -82,7 +79,6 @@ def uses_of(source: str) -> Uses:
         tuple(texts),
         reasons[0] if reasons else "",
         bool(names & _CHANCE),
-        bool(names & _CHECKS),
         *_variables(nodes),
     )
 

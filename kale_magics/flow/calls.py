@@ -25,7 +25,6 @@ from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
 from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED
 
-
 NOTHING_KNOWN = LibraryEffects()
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Where
 from kale_magics.flow.bindings import Binding, Definition, StepFlow
-from kale_magics.flow.files import unordered_files
+from kale_magics.flow.files import FilesOfSteps
 from kale_magics.flow.notebook import RUN_TOGETHER, NotebookFlow, mark_of
 from kale_magics.step_runtime.suspects import explain_culprit
 
@@ -102,15 +102,17 @@ class Edges:
     def tell_files(self) -> None:
         """Tell of files that one step writes and another one uses with nothing to make it wait."""
         cells = {number: read.facts for number, read in self.flow.cells.items()}
-        for earlier, later in unordered_files(self.steps, cells, self.flow.is_text, self.needs):
+        seen = {n: r.cell.evidence.files for n, r in self.flow.cells.items() if r.cell.evidence is not None}
+        files = FilesOfSteps(self.steps, self.flow.prelude, cells, seen, self.flow.path_of)
+        for earlier, later in files.unordered(self.needs):
             first, second = ("writes", "uses") if earlier.use.writes else ("uses", "writes")
             self.flow.tell(
                 Code.FILE_WITHOUT_EDGE,
-                f"step {earlier.step} {first} the file {earlier.use.file}, which step {later.step} {second}:"
+                f"step {earlier.step} {first} the file {earlier.use.text}, which step {later.step} {second}:"
                 " nothing makes it wait",
                 f"say so: %%kale step {quoted(later.step)} --after {quoted(earlier.step)}",
                 self.flow.place(later.cell, later.use.line),
-                about=later.use.file,
+                about=later.use.text,
                 severity="warning",
             )
 

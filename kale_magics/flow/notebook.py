@@ -375,12 +375,9 @@ class NotebookFlow:
             severity="warning",
         )
 
-    def is_text(self, binding: Binding) -> bool:
-        """Whether what a name stands for is a text or a path, for certain."""
-        if binding.kind == "parameter":
-            return any(d.name == binding.name and isinstance(d.value, str) for d in self.parameters)
-        facts = self.flow.certain_facts(binding)
-        return facts is not None and (facts.type_name == "str" or facts.type_name.startswith("pathlib."))
+    def path_of(self, binding: Binding) -> str | None:
+        """The path or text that a name stands for, if the session knows it for certain."""
+        return self.session.path(binding.name) if self.flow.certain_facts(binding) is not None else None
 
     def _check_after(self) -> None:
         for read in self.cells.values():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from kale_magics.analysis.files import file_uses
+from kale_magics.analysis.files import FileReader
 from kale_magics.analysis.packages import files_of, source_of
+from kale_magics.analysis.paths import is_exact
 from kale_magics.analysis.uses import Uses, looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
@@ -20,7 +20,6 @@ from kale_magics.registry import Cell, variables_of
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""
 
-_LITERAL = re.compile(r"(['\"])[^'\"\\]*\1")
 
 OF_EVERY_SYSTEM = frozenset("HOME HOSTNAME LANG LOGNAME PATH PWD SHELL TERM TMPDIR USER".split())
 """Variables that every system has, each its own."""
@@ -73,9 +72,9 @@ def _exists(path: Path) -> bool:
 
 def _written(step: Step) -> set[str]:
     """The paths that a step's code writes to, as far as they stand in it."""
-    trees = (ast.parse(code.source) for code in (*step.setup, *step.cells))
-    uses = (use for tree in trees for use in file_uses(tree, ()))
-    return {str(ast.literal_eval(use.file)) for use in uses if use.writes and _LITERAL.fullmatch(use.file)}
+    reader = FileReader({})
+    uses = (use for code in (*step.setup, *step.cells) for use in reader.read(ast.parse(code.source)))
+    return {use.pattern for use in uses if use.writes and is_exact(use.pattern)}
 
 
 def _named(step: Step) -> Iterator[str]:

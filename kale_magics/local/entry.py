@@ -16,6 +16,7 @@ from kale_magics.analysis.packages import owners, versions
 from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.local.folder import LOG, RESULT, USES
 from kale_magics.local.heard import Heard, nearby
+from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Json, Step
 from kale_magics.program import runtime_source, specification
@@ -56,8 +57,8 @@ class Entry:
         seconds: How long it took there.
         parts: Digests of what was known before it ran, by what people call it.
         files: SHA-256 of the entry's files, by their paths in the folder of the step.
-        paths: Kind, path and state (`recorder.state_of`) of what it used or made outside, and the digest of a
-            file's content; that may be empty.
+        paths: Kind, path and state (`recorder.state_of`, or `looks.ask`) of what it used or made outside, or
+            asked about, and the digest of a file's content; that may be empty.
         libraries: Versions by distribution.
         made: Those of the paths that it has made.
         reason: Why it must run each time; empty if it need not.
@@ -175,11 +176,11 @@ def changes(entry: Entry) -> str:
     """The first thing outside of its pipeline that is not as an entry had it, for people; empty if all is."""
     made = {path for kind, path, *_ in entry.paths if kind == "file"}
     for kind, path, state, content in entry.paths:
-        now = state_of(kind, path, made)
+        now = ask(kind, path) if is_question(kind) else state_of(kind, path, made)
         # Written anew with the same content, as when the notebook was run again, it is the same.
         written = content and isinstance(now, list) and now[0] == state[0]
         if now != state and not (written and _content(kind, path, now) == content):
-            return f"{nearby(path)} has changed"
+            return f"{path if kind == 'installed' else nearby(path)} has changed"
     installed = versions(entry.libraries)
     for name, version in entry.libraries.items():
         if installed[name] != version:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.uses import seeded, uses_of, varies
+from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Step
 
@@ -44,7 +45,6 @@ class Heard:
         self._drawn: list[str] = []
         self._local: list[str] = []
         self._changed: list[str] = []
-        self._appeared: list[str] = []
         self._forked = self._ended = False
         self._used: dict[tuple[str, str], list[tuple[Any, str]]] = {}
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -54,7 +54,9 @@ class Heard:
                 # A process of the step was killed while it wrote, or has written something else here.
                 self._reasons.append(UNKNOWN)
         for (kind, path), its in self._used.items():
-            if kind != "tree":
+            if is_question(kind):
+                self._take_answer(kind, path, *its[0])
+            elif kind != "tree":
                 self._take_in(kind, path, its)
         files = frozenset(path for kind, path, _ in self.paths if kind == "file")
         for (kind, path), its in self._used.items():
@@ -83,8 +85,6 @@ class Heard:
         if self._forked and not seeded(sources) and any(uses_of(source).chance for source in sources):
             yield "processes that it starts may draw numbers without a seed"
         yield from self._changed
-        if self._appeared and any(uses_of(source).checks for source in sources):
-            yield f"it may look whether {nearby(self._appeared[0])} is there, and makes it"
 
     def _hear(self, what: str, *told: Any) -> None:
         if what == "reason":
@@ -115,10 +115,16 @@ class Heard:
             if before is not None or after is not None or how in ("watch", "read"):
                 self.paths.append((kind, path, after))
             self.made += [path] * made
-            if before is None and after is not None and "watch" in hows:
-                self._appeared.append(path)
         else:
             self._changed.append(f"it changes {nearby(path)}")
+
+    def _take_answer(self, question: str, path: str, before: Any, how: str) -> None:
+        """A question; what a library finds out before it makes something does not change what it makes."""
+        after = ask(question, path)
+        self.paths.append((question, path, after))
+        if before != after and how == "look" and not path.startswith(memories()):
+            verb = "makes" if before is None else "changes"
+            self._changed.append(f"it looks at {nearby(path)} and {verb} it")
 
     def _take_in_folder(self, path: str, its: Sequence[tuple[Any, str]], files: frozenset[str]) -> None:
         """A folder that is named, of which compiled code may read any file."""

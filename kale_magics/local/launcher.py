@@ -1,7 +1,7 @@
 """What the process of a step runs: it calls the step's function the way KFP's executor would.
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics but the text of `recorder` beside it. It reads `arguments.json` and leaves
+nothing of kale_magics but the texts of `recorder` and `looks` beside it. It reads `arguments.json` and leaves
 `result.json`, or `error.json` if the step fails.
 """
 
@@ -55,7 +55,7 @@ def beside(name: str) -> dict[str, Any]:
     return namespace
 
 
-RECORDER = beside("recorder.py")
+RECORDER, LOOKS = beside("recorder.py"), beside("looks.py")
 
 compile_program = compile
 """What a program compiles the runtime with; the server has one that remembers."""
@@ -103,7 +103,7 @@ def main() -> None:
     # The step itself says there why it failed, and ends with SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
     try:
-        recorder = RECORDER["begin"](task)
+        recorder = RECORDER["begin"](task, LOOKS)
         result = perform(task)
         RECORDER["end"](recorder)
         save(task["result"], result)

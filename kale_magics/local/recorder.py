@@ -5,6 +5,7 @@ the process of a step, so it may use the standard library only and nothing of ka
 into a file, a line of JSON each; processes that the step forks add their own lines:
 
     ["file" or "list" or "tree", PATH, STATE, HOW]   STATE as `state_of` had it before; HOW: one of `HOWS`
+    [QUESTION, PATH, ANSWER, HOW]                    as `looks.ask` has them; HOW: "look" or "glance"
     ["fork"]                                         it has started processes of its own
     ["end"]                                          all is told
     ["reason", TEXT]                                 why the same step may do something else another time
@@ -29,8 +30,9 @@ from pathlib import PurePath
 from types import ModuleType
 from typing import Any
 
-HOWS = ("watch", "read", "make", "change", "seen")
-"""A path is named by the code; is read; is made, whatever was there; is changed; is a value at the end."""
+HOWS = ("watch", "read", "make", "change", "seen", "look", "glance")
+"""A path is named by the code; is read; is made, whatever was there; is changed; is a value at the end; the
+user's code asks about it; a library does."""
 
 MOST_FILES = 20_000
 """How many files of a folder are looked at."""
@@ -98,7 +100,10 @@ class Inherited:
 
 INHERITED = Inherited()
 
-LOADERS = (os.path.join("numpy", "random", "_pickle.py"), "<kale step runtime>")
+RUNTIME = "<kale step runtime>"
+"""What the code of the runtime is called."""
+
+LOADERS = (os.path.join("numpy", "random", "_pickle.py"), RUNTIME)
 """Whose code makes generators again that were written."""
 
 SYSTEM = ("/proc/", "/sys/", "/dev/")
@@ -152,11 +157,18 @@ class Recorder:
         place: The file for what is heard.
         ignored: Beginnings of paths of which nothing is told.
         homes: The folders of installed modules.
+        ask: As `looks.ask`.
+
+    Attributes:
+        made: What was not there before this process made it.
     """
 
-    def __init__(self, place: str, ignored: Iterable[str], homes: Iterable[str]) -> None:
-        self.place, self.homes = place, tuple(homes)
+    def __init__(
+        self, place: str, ignored: Iterable[str], homes: Iterable[str], ask: Callable[[str, str], Any]
+    ) -> None:
+        self.place, self.homes, self.ask = place, tuple(homes), ask
         self.ignored = (*SYSTEM, *ignored)
+        self.made: set[str] = set()
         self.told: set[Any] = set()
         self.here = threading.local()
         self.before: dict[str, Any] = {}
@@ -168,7 +180,7 @@ class Recorder:
         self.actions: dict[str, Callable[..., object]] = {
             "open": self.opened,
             "os.listdir": self.listed,
-            "os.scandir": self.listed,
+            "os.scandir": self.scanned,
             "os.mkdir": lambda path, *_: self.use("file", path, "make"),
             "os.rename": self.renamed,
             "os.symlink": lambda _, path, *__: self.use("file", path, "make"),
@@ -237,7 +249,40 @@ class Recorder:
         # Behind a link to a folder, `..` is not what it looks like.
         path = os.path.realpath(path) if ".." in path else os.path.abspath(path)
         if not path.startswith(self.ignored) and "__pycache__" not in path and (kind, path) not in self.told:
-            self.tell(kind, path, state_of(kind, path), how)
+            state = state_of(kind, path)
+            if how == "make" and state is None:
+                self.made.add(path)
+            self.tell(kind, path, state, how)
+
+    def asked(self, question: str, path: str, frame: Any) -> None:
+        """The code of a frame asks something about a path, or whether a module can be found."""
+        if getattr(self.here, "busy", False) or frame.f_code.co_filename == RUNTIME:
+            return
+        self.here.busy = True
+        try:
+            self.note(question, path, frame)
+        except Exception as error:  # a question must be answered as if nobody heard it
+            with contextlib.suppress(OSError):  # the disk is full: the step will say so itself
+                self.reason(f"a question about a path could not be followed ({type(error).__name__})")
+        finally:
+            self.here.busy = False
+
+    def note(self, question: str, path: str, frame: Any) -> None:
+        """Report a question with its answer, unless it is about what the step itself has made."""
+        if question == "installed":
+            path = path.partition(".")[0]
+            tell_places(self, path)
+        else:
+            path = os.path.abspath(path)
+        if self.counts(question, path):
+            how = "glance" if self.by_library(frame) else "look"
+            self.tell(question, path, self.ask(question, path), how)
+
+    def counts(self, question: str, path: str) -> bool:
+        """Whether a question is to be reported: not one about what the step itself has made."""
+        if (question, path) in self.told or path.startswith(self.ignored) or "__pycache__" in path:
+            return False
+        return not self.made or self.made.isdisjoint((path, *map(str, PurePath(path).parents)))
 
     def opened(self, path: Any, _: Any, flags: int) -> None:
         """A file is opened; that of a compiled module stands for its source."""
@@ -255,6 +300,16 @@ class Recorder:
         """The names in a folder are asked for; what looks for a module to import is not meant."""
         if "importlib" not in sys._getframe(2).f_code.co_filename:
             self.use("list", path, "read")
+
+    def scanned(self, path: Any) -> None:
+        """The entries of a folder are asked for: of these, the standard library uses the names."""
+        frame = sys._getframe(2)
+        top = frame.f_globals.get("__name__", "").partition(".")[0]
+        if top == "importlib":
+            return
+        self.use("list", path, "read")
+        if isinstance(path, (str, os.PathLike)) and top not in sys.stdlib_module_names:
+            self.note("entries", os.fsdecode(path), frame)
 
     def imports(self, name: str, *_: Any) -> None:
         """A module is looked for; numpy's generator is looked at as long as it is new."""
@@ -349,20 +404,22 @@ def is_fresh(state: tuple[bytes, int]) -> bool:
     return state[1] in (623, 624) and int.from_bytes(state[0][:4], sys.byteorder) == 0x80000000
 
 
-def begin(task: dict[str, Any]) -> Recorder:
+def begin(task: dict[str, Any], looks: dict[str, Any]) -> Recorder:
     """Begin to listen.
 
     Args:
+        looks: What `looks.py` defines.
         task: "uses": the file for what is heard; "ignored": beginnings of paths; "watched": kinds and paths
             that the code names.
     """
-    recorder = Recorder(task["uses"], task["ignored"], task["homes"])
+    recorder = Recorder(task["uses"], task["ignored"], task["homes"], looks["ask"])
     for kind, path in task["watched"]:
         recorder.tell(kind, path, state_of(kind, path), "watch")
     recorder.told.clear()  # how it is used comes after that it is named
     recorder.before = generators()
     random._urandom = recorder.drawn  # type: ignore[attr-defined]  # what `SystemRandom` asks
     sys.addaudithook(recorder.hear)
+    looks["install"](recorder.asked)
     return recorder
 
 
@@ -425,6 +482,8 @@ def tell_places(recorder: Recorder, name: str) -> None:
     file = vars(sys.modules[name]).get("__file__") if name in sys.modules else None
     if isinstance(file, str) and file.startswith(recorder.homes):
         return
+    if name not in sys.modules and name not in sys.stdlib_module_names:
+        recorder.tell("installed", name, recorder.ask("installed", name), "look")
     for folder in sys.path:
         place = os.path.join(os.path.abspath(folder), name)
         if not place.startswith(recorder.homes):
