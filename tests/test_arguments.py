@@ -226,6 +226,10 @@ PARAMETERS = [
     Parameter("layers", "layers", "list", [64, 32]),
     Parameter("options", "options", "dict", {"a": 1}),
     Parameter("limit", "limit", "None", None),
+    Parameter("rate", "rate", "int | float", 1),
+    Parameter("most", "most", "int | None", None),
+    Parameter("mode", "mode", "Literal['fast', 'good']", "fast"),
+    Parameter("sizes", "sizes", "list[int] | None", None),
 ]
 
 VALUES = [
@@ -243,7 +247,15 @@ VALUES = [
     ("layers=[]", "layers", []),
     ('options={"a": {"b": [1]}}', "options", {"a": {"b": [1]}}),
     ("options={'a': -1}", "options", {"a": -1}),
-    ("limit=5", "limit", "5"),
+    ("limit=5", "limit", 5),
+    ("limit=five", "limit", "five"),
+    ("limit=None", "limit", None),
+    ("rate=2", "rate", 2),
+    ("rate=0.5", "rate", 0.5),
+    ("most=3", "most", 3),
+    ("most=null", "most", None),
+    ("mode=good", "mode", "good"),
+    ("sizes=[1, 2]", "sizes", [1, 2]),
 ]
 
 
@@ -283,6 +295,28 @@ def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) 
     assert str(refused.value).splitlines() == [what, f"  fix: write it like its default: {example}"]
 
 
+REFUSED_BY_ANNOTATIONS = [
+    ("rate=x", "takes a number, not 'x'", "write it like its default: -p rate=1"),
+    ("most=x", "takes a whole number or None, not 'x'", "write it as in: -p most=1"),
+    ("mode=goood", "takes 'fast' or 'good', not 'goood'", "did you mean good?"),
+    ("mode=5", "takes 'fast' or 'good', not '5'", "write it like its default: -p mode=fast"),
+    (
+        "sizes=['a']",
+        "takes a list as in JSON or Python, in quotes, each item a whole number or None, not \"['a']\"",
+        "write it as in: -p 'sizes=[1, 2]'",
+    ),
+    ("limit=(1, 2)", "takes a literal of JSON, not '(1, 2)'", "write it as in: -p limit=None"),
+]
+
+
+@pytest.mark.parametrize(("pair", "what", "fix"), REFUSED_BY_ANNOTATIONS)
+def test_a_value_that_the_annotation_does_not_take_is_refused(pair: str, what: str, fix: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        parameter_values(PARAMETERS, [pair])
+    name = pair.partition("=")[0]
+    assert str(refused.value).splitlines() == [f"KALE108 parameter {name} {what}", f"  fix: {fix}"]
+
+
 @pytest.mark.parametrize(
     ("pairs", "what", "fix"),
     [
@@ -290,7 +324,7 @@ def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) 
         (
             ["zzz=1"],
             "KALE109 the pipeline has no parameter 'zzz'",
-            "there is: epochs, lr, fast, name, layers, options, limit",
+            "there is: epochs, lr, fast, name, layers, options, limit, rate, most, mode, sizes",
         ),
         (["lr=1", "lr=2"], "KALE213 -p gives lr a value twice", "leave one of them out"),
         (

@@ -15,7 +15,7 @@ import yaml
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
-from kale_magics.step_runtime.runtime import hold
+from kale_magics.step_runtime.parameters import hold
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
