@@ -8,6 +8,7 @@ from kale_magics import arguments, commands
 from kale_magics.arguments import parse
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import KaleError, Where
+from kale_magics.expansion import expand
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Json, Parameter
 
@@ -367,3 +368,46 @@ def test_help_has_the_forms_the_options_and_an_example() -> None:
         "Example:\n"
         "    run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\""
     )
+
+
+VARIABLES = {
+    "a": 1,
+    "s": "two words",
+    "quote": 'say "so"',
+    "d": {"k": [1, 2]},
+    "o": "-p x=1 --name y",
+    "none": None,
+}
+EXPANDED = [
+    ("{a}", ["1"]),
+    ("x={a + 1}.csv", ["x=2.csv"]),
+    ("x={ a+1 } y", ["x=2", "y"]),
+    ("x=$a $b $$a", ["x=1", "$b", "$a"]),
+    ("'$a' \"$a\"", ["$a", "1"]),
+    ("{s} x={s}", ["two words", "x=two words"]),
+    ("'x={s}' \"{s}\"", ["x=two words", "two words"]),
+    ("{quote} '{quote}' \"{quote}\"", ['say "so"'] * 3),
+    ("{quote[4:]}", ['"so"']),
+    ("x={d['k']}", ["x=[1, 2]"]),
+    ("x={d}", ["x={'k': [1, 2]}"]),
+    ('x={d["k"][0]}', ["x=1"]),
+    ("{o}", ["-p", "x=1", "--name", "y"]),
+    ("x={o}", ["x=-p x=1 --name y"]),
+    ("x={none}", ["x=None"]),
+    ("{b} {a} {1/0} {", ["{b}", "1", "{1/0}", "{"]),
+    ("{{a}} {{b}}", ["{a}", "{b}"]),
+    ("'o={\"a\": 1}' x={a}", ['o={"a": 1}', "x=1"]),
+    ('\'o={"a": {"b": {}}}\'', ['o={"a": {"b": {}}}']),
+    ("\"o={'a': '{a}'}\"", ["o={'a': '{a}'}"]),
+    ("'o={{\"a\": {a}}}'", ['o={"a": 1}']),
+    ('\'o={"a": {"b": {a}}}\'', ['o={"a": {"b": 1}}']),
+    ("'o=[{a}, {}]'", ["o=[1, {}]"]),
+    ('\'o={"s": "$a"}\'', ['o={"s": "$a"}']),
+    ("x\\{a\\} {a}", ["x{a}", "1"]),
+    ("é={a}☃", ["é=1☃"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), EXPANDED)
+def test_variables_are_put_into_words(text: str, words: list[str]) -> None:
+    assert [arguments.plain(word) for word in arguments.split(expand(text, VARIABLES), None)] == words
