@@ -170,8 +170,11 @@ def hold(value: Any, kind: str = "") -> Any:
         value: The value.
         kind: The parameter's type; empty for a part of a value.
     """
-    if kind and input_form(kind) == "text":
+    form = input_form(kind) if kind else ""
+    if form == "text":
         return hold_text(write_value(value, kind))
+    if form == "float":
+        return float(hold(value))
     if isinstance(value, dict):
         return {hold_text(key): hold(item) for key, item in value.items()}
     if isinstance(value, list):
