@@ -162,7 +162,7 @@ def length(time: timedelta) -> str:
 
 def has_words(text: str) -> bool:
     """Whether there is anything but a comment."""
-    return bool(_without_comment(text).strip())
+    return bool(without_comment(text).strip())
 
 
 def quoted(word: str) -> str:
@@ -205,7 +205,8 @@ def near(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def _without_comment(text: str) -> str:
+def without_comment(text: str) -> str:
+    """What stands before a comment."""
     match = _BEFORE_COMMENT.match(text)
     end = match.end() if match else 0
     # Where the pattern stops at an open quote, all of the text is kept, and shlex complains.
@@ -218,7 +219,7 @@ def split(text: str, where: Where | None) -> list[str]:
     Raises:
         KaleError: An open quote.
     """
-    text = _without_comment(text)
+    text = without_comment(text)
     text = re.sub(_QUOTED, lambda match: match.group().replace(",", _PROTECTED_COMMA), text)
     try:
         return shlex.split(text)

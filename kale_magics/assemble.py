@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
+from kale_magics.analysis.optional_packages import optional_packages
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.uses import mentioned, uses_of
@@ -296,7 +297,11 @@ class _Assembler:
             *options.packages,
         ]
         named = set(map(project, asked))
-        return tuple(dict.fromkeys([*asked, *(p for p in needs.packages if project(p) not in named)]))
+        packages = [*asked, *(p for p in needs.packages if project(p) not in named)]
+        cells = [self.flow.cells[number] for number in step.cells]
+        loaded = {module for read in cells for module in read.cell.loaded}
+        optional = optional_packages(loaded, [read.facts.python.tree for read in cells], packages)
+        return tuple(dict.fromkeys([*packages, *optional]))
 
     def _paths(self, number: int, statement: int) -> frozenset[str]:
         if (number, statement) not in self._imported:

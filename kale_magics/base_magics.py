@@ -15,6 +15,7 @@ from traitlets import Bool, Enum, Int, List, Unicode, default, observe
 from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
+from kale_magics.expansion import expand
 from kale_magics.notebook import find_notebook, read_notebook
 from kale_magics.own_modules import OwnModules
 from kale_magics.parameter_values import parameter_values
@@ -41,6 +42,7 @@ class BaseMagics(Magics):
     Attributes:
         registry: The marked cells.
         last_run: The run that was started or taken up last; None before the first.
+        local_variables: Those of the function, or of the cell, that called the present magic.
 
     Args:
         shell: IPython's; its annotations differ from release to release.
@@ -83,6 +85,7 @@ class BaseMagics(Magics):
         self.registry = Registry()
         self.modules = OwnModules()
         self.last_run: Run | None = None
+        self.local_variables: Mapping[str, Any] = {}
         self._shell = shell
         self._shown_in = 0
 
@@ -125,9 +128,7 @@ class BaseMagics(Magics):
         from kale_magics.running import Order
 
         pipeline, given = self._pipeline(), {}
-        values = parameter_values(
-            pipeline.parameters, [self._with_value(pair) for pair in options.get("-p", ())], where
-        )
+        values = parameter_values(pipeline.parameters, options.get("-p", ()), where)
         if resumed is not None:
             known = {parameter.name for parameter in pipeline.parameters}
             values = {n: v for n, v in resumed.parameters.items() if n in known} | values
@@ -176,20 +177,12 @@ class BaseMagics(Magics):
         fix = "%kale_runs lists those that are kept" if known else "%kale_run makes one"
         raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
 
-    def _with_value(self, pair: str) -> str:
-        """NAME={variable} with the variable's value; all other braces are JSON's."""
-        name, _, text = pair.partition("=")
-        variable = text[1:-1]
-        if text != f"{{{variable}}}" or variable not in self._shell.user_ns:
-            return pair
-        value = self._shell.user_ns[variable]
-        return f"{name}={value if isinstance(value, str) else repr(value)}"
-
     def _where(self, syntax: Syntax, line: str) -> Where:
         return Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
 
     def _parse(self, syntax: Syntax, line: str) -> Arguments:
-        return arguments.parse(syntax, line, self._where(syntax, line))
+        text = expand(arguments.without_comment(line), {**self._shell.user_ns, **self.local_variables})
+        return arguments.parse(syntax, text, self._where(syntax, line))
 
     def _check_step(self, step: str, where: Where, kinds: bool = True) -> None:
         others = dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import line_magic, no_var_expand
+from IPython.core.magic import line_magic
 from traitlets import Unicode
 
 from kale_magics import commands
@@ -19,6 +19,7 @@ from kale_magics.arguments import quoted
 from kale_magics.base_magics import BaseMagics
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.documentation import documented
+from kale_magics.expansion import expanding
 from kale_magics.run import Run
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class ClusterMagics(BaseMagics):
         super().__init__(shell)
         self._named_hosts: set[str] = set()
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.ATTACH)
     def kale_attach(self, line: str) -> Run:
@@ -83,7 +84,7 @@ class ClusterMagics(BaseMagics):
             print(f"run {run.id} was not started from this folder: {run.name}")
         return self._followed(run, given.options)
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.CANCEL)
     def kale_cancel(self, line: str) -> None:
@@ -95,7 +96,7 @@ class ClusterMagics(BaseMagics):
         options = self._with_kept_host(run_id, given.options, self._where(commands.CANCEL, line))
         print(terminate(self._server(options), run_id))
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.PULL)
     def kale_pull(self, line: str) -> None:
@@ -110,7 +111,7 @@ class ClusterMagics(BaseMagics):
         kinds = ", ".join(f"{name} ({type(value).__name__})" for name, value in found.items())
         print(f"from step {step} of run {run.id}: {kinds or 'nothing, it hands nothing on'}")
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.SCHEDULE)
     def kale_schedule(self, line: str) -> None:

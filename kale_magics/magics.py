@@ -14,6 +14,7 @@ from kale_magics.cluster_magics import ClusterMagics
 from kale_magics.completion import Completion
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.documentation import documented
+from kale_magics.expansion import expanding
 from kale_magics.marking import Marking
 from kale_magics.pipeline import Pipeline
 from kale_magics.run import Run
@@ -75,7 +76,7 @@ class KaleMagics(ClusterMagics):
         else:
             self._show()
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.GRAPH)
     def kale_graph(self, line: str) -> None:
@@ -85,7 +86,7 @@ class KaleMagics(ClusterMagics):
 
         _display(GraphView(self._pipeline()))
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.RUN)
     def kale_run(self, line: str) -> Run:
@@ -108,7 +109,7 @@ class KaleMagics(ClusterMagics):
         self._shown_in = self._shell.displayhook.prompt_count
         return run
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.COMPILE)
     def kale_compile(self, line: str) -> None:
@@ -123,7 +124,7 @@ class KaleMagics(ClusterMagics):
         compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.RUNS)
     def kale_runs(self, line: str) -> None:
@@ -139,7 +140,7 @@ class KaleMagics(ClusterMagics):
         if self._is_configured():
             print("These are on this machine; %kale_runs --host lists those of the server.")
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.LOGS)
     def kale_logs(self, line: str) -> None:
@@ -154,7 +155,7 @@ class KaleMagics(ClusterMagics):
         elif not log and run.link:
             print(f"the server gives no log of step {step.name}; Kubeflow's page may: {run.link}")
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.CLEAN)
     def kale_clean(self, line: str) -> None:
@@ -178,7 +179,7 @@ class KaleMagics(ClusterMagics):
         )
         print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")
 
-    @no_var_expand
+    @expanding
     @line_magic
     @documented(commands.RESET)
     def kale_reset(self, line: str) -> None:

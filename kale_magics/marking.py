@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.loaded_modules import loaded_since
 from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry, variables_of
 from kale_magics.step_options import check_files
@@ -118,6 +120,7 @@ class _Execution:
     began: float
     magic: Magic | None
     watch: Watch | None = None
+    modules: frozenset[str] = frozenset()
     cell: Cell | None = None
     given: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, str | None] = field(default_factory=dict)
@@ -134,6 +137,11 @@ class _Execution:
             if os.environ.get(name) == self.given[name]:
                 os.environ.pop(name)
                 os.environ.update({} if before is None else {name: before})
+
+    @property
+    def key(self) -> str:
+        """What the cell has in common with its other executions: its id, or else its code."""
+        return self.info.cell_id or ("".join(self.magic.body) if self.magic else self.info.raw_cell or "")
 
     @property
     def label(self) -> str:
@@ -188,6 +196,7 @@ class Marking:
         self._registry = registry
         self._transformer = Transformer()
         self._executions: list[_Execution] = []
+        self._loaded: dict[str, frozenset[str]] = {}
         self._modules = modules
 
     def load(self) -> None:
@@ -242,22 +251,30 @@ class Marking:
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
         watch = _watch(magic, self._shell) if magic else None
-        self._executions.append(_Execution(info, count, time.time(), magic, watch))
+        modules = frozenset(sys.modules)
+        self._executions.append(_Execution(info, count, time.time(), magic, watch, modules))
 
     def _end(self, result: ExecutionResult) -> None:
         # IPython tells of some ends without a beginning, as that of an empty cell.
         if not self._executions or self._executions[-1].info is not result.info:
             return
         execution = self._executions.pop()
+        loaded = self._note_loaded(execution)
         execution.take_variables()
         if execution.watch is not None:
             execution.watch.close()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
-            self._registry.put(_ended(cell, result, execution.watch))
+            self._registry.put(replace(_ended(cell, result, execution.watch), loaded=loaded))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
         self._modules.look()
+
+    def _note_loaded(self, execution: _Execution) -> frozenset[str]:
+        """The modules that a cell has loaded, now or earlier: a session loads a module once."""
+        before = self._loaded.get(execution.key, frozenset())
+        self._loaded[execution.key] = before | loaded_since(execution.modules)
+        return self._loaded[execution.key]
 
 
 def _watch(magic: Magic, shell: Any) -> Watch | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import shlex
 from collections.abc import Iterable, Sequence
@@ -12,14 +11,19 @@ from kale_magics.arguments import near
 from kale_magics.commands import RUN
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.pipeline import Json, Parameter
+from kale_magics.step_runtime.parameters import alternatives_of, read_value
 
 _FORMS = {
     "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
+    "str": "a text",
+    "None": "None",
     "list": "a list as in JSON or Python, in quotes",
     "dict": "a dict as in JSON or Python, in quotes",
+    "Any": "a literal of JSON",
 }
+_SAMPLES = {"int": "1", "float": "0.5", "bool": "true", "list": "[1, 2]", "dict": '{"a": 1}'}
 
 
 def parameter_values(
@@ -61,43 +65,39 @@ def _unknown_parameter(name: str, known: Iterable[str], where: Where | None) -> 
 
 
 def _typed(parameter: Parameter, text: str, where: Where | None) -> Json:
-    if parameter.type in ("str", "None"):
-        return text
-    value = _read(parameter.type, text)
-    if value is not None:
-        return value
-    default = json.dumps(parameter.default, ensure_ascii=False)
-    raise refuse(
-        Code.BAD_VALUE,
-        f"parameter {parameter.name} takes {_FORMS[parameter.type]}, not {text!r}",
-        f"write it like its default: -p {shlex.quote(f'{parameter.name}={default}')}",
-        where,
-    )
-
-
-def _read(kind: str, text: str) -> Json:
-    """The value that a text stands for; None if it is not of that type."""
-    if kind == "bool":
-        return {"true": True, "false": False}.get(text.strip().lower())
     try:
-        if kind in ("int", "float"):
-            return int(text) if kind == "int" else float(text)
-        value = _literal(text)
-    except (ValueError, SyntaxError, TypeError, RecursionError):  # the readers do not take the text
-        return None
-    return value if type(value).__name__ == kind and _is_json(value) else None
+        value: Json = read_value(text, parameter.type)
+    except ValueError as error:
+        raise _bad_value(parameter, text, where) from error
+    return value
 
 
-def _literal(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return ast.literal_eval(text.strip())
+def _bad_value(parameter: Parameter, text: str, where: Where | None) -> Exception:
+    alternatives = alternatives_of(parameter.type)
+    message = f"parameter {parameter.name} takes {_form(alternatives)}, not {text!r}"
+    words = [str(value) for name, value in alternatives if name == "Literal"]
+    sample = next((_SAMPLES[name] for name, _ in alternatives if name in _SAMPLES), "None")
+    if parameter.default is not None:
+        default = parameter.default
+        sample = default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)
+    like = "like its default" if parameter.default is not None else "as in"
+    fix = f"write it {like}: -p {shlex.quote(f'{parameter.name}={sample}')}"
+    guess = near(text, words)
+    return refuse(Code.BAD_VALUE, message, f"did you mean {guess}?" if guess else fix, where)
 
 
-def _is_json(value: Any) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    return value is None or isinstance(value, (str, int, float))
+def _form(alternatives: Sequence[tuple[str, Any]]) -> str:
+    """What a value must be, in words: "a whole number or None"."""
+    names = [name for name, _ in alternatives]
+    forms = [
+        _form_of(name, content) for name, content in alternatives if name != "int" or "float" not in names
+    ]
+    return " or ".join([", ".join(forms[:-1]), forms[-1]] if len(forms) > 1 else forms)
+
+
+def _form_of(name: str, content: Any) -> str:
+    if name == "Literal":
+        return repr(content)
+    if name in ("list", "dict") and content:
+        return f"{_FORMS[name]}, each {'item' if name == 'list' else 'value'} {_form(content)}"
+    return _FORMS[name]

@@ -11,7 +11,6 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal
 
 ArtifactKind = Literal["Artifact", "Dataset", "Model"]
-ParameterType = Literal["int", "float", "str", "bool", "list", "dict", "None"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -22,13 +21,14 @@ class Parameter:
     Attributes:
         name: The variable, as the user wrote it.
         key: The name of the pipeline's input.
-        type: The type of the default; "None" takes any text.
+        type: As its annotation says, else the default's type; see `step_runtime.parameters`. "None", for a
+            default None without an annotation, accepts any literal and any text.
         default: The value that the notebook has.
     """
 
     name: str
     key: str
-    type: ParameterType
+    type: str
     default: Json
 
 

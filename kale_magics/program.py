@@ -31,6 +31,7 @@ from kale_magics import step_runtime
 from kale_magics.diagnostics import Code as ErrorCode
 from kale_magics.diagnostics import Where, refuse
 from kale_magics.pipeline import Code, Step
+from kale_magics.step_runtime.parameters import input_form
 
 LARGEST_PROGRAM = 120_000
 """Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
@@ -219,7 +220,7 @@ def {step.key}({_signature(step, pod)}):
 
 
 def _signature(step: Step, pod: Pod) -> str:
-    inputs = [f"{p.key}: {'str' if p.type == 'None' else p.type}" for p in step.parameters]
+    inputs = [f"{p.key}: {input_form(p.type).replace('text', 'str')}" for p in step.parameters]
     inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
     inputs += ["kale_workspace: str"] * bool(pod.shared)
     inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)

@@ -35,6 +35,7 @@ class Cell:
         error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
         marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
         evidence: What it did when it ran, if it ever ran well; no part of what the cell is.
+        loaded: The modules that were loaded while it ran, in all its executions; no part of what the cell is.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class Cell:
     mark: str = field(default="", compare=False)
     error: str = field(default="", compare=False)
     earlier: tuple[int, ...] = field(default=(), compare=False)
+    loaded: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def label(self) -> str:

@@ -8,6 +8,7 @@ from kale_magics import arguments, commands
 from kale_magics.arguments import parse
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import KaleError, Where
+from kale_magics.expansion import expand
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Json, Parameter
 
@@ -226,6 +227,10 @@ PARAMETERS = [
     Parameter("layers", "layers", "list", [64, 32]),
     Parameter("options", "options", "dict", {"a": 1}),
     Parameter("limit", "limit", "None", None),
+    Parameter("rate", "rate", "int | float", 1),
+    Parameter("most", "most", "int | None", None),
+    Parameter("mode", "mode", "Literal['fast', 'good']", "fast"),
+    Parameter("sizes", "sizes", "list[int] | None", None),
 ]
 
 VALUES = [
@@ -243,7 +248,15 @@ VALUES = [
     ("layers=[]", "layers", []),
     ('options={"a": {"b": [1]}}', "options", {"a": {"b": [1]}}),
     ("options={'a': -1}", "options", {"a": -1}),
-    ("limit=5", "limit", "5"),
+    ("limit=5", "limit", 5),
+    ("limit=five", "limit", "five"),
+    ("limit=None", "limit", None),
+    ("rate=2", "rate", 2),
+    ("rate=0.5", "rate", 0.5),
+    ("most=3", "most", 3),
+    ("most=null", "most", None),
+    ("mode=good", "mode", "good"),
+    ("sizes=[1, 2]", "sizes", [1, 2]),
 ]
 
 
@@ -283,6 +296,28 @@ def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) 
     assert str(refused.value).splitlines() == [what, f"  fix: write it like its default: {example}"]
 
 
+REFUSED_BY_ANNOTATIONS = [
+    ("rate=x", "takes a number, not 'x'", "write it like its default: -p rate=1"),
+    ("most=x", "takes a whole number or None, not 'x'", "write it as in: -p most=1"),
+    ("mode=goood", "takes 'fast' or 'good', not 'goood'", "did you mean good?"),
+    ("mode=5", "takes 'fast' or 'good', not '5'", "write it like its default: -p mode=fast"),
+    (
+        "sizes=['a']",
+        "takes a list as in JSON or Python, in quotes, each item a whole number or None, not \"['a']\"",
+        "write it as in: -p 'sizes=[1, 2]'",
+    ),
+    ("limit=(1, 2)", "takes a literal of JSON, not '(1, 2)'", "write it as in: -p limit=None"),
+]
+
+
+@pytest.mark.parametrize(("pair", "what", "fix"), REFUSED_BY_ANNOTATIONS)
+def test_a_value_that_the_annotation_does_not_take_is_refused(pair: str, what: str, fix: str) -> None:
+    with pytest.raises(KaleError) as refused:
+        parameter_values(PARAMETERS, [pair])
+    name = pair.partition("=")[0]
+    assert str(refused.value).splitlines() == [f"KALE108 parameter {name} {what}", f"  fix: {fix}"]
+
+
 @pytest.mark.parametrize(
     ("pairs", "what", "fix"),
     [
@@ -290,7 +325,7 @@ def test_a_value_of_another_type_is_refused(pair: str, what: str, example: str) 
         (
             ["zzz=1"],
             "KALE109 the pipeline has no parameter 'zzz'",
-            "there is: epochs, lr, fast, name, layers, options, limit",
+            "there is: epochs, lr, fast, name, layers, options, limit, rate, most, mode, sizes",
         ),
         (["lr=1", "lr=2"], "KALE213 -p gives lr a value twice", "leave one of them out"),
         (
@@ -333,3 +368,46 @@ def test_help_has_the_forms_the_options_and_an_example() -> None:
         "Example:\n"
         "    run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\""
     )
+
+
+VARIABLES = {
+    "a": 1,
+    "s": "two words",
+    "quote": 'say "so"',
+    "d": {"k": [1, 2]},
+    "o": "-p x=1 --name y",
+    "none": None,
+}
+EXPANDED = [
+    ("{a}", ["1"]),
+    ("x={a + 1}.csv", ["x=2.csv"]),
+    ("x={ a+1 } y", ["x=2", "y"]),
+    ("x=$a $b $$a", ["x=1", "$b", "$a"]),
+    ("'$a' \"$a\"", ["$a", "1"]),
+    ("{s} x={s}", ["two words", "x=two words"]),
+    ("'x={s}' \"{s}\"", ["x=two words", "two words"]),
+    ("{quote} '{quote}' \"{quote}\"", ['say "so"'] * 3),
+    ("{quote[4:]}", ['"so"']),
+    ("x={d['k']}", ["x=[1, 2]"]),
+    ("x={d}", ["x={'k': [1, 2]}"]),
+    ('x={d["k"][0]}', ["x=1"]),
+    ("{o}", ["-p", "x=1", "--name", "y"]),
+    ("x={o}", ["x=-p x=1 --name y"]),
+    ("x={none}", ["x=None"]),
+    ("{b} {a} {1/0} {", ["{b}", "1", "{1/0}", "{"]),
+    ("{{a}} {{b}}", ["{a}", "{b}"]),
+    ("'o={\"a\": 1}' x={a}", ['o={"a": 1}', "x=1"]),
+    ('\'o={"a": {"b": {}}}\'', ['o={"a": {"b": {}}}']),
+    ("\"o={'a': '{a}'}\"", ["o={'a': '{a}'}"]),
+    ("'o={{\"a\": {a}}}'", ['o={"a": 1}']),
+    ('\'o={"a": {"b": {a}}}\'', ['o={"a": {"b": 1}}']),
+    ("'o=[{a}, {}]'", ["o=[1, {}]"]),
+    ('\'o={"s": "$a"}\'', ['o={"s": "$a"}']),
+    ("x\\{a\\} {a}", ["x{a}", "1"]),
+    ("é={a}☃", ["é=1☃"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), EXPANDED)
+def test_variables_are_put_into_words(text: str, words: list[str]) -> None:
+    assert [arguments.plain(word) for word in arguments.split(expand(text, VARIABLES), None)] == words

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import types
 import warnings
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return kale_shell
+
+
+CLOUDPICKLE = {f"cloudpickle=={importlib.metadata.version('cloudpickle')}"}
 
 
 def compiled(shell: Shell, *cells: str) -> dict[str, Any]:
@@ -365,6 +369,87 @@ def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch:
     assert "local_one was installed from local one-1.0.whl" in told
     shell.run("%%kale step b --packages local-one==1.0\nimport local_one")
     assert shell.run("%kale_compile p.yaml").success
+
+
+TABLES = """\
+def shown(rows):
+    import printing
+    return printing.text(rows)
+def drawn(rows):
+    import pencil
+    return pencil.lines(rows)
+def kept(rows): return rows
+"""
+
+INSTALLED = {
+    "tables": (
+        TABLES,
+        'Provides-Extra: draw\nRequires-Dist: rules\nRequires-Dist: pencil; extra == "draw"\n',
+    ),
+    "printing": ("import rules, paper, comm\ndef text(rows): return str(rows)", "Requires-Dist: paper\n"),
+    "paper": ("", ""),
+    "pencil": ("def lines(rows): return rows", ""),
+    "rules": ("", ""),
+}
+"""Packages with their code and what their metadata requires."""
+
+
+@pytest.fixture
+def asked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], set[str]]]:
+    """What pip installs for a step beside cloudpickle; `INSTALLED` is installed."""
+    place = Path("site-packages").absolute()
+    for name, (source, requires) in INSTALLED.items():
+        about = place / f"{name}-1.0.dist-info"
+        about.mkdir(parents=True)
+        (place / f"{name}.py").write_text(source)
+        (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
+        (about / "RECORD").write_text(f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n")
+    monkeypatch.syspath_prepend(str(place))
+    monkeypatch.setattr("kale_magics.analysis.packages.installation", lambda: (3, 4))
+    monkeypatch.setattr("kale_magics.analysis.optional_packages.installation", lambda: (3, 4))
+
+    def words(step: str) -> set[str]:
+        script = next(text for text in container(compiled(shell), step)["command"] if "pip install" in text)
+        return {w for w in script.partition("'kfp==")[0].replace("'", " ").split() if "==" in w} - CLOUDPICKLE
+
+    yield words
+    for name in INSTALLED:
+        sys.modules.pop(name, None)
+
+
+def test_packages_that_were_imported_while_a_cell_ran_are_added(
+    shell: Shell, asked: Callable[[str], set[str]]
+) -> None:
+    Path("helping.py").write_text("import pencil")
+    shell.run("%%kale imports\nimport tables")
+    shell.run("%%kale step a\ntext = tables.shown([1])", "a")
+    shell.run("%%kale step b\nprint(tables.kept([1]))", "b")
+    shell.run("%%kale step c\nimport importlib\nimportlib.import_module('helping')", "c")
+    expected = {"tables==1.0", "printing==1.0"}
+    # What printing requires comes with it, and comm is the notebook's own.
+    assert (asked("a"), asked("b"), asked("c")) == (expected, {"tables==1.0"}, {"pencil==1.0"})
+    written = Path("p.yaml").read_text()
+    for cell in "abc":
+        source = next(c for c in shell.registry.cells if c.name == cell)
+        shell.run(source.mark + source.source, cell)
+    assert asked("a") == expected
+    assert Path("p.yaml").read_text() == written
+    shell.run("%%kale step a\ntext = tables.shown([2])", "a")
+    shell.run("%kale_reset a")
+    shell.run("tables.shown([3])", "a")
+    shell.run("%%kale step a\ntext = tables.shown([3])", "a")
+    assert asked("a") == expected
+
+
+def test_a_package_that_another_cell_has_imported_is_known_by_the_feature_that_needs_it(
+    shell: Shell, asked: Callable[[str], set[str]]
+) -> None:
+    shell.run("%%kale imports\nimport tables")
+    shell.run("%%kale step a\nlines = tables.drawn([1])")
+    shell.run("%%kale step b\ntables.draw_lines = tables.drawn\nlines = tables.draw_lines([1])")
+    shell.run("%%kale step c\nprint(tables.kept([1]))")
+    both = {"tables==1.0", "pencil==1.0"}
+    assert (asked("a"), asked("b"), asked("c")) == (both, both, {"tables==1.0"})
 
 
 def test_what_comes_from_a_part_of_a_repository(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import yaml
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
-from kale_magics.step_runtime.runtime import hold
+from kale_magics.step_runtime.parameters import hold
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (Code(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
@@ -43,6 +43,16 @@ VALUES: list[tuple[str, Any, Json]] = [
     ("dict", {"b": None, "a": [None, "{{$.y}}"]}, {"b": None, "a": [None, "{{$.y}}"]}),
     ("list", [1e999, None], [1e999, None]),
     ("dict", {"$$": ["$$"]}, {"$(x)": ["a $$"]}),
+    ("int | float", 1, 1),
+    ("int | float", 1, 2),
+    ("int | float", 0.5, 2.0),
+    ("int | None", None, None),
+    ("int | None", None, 2**70),
+    ("int | str", 5, "5"),
+    ("Literal['a', 'b']", "a", "b"),
+    ("list[int] | None", [1], None),
+    ("None", None, [1, 2.0, "$$"]),
+    ("str | None", "None", None),
 ]
 
 
@@ -57,9 +67,9 @@ def everything() -> tuple[Pipeline, dict[str, Json]]:
     )
     unused = Parameter("unused", "unused", "int", 1)
     given = {
-        p.key: hold(value)
+        p.key: hold(value, p.type)
         for p, (_, default, value) in zip(parameters, VALUES, strict=True)
-        if value != default
+        if repr(value) != repr(default)
     }
     take = (Input(("account",), "in_account", "Train model 2", ACCOUNT),)
     mutate = "account.sums.append(sum([1, 2]))\ntotal = float(account.sums[0]); count = 1\n"
@@ -149,6 +159,29 @@ def test_the_yaml_says_what_the_pipeline_is(tmp_path: Path) -> None:
     # For people: the user's lines stand in the file as they are.
     assert "'total_of = lambda a: len(a.sums)\\n'\n" in text
     assert load(path).description == "Line one\nline two: gr\\xf6\\xdfe"
+
+
+def test_inputs_have_the_types_of_the_annotations(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kinds: list[tuple[str, Json, str, Json]] = [
+        ("int | float", 1, "NUMBER_DOUBLE", 1.0),
+        ("int", 1, "NUMBER_INTEGER", 1.0),
+        ("int | None", None, "STRING", "None"),
+        ("None", None, "STRING", "None"),
+        ("Literal['a', 'b']", "a", "STRING", "a"),
+        ("Literal[1, 2]", 1, "NUMBER_INTEGER", 1.0),
+        ("list[int]", [1], "LIST", [1.0]),
+        ("dict[str, int]", {"a": 1}, "STRUCT", {"a": 1.0}),
+    ]
+    parameters = tuple(Parameter(f"p{n}", f"p{n}", *kind[:2]) for n, kind in enumerate(kinds))
+    shown = step("a", "a", "print('RESULT', p2, p4)", 1, parameters=parameters)
+    compile_pipeline(Pipeline("p", (shown,), parameters), tmp_path / "p.yaml", tmp_path)
+    inputs = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["inputDefinitions"]["parameters"]
+    told = [inputs[p.key] for p in parameters]
+    assert [(i["parameterType"], i["defaultValue"]) for i in told] == [kind[2:] for kind in kinds]
+    assert all(i["isOptional"] for i in told)
+    assert "RESULT 7 b" in run_locally(tmp_path / "p.yaml", {"p2": "7", "p4": "b"}, capfd)
+    printed = run_locally(tmp_path / "p.yaml", {"p2": "seven"}, capfd)
+    assert "step a: parameter p2 is int | None, not 'seven'" in printed
 
 
 @pytest.mark.parametrize(

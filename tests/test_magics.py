@@ -92,8 +92,8 @@ def test_other_kinds_are_forgotten_by_their_kind(marked: Shell) -> None:
 def test_a_parameter_takes_the_value_of_a_variable(marked: Shell) -> None:
     assert marked.run("for n in (2, 5):\n    run = %kale_run -p epochs={n}").success
     assert kale_magics.last_run().parameters["epochs"] == 5
-    marked.run("run = %kale_run -p layers=[{epochs}]")
-    assert kale_magics.last_run().parameters["epochs"] == 5
+    assert marked.run("run = %kale_run -p layers=[{epochs}]").success
+    assert kale_magics.last_run().parameters["layers"] == [3]
 
 
 def test_a_model_is_kept_though_no_step_takes_it(shell: Shell) -> None:
@@ -185,12 +185,46 @@ def test_a_run_takes_values_and_a_name(marked: Shell) -> None:
     assert outcome.result.parameters == {"epochs": 5, "lr": 2.0, "name": "b c", "layers": ["x", None]}
 
 
-def test_braces_and_dollars_reach_a_run_as_typed(shell: Shell) -> None:
+def test_braces_and_dollars_that_are_no_variables_reach_a_run_as_typed(shell: Shell) -> None:
     shell.run("%%kale parameters\ntext = ''\noptions = {}\n")
     shell.run("%%kale step show\nprint(text, options)")
-    shell.run("HOME = 1")
     outcome = shell.run("%kale_run -p 'text={HOME} $HOME' -p 'options={\"a\": 1}'")
     assert "show | {HOME} $HOME {'a': 1}" in outcome.printed
+
+
+def test_text_behind_a_magic_has_the_variables_of_the_session(marked: Shell, tmp_path: Path) -> None:
+    marked.run("year, title, extra = 2024, 'the best', '-p epochs=4'")
+    outcome = marked.run("run = %kale_run {extra} -p name=data_{year + 1}.csv --name sweep-$year # {title}")
+    assert (outcome.success, kale_magics.last_run().name) == (True, "sweep-2024")
+    assert kale_magics.last_run().parameters["epochs"] == 4
+    assert kale_magics.last_run().parameters["name"] == "data_2025.csv"
+    marked.run("run = %kale_run -p name={title} -p 'layers=[{year}]' --name {title}")
+    assert kale_magics.last_run().name == "the best"
+    assert (kale_magics.last_run().parameters["name"], run_layers()) == ("the best", [2024])
+    assert marked.run("%kale_compile {year}.yaml").success
+    assert (tmp_path / "2024.yaml").is_file()
+    assert marked.run("step = 'load'\n%kale_logs {step}").printed == "loading 3\n"
+    assert marked.run("%kale_pull $step --run {run.id}").success
+    assert marked.run("%kale_reset {step}").printed == "marked cells forgotten: 1\n"
+
+
+def run_layers() -> object:
+    return kale_magics.last_run().parameters["layers"]
+
+
+def test_text_behind_a_magic_has_the_variables_of_the_function_that_calls_it(marked: Shell) -> None:
+    marked.run("def sweep(n):\n    %kale_run -p epochs={n} --name n-{n}\nn = 9")
+    assert marked.run("sweep(4)").success
+    assert (kale_magics.last_run().name, kale_magics.last_run().parameters["epochs"]) == ("n-4", 4)
+    assert marked.run("get_ipython().run_line_magic('kale_run', '-p epochs={n}')").success
+    assert kale_magics.last_run().parameters["epochs"] == 9
+
+
+def test_a_refusal_shows_the_line_as_typed(marked: Shell) -> None:
+    marked.run("word = 'ten'")
+    told = marked.refusal("%kale_run -p epochs={word}").splitlines()[-3:]
+    assert told[0] == "KALE108 parameter epochs takes a whole number, not 'ten'"
+    assert told[1].endswith("%kale_run -p epochs={word}")
 
 
 FAILED = """\

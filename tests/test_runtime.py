@@ -18,7 +18,6 @@ from kale_magics.diagnostics import KaleError
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Step
 from kale_magics.program import literal, render_program
 from kale_magics.step_runtime import MODULES, runtime
-from kale_magics.step_runtime.runtime import NULL
 from kale_magics.step_runtime.shell import expand
 
 
@@ -476,7 +475,7 @@ def test_parameters_are_bound_under_their_names(steps: Steps) -> None:
             Parameter("exec_", "v_exec", "None", None),
             Parameter("größe", "arguments", "dict", {"a": 1}),
         ),
-        arguments={"arguments": {"a": 1.0}, "v_exec": NULL},
+        arguments={"arguments": {"a": 1}, "v_exec": None},
     )
     assert after["r"] == ({"a": 1}, None)
 

@@ -653,6 +653,21 @@ def test_parameters_of_a_run_are_shown_as_they_are(shell: Shell, server: KfpServ
     assert shown == "{'text': '$$', 'number': 5, 'nothing': None, 'more': [1]}\n"
 
 
+def test_values_get_to_a_server_as_they_are_typed(shell: Shell, server: KfpServer) -> None:
+    shell.run("%kale_reset")
+    shell.run("%%kale parameters\nrate: float = 0.5\nlimit: int | None = None\nsizes = [0.5]\nany = None")
+    shell.run("%%kale step a\nprint(rate, limit, sizes, any)")
+    run = f"%kale_run --host {server.url}"
+    assert "a | 0.5 None [0.5] None\n" in shell.run(run).printed
+    given = "-p rate=2 -p limit=3 -p 'sizes=[1, 2.0]' -p any=9007199254740993"
+    printed = shell.run(f"{run} {given}").printed
+    assert "a | 2 3 [1, 2.0] 9007199254740993\n" in printed
+    shell.run(f"again = %kale_attach {run_id_in(printed)} --no-wait")
+    shown = shell.run("print(again.parameters)").printed
+    assert shown == "{'rate': 2, 'limit': 3, 'sizes': [1, 2.0], 'any': 9007199254740993}\n"
+    assert "a | 0.25 None [0.5] None\n" in shell.run(f"{run} -p rate=0.25 -p limit=null").printed
+
+
 def test_a_number_that_is_not_finite_is_refused(shell: Shell, server: KfpServer) -> None:
     shell.run("%kale_reset")
     shell.run("%%kale parameters\nfactor = 2.0")

@@ -139,9 +139,7 @@ def owners_of(path: str) -> tuple[str, ...]:
     if len(found) < 2:
         return found
     for length in range(len(rest), 0, -1):
-        have = tuple(
-            name for name in found if "/".join([top, *rest[:length]]) in _places(name, installation())
-        )
+        have = tuple(name for name in found if "/".join([top, *rest[:length]]) in places(name))
         if have:
             return have
     return found
@@ -151,6 +149,11 @@ def is_edited(distribution: str) -> bool:
     """Whether a distribution is installed from a folder of this machine."""
     direct = _direct_url(distribution, installation())
     return "dir_info" in direct and bool(_place_here(direct))
+
+
+def is_local(distribution: str) -> bool:
+    """Whether a distribution comes from a folder or a file of this machine."""
+    return is_edited(distribution) or bool(_file_of(distribution))
 
 
 def _place_here(direct: Mapping[str, Any]) -> str:
@@ -282,9 +285,13 @@ def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
         return {}
 
 
+def places(distribution: str) -> frozenset[str]:
+    """The modules of a distribution, and the folders that they are in, with slashes."""
+    return _places(distribution, installation())
+
+
 @functools.lru_cache(maxsize=256)
 def _places(distribution: str, _: tuple[int, ...]) -> frozenset[str]:
-    """The modules of a distribution, and the folders that they are in, with slashes."""
     try:
         files = importlib.metadata.files(distribution) or ()
     except importlib.metadata.PackageNotFoundError:

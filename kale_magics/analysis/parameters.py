@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from kale_magics.analysis.annotations import type_of
 from kale_magics.analysis.names import is_constant
 from kale_magics.analysis.syntax import CellProblemError, to_python
 from kale_magics.diagnostics import Code
-from kale_magics.pipeline import Json, ParameterType
-
-TYPES: dict[type, ParameterType] = {
-    bool: "bool", int: "int", float: "float", str: "str", list: "list", dict: "dict", type(None): "None",
-}  # fmt: skip
+from kale_magics.pipeline import Json
+from kale_magics.step_runtime.parameters import accepts, alternatives_of
 
 
 @dataclass(frozen=True)
@@ -23,13 +21,13 @@ class Default:
 
     Attributes:
         name: The variable.
-        type: The type of its value.
+        type: As its annotation says, else the type of its value; see `step_runtime.parameters`.
         value: The value.
         line: In the cell, from 1.
     """
 
     name: str
-    type: ParameterType
+    type: str
     value: Json
     line: int
 
@@ -63,7 +61,8 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
         )
         if all(known for known, _ in literal) and not shared:
             for (name, _), (_, value) in zip(found, literal, strict=True):
-                defaults.append(Default(name, TYPES[type(value)], value, statement.lineno))
+                kind = type_of(getattr(statement, "annotation", None), value)
+                defaults.append(Default(name, kind, value, statement.lineno))
         else:
             derived.append(number)
             names += [(name, statement.lineno) for name, _ in found]
@@ -117,15 +116,7 @@ def _literal(node: ast.expr) -> tuple[bool, Any]:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError):
         return False, None
-    return _is_json(value), value
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_is_json, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and all(map(_is_json, value.values()))
-    return type(value) in TYPES
+    return accepts(alternatives_of("Any"), value), value
 
 
 def metric_names(tree: ast.Module) -> list[tuple[str, int]]:

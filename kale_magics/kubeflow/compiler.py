@@ -24,7 +24,7 @@ from kale_magics.kubeflow.options import default_image, set_options
 from kale_magics.kubeflow.secrecy import refuse_passwords, refuse_secrets
 from kale_magics.pipeline import Parameter, Pipeline, Step
 from kale_magics.program import Pod, render_program
-from kale_magics.step_runtime.runtime import hold
+from kale_magics.step_runtime.parameters import hold, input_form
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -32,7 +32,7 @@ LONGEST_NAME = 128
 """Characters that KFP takes for the name of a pipeline."""
 
 ANNOTATIONS: dict[str, type] = {
-    "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "None": str,
+    "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "text": str,
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def _pipeline_function(
 
 
 def _input(parameter: Parameter) -> tuple[str, type, Any]:
-    return parameter.key, ANNOTATIONS[parameter.type], hold(parameter.default)
+    return parameter.key, ANNOTATIONS[input_form(parameter.type)], hold(parameter.default, parameter.type)
 
 
 def _workspace_place() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kale_magics.diagnostics import Code, refuse
 from kale_magics.kubeflow.cargo import is_carrier
-from kale_magics.pipeline import Artifact, ArtifactKind, Input, Parameter, ParameterType, Pipeline, Step
+from kale_magics.pipeline import Artifact, ArtifactKind, Input, Parameter, Pipeline, Step
 from kale_magics.program import read_specification
 
 KINDS: dict[str, ArtifactKind] = {"system.Dataset": "Dataset", "system.Model": "Model"}
@@ -115,7 +115,7 @@ def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
     return Step(told["step"], key, (), (), parameters, outputs=outputs, metrics=tuple(told["metrics"]))
 
 
-def _parameters(told: Mapping[str, tuple[str, Any, ParameterType]]) -> Iterator[Parameter]:
+def _parameters(told: Mapping[str, tuple[str, Any, str]]) -> Iterator[Parameter]:
     for key, (name, default, kind) in told.items():
         yield Parameter(name, key, kind, default)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.following import Follower
@@ -12,8 +13,9 @@ from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate
 from kale_magics.kubeflow.server import TIMES, Server, told_when_interrupted
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
+from kale_magics.pipeline import Parameter
 from kale_magics.running import Order, Show
-from kale_magics.step_runtime.runtime import restore
+from kale_magics.step_runtime.parameters import restore
 from kale_magics.view import summary
 
 
@@ -89,13 +91,19 @@ def attach(server: Server, run_id: str, runs_folder: Path) -> RemoteRun:
         ).pipeline_spec
     remote = read_pipeline(document or {}, told.display_name)
     given = (told.runtime_config.parameters or {}) if told.runtime_config else {}
-    values = {
-        p.name: restore(given[p.key], p.default, p.type) if p.key in given else p.default
-        for p in remote.pipeline.parameters
-    }
+    parameters = remote.pipeline.parameters
+    values = {p.name: _value(p, given[p.key]) if p.key in given else p.default for p in parameters}
     run = RemoteRun(server, run_id, told.display_name, remote, values, runs_folder)
     run.take(told)
     return run
+
+
+def _value(parameter: Parameter, given: Any) -> Any:
+    """The value of a parameter that a run was given; as it stands there if the step cannot read it either."""
+    try:
+        return restore(given, parameter.default, parameter.type)
+    except ValueError:  # it was typed on Kubeflow's page: the step's error says so
+        return given
 
 
 def listed(server: Server, most: int = 50) -> Iterator[str]:

@@ -20,8 +20,8 @@ from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yam
 from kale_magics.kubeflow.reading import RemoteTask, tasks_of
 from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.pipeline import Json, Pipeline
-from kale_magics.step_runtime.runtime import hold
+from kale_magics.pipeline import Json, Parameter, Pipeline
+from kale_magics.step_runtime.parameters import hold, restore
 
 LONGEST_VERSION = 127
 """Characters of the name of a pipeline's version that a server takes (its `validation/length.go`)."""
@@ -66,12 +66,12 @@ def prepare(
         KaleError: The server cannot be reached, or does not take it.
     """
     _refuse_infinite(values, pipeline)
+    pipeline = with_exact_values(pipeline, values)
     known = [values, experiment or pipeline.name]
     refuse_secrets(server.access.secrets, "the values of parameters, or the experiment", known)
     text = pipeline_yaml(pipeline if cache else _uncached(pipeline), folder, server.access.secrets)
     pipeline_id, version_id = _uploaded(server, pipeline_name(pipeline.name), text)
-    keys = {parameter.name: parameter.key for parameter in pipeline.parameters}
-    parameters = {keys[name]: hold(value) for name, value in values.items()}
+    parameters = {p.key: hold(values[p.name], p.type) for p in pipeline.parameters if p.name in values}
     return Prepared(
         kfp_server_api.V2beta1PipelineVersionReference(
             pipeline_id=pipeline_id, pipeline_version_id=version_id
@@ -154,6 +154,44 @@ def _is_finite(value: Json) -> bool:
     if isinstance(value, (list, dict)):
         return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def with_exact_values(pipeline: Pipeline, values: Mapping[str, Json]) -> Pipeline:
+    """The pipeline in which values that KFP would change on their way are the defaults of their parameters.
+
+    KFP has one type of number and no order in a dict: a step cannot tell 2 from 2.0 there, unless it is the
+    default, which stands in the step's code.
+
+    Args:
+        pipeline: The pipeline.
+        values: Of parameters, by the user's names.
+    """
+    changed = {
+        p.name: replace(p, default=values[p.name])
+        for p in pipeline.parameters
+        if p.name in values and not _arrives(p, values[p.name])
+    }
+
+    def exact(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
+        return tuple(changed.get(p.name, p) for p in parameters)
+
+    steps = (replace(step, parameters=exact(step.parameters)) for step in pipeline.steps)
+    return replace(pipeline, parameters=exact(pipeline.parameters), steps=tuple(steps))
+
+
+def _arrives(parameter: Parameter, value: Json) -> bool:
+    """Whether a value gets to a step as it is."""
+    arrived = restore(_kept(hold(value, parameter.type)), parameter.default, parameter.type)
+    return repr(arrived) == repr(value)
+
+
+def _kept(value: Json) -> Json:
+    """What KFP makes of a value."""
+    if isinstance(value, dict):
+        return {key: _kept(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_kept(item) for item in value]
+    return float(value) if type(value) is int else value
 
 
 def _uncached(pipeline: Pipeline) -> Pipeline:

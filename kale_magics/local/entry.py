@@ -19,8 +19,7 @@ from kale_magics.local.heard import Heard, nearby
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Json, Step
-from kale_magics.program import runtime_source, specification
-from kale_magics.step_runtime.runtime import restore
+from kale_magics.program import runtime_source
 
 ENTRY = "cache.json"
 
@@ -101,10 +100,7 @@ def parts_of(
         "Python": [platform.python_version(), platform.python_implementation(), platform.machine()],
         "its folder": str(directory),
     }
-    spec = specification(step)["parameters"]
-    for parameter in step.parameters:
-        _, default, kind = spec[parameter.key]
-        parts[f"parameter {parameter.name}"] = restore(parameters[parameter.name], default, kind)
+    parts |= {f"parameter {p.name}": parameters[p.name] for p in step.parameters}
     parts |= {f"input {', '.join(i.names)}": [i.names, inputs[i.key]] for i in step.inputs}
     parts |= {
         f"environment variable {name}": value

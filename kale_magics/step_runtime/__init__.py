@@ -14,6 +14,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     writing    the file of an artifact while it is written
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
+    parameters values of parameters: their types, as text, and as KFP holds them
     shell      what `get_ipython()` can do in a step
     figures    open figures, closed when a notebook would
     report     the page that shows what a notebook would have shown under the step's cells
@@ -31,6 +32,7 @@ MODULES = (
     "writing",
     "artifacts",
     "pod",
+    "parameters",
     "shell",
     "figures",
     "report",

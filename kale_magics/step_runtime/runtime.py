@@ -24,6 +24,7 @@ from typing import Any
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
+from kale_magics.step_runtime.parameters import restore
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
@@ -32,14 +33,6 @@ from kale_magics.step_runtime.shell import Shell
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 CO_COROUTINE = 0x80
 """`inspect.CO_COROUTINE`: in the flags of code with an `await` at its top level."""
-
-MISSING = object()
-
-NULL = "None (no value)"
-"""Stands for None where KFP takes no null: in the default of a pipeline's input, and in what is in it."""
-
-PERCENT = "percent-encoded: "
-"""Stands before a text in which KFP or Kubernetes would replace something."""
 
 NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
 
@@ -127,7 +120,7 @@ class StepRun:
         if self.page is not None:
             self.namespace["display"] = lambda *values, **_: self.page.display(*values)
         for key, (name, default, kind) in self.spec["parameters"].items():
-            self.namespace[name] = restore(arguments[key], default, kind)
+            self.namespace[name] = self.parameter(name, arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
         awaits = any(code.co_flags & CO_COROUTINE for _, code, *_ in pieces)
         ended = drive(self.execute(pieces, arguments), awaits)
@@ -149,6 +142,20 @@ class StepRun:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:
             self.page.write(arguments["report"].path, self.spec["step"])
+
+    def parameter(self, name: str, value: Any, default: Any, kind: str) -> Any:
+        """Return the value of a parameter: in a pod KFP has held it, on this machine it arrives as it is.
+
+        Raises:
+            StepError: Its type does not accept it.
+        """
+        if "pod" not in self.spec:
+            return value
+        try:
+            return restore(value, default, kind)
+        except ValueError as error:
+            fix = "start the run again, with another value"
+            raise StepError(f"parameter {name} is {kind}, not {value!r}", "KALE108", fix) from error
 
     def compile(self, pieces: list[Any]) -> Iterator[Any]:
         """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.
@@ -275,95 +282,6 @@ def drive(work: Any, with_loop: bool) -> Any:
         work.send(None)
     except StopIteration as end:
         return end.value
-
-
-def hold(value: Any) -> Any:
-    """Spell a parameter's value so that KFP can hold it; `restore` undoes it.
-
-    KFP takes no null and no number beyond a double's, and replaces `{{$...}}` in texts; Kubernetes replaces
-    `$(...)` there, and `$$` by `$`.
-    """
-    if isinstance(value, dict):
-        return {hold_text(key): hold(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [hold(item) for item in value]
-    if type(value) in (int, float):
-        largest = sys.float_info.max
-        return largest if value > largest else -largest if value < -largest else value
-    if isinstance(value, str):
-        return hold_text(value)
-    return NULL if value is None else value
-
-
-def hold_text(text: str) -> str:
-    """As `hold`, for a text."""
-    if not any(pair in text for pair in ("{{$", "$$", "$(")) and not text.startswith(PERCENT):
-        return text
-    import urllib.parse
-
-    return PERCENT + urllib.parse.quote(text, safe=" /:,;=", errors="surrogatepass")
-
-
-def restore_text(text: Any) -> Any:
-    """What `hold_text` was given; anything but a text as it is."""
-    if not isinstance(text, str) or not text.startswith(PERCENT):
-        return text
-    import urllib.parse
-
-    return urllib.parse.unquote(text[len(PERCENT) :], errors="surrogatepass")
-
-
-def restore(value: Any, default: Any, kind: str) -> Any:
-    """Give a parameter's value what it lost when KFP took it for JSON.
-
-    KFP keeps numbers as doubles: in a list, 1 arrives as 1.0, and 2**53 + 1 as 2**53 anywhere. It does not
-    keep the order of a dict: keys stand here as they do in the default, new ones last.
-
-    Args:
-        value: What arrived.
-        default: The value in the notebook.
-        kind: The type in the notebook.
-
-    Returns:
-        The default itself where that is what arrived, else the value; a whole number is an int where the
-        default has no float.
-    """
-    if kind == "None":
-        return None if value == NULL else restore_text(value)
-    if kind == "str":
-        return restore_text(value)
-    return value if kind == "bool" else revive(value, default, has_float(default))
-
-
-def revive(value: Any, default: Any, floats: bool) -> Any:
-    """As `restore`; `floats` says what numbers are where the default has none in their place."""
-    if isinstance(value, list):
-        known = default if isinstance(default, list) else []
-        places = itertools.chain(known, itertools.repeat(MISSING))
-        return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905 - new in Python 3.10
-    if isinstance(value, dict):
-        value = {restore_text(key): item for key, item in value.items()}
-        items = default if isinstance(default, dict) else {}
-        keys = [key for key in items if key in value] + [key for key in value if key not in items]
-        return {key: revive(value[key], items.get(key, MISSING), floats) for key in keys}
-    if isinstance(value, str):
-        return None if value == NULL and default != NULL else restore_text(value)
-    if type(value) not in (int, float):
-        return value
-    if type(default) in (int, float):
-        floats = type(default) is float
-        if value == float(hold(default)) and not -(2**53) <= default <= 2**53:
-            return default
-    if floats:
-        return float(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def has_float(value: Any) -> bool:
-    """Whether there is a float in a value of JSON."""
-    if isinstance(value, (list, dict)):
-        return any(map(has_float, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, float)
 
 
 def report(error: BaseException, step: str, filenames: dict[str, str]) -> dict[str, Any]:

@@ -29,6 +29,40 @@ v = [base, lr]
 print("RESULT", v, lr, steps, label)
 """
 
+ANNOTATED = """
+%%kale imports
+from typing import Any, Dict, List, Literal, Optional, Union
+%%kale parameters
+rate: float = 1
+limit: int | None = None
+either: Union[int, str] = 5
+mode: Literal["fast", "good"] = "fast"
+sizes: Optional[List[int]] = [3]
+weights: "Dict[str, float]" = {"a": 1, "b": 0.5}
+anything: Any = "5"
+text = None
+named: str | None = "none"
+%%kale step a
+values = [rate, limit, either, mode, sizes, weights, anything, type(rate).__name__, text, named]
+%%kale step b
+print("RESULT", values)
+"""
+
+ANNOTATED_ANSWER = "[1, None, 5, 'fast', [3], {'a': 1, 'b': 0.5}, '5', 'int', None, 'none']"
+
+UNSET = """
+%%kale parameters
+a = None
+b = None
+c = None
+d = None
+e = None
+%%kale step s
+values = [a, b, c, d, e]
+%%kale step t
+print("RESULT", values)
+"""
+
 ANSWER = """\
 [3, 0.5, 'abc', True, None, [1, 2.5, 'x', None, [True]], {'k': {'deep': [1, 2]}, 'none': None}] \
 ['int', 'float', 'str', 'bool'] 3 {'deep': [1, 2]}"""
@@ -369,4 +403,43 @@ print("RESULT", used)
 """,
         "2",
     ),
+    Case("annotated parameters keep the values of the notebook", ANNOTATED, ANNOTATED_ANSWER),
+    Case(
+        "annotated parameters given for a run",
+        ANNOTATED,
+        "[2, 5, 'x', 'good', [1, 2], {'b': 1, 'a': 2.5}, [1, 1.0], 'int', '3', None]",
+        given={
+            "rate": 2,
+            "limit": 5,
+            "either": "x",
+            "mode": "good",
+            "sizes": [1, 2],
+            "weights": {"b": 1, "a": 2.5},
+            "anything": [1, 1.0],
+            "text": "3",
+            "named": None,
+        },
+    ),
+    Case(
+        "numbers given for parameters whose annotations take several types",
+        ANNOTATED,
+        "[2.0, None, 7, 'fast', None, {}, '5', 'float', 3, 'None']",
+        given={
+            "rate": 2.0,
+            "limit": None,
+            "either": 7,
+            "sizes": None,
+            "weights": {},
+            "anything": "5",
+            "text": 3,
+            "named": "None",
+        },
+    ),
+    Case(
+        "values given for parameters without a value",
+        UNSET,
+        "[3, 'abc', [None, 1.5], True, 2.0]",
+        given={"a": 3, "b": "abc", "c": [None, 1.5], "d": True, "e": 2.0},
+    ),
+    Case("parameters without a value", UNSET, "[None, None, None, None, None]"),
 ]

@@ -1,0 +1,98 @@
+"""Packages that a step needs though nothing in its code, and no package of it, asks for them.
+
+`df.to_markdown()` imports tabulate when it is called. Two things tell of that: modules that were loaded while
+the cell ran, and features that the metadata of a package names, as pandas has
+`matplotlib; extra == "plot"` for `df.plot()`.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib.metadata
+import sys
+from collections.abc import Collection, Iterable, Iterator
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+from kale_magics.analysis.packages import installation, is_local, owners_of, places, requirement, versions
+
+_MACHINERY = ("ipython", "ipykernel", "ipywidgets", "kale-magics")
+"""What belongs to the notebook and not to its code, with all that it requires but for the last one."""
+
+
+def optional_packages(
+    loaded: Iterable[str], trees: Iterable[ast.AST], packages: Collection[str]
+) -> tuple[str, ...]:
+    """What pip is asked for beside the packages that a step gets anyway.
+
+    Args:
+        loaded: Modules that were loaded while the step's cells ran.
+        trees: The step's cells.
+        packages: What pip installs for the step.
+    """
+    found = {canonicalize_name(name) for path in loaded for name in owners_of(path)}
+    found |= set(_of_features(trees, packages))
+    found = {name for name in found if not is_local(name) and not name.startswith("jupyter")}
+    found -= brought_by(_MACHINERY[:-1]) | brought_by(packages) | {_MACHINERY[-1]}
+    for name in sorted(found):
+        if name in brought_by(found - {name}):
+            found.remove(name)
+    return tuple(sorted(requirement(name, version) for name, version in versions(found).items()))
+
+
+def brought_by(packages: Iterable[str]) -> frozenset[str]:
+    """The distributions that pip installs for requirements, by their canonical names."""
+    pending = [parsed for parsed in map(_parsed, packages) if parsed is not None]
+    seen: set[tuple[str, str]] = set()
+    while pending:
+        parsed = pending.pop()
+        name = canonicalize_name(parsed.name)
+        for extra in ("", *parsed.extras):
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                pending += _required(name, extra, installation())
+    return frozenset(name for name, _ in seen)
+
+
+def _of_features(trees: Iterable[ast.AST], packages: Collection[str]) -> Iterator[NormalizedName]:
+    """Distributions in use in this session that packages have for features after which code calls methods.
+
+    A module that another cell has loaded is not loaded again, so that only its name tells of it.
+    """
+    attributes = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    words = {word for attribute in attributes for word in attribute.split("_")}
+    stamp = installation()
+    for parsed in filter(None, map(_parsed, packages)):
+        for feature in words & _features(parsed.name, stamp):
+            for other in _required(parsed.name, feature, stamp):
+                if any(place.replace("/", ".") in sys.modules for place in places(other.name)):
+                    yield canonicalize_name(other.name)
+
+
+def _parsed(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:  # an address, or an option, which pip takes too
+        return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _required(distribution: str, extra: str, _: tuple[int, ...]) -> tuple[Requirement, ...]:
+    """What a distribution requires, with an extra or, if that is empty, without any."""
+    try:
+        texts = importlib.metadata.requires(distribution) or ()
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+    parsed = filter(None, map(_parsed, texts))
+    return tuple(r for r in parsed if r.marker is None or r.marker.evaluate({"extra": extra}))
+
+
+@functools.lru_cache(maxsize=4096)
+def _features(distribution: str, _: tuple[int, ...]) -> frozenset[str]:
+    """The extras that a distribution has."""
+    try:
+        return frozenset(importlib.metadata.metadata(distribution).get_all("Provides-Extra") or ())
+    except importlib.metadata.PackageNotFoundError:
+        return frozenset()
