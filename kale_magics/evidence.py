@@ -17,10 +17,11 @@ import types
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kale_magics.objects import is_immutable, mutable_parts
+from kale_magics.process_state import ProcessState, StateChanges
 from kale_magics.step_runtime.generators import GENERATORS, generator_state
 from kale_magics.step_runtime.reducers import module_of
 
@@ -56,15 +57,22 @@ class Evidence:
         changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
         kept: The names whose objects it left as they were.
         shared: Names whose values had an object in common when it had run.
+        settings: What it did to the state of the process.
     """
 
     changed: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     shared: tuple[frozenset[str], ...] = ()
+    settings: StateChanges = field(default_factory=StateChanges)
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
         """The same, of a cell that ran before too: what it changed once, it may find changed already."""
-        return replace(self, changed=self.changed | earlier.changed, kept=self.kept - earlier.changed)
+        return replace(
+            self,
+            changed=self.changed | earlier.changed,
+            kept=self.kept - earlier.changed,
+            settings=self.settings.with_earlier(earlier.settings),
+        )
 
 
 Sum = tuple[int, int]
@@ -187,9 +195,11 @@ class Watch:
             before = _digest(values[name], budget)
             if before is not None:
                 self._before[name] = _held(values[name]), before
+        self._state = ProcessState(values)
 
     def end(self) -> Evidence:
         """What the cell has done by now."""
+        settings = self._state.changes()
         budget = Budget()
         changed, kept = set[str](), set[str]()
         for name, (held, before) in self._before.items():
@@ -200,7 +210,7 @@ class Watch:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        return Evidence(frozenset(changed), frozenset(kept), self._shared())
+        return Evidence(frozenset(changed), frozenset(kept), self._shared(), settings)
 
     def _shared(self) -> tuple[frozenset[str], ...]:
         """Which names have an object in common."""

@@ -82,7 +82,7 @@ class _Modules:
         for name in sys.modules.keys() - self.seen.keys():
             module = sys.modules[name]
             self.seen[name] = None
-            if isinstance(module, types.ModuleType) and _is_of_user(name, module):
+            if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
                 self.own[name] = module
 
     def is_library(self, name: str) -> bool:
@@ -134,9 +134,10 @@ class ProcessState:
             after = now._readings.get(holder)
             if after is None or self._reloaded(holder, now):
                 continue
-            found = [] if after is before else list(_differences(holder, before, after, new))
+            found = list(_differences(holder, before, after, new))
+            first = _FIRST[holder]
             if not found:
-                if not any(_differences(holder, _FIRST[holder], after, ())):
+                if first is before or not any(_differences(holder, first, after, ())):
                     untouched.add(holder)
             elif not new or holder.partition(":")[0] in _OF_THE_CELL:
                 changed += found
@@ -167,7 +168,7 @@ def _own_modules() -> Iterator[tuple[str, Reading]]:
             continue
         reading: Reading = {}
         for attribute, value in _state_of(contents(module)):
-            if isinstance(value, type) and contents(value).get("__module__") == name:
+            if issubclass(type(value), type) and contents(value).get("__module__") == name:
                 reading.update({f"{attribute}.{n}": _shallow(v) for n, v in _state_of(contents(value))})
             reading[attribute] = _shallow(value)
         left -= len(reading)
@@ -229,6 +230,8 @@ def _differences(holder: str, before: Reading, after: Reading, new: Collection[s
     if kind == "class":
         for name in before.keys() & after.keys():
             yield from _class_differences(holder, name, before[name], after[name], new)
+        return
+    if before == after:  # tokens: no code of anybody's classes compares them
         return
     for key in [*after, *(before.keys() - after.keys())]:
         if before.get(key) == after.get(key) and (key in before) == (key in after):

@@ -40,6 +40,7 @@ WORDS: Mapping[str, str] = {
     "logging": "{}",
     "locale": "locale",
     "environment": "environment variable {}",
+    "variable": "environment variable {}",
     "folder": "working folder",
     "path": "sys.path",
     "recursion": "recursion limit (sys.setrecursionlimit)",
@@ -62,6 +63,7 @@ WITHOUT_KEY: Mapping[str, str] = {
     "torch": "torch settings",
     "logging": "configuration of logging",
     "environment": "environment variables",
+    "variable": "environment variables",
     "module": "attributes",
 }
 """The same where the key is not known."""
@@ -97,19 +99,21 @@ def token(value: Any, depth: int = 2) -> Any:
 
 def contents(item: Any) -> Mapping[str, Any]:
     """The attributes of a module, a class or an object, read without its own code; none if it has no dict."""
-    if isinstance(item, type):
-        found: Any = type.__dict__["__dict__"].__get__(item)
-        return found  # type: ignore[no-any-return]  # a mapping proxy
-    try:
-        found = object.__getattribute__(item, "__dict__")
-    except AttributeError:
-        return {}
-    return found if type(found) is dict else {}
+    kind = type(item)
+    if issubclass(kind, type):
+        of_class: Mapping[str, Any] = type.__dict__["__dict__"].__get__(item)
+        return of_class
+    for base in kind.__mro__:
+        place = type.__dict__["__dict__"].__get__(base).get("__dict__")
+        if isinstance(place, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+            found: Any = place.__get__(item)
+            return found if type(found) is dict else {}
+    return {}
 
 
 def _module(name: str) -> Mapping[str, Any] | None:
     module = sys.modules.get(name)
-    return contents(module) if isinstance(module, types.ModuleType) else None
+    return contents(module) if issubclass(type(module), types.ModuleType) else None
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> Reading:
@@ -171,16 +175,10 @@ def _matplotlib() -> Reading | None:
     module = _module("matplotlib")
     if not module or not isinstance(module.get("rcParams"), dict):
         return None
-    # Its own way to give an item would choose a backend.
+    # Its own way to give an item would choose a backend. Its values are matplotlib's, and can be compared.
     items = dict.items(module["rcParams"])
-    return {k: v if type(v) in _ATOMS else _style(v) for k, v in items if k not in _OF_THE_SCREEN}
-
-
-def _style(value: Any) -> Any:
-    kind = type(value)
-    if kind in (bool, float):
-        return repr(value)
-    return repr(value) if kind.__module__ == "cycler" else token(value)
+    found = {name: tuple(value) if type(value) is list else value for name, value in items}
+    return {name: value for name, value in found.items() if name not in _OF_THE_SCREEN}
 
 
 def _pyplot() -> Reading | None:
