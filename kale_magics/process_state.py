@@ -18,7 +18,15 @@ from operator import is_
 from typing import Any
 
 from kale_magics.own_modules import is_own
-from kale_magics.state_holders import READERS, Reading, contents, describe, library_classes, token
+from kale_magics.state_holders import (
+    READERS,
+    Reading,
+    contents,
+    describe,
+    is_inherited,
+    library_classes,
+    token,
+)
 
 MAX_ATTRIBUTES = 4_000
 """How many attributes of the user's own modules are compared."""
@@ -39,11 +47,13 @@ class StateChange:
             see the change.
         key: What there, as in "display.max_rows"; empty if there is one setting, or if nothing tells which.
         provider: For an attribute of a library's class, the library that put it there when it was imported.
+        added: For an attribute of a library's class, whether the class is without it else.
     """
 
     holder: str
     key: str = ""
     provider: str = ""
+    added: bool = False
 
     @property
     def what(self) -> str:
@@ -258,7 +268,8 @@ def _class_differences(
             continue
         module = value.__module__ if isinstance(value, types.FunctionType) else None
         provider = module.partition(".")[0] if isinstance(module, str) else ""
-        yield StateChange(holder, f"{name}.{attribute}", provider if provider in new else "")
+        added = attribute not in before and not is_inherited(holder, name, attribute)
+        yield StateChange(holder, f"{name}.{attribute}", provider if provider in new else "", added)
 
 
 def begin() -> None:

@@ -268,3 +268,30 @@ def library_classes() -> dict[str, Reading]:
             if isinstance(kind, type):
                 found.setdefault(f"class:{name.partition('.')[0]}", {})[each] = dict(contents(kind))
     return found
+
+
+def is_inherited(holder: str, name: str, attribute: str) -> bool:
+    """Whether a class has an attribute by one of its bases.
+
+    Args:
+        holder: As in "class:pandas".
+        name: The class's.
+        attribute: The attribute's.
+    """
+    kind = _library_class(holder, name)
+    return kind is None or any(attribute in contents(base) for base in type.mro(kind)[1:])
+
+
+def is_missing(holder: str, name: str, attribute: str) -> bool:
+    """Whether a class that is loaded is without an attribute."""
+    kind = _library_class(holder, name)
+    return kind is not None and not any(attribute in contents(base) for base in type.mro(kind))
+
+
+def _library_class(holder: str, name: str) -> type | None:
+    library = holder.partition(":")[2]
+    modules = [
+        _module(m) for m, classes in _CLASSES if m.partition(".")[0] == library and name in classes.split()
+    ]
+    found = [module.get(name) for module in modules if module]
+    return next((kind for kind in found if isinstance(kind, type)), None)

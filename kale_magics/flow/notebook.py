@@ -317,12 +317,12 @@ class NotebookFlow:
         for lost in StateFlow(marked, self.steps, self.flow).lost():
             self.tell(
                 Code.MODULE_CHANGED,
-                f"step {lost.step} changes {lost.what}; step {lost.other} runs in a process of its own and"
-                " does not see that",
+                f"step {lost.step} changes {lost.what}; step {lost.other} runs in a process of its own"
+                f" {'without it, and fails' if lost.fails else 'and does not see that'}",
                 lost.fix,
                 self.place(lost.cell, lost.line),
                 about=lost.what,
-                severity="warning",
+                severity="error" if lost.fails else "warning",
             )
         for binding, users in shared_varying(self.flow.varying, self.steps):
             self.tell(

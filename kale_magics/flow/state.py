@@ -5,19 +5,16 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kale_magics.analysis.cells import CellFacts
-from kale_magics.analysis.knowledge import is_known
 from kale_magics.analysis.setters import (
     BEGINS,
     CLOSES,
     Notebook,
     Setter,
     find_setters,
-    is_definition,
     names_in,
     open_figure,
     verbs_of_pyplot,
@@ -25,18 +22,10 @@ from kale_magics.analysis.setters import (
 from kale_magics.arguments import quoted
 from kale_magics.flow.bindings import Binding, StepFlow
 from kale_magics.flow.lookup import Lookup
+from kale_magics.flow.visibility import Statement, Visibility
 from kale_magics.process_state import StateChange
 from kale_magics.registry import Cell
-from kale_magics.state_holders import contents
-
-WITH: Mapping[str, tuple[str, ...]] = {
-    "numpy": ("numpy", "scipy"),
-    "numpy printing": ("numpy",),
-    "pandas": ("pandas", "geopandas"),
-    "sklearn": ("sklearn", "imblearn"),
-    "matplotlib": ("matplotlib", "seaborn"),
-}
-"""For a holder, the libraries whose users see it, where these are more than the library of its name."""
+from kale_magics.state_holders import contents, is_missing
 
 MAX_NAMED = 3
 """How many settings a message names."""
@@ -50,15 +39,6 @@ FIXES: Mapping[str, str] = {
 }
 """By the kind of holder, one way out."""
 
-PLOTS = frozenset({"plot", "hist", "boxplot"})
-"""Methods of pandas that draw with matplotlib."""
-
-SHOWING = frozenset("print display str repr format pprint".split())
-SHOWING_METHODS = frozenset("to_string to_html to_markdown to_latex format info debug warning error".split())
-
-WITHOUT_ARITHMETIC = SHOWING | frozenset("len type isinstance id list dict tuple".split())
-"""Functions that look at numbers and do not compute with them."""
-
 
 @dataclass(frozen=True)
 class Lost:
@@ -70,6 +50,7 @@ class Lost:
         cell: The number of its cell.
         line: The line there; 0 if its text does not show it.
         other: A step that would see it.
+        fails: Whether that step fails for it, for certain.
     """
 
     changes: tuple[StateChange, ...]
@@ -77,6 +58,7 @@ class Lost:
     cell: int
     line: int
     other: str
+    fails: bool = False
 
     @property
     def what(self) -> str:
@@ -109,52 +91,6 @@ class _Found:
     observed: bool
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """A statement of a step.
-
-    Attributes:
-        node: It.
-        code: It, and the definitions of the notebook that it may use.
-        names: The names in these.
-        last: Whether it ends its cell.
-    """
-
-    node: ast.stmt
-    code: tuple[ast.AST, ...]
-    names: frozenset[str]
-    last: bool
-
-    def walk(self) -> Iterator[ast.AST]:
-        for node in self.code:
-            yield from ast.walk(node)
-
-    @property
-    def attributes(self) -> set[str]:
-        return {node.attr for node in self.walk() if isinstance(node, ast.Attribute)}
-
-    @property
-    def shows(self) -> bool:
-        """Whether it makes text of a value, or shows one."""
-        if self.last and isinstance(self.node, ast.Expr):
-            return True
-        called = {n.func.id for n in self.walk() if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-        formatted = any(isinstance(node, ast.JoinedStr) for node in self.walk())
-        return formatted or not called.isdisjoint(SHOWING) or not self.attributes.isdisjoint(SHOWING_METHODS)
-
-    @property
-    def computes(self) -> bool:
-        """Whether it does arithmetic, or calls what may."""
-        for node in self.walk():
-            if isinstance(node, (ast.BinOp, ast.AugAssign, ast.UnaryOp)):
-                return True
-            if isinstance(node, ast.Call):
-                name = node.func.id if isinstance(node.func, ast.Name) else ""
-                if name not in WITHOUT_ARITHMETIC:
-                    return True
-        return False
-
-
 class StateFlow:
     """Finds the steps that miss what others set.
 
@@ -169,6 +105,7 @@ class StateFlow:
     ) -> None:
         self.cells, self.steps, self.flow = cells, steps, flow
         self.notebook = self._read()
+        self._visibility = Visibility(steps, flow)
         self._statements = {number: list(self._statements_of(number)) for number in cells}
         self._setters = {
             number: [find_setters(s.node, self.notebook) for s in statements]
@@ -178,24 +115,26 @@ class StateFlow:
 
     def lost(self) -> Iterator[Lost]:
         """What steps set and others miss, each with the first of these."""
-        prelude = [
-            f for number, (cell, _) in self.cells.items() if cell.kind != "step" for f in self._found[number]
-        ]
+        numbers = [number for number, (cell, _) in self.cells.items() if cell.kind != "step"]
+        prelude = [found for number in numbers for found in self._found[number]]
         for step in self.steps.values():
             for number in step.cells:
-                groups: dict[tuple[str, str, int], list[StateChange]] = {}
+                groups: dict[tuple[str, str, int, bool], list[StateChange]] = {}
                 for found in self._found[number]:
-                    if not found.observed and any(_same(found, other) for other in prelude):
-                        continue
-                    other = next(
-                        (o for o in self.steps.values() if self._misses(o, found, step, number)), None
-                    )
-                    if other is not None:
-                        key = found.change.holder, other.name, found.line
-                        groups.setdefault(key, []).append(found.change)
-                for (_, name, line), changes in groups.items():
-                    yield Lost(tuple(dict.fromkeys(changes)), step.name, number, line, name)
+                    if found.observed or not any(_same(found, other) for other in prelude):
+                        for name, fails in self._loser(found, step, number):
+                            key = found.change.holder, name, found.line, fails
+                            groups.setdefault(key, []).append(found.change)
+                for (_, name, line, fails), changes in groups.items():
+                    yield Lost(tuple(dict.fromkeys(changes)), step.name, number, line, name, fails)
         yield from self._subclasses()
+
+    def _loser(self, found: _Found, step: StepFlow, number: int) -> Iterator[tuple[str, bool]]:
+        """A step that misses a setting, one that fails for it before others; and whether it does."""
+        missing = {o.name: s for o in self.steps.values() if (s := self._misses(o, found, step, number))}
+        failing = [n for n, s in missing.items() if self._visibility.fails(self.steps[n], s, found.change)]
+        for name in (failing or list(missing))[:1]:
+            yield name, bool(failing)
 
     def _read(self) -> Notebook:
         """What the notebook's text says as a whole."""
@@ -234,14 +173,14 @@ class StateFlow:
             binding = binding or step.local.get(name)
         return binding.origin if binding is not None else ""
 
-    def _statements_of(self, number: int) -> Iterator[_Statement]:
+    def _statements_of(self, number: int) -> Iterator[Statement]:
         _, facts = self.cells[number]
         body = facts.python.tree.body
         for node in body:
             definition = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
             code = (node,) if definition else tuple(self.notebook.reached(node))
             names = frozenset().union(*map(names_in, code)) if code else frozenset()
-            yield _Statement(node, code, names, node is body[-1])
+            yield Statement(node, code, names, node is body[-1])
 
     def _changes(self, number: int) -> Iterator[_Found]:
         """What a cell sets: what the session has seen; where it has seen nothing, what the text says."""
@@ -261,31 +200,31 @@ class StateFlow:
             untouched = seen is not None and setter.holder in seen.untouched
             if doubtful or not (untouched or setter.holder in observed):
                 for key in setter.keys or ("",):
-                    yield _Found(StateChange(setter.holder, key), setter.line, setter.text, observed=False)
+                    yield _Found(_change(setter.holder, key), setter.line, setter.text, observed=False)
 
     def _is_parameter(self, name: str) -> bool:
         binding = self.flow.names.get(name)
         return binding is not None and binding.kind == "parameter"
 
-    def _misses(self, other: StepFlow, found: _Found, step: StepFlow, number: int) -> bool:
-        """Whether a step would see what another one sets, before it sets the same itself."""
+    def _misses(self, other: StepFlow, found: _Found, step: StepFlow, number: int) -> Statement | None:
+        """The statement of a step that would see what another one sets; None if it sets the same before."""
         if other is step or self._arrives(other, found.change):
-            return False
+            return None
         for below in (n for n in other.cells if n > number):
             # What the session has seen and the text does not show, some function has done.
             hidden = [f for f in self._found[below] if not f.text]
             if any(f.change == found.change for f in hidden):
-                return False
+                return None
             for statement, setters in zip(self._statements[below], self._setters[below], strict=True):
                 if any(_sets_same(setter, found) for setter in setters):
-                    return False
+                    return None
                 if found.change.holder == "pyplot":
                     verb = next((v for v, _ in verbs_of_pyplot(statement.node, self.notebook)), "")
                     if verb:
-                        return verb not in BEGINS | CLOSES
-                elif self._sees(other, statement, found.change):
-                    return True
-        return False
+                        return None if verb in BEGINS | CLOSES else statement
+                elif self._visibility.sees(other, statement, found.change):
+                    return statement
+        return None
 
     def _arrives(self, other: StepFlow, change: StateChange) -> bool:
         """Whether a value that a step takes brings the setting along: a logger brings its level."""
@@ -300,75 +239,6 @@ class StateFlow:
             return key.endswith(f" of logger {name!r}")
         facts = self.flow.facts(binding)
         return facts is not None and facts.type_name == "logging.Logger"
-
-    def _sees(self, step: StepFlow, statement: _Statement, change: StateChange) -> bool:
-        kind, _, owner = change.holder.partition(":")
-        key = change.key
-        if kind in ("environment", "variable", "folder", "warnings", "locale", "recursion"):
-            return not is_definition(statement.node)
-        if kind == "path":
-            return True
-        if kind == "logging":
-            return self._logs(step, statement, key)
-        if kind in ("class", "attribute"):
-            provided = change.provider and self._uses(step, statement, change.provider)
-            return not provided and self._mentions(step, statement, key)
-        if kind in ("abc", "default"):
-            return key.partition(".")[0] in statement.names
-        if kind == "module":
-            return self._uses(step, statement, owner)
-        uses = any(self._uses(step, statement, library) for library in WITH.get(kind, (kind.split()[0],)))
-        if kind == "matplotlib":
-            draws = not statement.attributes.isdisjoint(PLOTS) and self._uses(step, statement, "pandas")
-            return uses or draws
-        if kind == "numpy printing" or key.startswith(("display.", "styler.")):
-            return uses and statement.shows
-        return uses and (kind not in ("numpy", "decimal") or statement.computes)
-
-    def _mentions(self, step: StepFlow, statement: _Statement, path: str) -> bool:
-        """Whether a statement uses an attribute, or has imported it by its name."""
-        if path.rpartition(".")[2] in statement.attributes:
-            return True
-        bindings = (self._binding(step, name) for name in statement.names)
-        return any(binding is not None and binding.origin == path for binding in bindings)
-
-    def _logs(self, step: StepFlow, statement: _Statement, key: str) -> bool:
-        if self._uses(step, statement, "logging"):
-            return True
-        name = key.rpartition("'")[0].rpartition("'")[2].partition(".")[0]
-        return bool(name) and name != "root" and is_known(f"{name}.") and self._uses(step, statement, name)
-
-    def _binding(self, step: StepFlow, name: str) -> Binding | None:
-        return step.local.get(name) or self.flow.names.get(name)
-
-    def _uses(self, step: StepFlow, statement: _Statement, library: str) -> bool:
-        """Whether a statement uses a module: by an import, by a value of its types, through own modules."""
-        for node in statement.walk():
-            imported = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-            imported += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
-            if any(_reaches(name, library) for name in imported) and not isinstance(
-                statement.node, type(node)
-            ):
-                return True
-        if isinstance(statement.node, (ast.Import, ast.ImportFrom)):
-            return False
-        bindings = (self._binding(step, name) for name in sorted(statement.names))
-        return any(b is not None and self._belongs(step, b, library) for b in bindings)
-
-    def _belongs(self, step: StepFlow, binding: Binding, library: str) -> bool:
-        if binding.origin:
-            return _reaches(binding.origin, library)
-        if binding.kind != "value" or binding.direct is not None:
-            return False
-        facts = self.flow.facts(binding)
-        if facts is not None:
-            # Of a container, and of an object of the notebook's, what is in it counts.
-            types_in = facts.modules if "." not in facts.type_name else {facts.type_name}
-            return any(_is_in(name, library) for name in types_in)
-        maker = self.steps.get(binding.maker)
-        if maker is None or maker is step:
-            return False
-        return any(b is not None and b.origin and _reaches(b.origin, library) for b in maker.local.values())
 
     def _subclasses(self) -> Iterator[Lost]:
         """Classes that another step finds by `__subclasses__`, and that only their step has."""
@@ -400,6 +270,12 @@ class StateFlow:
                     yield Lost((change,), step.name, number, node.lineno, other.name)
 
 
+def _change(holder: str, key: str) -> StateChange:
+    """What the text says that a cell does."""
+    name, _, attribute = key.partition(".")
+    return StateChange(holder, key, added=holder.startswith("class:") and is_missing(holder, name, attribute))
+
+
 def _same(found: _Found, other: _Found) -> bool:
     same = found.change.holder == other.change.holder
     return same and (found.change.key == other.change.key != "" or found.text == other.text)
@@ -424,30 +300,6 @@ def _closes_figures() -> bool:
     return any(
         "inline" in each for each in (os.environ.get("MPLBACKEND", ""), backend) if isinstance(each, str)
     )
-
-
-def _is_in(name: str, library: str) -> bool:
-    return name == library or name.startswith(f"{library}.")
-
-
-def _reaches(path: str, library: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a module is a library, or one of the user's own that has it, at once or through others."""
-    if _is_in(path, library):
-        return True
-    top = path.partition(".")[0]
-    if is_known(f"{top}.") or top in seen or len(seen) > 20:
-        return False
-    modules = [m for name, m in list(sys.modules.items()) if _is_in(name, top)]
-    for value in [v for m in modules if isinstance(m, types.ModuleType) for v in list(contents(m).values())]:
-        if isinstance(value, types.ModuleType):
-            name = value.__name__
-        elif isinstance(value, (type, types.FunctionType)):
-            name = value.__module__
-        else:
-            continue
-        if isinstance(name, str) and not _is_in(name, top) and _reaches(name, library, seen | {top}):
-            return True
-    return False
 
 
 def _derives(
@@ -480,7 +332,7 @@ def _changing_fields(node: ast.ClassDef) -> Iterator[str]:
             yield from names_in(field.target)
 
 
-def _asked_for_subclasses(statement: _Statement) -> Iterator[str]:
+def _asked_for_subclasses(statement: Statement) -> Iterator[str]:
     """The names of the classes that are asked; an empty one for an expression of another kind."""
     for node in statement.walk():
         if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
