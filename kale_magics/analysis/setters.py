@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
 from kale_magics.analysis.syntax import is_of_shell
@@ -93,6 +93,9 @@ NEITHER = frozenset(
 )
 """What of pyplot has nothing to do with the current figure."""
 
+ABSTRACT = ("abc.ABC", "collections.abc.", "numbers.")
+"""How the names of classes begin with which others can be registered."""
+
 NAMES_OF_PYPLOT = ("matplotlib.pylab.", "pylab.")
 
 
@@ -131,10 +134,26 @@ class Notebook:
     """
 
     origin: Callable[[str], str]
-    functions: Mapping[str, ast.AST]
-    aliases: dict[str, str]
-    abstract: frozenset[str] = frozenset()
-    fields: Mapping[str, str] | None = None
+    functions: dict[str, ast.AST] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    abstract: set[str] = field(default_factory=set)
+    fields: dict[str, str] = field(default_factory=dict)
+    _names: dict[ast.AST, frozenset[str]] = field(default_factory=dict)
+    _setters: dict[ast.AST, list[Setter]] = field(default_factory=dict)
+
+    def assign(self, node: ast.Assign) -> None:
+        """Take in what an assignment makes names stand for."""
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        path = self.path(node.value)
+        if isinstance(node.value, ast.Lambda):
+            self.functions.update(dict.fromkeys(names, node.value))
+        elif path:
+            self.aliases.update(dict.fromkeys(names, path))
+
+    def is_abstract(self, node: ast.ClassDef) -> bool:
+        """Whether a class is, by one of its own bases or its metaclass, one that others register with."""
+        bases = [*node.bases, *(k.value for k in node.keywords if k.arg == "metaclass")]
+        return any(self.path(base).startswith(ABSTRACT) for base in bases)
 
     def path(self, node: ast.AST) -> str:
         """What an expression is, as in "decimal.getcontext().prec"; empty if nothing imported begins it."""
@@ -149,15 +168,30 @@ class Notebook:
             return f"{function}({first})" if function else ""
         return ""
 
+    def names(self, node: ast.AST) -> frozenset[str]:
+        """The names that stand in a statement or a definition."""
+        if node not in self._names:
+            self._names[node] = frozenset(names_in(node))
+        return self._names[node]
+
     def reached(self, node: ast.AST) -> Iterator[ast.AST]:
         """A statement, and the definitions of the notebook that it may use, each once."""
         pending, seen = [node], set[str]()
         while pending:
             one = pending.pop(0)
             yield one
-            for name in sorted(names_in(one) & self.functions.keys() - seen):
+            for name in sorted((self.names(one) & self.functions.keys()) - seen):
                 seen.add(name)
                 pending.append(self.functions[name])
+
+    def setters_in(self, definition: ast.AST) -> list[Setter]:
+        """What a definition sets when it is used, but for the other definitions that it uses."""
+        if definition not in self._setters:
+            finder = _Finder(self)
+            for body in _bodies(definition):
+                finder.visit(body)
+            self._setters[definition] = finder.found
+        return self._setters[definition]
 
 
 def _usual(path: str) -> str:
@@ -198,13 +232,10 @@ def find_setters(statement: ast.stmt, notebook: Notebook) -> list[Setter]:
     if isinstance(statement, DEFINITIONS):
         return found
     for function in list(notebook.reached(statement))[1:]:
-        inner = _Finder(notebook)
-        for body in _bodies(function):
-            inner.visit(body)
-        given = frozenset(names_in(statement))
+        given = notebook.names(statement)
         found += [
             replace(s, line=statement.lineno, depends=s.depends | (given if s.depends else frozenset()))
-            for s in inner.found
+            for s in notebook.setters_in(function)
         ]
     return found
 
@@ -351,8 +382,8 @@ class _Finder(ast.NodeVisitor):
         self._add(f"module:{module}", node, [path[len(module) + 1 :]])
 
     def _field(self, owner: ast.expr, node: ast.AST) -> None:
-        if isinstance(owner, ast.Attribute) and owner.attr in (self.notebook.fields or {}):
-            kind = (self.notebook.fields or {})[owner.attr]
+        if isinstance(owner, ast.Attribute) and owner.attr in self.notebook.fields:
+            kind = self.notebook.fields[owner.attr]
             self._add("default", node, [f"{kind}.{owner.attr}"])
 
     def _logger(self, owner: str, what: str, node: ast.AST) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.setters import (
     BEGINS,
     CLOSES,
+    DEFINITIONS,
     Notebook,
     Setter,
     find_setters,
@@ -138,34 +139,21 @@ class StateFlow:
 
     def _read(self) -> Notebook:
         """What the notebook's text says as a whole."""
-        functions: dict[str, ast.AST] = {}
-        notebook = Notebook(self._origin, functions, {}, frozenset(), {})
+        notebook = Notebook(self._origin)
         for _, facts in self.cells.values():
             for node in facts.python.tree.body:
-                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                    functions[node.name] = node
+                if isinstance(node, DEFINITIONS):
+                    notebook.functions[node.name] = node
                 elif isinstance(node, ast.Assign):
-                    for target in node.targets:
-                        if isinstance(target, ast.Name) and isinstance(node.value, ast.Lambda):
-                            functions[target.id] = node.value
-                        elif isinstance(target, ast.Name) and (path := notebook.path(node.value)):
-                            notebook.aliases[target.id] = path
-        classes = {name: node for name, node in functions.items() if isinstance(node, ast.ClassDef)}
-        abstract = {name for name in classes if _derives(name, classes, self._is_abstract, set())}
-        fields = {
-            field: name
-            for name, node in classes.items()
-            if any(notebook.path(base) == "typing.NamedTuple" for base in node.bases)
-            for field in _changing_fields(node)
-        }
-        return Notebook(self._origin, functions, notebook.aliases, frozenset(abstract), fields)
-
-    def _is_abstract(self, node: ast.ClassDef) -> bool:
-        bases = [*node.bases, *(k.value for k in node.keywords if k.arg == "metaclass")]
-        names = {base.id: self._origin(base.id) for base in bases if isinstance(base, ast.Name)}
-        paths = {*names.values(), *(f"{self._origin(b.value.id)}.{b.attr}" for b in bases
-                 if isinstance(b, ast.Attribute) and isinstance(b.value, ast.Name))}  # fmt: skip
-        return any(path.startswith(("abc.ABC", "collections.abc.", "numbers.")) for path in paths)
+                    notebook.assign(node)
+        classes = {name: d for name, d in notebook.functions.items() if isinstance(d, ast.ClassDef)}
+        for name, node in classes.items():
+            family = [classes[each] for each in (name, *sorted(_bases(name, classes))) if each in classes]
+            if any(map(notebook.is_abstract, family)):
+                notebook.abstract.add(name)
+            if any(notebook.path(base) == "typing.NamedTuple" for base in node.bases):
+                notebook.fields.update(dict.fromkeys(_changing_fields(node), name))
+        return notebook
 
     def _origin(self, name: str) -> str:
         binding = self.flow.names.get(name)
@@ -177,9 +165,8 @@ class StateFlow:
         _, facts = self.cells[number]
         body = facts.python.tree.body
         for node in body:
-            definition = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-            code = (node,) if definition else tuple(self.notebook.reached(node))
-            names = frozenset().union(*map(names_in, code)) if code else frozenset()
+            code = (node,) if isinstance(node, DEFINITIONS) else tuple(self.notebook.reached(node))
+            names = frozenset[str]().union(*map(self.notebook.names, code))
             yield Statement(node, code, names, node is body[-1])
 
     def _changes(self, number: int) -> Iterator[_Found]:
@@ -300,16 +287,6 @@ def _closes_figures() -> bool:
     return any(
         "inline" in each for each in (os.environ.get("MPLBACKEND", ""), backend) if isinstance(each, str)
     )
-
-
-def _derives(
-    name: str, classes: Mapping[str, ast.ClassDef], holds: Callable[[ast.ClassDef], bool], seen: set[str]
-) -> bool:
-    if name not in classes or name in seen:
-        return False
-    seen.add(name)
-    bases = (base.id for base in classes[name].bases if isinstance(base, ast.Name))
-    return holds(classes[name]) or any(_derives(base, classes, holds, seen) for base in bases)
 
 
 def _bases(name: str, classes: Mapping[str, ast.ClassDef]) -> set[str]:

@@ -109,7 +109,7 @@ class Visibility:
         if kind in ("abc", "default"):
             return key.partition(".")[0] in statement.names
         if kind == "module":
-            return self._uses(step, statement, owner)
+            return self._uses(step, statement, owner, by_value=statement.computes)
         uses = any(self._uses(step, statement, library) for library in WITH.get(kind, (kind.split()[0],)))
         if kind == "matplotlib":
             draws = not statement.attributes.isdisjoint(PLOTS) and self._uses(step, statement, "pandas")
@@ -146,7 +146,7 @@ class Visibility:
     def _binding(self, step: StepFlow, name: str) -> Binding | None:
         return step.local.get(name) or self.flow.names.get(name)
 
-    def _uses(self, step: StepFlow, statement: Statement, library: str) -> bool:
+    def _uses(self, step: StepFlow, statement: Statement, library: str, by_value: bool = True) -> bool:
         """Whether a statement uses a module: by an import, by a value of its types, through own modules."""
         for node in statement.walk():
             imported = [a.name for a in node.names] if isinstance(node, ast.Import) else []
@@ -158,7 +158,9 @@ class Visibility:
         if isinstance(statement.node, (ast.Import, ast.ImportFrom)):
             return False
         bindings = (self._binding(step, name) for name in sorted(statement.names))
-        return any(b is not None and self._belongs(step, b, library) for b in bindings)
+        return any(
+            self._belongs(step, b, library) for b in bindings if b is not None and (b.origin or by_value)
+        )
 
     def _belongs(self, step: StepFlow, binding: Binding, library: str) -> bool:
         if binding.origin:
@@ -170,6 +172,8 @@ class Visibility:
             # Of a container, and of an object of the notebook's, what is in it counts.
             types_in = facts.modules if "." not in facts.type_name else {facts.type_name}
             return any(_is_in(name, library) for name in types_in)
+        if library == "logging":
+            return False  # a value of a step that did not run is hardly a logger
         # What the step itself changes, another one has made.
         maker = self.steps.get(step.takes.get(binding.name, binding).maker)
         if maker is None or maker is step:
