@@ -21,6 +21,7 @@ from kale_magics.digests import Sum, class_content, digest_of
 from kale_magics.holdings import Holdings, holdings_of
 from kale_magics.objects import is_immutable
 from kale_magics.observed_files import NO_FILES, FileObserver, ObservedFiles
+from kale_magics.process_state import ProcessState, StateChanges
 from kale_magics.step_runtime.generators import GENERATORS, generator_state
 from kale_magics.step_runtime.reducers import module_of
 
@@ -53,6 +54,7 @@ class Evidence:
         bound: The names that stood for another object after it, or for the first time.
         held: For a name, the notebook's functions and classes in its value.
         files: The files that it used.
+        settings: What it did to the state of the process.
     """
 
     changed: frozenset[str] = frozenset()
@@ -62,6 +64,7 @@ class Evidence:
     bound: frozenset[str] = frozenset()
     held: Mapping[str, frozenset[str]] = field(default_factory=dict)
     files: ObservedFiles = NO_FILES
+    settings: StateChanges = field(default_factory=StateChanges)
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
         """The same, of a cell that ran before too: what it changed once, it may find changed already."""
@@ -70,6 +73,7 @@ class Evidence:
             changed=self.changed | earlier.changed,
             kept=self.kept - earlier.changed,
             files=self.files | earlier.files,
+            settings=self.settings.with_earlier(earlier.settings),
         )
 
 
@@ -95,6 +99,7 @@ class Watch:
             left -= spent
             if before is not None:
                 self._before[name] = id(values[name]), work, before
+        self._state = ProcessState(values)
 
     def close(self) -> None:
         """Watch no longer, whatever has become of the cell."""
@@ -102,7 +107,7 @@ class Watch:
 
     def end(self) -> Evidence:
         """What the cell has done by now."""
-        files = self._files.end()
+        files, settings = self._files.end(), self._state.changes()
         changed, kept, bound = set[str](), set[str](), set[str]()
         until = time.thread_time() + MAX_SECONDS
         for name, (identity, work, before) in self._before.items():
@@ -119,8 +124,11 @@ class Watch:
         for name, value in self._values.items():
             if self._identities.get(name) != id(value) and self._is_users(name):
                 bound.add(name)
-        seen = Evidence(frozenset(changed), frozenset(kept), bound=frozenset(bound), files=files)
-        return self._with_sharing(seen)
+        return self._with_sharing(
+            Evidence(
+                frozenset(changed), frozenset(kept), bound=frozenset(bound), files=files, settings=settings
+            )
+        )
 
     def _with_sharing(self, evidence: Evidence) -> Evidence:
         """Add which names have objects in common, and which functions their values hold."""

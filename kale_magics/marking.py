@@ -26,6 +26,7 @@ from IPython.core.inputtransformer2 import (
 )
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from kale_magics import process_state
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
@@ -201,6 +202,7 @@ class Marking:
 
     def load(self) -> None:
         """Begin."""
+        process_state.begin()
         self._shell.input_transformers_cleanup.append(self._transformer)
         self._shell.events.register("pre_run_cell", self._begin)
         self._shell.events.register("post_run_cell", self._end)
@@ -269,6 +271,7 @@ class Marking:
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
         self._modules.look()
+        process_state.look(self._shell.user_ns)
 
     def _note_loaded(self, execution: _Execution) -> frozenset[str]:
         """The modules that a cell has loaded, now or earlier: a session loads a module once."""

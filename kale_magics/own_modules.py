@@ -44,7 +44,7 @@ class OwnModules:
         ]
         for name in (*names, *(sys.modules.keys() - self._seen)):
             spec = _spec_of(name)
-            if spec is not None and _is_own(spec.origin):
+            if spec is not None and is_own(spec.origin):
                 file = Path(str(spec.origin))
                 self._imported[name] = _Imported(spec, file, _digest(file))
         self._seen |= sys.modules.keys()
@@ -77,7 +77,8 @@ def _spec_of(name: str) -> ModuleSpec | None:
         return None
 
 
-def _is_own(origin: str | None) -> bool:
+def is_own(origin: str | None) -> bool:
+    """Whether a module's file is Python of the user's own: neither a library's nor the standard library's."""
     # What it needs takes longer to import than the extension to load.
     from kale_magics.analysis.packages import HOMES
 

@@ -9,7 +9,6 @@ from typing import Literal
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
-    CHANGING_METHODS,
     CLOCKS,
     CONSUMING_FUNCTIONS,
     FACTORIES,
@@ -23,7 +22,7 @@ from kale_magics.analysis.library import LibraryEffects, function_effects, metho
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
-from kale_magics.flow.surroundings import CHANGED_MEMORY, FOLDER, REMEMBERED
+from kale_magics.flow.surroundings import CHANGED_MEMORY, REMEMBERED
 
 NOTHING_KNOWN = LibraryEffects()
 
@@ -70,10 +69,6 @@ class Calls(Changes):
         if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
             self._varies = True
             self.step.varies.setdefault(origin, (self.cell, call.line))
-        if origin == FOLDER or call.path in ("%cd", "%pushd", "%popd"):
-            self.set_around(FOLDER, call.line)
-        elif call.path.startswith("%"):
-            self.set_around("os.environ", call.line)
         self._call_back(call)
 
     def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
@@ -224,10 +219,6 @@ class Calls(Changes):
         binding = self.names.get(source.name)
         if binding is None:
             return
-        if binding.origin and call.method in CHANGING_METHODS:
-            part = call.path.rpartition(".")[0]
-            if "." in part or not self._is_module(binding):
-                self.set_around(part, call.line)
         if self.immutable(binding):
             return
         facts = self.certain_facts(binding) if source.bond == "same" else None
@@ -261,10 +252,6 @@ class Calls(Changes):
         if "self" in effects.changes:
             return "yes" if kind else "perhaps"
         return "no"
-
-    def _is_module(self, binding: Binding) -> bool:
-        facts = self.facts(binding)
-        return facts is None or facts.immutable
 
     def _apply(self, function: Behaviour, call: Call, bound: bool, owner: str | None) -> None:
         """A function of the notebook is called: change what it changes, link what it links."""

@@ -131,10 +131,8 @@ class Changes(Lookup):
             if effect.cause in WRITING:
                 self.change_memory(source)
             binding = self.names.get(source.name)
-            if binding is not None and binding.origin and effect.cause == "write":
-                if not self.step.name and not self._late:
-                    self.escaped |= self.behaviours_of(effect.uses) | {*effect.behaviours}
-                self.set_around(effect.path or binding.name, effect.line)
+            if binding is not None and binding.origin and not (self.step.name or self._late):
+                self.escaped |= self.behaviours_of(effect.uses) | {*effect.behaviours}
             if binding is not None and self._is_mutated(effect, source, binding):
                 self._mutate_one(effect, binding)
 
@@ -152,12 +150,6 @@ class Changes(Lookup):
         self.change(binding.name)
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         self.hold(binding.name, effect.linked, behaviours)
-
-    def set_around(self, path: str, line: int) -> None:
-        """The step sets something in a module, or in what it has imported."""
-        if self.step.name:
-            origin = self.origin(path) or path
-            self.settings.append(Setting(self.step.name, self.cell, line, path, origin))
 
     def change_memory(self, source: Source) -> None:
         """The step changes an object: it may be one that a cached function remembers."""

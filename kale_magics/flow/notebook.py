@@ -15,14 +15,8 @@ from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Severity, Where
 from kale_magics.flow.bindings import Binding, StepFlow, bound_by, bound_by_one
 from kale_magics.flow.history import told_by_history
-from kale_magics.flow.surroundings import (
-    CHANGED_MEMORY,
-    FOLDER,
-    REMEMBERED,
-    Setting,
-    lost_settings,
-    shared_varying,
-)
+from kale_magics.flow.state import StateFlow
+from kale_magics.flow.surroundings import Setting, lost_settings, shared_varying
 from kale_magics.flow.walk import Flow
 from kale_magics.registry import Cell
 from kale_magics.session import BUILTINS, Session
@@ -343,17 +337,17 @@ class NotebookFlow:
     def _check_surroundings(self) -> None:
         facts = {number: read.facts for number, read in self.cells.items()}
         for setting, other in lost_settings(self.flow.settings, self.steps, facts):
-            if setting.origin in (REMEMBERED, CHANGED_MEMORY):
-                self._tell_memory(setting, other)
-                continue
-            what = "changes the folder" if setting.origin == FOLDER else f"sets something in {setting.path}"
+            self._tell_memory(setting, other)
+        marked = {number: (read.cell, read.facts) for number, read in self.cells.items()}
+        for lost in StateFlow(marked, self.steps, self.flow).lost():
             self.tell(
                 Code.MODULE_CHANGED,
-                f"step {setting.step} {what}; step {other} has a process of its own and will not see it",
-                "move that line into an imports or functions cell: all steps have it then",
-                self.place(setting.cell, setting.line),
-                about=setting.path,
-                severity="warning",
+                f"step {lost.step} changes {lost.what}; step {lost.other} runs in a process of its own"
+                f" {'without it, and fails' if lost.fails else 'and does not see that'}",
+                lost.fix,
+                self.place(lost.cell, lost.line),
+                about=lost.what,
+                severity="error" if lost.fails else "warning",
             )
         for binding, users in shared_varying(self.flow.varying, self.steps):
             self.tell(

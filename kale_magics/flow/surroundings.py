@@ -1,4 +1,4 @@
-"""What is around the variables: modules, the environment, the folder, the clock. Steps do not share it."""
+"""What steps do not share beside their variables: what cached functions remember, the clock."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kale_magics.analysis.cells import CellFacts
-from kale_magics.analysis.knowledge import is_known
 from kale_magics.analysis.names import dotted
 from kale_magics.flow.bindings import Binding, StepFlow
-
-FOLDER = "os.chdir"
-
-OF_THE_PROCESS = frozenset({FOLDER, "os.environ", "sys.path"})
-"""What any code may use without naming it."""
 
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
 """Decorators whose functions remember what they have given."""
@@ -25,14 +19,14 @@ REMEMBERED, CHANGED_MEMORY = "what a cached function has given", "what it rememb
 
 @dataclass(frozen=True)
 class Setting:
-    """A step sets something that belongs to no variable.
+    """A step does something to what a cached function remembers.
 
     Attributes:
         step: The step's name.
         cell: The number of its cell.
         line: The line there.
-        path: As written, as in "config.DEBUG"; the name of a cached function.
-        origin: What that is, as in "os.environ"; `REMEMBERED` or `CHANGED_MEMORY`.
+        path: The name of the function.
+        origin: `REMEMBERED` or `CHANGED_MEMORY`.
     """
 
     step: str
@@ -61,18 +55,10 @@ def lost_settings(
 
 
 def _sees(setting: Setting, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
-    if setting.origin in OF_THE_PROCESS:
-        return True
     if setting.origin == CHANGED_MEMORY:
         used = step.local.get(setting.path)
         return used is not None and used.memory == "cached"
-    if setting.origin == REMEMBERED:
-        return _mentions(f"{setting.path}.cache_info", cells)
-    library = setting.origin.partition(".")[0]
-    if not is_known(setting.origin):
-        # Whatever is called of that library may look at it.
-        return any(b is not None and b.origin.partition(".")[0] == library for b in step.local.values())
-    return _mentions(setting.path, cells)
+    return _mentions(f"{setting.path}.cache_info", cells)
 
 
 def _mentions(path: str, cells: Sequence[CellFacts]) -> bool:

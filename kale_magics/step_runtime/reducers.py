@@ -100,6 +100,12 @@ def param_spec_parts(spec: Any) -> Any:
     return (type(spec), (spec.__name__,), state) if in_main(spec) and unbound else None
 
 
+def logger_parts(logger: Any) -> Any:
+    """A logger, which pickle knows by its name only, with what was set in it, but for its handlers."""
+    state = {name: getattr(logger, name) for name in ("level", "disabled", "propagate")}
+    return (*logger.__reduce__(), state, None, None, runtime_reference("fill_logger"))
+
+
 def module_of(kind: type) -> str:
     """The module of a type; empty for those types of Cython that have something else there."""
     module = kind.__module__
@@ -175,6 +181,8 @@ def known_parts(obj: Any) -> Any:
     kind = type(obj)
     if kind in REDUCERS:
         return REDUCERS[kind](obj)
+    if kind.__module__ == "logging" and kind.__name__ in ("Logger", "RootLogger"):
+        return logger_parts(obj)
     if kind.__module__ == "typing":
         by_name = REDUCERS_BY_NAME.get(f"typing.{kind.__name__}")
         return by_name(obj) if by_name else None
@@ -192,6 +200,11 @@ class Makers:
         """As `code_parts` said."""
         code: types.CodeType = make(*args).replace(co_filename=filename)
         return code
+
+    def fill_logger(self, logger: Any, state: Any) -> None:
+        """As `logger_parts` said."""
+        logger.setLevel(state.pop("level"))
+        vars(logger).update(state)
 
     def make_exception(self, kind: Any, args: tuple[Any, ...]) -> BaseException:
         """As `exception_parts` said."""
