@@ -17,9 +17,10 @@ import types
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kale_magics.fingerprints import Identities, fingerprints_of
 from kale_magics.objects import is_immutable, mutable_parts
 from kale_magics.step_runtime.generators import GENERATORS, generator_state
 from kale_magics.step_runtime.reducers import module_of
@@ -56,11 +57,13 @@ class Evidence:
         changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
         kept: The names whose objects it left as they were.
         shared: Names whose values had an object in common when it had run.
+        fingerprints: What the variables that it bound, changed or read were when it had run.
     """
 
     changed: frozenset[str] = frozenset()
     kept: frozenset[str] = frozenset()
     shared: tuple[frozenset[str], ...] = ()
+    fingerprints: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
         """The same, of a cell that ran before too: what it changed once, it may find changed already."""
@@ -181,6 +184,7 @@ class Watch:
     def __init__(self, source: str, values: Mapping[str, Any]) -> None:
         self._source, self._values = source, values
         self._generators = _generators()
+        self._identities = Identities(values)
         budget = Budget()
         self._before: dict[str, tuple[Callable[[], Any], Sum]] = {}
         for name in _reachable(source, values):
@@ -200,7 +204,9 @@ class Watch:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        return Evidence(frozenset(changed), frozenset(kept), self._shared())
+        names = (*_WORD.findall(self._source), *_reachable(self._source, self._values))
+        fingerprints = fingerprints_of(self._values, self._identities, names)
+        return Evidence(frozenset(changed), frozenset(kept), self._shared(), fingerprints)
 
     def _shared(self) -> tuple[frozenset[str], ...]:
         """Which names have an object in common."""

@@ -170,7 +170,7 @@ def read_elements(
         node = reader.read(item, depth + 1, in_library)
         loose.append(node["h"].encode())
         parts.add(f"[{place}]", node)
-    known = {**parts.known(n=length), "closed": False}
+    known = {**parts.known(n=length), "hash": parts.hashes}
     if len(loose) == length:
         known["u"] = hash_of(*sorted(loose))
     return known
@@ -198,7 +198,7 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
         node = reader.read(item, depth + 1, in_library)
         loose.append(encoded(label) + node["h"].encode())
         parts.add(label, node)
-    known = {**parts.known(n=len(pairs)), "closed": False}
+    known = {**parts.known(n=len(pairs)), "hash": parts.hashes}
     if len(loose) == len(pairs):
         known["u"] = hash_of(*sorted(loose))
     return known
@@ -256,7 +256,7 @@ def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict
     for label in sorted(state.keys() - {" closure __class__"}):
         if state[label] is not None:
             parts.add(label, reader.read(state[label], depth + 1))
-    return parts.known(x=short_text(name))
+    return parts.whole(x=short_text(name))
 
 
 def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str
     parts.add("the instructions", text_node("bytes", value.co_name, value.co_code))
     for place, constant in enumerate(others):
         parts.add(f"constant {place}", reader.read(constant, depth + 1, in_library))
-    return parts.known(x=short_text(value.co_name))
+    return parts.whole(x=short_text(value.co_name))
 
 
 def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[st
             special = attribute.startswith("__") and attribute.endswith("__")
             if not special and type(item) not in MADE_WITH_CLASS:
                 parts.add(f".{attribute}", reader.read(item, depth + 1))
-    return parts.known(x=short_text(class_name(value)))
+    return parts.whole(x=short_text(class_name(value)))
 
 
 MADE_WITH_CLASS = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -296,7 +296,7 @@ def read_attributes(*names: str) -> Callable[..., dict[str, Any]]:
         parts = Parts("")
         for name in names:
             parts.add(f".{name}", reader.read(object.__getattribute__(value, name), depth + 1, in_library))
-        return parts.known()
+        return parts.whole()
 
     return read
 

@@ -14,6 +14,7 @@ A fingerprint is a tree of dicts. Each node describes one object:
     p     the parts, by the expression that leads to them
     no    why the object cannot be compared
     some  why some of its parts cannot be compared
+    v     the versions of Python and of the library of the type; only at the root
 
 No code of the user runs: nothing here looks an attribute up on an object whose class is not known, compares
 it, hashes it, or asks for its `repr`. What is read depends on the content alone, never on time or addresses,
@@ -42,10 +43,10 @@ from kale_magics.step_runtime.nodes import (
 )
 from kale_magics.step_runtime.samples import read_sampled
 
-FINGERPRINT_BUDGET = 300
+FINGERPRINT_BUDGET = 200
 """How many objects of a value are read at most; an array counts as several."""
 
-MAX_FINGERPRINT_BYTES = 3 << 18
+MAX_FINGERPRINT_BYTES = 1 << 19
 """Bytes of arrays that are read whole, for one value; of more a sample is read."""
 
 MAX_FINGERPRINT_DEPTH = 40
@@ -58,8 +59,8 @@ MAX_FINGERPRINTS_TEXT = 12_000
 
 CLOSED_LIBRARIES = frozenset(
     "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
-    " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent socket"
-    " subprocess multiprocessing ctypes _ctypes sqlite3 _io io typing".split()
+    " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent"
+    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io typing".split()
 )
 """Libraries whose objects hold devices, memory addresses, locks or caches."""
 
@@ -91,11 +92,26 @@ def fingerprint(value: Any, budget: int = FINGERPRINT_BUDGET) -> dict[str, Any]:
     Returns:
         The tree; a single node with "no" if the value cannot be read.
     """
+    return fingerprint_and_cost(value, budget)[0]
+
+
+def fingerprint_and_cost(value: Any, budget: int = FINGERPRINT_BUDGET) -> tuple[dict[str, Any], float]:
+    """A fingerprint, and how much of the budgets of objects and of bytes it took."""
     reader = FingerprintReader(budget)
     try:
-        return reader.read(value)
+        node = reader.read(value)
     except Exception as error:  # a value that cannot be described is no reason for a cell or a step to fail
-        return unknown_node(class_name(type(value)), f"its fingerprint failed ({type(error).__name__})")
+        node = unknown_node(class_name(type(value)), f"its fingerprint failed ({type(error).__name__})")
+    cost = 1 - min(reader.left / budget, reader.bytes_left / MAX_FINGERPRINT_BYTES)
+    return {**node, "v": versions_of(type(value))}, cost
+
+
+def versions_of(kind: type) -> str:
+    """The versions of Python and of the library of a type: what else may make two values differ."""
+    library = module_name(kind).partition(".")[0]
+    version = vars(sys.modules[library]).get("__version__") if library in sys.modules else None
+    python = "Python {}.{}".format(*sys.version_info)
+    return f"{python}, {library} {version}" if type(version) is str else python
 
 
 def fingerprints_text(values: dict[str, Any]) -> str:

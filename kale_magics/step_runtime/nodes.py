@@ -12,7 +12,7 @@ import struct
 import zlib
 from typing import Any
 
-MAX_HEADS = 12
+MAX_HEADS = 8
 """First elements that a fingerprint shows."""
 
 MAX_PARTS = 60
@@ -52,8 +52,8 @@ def hash_of(*pieces: bytes) -> str:
 
 
 def checksum_of(data: Any) -> bytes:
-    """A checksum of the memory of an array, several times as fast as a hash: nobody attacks it."""
-    return b"%08x%08x" % (zlib.crc32(data), zlib.adler32(data))
+    """A checksum of the memory of an array, five times as fast as a hash: nobody attacks it."""
+    return b"%08x" % zlib.crc32(data)
 
 
 def encoded(text: str) -> bytes:
@@ -144,25 +144,18 @@ def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) ->
     """
     if "no" in known:
         return unknown_node(kind, known["no"])
-    parts = parts or Parts("")
-    pieces = known.get("hash") or (b"", b"", b"")
-    exact, *rounded = (
-        hash_of(encoded(kind), piece, more) for piece, more in zip(pieces, parts.hashes, strict=False)
-    )
-    node = {
-        "t": kind,
-        **{key: item for key, item in known.items() if key not in ("hash", "closed")},
-        "h": exact,
-    }
-    if rounded != [exact, exact]:
-        node["a"] = rounded
-    shown = {**known.get("p", {}), **parts.shown}
-    reasons = {*known.get("some", ()), *parts.reasons}
-    return {
-        **node,
-        **({"p": shown} if shown else {}),
-        **({"some": sorted(reasons)[:MAX_REASONS]} if reasons else {}),
-    }
+    name = encoded(kind)
+    pieces = [known.pop("hash", (b"", b"", b""))]
+    known.pop("closed", None)
+    if parts is not None:
+        pieces.append(parts.hashes)
+        parts.shown = {**known.get("p", {}), **parts.shown}
+        parts.reasons.update(known.get("some", ()))
+        known = parts.known(**known)
+    node = {"t": kind, **known, "h": hash_of(name, *(piece[0] for piece in pieces))}
+    if any(piece[1] != piece[0] or piece[2] != piece[0] for piece in pieces):
+        node["a"] = [hash_of(name, *(piece[way] for piece in pieces)) for way in (1, 2)]
+    return node
 
 
 class Parts:
@@ -177,15 +170,16 @@ class Parts:
     """
 
     def __init__(self, head: str) -> None:
-        self._pieces: list[tuple[bytes, bytes, bytes]] = [(encoded(head),) * 3]
+        self._exact: list[bytes] = [encoded(head)]
+        self._rounded: list[tuple[int, str, list[str]]] = []
         self.shown: dict[str, dict[str, Any]] = {}
         self.reasons: set[str] = set()
 
     def add(self, label: str, node: dict[str, Any]) -> None:
         """Take a part in."""
-        exact, key = node["h"].encode(), encoded(label)
-        first, second = (rounded.encode() for rounded in node.get("a", (node["h"], node["h"])))
-        self._pieces.append((key + exact, key + first, key + second))
+        if "a" in node:
+            self._rounded.append((len(self._exact), label, node["a"]))
+        self._exact.append(encoded(label + node["h"]))
         if len(self.shown) < MAX_PARTS:
             self.shown[label] = node
         if "no" in node or "some" in node:
@@ -196,12 +190,27 @@ class Parts:
         self.reasons.add(TOO_MANY)
 
     @property
-    def hashes(self) -> tuple[bytes, ...]:
+    def hashes(self) -> tuple[bytes, bytes, bytes]:
         """The exact and the rounded hashes of all parts."""
-        return tuple(hash_of(*(piece[way] for piece in self._pieces)).encode() for way in (0, 1, 2))
+        exact = hash_of(*self._exact).encode()
+        if not self._rounded:
+            return exact, exact, exact
+        return exact, self._on_grid(0), self._on_grid(1)
+
+    def _on_grid(self, grid: int) -> bytes:
+        pieces = list(self._exact)
+        for place, label, rounded in self._rounded:
+            pieces[place] = encoded(label + rounded[grid])
+        return hash_of(*pieces).encode()
 
     def known(self, **about: Any) -> dict[str, Any]:
-        """What is known of an object that consists of these parts."""
-        reasons = {"some": sorted(self.reasons)[:MAX_REASONS]} if self.reasons else {}
-        shown = {"p": self.shown} if self.shown else {}
-        return {**about, **shown, **reasons, "hash": self.hashes, "closed": True}
+        """What is known of an object that consists of these parts, without its hashes."""
+        if self.shown:
+            about["p"] = self.shown
+        if self.reasons:
+            about["some"] = sorted(self.reasons)[:MAX_REASONS]
+        return about
+
+    def whole(self, **about: Any) -> dict[str, Any]:
+        """What is known of an object that consists of these parts and of nothing else."""
+        return {**self.known(**about), "hash": self.hashes, "closed": True}

@@ -58,7 +58,8 @@ EXTENSION_ARRAYS = (
 
 UNREADABLE_PANDAS = (
     "pandas.core.groupby pandas.core.window pandas.core.resample pandas.io pandas.core.internals"
-    " pandas.plotting pandas.core.accessor pandas.core.strings pandas.core.indexes.accessors pandas.api.typing"
+    " pandas.plotting pandas.core.accessor pandas.core.strings pandas.core.indexes.accessors"
+    " pandas.api.typing"
 ).split()
 """Modules of pandas whose objects arrange themselves anew when they are used."""
 
@@ -239,7 +240,7 @@ def read_array(reader: Any, value: Any, kinds: set[int], depth: int) -> dict[str
     parts = Parts(f"{plain.dtype} {plain.shape}")
     parts.add(".data", sealed_node("array", plain_array(reader, shown, depth, most)))
     parts.add(".mask", sealed_node("array", plain_array(reader, hidden, depth, most)))
-    return parts.known(d=plain.dtype.str, s=[int(size) for size in plain.shape])
+    return parts.whole(d=plain.dtype.str, s=[int(size) for size in plain.shape])
 
 
 def read_generator(reader: Any, value: Any, depth: int) -> dict[str, Any]:
@@ -251,7 +252,7 @@ def read_generator(reader: Any, value: Any, depth: int) -> dict[str, Any]:
     parts.add(
         ".state", reader.read(value.get_state(False) if legacy else value.bit_generator.state, depth + 1)
     )
-    return parts.known()
+    return parts.whole()
 
 
 # pandas
@@ -274,7 +275,7 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
         if not times:
             parts.add(label, values_node(reader, array, depth + 1))
     add_attributes(reader, frame, depth, parts)
-    return parts.known(c=labels[:MAX_PARTS], n=len(labels), s=[len(index), len(columns)])
+    return parts.whole(c=labels[:MAX_PARTS], n=len(labels), s=[len(index), len(columns)])
 
 
 def column_labels(columns: Any) -> list[str]:
@@ -313,7 +314,7 @@ def read_series(reader: Any, series: Any, depth: int) -> dict[str, Any]:
     parts.add("the index", reader.read(index, depth + 1))
     parts.add("the name", reader.read(object.__getattribute__(series, "_name"), depth + 1))
     add_attributes(reader, series, depth, parts)
-    return parts.known(s=[len(index)])
+    return parts.whole(s=[len(index)])
 
 
 def read_index(reader: Any, index: Any, depth: int) -> dict[str, Any]:
@@ -329,7 +330,7 @@ def read_index(reader: Any, index: Any, depth: int) -> dict[str, Any]:
             parts.add(f"the codes of level {number}", reader.read(codes, depth + 1))
     else:
         parts.add("the values", values_node(reader, index._data, depth + 1))
-    return parts.known(s=[len(index)])
+    return parts.whole(s=[len(index)])
 
 
 def read_extension(reader: Any, array: Any, depth: int) -> dict[str, Any]:
@@ -347,7 +348,7 @@ def read_extension(reader: Any, array: Any, depth: int) -> dict[str, Any]:
     parts = Parts(str(array.dtype))
     for name in names:
         parts.add(name, reader.read(content_of_extension(array, name), depth + 1))
-    return parts.known(**about)
+    return parts.whole(**about)
 
 
 def content_of_extension(array: Any, name: str) -> Any:
@@ -386,5 +387,5 @@ def read_compiled(reader: Any, value: Any, bases: Any, depth: int) -> dict[str, 
         if "__getstate__" in class_dict(base) and module_name(base).startswith("sklearn."):
             parts = Parts("")
             parts.add(".state", reader.read(base.__getstate__(value), depth + 1))
-            return parts.known()
+            return parts.whole()
     return None
