@@ -60,6 +60,13 @@ def test_the_embedded_engine_once_more(case: Case, players: Players) -> None:
     assert report.metrics_again == report.metrics
 
 
+@table(RUN)
+def test_no_value_differs_from_the_notebooks(case: Case, players: Players) -> None:
+    report = players.report(case)
+    assert "check" not in report.trouble, told(case, report, "check")
+    assert report.differences == [], told(case, report, "check")
+
+
 @table([case for case in ANSWERED if in_kfp(case)])
 def test_the_yaml_in_kfp(case: Case, players: Players) -> None:
     report = players.report(case)
@@ -88,7 +95,7 @@ def test_what_is_refused(case: Case, players: Players) -> None:
 
 def told(case: Case, report: Report, stage: str) -> str:
     """All that is known about a case that went wrong."""
-    stages = ("engine", "again", "kfp", "marked")
+    stages = ("engine", "again", "kfp", "marked", "check")
     printed = getattr(report, stage) if stage in stages else ""
     parts = {
         "notebook": case.text[:LONGEST],
