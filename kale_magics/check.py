@@ -270,7 +270,7 @@ class Checker:
         return compare(told, expected)
 
     def _excused(self, step: Step, name: str, told: Any, found: Difference) -> Difference:
-        """A difference, unless there is a reason why the session has another value than the notebook gives."""
+        """A difference, unless it is known why the session has another value than the notebook gives."""
         if step.name in self._history:
             return Difference("not compared", self._history[step.name])
         if found.is_number and mentioned(_sources(step), HARMLESS, called=True):

@@ -123,6 +123,17 @@ def fingerprints_text(values: dict[str, Any]) -> str:
     return "{" + ",".join(texts) + "}"
 
 
+def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> dict[str, str]:
+    """Texts of `fingerprints_text` that together are not too long for the log of a pod."""
+    if sum(map(len, texts.values())) <= limit:
+        return texts
+    trees = {key: json.loads(text) for key, text in texts.items()}
+    return {
+        key: json.dumps({name: pruned(node, 0, 0) for name, node in tree.items()}, separators=(",", ":"))
+        for key, tree in trees.items()
+    }
+
+
 def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
     """A fingerprint as compact JSON: parts are left out, always the same ones, until it is short enough."""
     text = ""
@@ -257,14 +268,15 @@ def shown_node(value: Any, name: str) -> dict[str, Any]:
 
 
 def is_noise(attribute: str, in_library: bool, bases: Any) -> bool:
-    """Whether an attribute says nothing of its object's value: caches, locks, measured times."""
+    """Whether an attribute says nothing of its object's value: caches, locks, addresses, times."""
     makers = (class_dict(base).get(attribute) for base in bases)
     if attribute in MEASURED or any(class_name(type(maker)).endswith("cached_property") for maker in makers):
         return True
     if not in_library:
         return False
-    words = ("cache", "lock", "logger")
-    return attribute.startswith(("_has_", "_repr", "_deprecated")) or any(word in attribute for word in words)
+    words = ("cache", "lock", "logger", "n_threads")
+    ends = attribute.startswith(("_has_", "_repr", "_deprecated")) or attribute.endswith("_id")
+    return ends or any(word in attribute for word in words)
 
 
 def object_state(value: Any, bases: Any) -> tuple[dict[str, Any], bool]:

@@ -268,7 +268,7 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
     measured = [label[8:-1] in MEASURED for label in labels]
     if not any(measured):
         parts.add("the columns", reader.read(columns, depth + 1))
-    for label, array, times in zip(labels, manager.column_arrays, measured, strict=False):
+    for label, array, times in zip(labels, column_values(manager), measured, strict=False):
         if reader.left < 0:
             parts.stop()
             break
@@ -276,6 +276,16 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
             parts.add(label, values_node(reader, array, depth + 1))
     add_attributes(reader, frame, depth, parts)
     return parts.whole(c=labels[:MAX_PARTS], n=len(labels), s=[len(index), len(columns)])
+
+
+def column_values(manager: Any) -> list[Any]:
+    """The values of each column of a frame, however pandas keeps them together."""
+    found: dict[int, Any] = {}
+    for block in manager.blocks:
+        values = block.values
+        for row, place in enumerate(block.mgr_locs.as_array.tolist()):
+            found[place] = values[row] if values.ndim == 2 else values
+    return [found[place] for place in sorted(found)]
 
 
 def column_labels(columns: Any) -> list[str]:
