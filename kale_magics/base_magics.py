@@ -16,7 +16,7 @@ from kale_magics import arguments, commands
 from kale_magics.arguments import Arguments, Syntax
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.expansion import expand
-from kale_magics.notebook import find_notebook, read_notebook
+from kale_magics.notebook import CHANGED, find_notebook, read_notebook
 from kale_magics.own_modules import OwnModules
 from kale_magics.parameter_values import parameter_values
 from kale_magics.pipeline import Environment, Pipeline, StepOptions
@@ -124,10 +124,14 @@ class BaseMagics(Magics):
 
     def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
         """What `%kale_run` is to do."""
+        from kale_magics.check import expected_of
         from kale_magics.local.inputs import past_inputs
         from kale_magics.running import Order
 
-        pipeline, given = self._pipeline(), {}
+        cells, states, assembly = self._ready()
+        pipeline, given = cast("Pipeline", assembly.pipeline), {}
+        edited = [cell for cell, state in states.items() if state == CHANGED]
+        expected = expected_of(cells, assembly.diagnostics, edited, self._shell.user_ns)
         values = parameter_values(pipeline.parameters, options.get("-p", ()), where)
         if resumed is not None:
             known = {parameter.name for parameter in pipeline.parameters}
@@ -150,6 +154,8 @@ class BaseMagics(Magics):
             cache="--no-cache" not in options,
             resumed=resumed,
             given={name: past.step.folder for name, past in given.items()},
+            expected=expected,
+            strict="--check" in options,
         )
 
     @property
@@ -220,15 +226,24 @@ class BaseMagics(Magics):
             told += variables_given_otherwise(assembly.draft, assembly.cells)
         return cells, notebook.states(cells), replace(assembly, diagnostics=tuple(told))
 
+    def _ready(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
+        """As `_assemble`, for a pipeline without errors, after its warnings have been printed.
+
+        Raises:
+            KaleError: It has errors.
+        """
+        cells, states, assembly = self._assemble()
+        raise_errors(assembly.diagnostics)
+        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
+        return cells, states, assembly
+
     def _pipeline(self) -> Pipeline:
         """The pipeline, after its warnings have been printed.
 
         Raises:
             KaleError: It has errors.
         """
-        *_, assembly = self._assemble()
-        raise_errors(assembly.diagnostics)
-        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
+        *_, assembly = self._ready()
         return cast("Pipeline", assembly.pipeline)
 
     def _point_out(self, warnings: Sequence[Diagnostic]) -> None:

@@ -528,6 +528,23 @@ run = %kale_run
 run.outputs["load"]["row"]
 """,
     ),
+    Code.VALUE_DIFFERS: Entry(
+        "look at `run.check`; then remove what differs each time, as with a seed, or run the cells again",
+        """
+!echo 1 > count.txt
+
+%%kale step load
+from pathlib import Path
+count = int(Path("count.txt").read_text())
+
+%%kale step show
+print(count)
+
+!echo 2 > count.txt
+
+%kale_run
+""",
+    ),
     Code.BAD_FILE_NAME: Entry(
         "end the name in `.yaml` or `.yml`, in a folder that exists and in which you may write",
         """

@@ -109,6 +109,7 @@ RUN = Syntax(
         ),
         Option("--resume", "go on from where the last run failed, with its parameters and today's cells"),
         Option("--no-cache", "run every step, also those of which nothing has changed"),
+        Option("--check", "fail if a value is not the one that the notebook has"),
         Option("--background", "return at once; what the run prints goes on below this cell"),
         _HOST,
         _NO_WAIT,

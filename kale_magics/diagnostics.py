@@ -62,6 +62,7 @@ class Code(Enum):
     STEP_FAILED = ("KALE301", "a step failed")
     RUN_FOLDER = ("KALE302", "the folder of the run cannot be written")
     NO_SUCH_OUTPUT = ("KALE303", "no such step or output of a run")
+    VALUE_DIFFERS = ("KALE304", "a value of a run that is not the notebook's")
 
     BAD_FILE_NAME = ("KALE401", "a file name that a pipeline cannot be written to")
     PROGRAM_TOO_LARGE = ("KALE402", "a step whose code is larger than a container takes")

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from kale_magics.digests import Sum, class_content, digest_of
+from kale_magics.fingerprints import Identities, fingerprints_of
 from kale_magics.holdings import Holdings, holdings_of
 from kale_magics.objects import is_immutable
 from kale_magics.observed_files import NO_FILES, FileObserver, ObservedFiles
@@ -55,6 +56,7 @@ class Evidence:
         held: For a name, the notebook's functions and classes in its value.
         files: The files that it used.
         settings: What it did to the state of the process.
+        fingerprints: What the variables that it bound, changed or read were when it had run.
     """
 
     changed: frozenset[str] = frozenset()
@@ -65,6 +67,7 @@ class Evidence:
     held: Mapping[str, frozenset[str]] = field(default_factory=dict)
     files: ObservedFiles = NO_FILES
     settings: StateChanges = field(default_factory=StateChanges)
+    fingerprints: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
         """The same, of a cell that ran before too: what it changed once, it may find changed already."""
@@ -90,7 +93,7 @@ class Watch:
         self._source, self._values, self._hidden = source, values, hidden
         self._files = FileObserver(source, values)
         self._generators = _generators()
-        self._identities = {name: id(value) for name, value in values.items()}
+        self._identities = Identities(values)
         self._before: dict[str, tuple[int, int, Sum]] = {}
         left, until = WORK, time.thread_time() + MAX_SECONDS
         for name in self._names():
@@ -121,12 +124,16 @@ class Watch:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        for name, value in self._values.items():
-            if self._identities.get(name) != id(value) and self._is_users(name):
-                bound.add(name)
+        bound.update(filter(self._is_users, self._identities.rebound(self._values)))
+        mentioned = (*sorted(changed), *_WORD.findall(self._source), *_reachable(self._source, self._values))
         return self._with_sharing(
             Evidence(
-                frozenset(changed), frozenset(kept), bound=frozenset(bound), files=files, settings=settings
+                frozenset(changed),
+                frozenset(kept),
+                bound=frozenset(bound),
+                files=files,
+                settings=settings,
+                fingerprints=fingerprints_of(self._values, self._identities, mentioned),
             )
         )
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import difflib
 import functools
+import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, refuse
 from kale_magics.pipeline import Json
+
+if TYPE_CHECKING:
+    from kale_magics.check import Check
 
 KEPT = "only what a later step takes, and models, are kept"
 """What `Run.outputs` has."""
@@ -95,6 +99,15 @@ class StepRun:
             return (self.folder / "log.txt").read_text(encoding="utf-8")
         except FileNotFoundError:  # it has not started
             return ""
+
+    @property
+    def fingerprints(self) -> Mapping[str, Any]:
+        """The fingerprints of what it hands on, as text by the artifact's key; none before its end."""
+        try:
+            told = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
+            return {key: about.get("fingerprints") for key, about in told["outputs"].items()}
+        except (OSError, ValueError, KeyError, AttributeError):  # it has not ended, or the file is damaged
+            return {}
 
     def __repr__(self) -> str:
         how = ", cached" if self.cached else _duration(self.seconds)
@@ -235,6 +248,13 @@ class Run:
         """
         done = tuple(name for name, step in self.steps.items() if step.state == "succeeded")
         return Lookup(done, self._outputs_of, self._no_step)
+
+    @property
+    def check(self) -> Check:
+        """Which values equal the notebook's, as they were compared when the run had ended."""
+        from kale_magics.check import read_check
+
+        return read_check(self.folder)
 
     @property
     def metrics(self) -> dict[str, float]:

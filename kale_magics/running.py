@@ -11,12 +11,13 @@ from textwrap import indent
 from typing import Any
 
 from kale_magics.arguments import quoted
+from kale_magics.check import Expected, check_run, diagnostics_of, errors_of
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.local.cancel import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
 from kale_magics.pipeline import Json, Pipeline
 from kale_magics.run import Background, Event, Run, RunStarted, StepError, StepRun
-from kale_magics.view import LiveView, Progress, summary
+from kale_magics.view import LiveView, Progress, diagnostics_text, summary
 
 INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is left"
 
@@ -35,6 +36,8 @@ class Order:
         cache: Whether steps of which nothing has changed are taken from earlier runs.
         resumed: The run that is taken up again.
         given: The folders of steps in earlier runs that stand for steps that are not in the pipeline.
+        expected: What the notebook has; None if the run is not checked against it.
+        strict: Whether a value that differs from the notebook's is an error.
     """
 
     pipeline: Pipeline
@@ -46,6 +49,8 @@ class Order:
     cache: bool = True
     resumed: Run | None = None
     given: Mapping[str, Path] = field(default_factory=dict)
+    expected: Expected | None = None
+    strict: bool = False
 
 
 class Show:
@@ -178,11 +183,27 @@ def _perform(order: Order, show: Show, canceller: Canceller | None) -> Run:
     except BaseException:  # an interrupt too ends with the picture of what has become of the run
         show.end()
         raise
+    if order.expected is not None:
+        check_run(run, order.pipeline, order.expected)
     print(f"\n{summary(run)}", flush=True)
     failures = [failure(step, step.error) for step in run.steps.values() if step.error]
     if failures:
         raise KaleError(*failures)
+    show_differences(run, order.strict)
     return run
+
+
+def show_differences(run: Run, strict: bool) -> None:
+    """Print what the check of a run has found.
+
+    Raises:
+        KaleError: A value differs from the notebook's, and that is an error.
+    """
+    check = run.check
+    if strict and check.differences:
+        raise KaleError(*errors_of(check))
+    if check.differences:
+        print(f"\n{diagnostics_text(diagnostics_of(check))}", flush=True)
 
 
 def failure(step: StepRun, error: StepError) -> Diagnostic:

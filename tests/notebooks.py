@@ -70,6 +70,8 @@ class Report:
         metrics: What the engine's run logged.
         again: What the steps printed, or had printed, when the pipeline was run once more.
         metrics_again: What that run logged.
+        check: What the check of the engine's runs against the notebook has found.
+        differences: The values of these runs that are not the notebook's.
         kfp: What KFP's runner printed.
         unrun: What came of the notebook whose steps were not run in the session, for a case that asks for it.
         trouble: A traceback for every stage that raised, by the stage's name.
@@ -85,6 +87,8 @@ class Report:
     metrics: dict[str, float] = field(default_factory=dict)
     again: str = ""
     metrics_again: dict[str, float] = field(default_factory=dict)
+    check: str = ""
+    differences: list[str] = field(default_factory=list)
     kfp: str = ""
     unrun: Report | None = None
     trouble: dict[str, str] = field(default_factory=dict)
@@ -160,7 +164,9 @@ def play(case: Case, folder: Path, with_kfp: bool) -> Report:
             if pipeline is not None:
                 describe(pipeline, report)
                 with stage(report, "engine"):
-                    run_engine(case, pipeline, folder, report)
+                    runs = run_engine(case, pipeline, folder, report)
+                    with stage(report, "check"):
+                        check_runs(shell, pipeline, runs, report)
                 if with_kfp:
                     with stage(report, "kfp"):
                         run_kfp(case, pipeline, folder, report)
@@ -252,8 +258,21 @@ def describe(pipeline: Pipeline, report: Report) -> None:
         report.needs[step.name] = set(step.needs).union(*(report.needs[name] for name in step.needs))
 
 
-def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> None:
-    """Run with the embedded engine."""
+def check_runs(shell: InteractiveShell, pipeline: Pipeline, runs: list[Run], report: Report) -> None:
+    """Compare what the engine's runs have with what the notebook has."""
+    from kale_magics.assemble import assemble
+    from kale_magics.check import check_run, diagnostics_of, expected_of
+    from kale_magics.session import Session
+
+    cells = registered_cells(shell)
+    expected = expected_of(cells, assemble(cells, Session(shell)).diagnostics, values=shell.user_ns)
+    checks = [check_run(run, pipeline, expected) for run in runs]
+    report.check = "\n".join(map(repr, checks))
+    report.differences = [str(told) for check in checks for told in diagnostics_of(check)]
+
+
+def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> list[Run]:
+    """Run with the embedded engine, twice."""
     from kale_magics.local.engine import run_pipeline
 
     place = folder / "engine"
@@ -270,6 +289,7 @@ def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> 
         )
     report.engine, report.again = map(printed_by, (run, again))
     report.metrics, report.metrics_again = run.metrics, again.metrics
+    return [run, again]
 
 
 def printed_by(run: Run) -> str:

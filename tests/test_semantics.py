@@ -68,6 +68,13 @@ def test_the_steps_not_run_in_the_session(case: Case, players: Players) -> None:
     assert results(report.engine) == [case.answer], told(case.unrun(), report, "engine")
 
 
+@table(RUN)
+def test_no_value_differs_from_the_notebooks(case: Case, players: Players) -> None:
+    report = players.report(case)
+    assert "check" not in report.trouble, told(case, report, "check")
+    assert report.differences == [], told(case, report, "check")
+
+
 @table([case for case in ANSWERED if in_kfp(case)])
 def test_the_yaml_in_kfp(case: Case, players: Players) -> None:
     report = players.report(case)
@@ -96,7 +103,7 @@ def test_what_is_refused(case: Case, players: Players) -> None:
 
 def told(case: Case, report: Report, stage: str) -> str:
     """All that is known about a case that went wrong."""
-    stages = ("engine", "again", "kfp", "marked")
+    stages = ("engine", "again", "kfp", "marked", "check")
     printed = getattr(report, stage) if stage in stages else ""
     parts = {
         "notebook": case.text[:LONGEST],

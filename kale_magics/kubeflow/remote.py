@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from kale_magics.check import Expected, check_run
 from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
@@ -21,7 +22,7 @@ from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_in
 from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
 from kale_magics.pipeline import Json
 from kale_magics.run import Run, RunState, StepError, StepRun, Steps, StepState
-from kale_magics.running import failure
+from kale_magics.running import failure, show_differences
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
 
@@ -48,6 +49,7 @@ class RemoteStepRun(StepRun):
         nodes: What its pod may be called.
         complete: Whether all of its log is here.
         places: Where in the cluster's store its artifacts are, by key, as it has said itself.
+        told_fingerprints: Those of its artifacts, as text by key, as it has said itself.
     """
 
     def __init__(self, name: str, folder: Path, artifacts: Mapping[str, Path], run: RemoteRun) -> None:
@@ -56,6 +58,13 @@ class RemoteStepRun(StepRun):
         self.nodes: tuple[str, ...] = ()
         self.complete = False
         self.places: dict[str, str] = {}
+        self.told_fingerprints: dict[str, str] = {}
+
+    @property
+    def fingerprints(self) -> Mapping[str, Any]:
+        """The fingerprints of what it hands on, as text by the artifact's key."""
+        self.run.fetch_log(self)
+        return self.told_fingerprints
 
     @property
     def log(self) -> str:
@@ -79,6 +88,8 @@ class RemoteRun(Run):
         known_state: Its state when the server was asked the last time.
         known_steps: Its steps then.
         followed: Whether somebody keeps asking, so that nobody else need.
+        expected: What the notebook has; None if the run is not checked against it.
+        strict: Whether a value that differs from the notebook's is an error.
     """
 
     def __init__(
@@ -95,6 +106,8 @@ class RemoteRun(Run):
         self.known_steps = Steps()
         self._asked = float("-inf")
         self.followed = False
+        self.expected: Expected | None = None
+        self.strict = False
         super().__init__(name, folder, parameters, {})
         self.server, self.remote = server, remote
         self.link = f"{server.page}/#/runs/details/{run_id}"
@@ -167,8 +180,15 @@ class RemoteRun(Run):
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"the run goes on after {timeout:g} s")
                 time.sleep(PAUSE)
+        self.keep_check()
         self.raise_failures()
+        show_differences(self, self.strict)
         return self
+
+    def keep_check(self) -> None:
+        """Compare its values with the notebook's, if these are known and it has ended."""
+        if self.expected is not None and self.known_state != "running":
+            check_run(self, self.remote.pipeline, self.expected)
 
     def raise_failures(self) -> None:
         """Raise why steps have failed.
@@ -243,6 +263,7 @@ class RemoteRun(Run):
         if answer is not None:
             step.metrics = answer.get("metrics", {})
             step.places = answer.get("artifacts", {})
+            step.told_fingerprints = answer.get("fingerprints", {})
             step.error = self._error(answer.get("error")) or step.error
 
     def _error(self, told: Mapping[str, Any] | None) -> StepError | None:

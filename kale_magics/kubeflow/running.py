@@ -14,7 +14,7 @@ from kale_magics.kubeflow.remote import STATES, RemoteRun, terminate
 from kale_magics.kubeflow.server import TIMES, Server, told_when_interrupted
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
 from kale_magics.pipeline import Parameter
-from kale_magics.running import Order, Show
+from kale_magics.running import Order, Show, show_differences
 from kale_magics.step_runtime.parameters import restore
 from kale_magics.view import summary
 
@@ -56,6 +56,7 @@ def start_on(
     values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)
     remote = RemotePipeline(order.pipeline, prepared.tasks)
     run = RemoteRun(server, run_id, label, remote, values, order.runs_folder)
+    run.expected, run.strict = order.expected, order.strict
     print(f"run {run.id} has been started: {run.link}", flush=True)
     started(run)
     run.keep()
@@ -147,8 +148,10 @@ def follow(run: RemoteRun, rich: bool, cancel: bool = False) -> None:
         show.end()
         fix = f"{error.diagnostics[0].fix}\nto look at the run again: {run.again}"
         raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
+    run.keep_check()
     print(f"\n{summary(run)}\n{run.link}", flush=True)
     run.raise_failures()
+    show_differences(run, run.strict)
 
 
 def _interrupted(run: RemoteRun, cancel: bool) -> str:

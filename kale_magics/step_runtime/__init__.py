@@ -12,6 +12,10 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
     writing    the file of an artifact while it is written
+    nodes      the nodes of fingerprints
+    samples    what a fingerprint has of arrays and frames
+    contents   what a fingerprint has of objects of Python's own types
+    fingerprint descriptions of values that two processes can compare
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
     parameters values of parameters: their types, as text, and as KFP holds them
@@ -30,6 +34,10 @@ MODULES = (
     "pickling",
     "generators",
     "writing",
+    "nodes",
+    "samples",
+    "contents",
+    "fingerprint",
     "artifacts",
     "pod",
     "parameters",

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
+from kale_magics.step_runtime.fingerprint import fingerprints_text
 from kale_magics.step_runtime.pickling import (
     Changed,
     Definitions,
@@ -64,6 +65,7 @@ def save_artifact(
         StepError: A value cannot be pickled, or the file cannot be written.
     """
     part = path + ".part"
+    fingerprints = fingerprints_text(values)  # before pickling, which may run code of theirs
     try:
         with ArtifactFile(part, twin) as file:
             sizes = write_values(file, values, namespace, definitions)
@@ -82,6 +84,7 @@ def save_artifact(
         "bytes": os.path.getsize(path),
         "sha256": digest,
         "values": {name: {**describe(value), "bytes": sizes[name]} for name, value in values.items()},
+        "fingerprints": fingerprints,
     }
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
+from kale_magics.step_runtime.fingerprint import shorter_texts
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.parameters import restore
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
@@ -73,7 +74,8 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
         run.figures.undo.close()
     if in_pod:
         places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
-        leave_pod({"step": spec["step"], "metrics": run.metrics, "artifacts": places})
+        told = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
+        leave_pod({**told, "fingerprints": shorter_texts(run.fingerprints)})
 
 
 class StepRun:
@@ -87,6 +89,7 @@ class StepRun:
         namespace: The variables.
         shell: What `get_ipython()` gives.
         metrics: What was logged.
+        fingerprints: Those of what was handed on, as text by the key of the output.
         page: The report that is being made; None if nobody wants one.
         figures: The report, or what treats figures where there is none.
     """
@@ -95,6 +98,7 @@ class StepRun:
         self.spec = spec
         self.filenames: dict[str, str] = {}
         self.metrics: dict[str, float] = {}
+        self.fingerprints: dict[str, str] = {}
         self.shared: dict[str, str] = spec.get("shared", {})
         self.definitions = Definitions()
         self.module = types.ModuleType("__main__")
@@ -138,6 +142,7 @@ class StepRun:
             path, twin = self.path_of(key, arguments), twins.get(tuple(names))
             manifest = save_artifact(path, values, self.namespace, self.definitions, twin)
             arguments[key].metadata.update(manifest)
+            self.fingerprints[key] = manifest["fingerprints"]
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:

@@ -112,7 +112,7 @@ def _log_of(step: str) -> str:
 
 
 def summary(run: Run) -> str:
-    """The end of a run: states and times of the steps, what was skipped, metrics, and where the files are."""
+    """The end of a run: states and times of the steps, metrics, what the check found, where the files are."""
     steps = [
         ((_name(step.name),), (signed(step.state),), (_time(step),), (why(step),))
         for step in run.steps.values()
@@ -125,6 +125,8 @@ def summary(run: Run) -> str:
     ]
     if metrics:
         parts += ["metrics:", aligned(metrics, headed=False)]
+    checked = str(run.check)
+    parts += [checked] if checked else []
     return "\n".join([*parts, f"files: {_nearby(run.folder)}"])
 
 

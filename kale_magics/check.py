@@ -1,0 +1,390 @@
+"""The check of a run: whether its values are those that the notebook's cells made in the session.
+
+Both sides are fingerprints: the notebook's were taken when its cells had run, the run's stand in the
+manifests of its artifacts. No value is loaded.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from kale_magics.analysis.knowledge import HARMLESS
+from kale_magics.analysis.uses import mentioned
+from kale_magics.diagnostics import Code, Diagnostic, Where
+from kale_magics.differences import Difference, Verdict, compare
+from kale_magics.pipeline import Json, Pipeline, Step
+from kale_magics.registry import Cell
+from kale_magics.run import Run
+from kale_magics.step_runtime.generators import GENERATORS
+
+CHECK = "check.json"
+"""The file in a run's folder."""
+
+UNTOLD = "the notebook has no fingerprint of it"
+MEASURES = "its step measures time"
+HISTORY = (Code.OUT_OF_ORDER, Code.CHANGED_OUTSIDE, Code.CELL_CHANGED)
+"""Warnings before a run that say why the session has other values than the pipeline will compute."""
+
+MAX_REASONS_SHOWN = 2
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    """One variable of a step.
+
+    Attributes:
+        step: The step's name.
+        variable: The variable's name.
+        verdict: "equal", "differs" or "not compared".
+        what: What differs, or why it was not compared.
+        reason: The likely reason for a difference; empty if none is known.
+        cell: The label of the step's last cell.
+        follows: Whether it differs because an input of its step does.
+    """
+
+    step: str
+    variable: str
+    verdict: Verdict
+    what: str = ""
+    reason: str = ""
+    cell: str = ""
+    follows: bool = False
+
+
+@dataclass(frozen=True, repr=False)
+class Check:
+    """What the check of a run found.
+
+    Attributes:
+        rows: One for each variable that was handed on or logged.
+    """
+
+    rows: tuple[CheckRow, ...] = ()
+
+    @property
+    def differences(self) -> tuple[CheckRow, ...]:
+        """The rows of values that differ."""
+        return tuple(row for row in self.rows if row.verdict == "differs")
+
+    def __str__(self) -> str:
+        """The check in one line; empty if there is no value."""
+        counts = Counter(row.verdict for row in self.rows)
+        compared = counts["equal"] + counts["differs"]
+        if not self.rows:
+            return ""
+        line = f"{counts['equal']} of {compared} values equal the notebook's"
+        reasons = Counter(row.what for row in self.rows if row.verdict == "not compared")
+        if not reasons:
+            return line
+        told = "; ".join(reason for reason, _ in reasons.most_common(MAX_REASONS_SHOWN))
+        more = "; …" if len(reasons) > MAX_REASONS_SHOWN else ""
+        none = "no value was compared with the notebook's" if not compared else ""
+        return f"{none or line}, {counts['not compared']} not compared ({told}{more})"
+
+    def __repr__(self) -> str:
+        from kale_magics.view.table import aligned
+
+        if not self.rows:
+            return "no value of this run was compared with the notebook's"
+        heads = tuple((head,) for head in CHECK_HEADS)
+        body = [tuple((text,) for text in _texts(row)) for row in self.rows]
+        return f"{aligned([heads, *body])}\n\n{self}"
+
+    def _repr_html_(self) -> str:
+        """IPython's protocol for objects that have a look of their own in a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in CHECK_HEADS)
+        body = ["".join(f"<td>{escape(text)}</td>" for text in _texts(row)) for row in self.rows]
+        lines = "".join(f"<tr>{cells}</tr>" for cells in body)
+        return f"<table><tr>{head}</tr>{lines}</table><p>{escape(str(self))}</p>"
+
+
+CHECK_HEADS = ("step", "variable", "verdict", "what", "likely reason")
+
+
+def _texts(row: CheckRow) -> tuple[str, ...]:
+    return row.step, row.variable, row.verdict, row.what, row.reason
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the notebook has, as far as a run is checked against it.
+
+    Attributes:
+        fingerprints: By step and variable, what the step's cells left.
+        cells: The label of each step's last cell, and when that was marked.
+        absent: Why a step has no values here, by its name.
+        history: Why a step's values here may be others than its cells alone make, by its name.
+        current: Gives the fingerprint of what the session has under a name now; None if it has nothing.
+    """
+
+    fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cells: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    absent: Mapping[str, str] = field(default_factory=dict)
+    history: Mapping[str, str] = field(default_factory=dict)
+    current: Callable[[str], Any] = lambda _: None
+
+
+def expected_of(
+    cells: Sequence[Cell],
+    diagnostics: Iterable[Diagnostic],
+    changed: Iterable[Cell] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Expected:
+    """What the notebook has.
+
+    Args:
+        cells: The marked cells in the order of the notebook.
+        diagnostics: What assembling them gave.
+        changed: Those of them that were edited after they ran.
+        values: The session's variables.
+    """
+    from kale_magics.step_runtime.fingerprint import fingerprint
+
+    steps: dict[str, list[Cell]] = {}
+    for cell in cells:
+        if cell.kind == "step":
+            steps.setdefault(cell.name, []).append(cell)
+    fingerprints: dict[str, dict[str, Any]] = {}
+    for name, own in steps.items():
+        found = fingerprints[name] = {}
+        for cell in own:
+            found.update(cell.evidence.fingerprints if cell.evidence else {})
+    session = values or {}
+    return Expected(
+        fingerprints,
+        {name: (own[-1].label, own[-1].marked_at) for name, own in steps.items()},
+        {name: reason for name, own in steps.items() if (reason := _why_absent(own, set(changed)))},
+        _histories(cells, steps, diagnostics),
+        lambda name: fingerprint(session[name]) if name in session else None,
+    )
+
+
+def _why_absent(cells: Sequence[Cell], changed: set[Cell]) -> str:
+    """Why the cells of a step have left nothing that a run can be compared with; empty if they have."""
+    for cell in cells:
+        if not cell.run or cell.state != "ran" or cell.execution_count is None:
+            return f"{cell.label} has not run here"
+        if cell in changed:
+            return f"{cell.label} was edited after it ran"
+        if cell.evidence is None:
+            return f"{cell.label} was not watched"
+    return ""
+
+
+def _histories(
+    cells: Sequence[Cell], steps: Mapping[str, Sequence[Cell]], diagnostics: Iterable[Diagnostic]
+) -> dict[str, str]:
+    """Why a step's cells may have left something else than they would if all ran once from the top."""
+    found: dict[str, str] = {}
+    for told in diagnostics:
+        if told.code in HISTORY:
+            for name in [told.where.step] if told.where.step in steps else steps:
+                found.setdefault(name, f"{told.code.code}: see the warning before the run")
+    latest: Cell | None = None
+    for cell in cells:
+        if cell.kind == "skip" or cell.execution_count is None:
+            continue
+        affected = [cell.name] if cell.kind == "step" else list(steps)
+        if latest is not None and cell.execution_count < (latest.execution_count or 0):
+            for name in affected:
+                found.setdefault(name, f"{latest.label} ran after {cell.label}")
+        elif cell.earlier:
+            for name in affected:
+                found.setdefault(name, f"{cell.label} ran more than once")
+        if latest is None or cell.execution_count > (latest.execution_count or 0):
+            latest = cell
+    return found
+
+
+class Checker:
+    """Checks one run.
+
+    Args:
+        run: A run that has ended.
+        pipeline: Its pipeline.
+        expected: What the notebook has.
+    """
+
+    def __init__(self, run: Run, pipeline: Pipeline, expected: Expected) -> None:
+        self.run, self.pipeline, self.expected = run, pipeline, expected
+        self._parameters: dict[str, str] = {}
+        self._history: dict[str, str] = {}
+        self._rows: dict[tuple[str, str], CheckRow] = {}
+
+    def check(self) -> Check:
+        """Compare all values."""
+        for step in self.pipeline.steps:
+            self._inherit(step)
+            state = self.run.steps.get(step.name)
+            if state is None or state.state != "succeeded":
+                continue
+            texts = state.fingerprints
+            for artifact in step.outputs:
+                told = _read_fingerprints(texts.get(artifact.key))
+                for name in artifact.names:
+                    if name not in GENERATORS:
+                        self._rows[step.name, name] = self._row(step, name, told.get(name))
+        return Check(tuple(self._rows.values()))
+
+    def _inherit(self, step: Step) -> None:
+        """Find out why a step may have other values than the notebook, by itself or by what it takes."""
+        before = [i.step for i in step.inputs]
+        known = {s.name for s in self.pipeline.steps}
+        others = [p.name for p in step.parameters if not _same(self.run.parameters.get(p.name), p.default)]
+        inherited = (self._parameters[name] for name in before if name in self._parameters)
+        reason = f"parameter {others[0]} is another one" if others else next(inherited, "")
+        if reason:
+            self._parameters[step.name] = reason
+        given = [name for name in before if name not in known]
+        history = self.expected.history.get(step.name, "")
+        history = history or (f"step {given[0]} is of an earlier run" if given else "")
+        history = history or next((self._history[name] for name in before if name in self._history), "")
+        history = history or next((self.expected.absent[n] for n in before if n in self.expected.absent), "")
+        if history:
+            self._history[step.name] = history
+
+    def _row(self, step: Step, name: str, told: Any) -> CheckRow:
+        label = self.expected.cells.get(step.name, ("", 0.0))[0]
+        found, source = self._compared(step, name, told), ""
+        if found.verdict == "differs":
+            source = self._differing_input(step)
+            found = found if source else self._excused(step, name, told, found)
+        reason = (source or self._likely_reason(step)) if found.verdict == "differs" else ""
+        return CheckRow(step.name, name, found.verdict, found.what, reason, label, bool(source))
+
+    def _compared(self, step: Step, name: str, told: Any) -> Difference:
+        expected = self.expected.fingerprints.get(step.name, {}).get(name)
+        absent = self._parameters.get(step.name) or self.expected.absent.get(step.name)
+        if absent or expected is None or told is None:
+            lacking = "the run has no fingerprint of it" if expected is not None else UNTOLD
+            return Difference("not compared", absent or lacking)
+        return compare(told, expected)
+
+    def _excused(self, step: Step, name: str, told: Any, found: Difference) -> Difference:
+        """A difference, unless it is known why the session has another value than the notebook gives."""
+        if step.name in self._history:
+            return Difference("not compared", self._history[step.name])
+        if found.is_number and mentioned(_sources(step), HARMLESS, called=True):
+            return Difference("not compared", MEASURES)
+        # A later cell of the step may have changed it by another name.
+        now = self.expected.current(name)
+        return Difference("equal") if now is not None and compare(told, now).verdict == "equal" else found
+
+    def _differing_input(self, step: Step) -> str:
+        """The first input of a step that differs, in words; empty if none does."""
+        sources = [(i.step, name) for i in step.inputs for name in i.names]
+        rows = (self._rows[source] for source in sources if source in self._rows)
+        return next(
+            (f"{row.variable} of step {row.step} differs" for row in rows if row.verdict == "differs"), ""
+        )
+
+    def _likely_reason(self, step: Step) -> str:
+        """Why a value of a step may differ; empty if nothing is known."""
+        state, marked_at = self.run.steps[step.name], self.expected.cells.get(step.name, ("", 0.0))[1]
+        return step.varies or next(_reasons_of_entry(state.folder, marked_at), "") or _by_order(step)
+
+
+def _same(one: Json, other: Json) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _sources(step: Step) -> tuple[str, ...]:
+    return tuple(code.source for code in (*step.setup, *step.cells))
+
+
+def _read_fingerprints(text: Any) -> dict[str, Any]:
+    """The fingerprints of a manifest by variable; none if it has none."""
+    with contextlib.suppress(ValueError, TypeError):  # another version has written it
+        return dict(json.loads(text))
+    return {}
+
+
+def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
+    """What the step was seen to do that may give something else each time."""
+    from kale_magics.local.entry import read_entry
+    from kale_magics.local.heard import nearby
+
+    entry = read_entry(folder)
+    if entry is None:
+        return
+    if entry.reason:
+        yield entry.reason
+    for kind, path, *_ in entry.paths:
+        with contextlib.suppress(OSError):  # it is gone
+            if kind == "file" and path not in entry.made and os.stat(path).st_mtime > marked_at:
+                yield f"{nearby(path)} has changed since the cell ran"
+
+
+def _by_order(step: Step) -> str:
+    """Whether the order of a set may matter, which differs from process to process."""
+    nodes = (node for source in _sources(step) for node in ast.walk(ast.parse(source)))
+    makes_set = any(
+        isinstance(node, (ast.Set, ast.SetComp)) or (isinstance(node, ast.Name) and node.id in SETS)
+        for node in nodes
+    )
+    return "the order of a set differs from process to process" if makes_set else ""
+
+
+SETS = ("set", "frozenset")
+
+
+def check_run(run: Run, pipeline: Pipeline, expected: Expected) -> Check:
+    """Check a run that has ended, and keep what was found in its folder."""
+    found = Checker(run, pipeline, expected).check()
+    with contextlib.suppress(OSError):  # the run itself is kept: without the check, which is shown now
+        run.folder.mkdir(parents=True, exist_ok=True)
+        (run.folder / CHECK).write_text(json.dumps([asdict(row) for row in found.rows]), encoding="utf-8")
+    return found
+
+
+def read_check(folder: Path) -> Check:
+    """The check that was kept in the folder of a run; an empty one if there is none."""
+    with contextlib.suppress(OSError, ValueError, TypeError):  # nobody checked it, or it is damaged
+        rows = json.loads((folder / CHECK).read_text(encoding="utf-8"))
+        return Check(tuple(CheckRow(**row) for row in rows))
+    return Check()
+
+
+def diagnostics_of(check: Check) -> list[Diagnostic]:
+    """A warning for each difference, but for those that follow from another one."""
+    return [_diagnostic(row) for row in check.differences if not row.follows]
+
+
+def _diagnostic(row: CheckRow) -> Diagnostic:
+    fix = "run the cells from the top, then %kale_run again; run.check has the table"
+    for words, better in FIXES:
+        if words in row.reason:
+            fix = better
+    because = f"\nlikely reason: {row.reason}" if row.reason else ""
+    return Diagnostic(
+        Code.VALUE_DIFFERS,
+        f"step {row.step}: {row.variable} differs from the notebook's ({row.what})",
+        fix + because,
+        Where(row.cell, row.step),
+        "warning",
+    )
+
+
+FIXES = (
+    ("draws", "give the random numbers a seed"),
+    ("random", "give the random numbers a seed"),
+    ("time", "make the time a parameter of the pipeline"),
+    ("clock", "make the time a parameter of the pipeline"),
+    ("has changed since", "run the cell again, then %kale_run"),
+    ("order of a set", "sort what comes of the set"),
+)
+"""What helps, by a word of the likely reason; the last one that fits counts."""
+
+
+def errors_of(check: Check) -> list[Diagnostic]:
+    """The same as errors, for `%kale_run --check`."""
+    return [replace(told, severity="error") for told in diagnostics_of(check)]

@@ -1,0 +1,159 @@
+"""What two fingerprints tell of two values: equal, different and where, or not comparable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Verdict = Literal["equal", "differs", "not compared"]
+Node = Mapping[str, Any]
+
+SAME_NUMBER = 1e-6
+"""The relative difference up to which two numbers count as one."""
+
+ONLY_ORDER = "only the order of its elements differs"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What comes of a comparison.
+
+    Attributes:
+        verdict: Whether the values are equal.
+        what: What differs, or why nothing can be said.
+        is_number: Whether a number differs, and nothing else is known to.
+    """
+
+    verdict: Verdict
+    what: str = ""
+    is_number: bool = False
+
+
+def compare(run: Node, notebook: Node) -> Difference:
+    """Compare two fingerprints.
+
+    Args:
+        run: Of the value of a run.
+        notebook: Of the notebook's value.
+
+    Returns:
+        The verdict; `what` says first what the run has, then what the notebook has.
+    """
+    reason = run.get("no") or notebook.get("no")
+    if reason:
+        return Difference("not compared", str(reason))
+    if run["h"] == notebook["h"]:
+        return Difference("equal")
+    if _equal_but_for_rounding(run, notebook):
+        return Difference("equal", "but for rounding")
+    if run.get("v") != notebook.get("v"):
+        return Difference("not compared", f"made by {run.get('v')}, in the notebook by {notebook.get('v')}")
+    if run["t"] == notebook["t"] and "u" in run and run["u"] == notebook.get("u"):
+        return Difference("not compared", ONLY_ORDER)
+    found = next(_differences(run, notebook), None)
+    if found is None and run.get("some") != notebook.get("some"):
+        return Difference("not compared", str((run.get("some") or notebook.get("some") or ("",))[0]))
+    path, what, is_number = found or ("", "its content", False)
+    if path.endswith("]itself"):
+        path = path.removesuffix("itself")
+    return Difference("differs", f"{path}: {what}" if path else what, is_number)
+
+
+def _equal_but_for_rounding(run: Node, notebook: Node) -> bool:
+    pairs = zip(run.get("a", ()), notebook.get("a", ()), strict=False)
+    return any(one == other for one, other in pairs)
+
+
+def _differences(run: Node, notebook: Node, path: str = "") -> Iterator[tuple[str, str, bool]]:
+    """What differs, the most telling first: the path to it, what it is, and whether it is a number."""
+    if run["t"] != notebook["t"]:
+        yield path, f"type {run['t']}, not {notebook['t']}", False
+        return
+    for what in _of_columns(run, notebook):
+        yield path, what, False
+    if run.get("d") != notebook.get("d"):
+        yield path, f"dtype {run.get('d')}, not {notebook.get('d')}", False
+    if run.get("s") != notebook.get("s"):
+        yield path, f"shape {_shape(run.get('s'))}, not {_shape(notebook.get('s'))}", False
+    elif run.get("n") != notebook.get("n"):
+        yield path, f"length {run.get('n')}, not {notebook.get('n')}", False
+    yield from _of_parts(run, notebook, path)
+    yield from _of_elements(run, notebook, path)
+    if run.get("x", "") != notebook.get("x", "") and "p" not in run:
+        is_number = run["t"].rpartition(".")[2].startswith("float")
+        yield path, f"{run.get('x')}, not {notebook.get('x')}", is_number
+
+
+def _of_columns(run: Node, notebook: Node) -> Iterator[str]:
+    """How the columns of two frames differ."""
+    if "c" not in run or "c" not in notebook or run["c"] == notebook["c"]:
+        return
+    missing = [name for name in notebook["c"] if name not in run["c"]]
+    added = [name for name in run["c"] if name not in notebook["c"]]
+    if missing and run["n"] <= notebook["n"]:
+        yield f"the {missing[0]} is missing"
+    elif added:
+        yield f"it has the {added[0]}, which the notebook's has not"
+    yield "the order of its columns" if not missing and not added else "columns"
+
+
+def _of_parts(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
+    """How the parts of two objects differ."""
+    ours, theirs = run.get("p", {}), notebook.get("p", {})
+    for label, part in ours.items():
+        other = theirs.get(label)
+        if other is None or part["h"] == other["h"] or _equal_but_for_rounding(part, other):
+            continue
+        if "no" in part or "no" in other:
+            continue
+        yield from _differences(part, other, _joined(path, label))
+        yield _joined(path, label), "its content", False
+    if run.get("n") == notebook.get("n") and len(ours) < 4 * len(theirs) < 16 * len(ours):
+        for label in theirs:
+            if label not in ours and label.startswith(("[", ".")):
+                yield path, f"{label} is missing", False
+    elif theirs.keys() - ours.keys() and len(ours) < len(theirs):
+        yield path, f"{next(iter(label for label in theirs if label not in ours))} is missing", False
+
+
+def _joined(path: str, label: str) -> str:
+    return f"{path}{label}" if label.startswith(("[", ".")) or not path else f"{path}, {label}"
+
+
+def _of_elements(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
+    """The first elements that differ."""
+    shape: Sequence[int] = run.get("s") or ()
+    for number, (one, other) in enumerate(zip(run.get("e", ()), notebook.get("e", ()), strict=False)):
+        if one != other and not _same_number(one, other):
+            place = ", ".join(map(str, _position(number, shape))) or str(number)
+            yield path, f"element [{place}]: {one}, not {other}", _is_float(one) and _is_float(other)
+
+
+def _position(number: int, shape: Sequence[int]) -> list[int]:
+    """Where an element is in an array, given its number in C order."""
+    found: list[int] = []
+    for size in reversed(shape):
+        number, rest = divmod(number, size or 1)
+        found.insert(0, rest)
+    return found
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return math.isclose(float(one), float(other), rel_tol=SAME_NUMBER)
+    except ValueError:
+        return False
+
+
+def _is_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "." in text or "e" in text
+
+
+def _shape(shape: Sequence[int] | None) -> str:
+    return " x ".join(map(str, shape)) if shape else "()"

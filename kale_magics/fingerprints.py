@@ -1,0 +1,69 @@
+"""The fingerprints of a session's variables, taken when a marked cell has run."""
+
+from __future__ import annotations
+
+import time
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kale_magics.step_runtime.fingerprint import fingerprint_and_cost
+
+MAX_VALUES = 1.5
+"""How many values a cell may have read whole, each as far as the budget of one value goes."""
+
+MORE_VALUES = 15
+"""How many more for each second that the cell took."""
+
+MAX_SECONDS = 20
+"""Seconds of a cell beyond which it may have no more values read."""
+
+NOT_THE_USERS = frozenset("In Out exit quit get_ipython open display".split())
+"""IPython's own names."""
+
+
+class Identities:
+    """Which objects the names of a session have, when a cell begins.
+
+    Args:
+        values: The session's variables.
+    """
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._ids = {name: id(value) for name, value in values.items()}
+        self.began = time.perf_counter()
+
+    def rebound(self, values: Mapping[str, Any]) -> list[str]:
+        """The names that have another object now."""
+        return [name for name, value in values.items() if self._ids.get(name) != id(value)]
+
+
+def fingerprints_of(
+    values: Mapping[str, Any], before: Identities, mentioned: Iterable[str]
+) -> dict[str, dict[str, Any]]:
+    """The fingerprints of what a cell has bound, and of what else it may have changed.
+
+    Args:
+        values: The session's variables, after the cell.
+        before: What they were before it.
+        mentioned: The names in the cell, and those that its functions use.
+
+    Returns:
+        The fingerprints by name, as many as the cell's budget allows.
+    """
+    took = min(time.perf_counter() - before.began, MAX_SECONDS)
+    left = MAX_VALUES + MORE_VALUES * took
+    names = dict.fromkeys((*before.rebound(values), *mentioned))
+    found: dict[str, dict[str, Any]] = {}
+    for name in sorted(filter(values.__contains__, names), key=lambda name: _is_definition(values[name])):
+        if name.startswith("_") or name in NOT_THE_USERS or issubclass(type(values[name]), types.ModuleType):
+            continue
+        if left <= 0:
+            break
+        found[name], cost = fingerprint_and_cost(values[name])
+        left -= cost
+    return found
+
+
+def _is_definition(value: Any) -> bool:
+    return issubclass(type(value), (type, types.FunctionType))

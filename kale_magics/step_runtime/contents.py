@@ -1,0 +1,356 @@
+"""What a fingerprint has of objects of Python's own types and of their subclasses.
+
+A reader gets the `FingerprintReader`, the object, how many objects it is in, and whether one of these belongs
+to a library. It calls the methods of the base class, never those that a subclass may have in their place.
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import functools
+import math
+import random
+import re
+import struct
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+from kale_magics.step_runtime.nodes import (
+    MAX_HEADS,
+    MAX_PARTS,
+    MEASURED,
+    NOISE,
+    NOT_REPEATABLE,
+    ROUNDED_BITS,
+    Parts,
+    class_dict,
+    class_name,
+    encoded,
+    float_bits,
+    hash_of,
+    number_node,
+    rounded_float,
+    said,
+    sample_positions,
+    short_text,
+    text_node,
+    unknown_node,
+)
+
+MAX_SEQUENCE = 1_000
+"""Elements of a list or a tuple that are read; of a longer one a sample."""
+
+MAX_TEXT_READ = 1 << 18
+"""Characters of a text that are read whole."""
+
+ELEMENTS_OF_AN_OBJECT = 20
+"""How many elements that need no look of their own cost as much as an object."""
+
+
+def read_text(value: str) -> dict[str, Any]:
+    """The node of a text; the middle of a very long one is sampled."""
+    if NOT_REPEATABLE.search(value[:2000]):
+        return unknown_node("str", "a memory address, or a path in a folder for temporary files")
+    if len(value) <= MAX_TEXT_READ:
+        return text_node("str", repr(value[:60]), encoded(value))
+    half = MAX_TEXT_READ // 4
+    read = value[:half] + value[-half:] + value[half :: len(value) // half + 1]
+    return text_node("str", repr(value[:60]), encoded(f"{len(value)} {read}"))
+
+
+def read_bytes(value: Any) -> dict[str, Any]:
+    """The node of bytes; the middle of very many is left out."""
+    view, kind = memoryview(value), class_name(type(value))
+    ends = bytes(view[:MAX_TEXT_READ]) + bytes(view[-MAX_TEXT_READ:])
+    return text_node(kind, repr(bytes(view[:24])), b"%d " % len(view) + ends)
+
+
+def read_int(value: int) -> dict[str, Any]:
+    """The node of an integer, whose decimal digits Python may not give."""
+    text = hex(value)
+    return text_node("int", str(value) if len(text) < 24 else text, text.encode())
+
+
+ATOM_READERS: dict[int, Callable[[Any], dict[str, Any]]] = {
+    id(type(None)): lambda _: text_node("None", "None"),
+    id(bool): lambda value: text_node("bool", repr(value)),
+    id(type(...)): lambda _: text_node("ellipsis", "..."),
+    id(type(NotImplemented)): lambda _: text_node("NotImplementedType", "NotImplemented"),
+    id(int): read_int,
+    id(float): lambda value: number_node("float", (value,), repr(value)),
+    id(complex): lambda value: number_node("complex", (value.real, value.imag), repr(value)),
+    id(str): read_text,
+    id(bytes): read_bytes,
+    id(bytearray): read_bytes,
+    id(types.ModuleType): lambda value: text_node("module", str(vars(value).get("__name__"))),
+}
+"""How objects without parts are read, by the id of their type, for a metaclass may say how that is hashed."""
+
+PLAIN_TYPES = frozenset(map(id, (int, float, str, bool, type(None))))
+
+
+def plain_elements(items: list[Any]) -> bool:
+    """Whether all elements are short texts, numbers or None, and none is a path or an address."""
+    kinds = set(map(id, map(type, items)))
+    if not items or not kinds <= PLAIN_TYPES:
+        return False
+    texts = [item for item in items if type(item) is str] if id(str) in kinds else []
+    if sum(map(len, texts)) > MAX_TEXT_READ or any("/" in text or " at 0x" in text for text in texts):
+        return False
+    return id(int) not in kinds or all(-(1 << 64) < item < (1 << 64) for item in items if type(item) is int)
+
+
+def plain_hashes(items: list[Any]) -> tuple[bytes, bytes, bytes]:
+    """The exact and the rounded hashes of `plain_elements`."""
+    kinds = set(map(id, map(type, items)))
+    if kinds == {id(float)}:
+        return float_list_hashes(items)
+    if id(float) not in kinds:
+        exact = hash_of(encoded(repr(items))).encode()
+        return exact, exact, exact
+    bits = [float_bits(item) if type(item) is float else encoded(repr(item)) for item in items]
+    grids = [rounded_float(item) if type(item) is float else (repr(item),) * 2 for item in items]
+    first, second = (hash_of(encoded(repr([grid[way] for grid in grids]))).encode() for way in (0, 1))
+    return hash_of(*bits).encode(), first, second
+
+
+def float_list_hashes(items: list[float]) -> tuple[bytes, bytes, bytes]:
+    """The same for floats alone."""
+    form = f"<{len(items)}"
+    items = [item if item == item else math.nan for item in items]
+    calm = [0.0 if abs(item) < NOISE else item for item in items]
+    bits = struct.unpack(form + "q", struct.pack(form + "d", *calm))
+    half = 1 << (ROUNDED_BITS - 1)
+    grids = ([b >> ROUNDED_BITS for b in bits], [(b + half) >> ROUNDED_BITS for b in bits])
+    first, second = (hash_of(repr(grid).encode()).encode() for grid in grids)
+    return hash_of(struct.pack(form + "d", *items)).encode(), first, second
+
+
+def read_sequence(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """A list, a tuple or a deque."""
+    bases = set(map(id, type.__dict__["__mro__"].__get__(type(value))))
+    base: Any = next(kind for kind in (list, tuple, collections.deque) if id(kind) in bases)
+    length = base.__len__(value)
+    if length <= MAX_SEQUENCE or base is collections.deque:
+        items = list(base.__iter__(value))[:MAX_SEQUENCE]
+        return read_elements(reader, items, range(len(items)), length, depth, in_library)
+    places = sample_positions(length, MAX_SEQUENCE)
+    items = [base.__getitem__(value, place) for place in places]
+    return read_elements(reader, items, places, length, depth, in_library)
+
+
+def read_elements(
+    reader: Any, items: list[Any], places: Any, length: int, depth: int, in_library: bool
+) -> dict[str, Any]:
+    """What is known of a row of objects.
+
+    Args:
+        reader: The `FingerprintReader`.
+        items: The elements that are read.
+        places: Where they are.
+        length: How many there are.
+        depth: How many objects the row is in.
+        in_library: Whether one of these belongs to a library.
+    """
+    if plain_elements(items):
+        reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
+        known: dict[str, Any] = {"n": length, "e": [short_text(repr(item)) for item in items[:MAX_HEADS]]}
+        known["hash"] = tuple(b"%d " % length + piece for piece in plain_hashes(items))
+        if len(items) == length:
+            known["u"] = hash_of(*sorted(encoded(repr(item)) for item in items))
+        return known
+    parts, loose = Parts(str(length)), []
+    for place, item in zip(places, items, strict=False):
+        if reader.left < 0:
+            parts.stop()
+            break
+        node = reader.read(item, depth + 1, in_library)
+        loose.append(node["h"].encode())
+        parts.add(f"[{place}]", node)
+    known = {**parts.known(n=length), "hash": parts.hashes}
+    if len(loose) == length:
+        known["u"] = hash_of(*sorted(loose))
+    return known
+
+
+def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """A dict, in its order."""
+    bases = map(id, type.__dict__["__mro__"].__get__(type(value)))
+    base: Any = collections.OrderedDict if id(collections.OrderedDict) in bases else dict
+    pairs = list(base.items(value))
+    if MAX_PARTS < len(pairs) <= MAX_SEQUENCE:
+        known = read_plain_mapping(reader, pairs, depth)
+        if known is not None:
+            return known
+    parts, loose = Parts(str(len(pairs))), []
+    for place, (key, item) in enumerate(pairs):
+        if reader.left < 0:
+            parts.stop()
+            break
+        if type(key) is str and key in MEASURED:
+            continue
+        label = f"[{key!r}]" if id(type(key)) in PLAIN_TYPES and len(str(key)) < 60 else f"[key {place}]"
+        if label == f"[key {place}]":
+            parts.add(label + " itself", reader.read(key, depth + 1, in_library))
+        node = reader.read(item, depth + 1, in_library)
+        loose.append(encoded(label) + node["h"].encode())
+        parts.add(label, node)
+    known = {**parts.known(n=len(pairs)), "hash": parts.hashes}
+    if len(loose) == len(pairs):
+        known["u"] = hash_of(*sorted(loose))
+    return known
+
+
+def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, Any] | None:
+    """A dict of texts and numbers; None for another one."""
+    keys, items = [key for key, _ in pairs], [item for _, item in pairs]
+    if not (plain_elements(keys) and plain_elements(items)) or MEASURED.intersection(keys):
+        return None
+    reader.left -= 2 * len(pairs) // ELEMENTS_OF_AN_OBJECT
+    hashes = zip(plain_hashes(keys), plain_hashes(items), strict=False)
+    known: dict[str, Any] = {"n": len(pairs), "hash": tuple(key + item for key, item in hashes)}
+    known["p"] = {f"[{key!r}]": reader.read(item, depth + 1) for key, item in pairs[:MAX_HEADS]}
+    known["u"] = hash_of(*sorted(encoded(repr(pair)) for pair in pairs))
+    return known
+
+
+def read_set(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """A set, whatever its order."""
+    bases = map(id, type.__dict__["__mro__"].__get__(type(value)))
+    base: Any = set if id(set) in bases else frozenset
+    items = list(base.__iter__(value))
+    known: dict[str, Any] = {"n": len(items)}
+    hashes: list[str] = []
+    if plain_elements(items) and len(items) <= 10 * MAX_SEQUENCE:
+        reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
+        hashes = sorted(hash_of(encoded(repr(item))) for item in items)
+        known["e"] = sorted(short_text(repr(item)) for item in items)[:MAX_HEADS]
+    elif len(items) <= reader.left:
+        nodes = [reader.read(item, depth + 1, in_library) for item in items]
+        # Which elements come too late for the budget depends on the order.
+        if reader.left >= 0 and not any("no" in node or "some" in node for node in nodes):
+            hashes = sorted(node["h"] for node in nodes)
+    if items and not hashes:
+        known["some"] = ["elements of a set that cannot be compared"]
+    known["hash"] = (b"%d " % len(items) + "".join(hashes).encode(),) * 3
+    return known
+
+
+def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """The name of a function; for one of the notebook its code, defaults and what it has taken along."""
+    del in_library
+    name = str(value.__qualname__)
+    if value.__module__ != "__main__":
+        return {**said(f"{value.__module__}.{name}"), "x": short_text(name)}
+    parts = Parts(name)
+    parts.add(".__code__", reader.read(value.__code__, depth + 1))
+    state = {".__defaults__": value.__defaults__, ".__kwdefaults__": value.__kwdefaults__}
+    for variable, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
+        try:
+            state[f" closure {variable}"] = cell.cell_contents
+        except ValueError:  # the variable has no value yet
+            continue
+    for label in sorted(state.keys() - {" closure __class__"}):
+        if state[label] is not None:
+            parts.add(label, reader.read(state[label], depth + 1))
+    return parts.whole(x=short_text(name))
+
+
+def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """What code does, wherever it stands."""
+    if "get_ipython" in value.co_names:
+        return {"no": "code with notebook syntax"}
+    names = [" ".join(part) for part in (value.co_names, value.co_varnames, value.co_freevars)]
+    texts = [constant for constant in value.co_consts if type(constant) is str]
+    others = [constant for constant in value.co_consts if type(constant) is not str]
+    parts = Parts("\0".join(["{}.{}".format(*sys.version_info), *names, *texts]))
+    parts.add("the instructions", text_node("bytes", value.co_name, value.co_code))
+    for place, constant in enumerate(others):
+        parts.add(f"constant {place}", reader.read(constant, depth + 1, in_library))
+    return parts.whole(x=short_text(value.co_name))
+
+
+def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """The name of a class; for one of the notebook what is in it, too."""
+    del in_library
+    bases = type.__dict__["__mro__"].__get__(value)
+    parts = Parts(" ".join(map(class_name, bases)))
+    if class_dict(value).get("__module__") == "__main__" and type(value) is type:
+        for attribute, item in sorted(class_dict(value).items()):
+            special = attribute.startswith("__") and attribute.endswith("__")
+            if not special and type(item) not in MADE_WITH_CLASS:
+                parts.add(f".{attribute}", reader.read(item, depth + 1))
+    return parts.whole(x=short_text(class_name(value)))
+
+
+MADE_WITH_CLASS = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+def read_attributes(*names: str) -> Callable[..., dict[str, Any]]:
+    """A reader of some attributes that a type of Python's has."""
+
+    def read(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+        parts = Parts("")
+        for name in names:
+            parts.add(f".{name}", reader.read(object.__getattribute__(value, name), depth + 1, in_library))
+        return parts.whole()
+
+    return read
+
+
+def read_as(make: Callable[[Any], Any], closed: bool = False) -> Callable[..., dict[str, Any]]:
+    """A reader of an object by another one that has its content."""
+
+    def read(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+        node = reader.read(make(value), depth + 1, in_library)
+        if "no" in node:
+            return {"no": node["no"]}
+        hashes = (node["h"], *node.get("a", (node["h"], node["h"])))
+        known = {key: item for key, item in node.items() if key not in ("t", "h", "a")}
+        return {**known, "hash": tuple(h.encode() for h in hashes), "closed": closed}
+
+    return read
+
+
+def read_nothing(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """Nothing of a generator, a coroutine or a frame."""
+    del reader, depth, in_library
+    return {"no": f"a {class_name(type(value))} is not compared"}
+
+
+READERS: tuple[tuple[tuple[Any, ...], Callable[..., dict[str, Any]]], ...] = (
+    ((list, tuple, collections.deque), read_sequence),
+    ((dict,), read_mapping),
+    ((set, frozenset), read_set),
+    ((types.FunctionType,), read_function),
+    ((types.CodeType,), read_code),
+    ((type,), read_class),
+    ((types.MethodType,), read_attributes("__func__", "__self__")),
+    ((functools.partial,), read_attributes("func", "args", "keywords")),
+    ((range, slice), read_attributes("start", "stop", "step")),
+    ((staticmethod, classmethod), read_attributes("__func__")),
+    ((property,), read_attributes("fget", "fset", "fdel")),
+    ((int,), read_as(lambda value: int.__index__(value))),
+    ((float,), read_as(lambda value: float.__float__(value))),
+    ((str,), read_as(lambda value: str.__str__(value))),
+    ((bytes,), read_as(lambda value: bytes.__getitem__(value, slice(None)))),
+    ((bytearray,), read_as(lambda value: bytes(bytearray.__getitem__(value, slice(None))))),
+    ((BaseException,), read_as(lambda value: class_dict(BaseException)["args"].__get__(value))),
+    ((random.Random,), read_as(lambda value: random.Random.getstate(value), closed=True)),
+    ((re.Pattern,), read_as(lambda value: (value.pattern, value.flags), closed=True)),
+    ((types.BuiltinFunctionType,), lambda _, value, *__: said(f"{value.__module__}.{value.__qualname__}")),
+    ((types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType), read_nothing),
+    ((type({}.keys()), type({}.values()), type({}.items())), read_as(list, closed=True)),
+)
+"""How objects are read whose class has one of these bases; the first base that is here counts."""
+
+BASE_READERS = {id(kind): reader for kinds, reader in READERS for kind in kinds}
+"""The same by the ids of the bases."""
+
+CONTAINERS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
+"""Types of these that have no attributes."""
+
+ENUM = id(enum.Enum)

@@ -1,0 +1,301 @@
+"""Fingerprints: descriptions of values that two processes can compare without having both values.
+
+A fingerprint is a tree of dicts. Each node describes one object:
+
+    t     the name of its type
+    h     a hash of all that was read of it
+    a     two hashes of the same with floats rounded, on two grids; absent if there are no floats
+    u     a hash that ignores the order of the elements
+    x     the value as a short text
+    n     the length
+    d, s  dtype and shape of an array
+    c     what the columns of a frame are called here
+    e     the first elements as texts
+    p     the parts, by the expression that leads to them
+    no    why the object cannot be compared
+    some  why some of its parts cannot be compared
+    v     the versions of Python and of the library of the type; only at the root
+
+No code of the user runs: nothing here looks an attribute up on an object whose class is not known, compares
+it, hashes it, or asks for its `repr`. What is read depends on the content alone, never on time or addresses,
+so that equal values have equal fingerprints in every process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from typing import Any
+
+from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, ENUM, read_elements
+from kale_magics.step_runtime.nodes import (
+    MAX_PARTS,
+    MEASURED,
+    TOO_MANY,
+    Parts,
+    class_dict,
+    class_name,
+    module_name,
+    sealed_node,
+    text_node,
+    unknown_node,
+)
+from kale_magics.step_runtime.samples import read_sampled
+
+FINGERPRINT_BUDGET = 200
+"""How many objects of a value are read at most; an array counts as several."""
+
+MAX_FINGERPRINT_BYTES = 1 << 19
+"""Bytes of arrays that are read whole, for one value; of more a sample is read."""
+
+MAX_FINGERPRINT_DEPTH = 40
+
+MAX_FINGERPRINT_TEXT = 3_000
+"""Characters of one fingerprint in a manifest."""
+
+MAX_FINGERPRINTS_TEXT = 12_000
+"""Characters of all fingerprints of a manifest."""
+
+CLOSED_LIBRARIES = frozenset(
+    "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
+    " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent"
+    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io typing".split()
+)
+"""Libraries whose objects hold devices, memory addresses, locks or caches."""
+
+SHOWN_TYPES = frozenset(
+    "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal"
+    " fractions.Fraction uuid.UUID zoneinfo.ZoneInfo ipaddress.IPv4Address ipaddress.IPv6Address"
+    " pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath pathlib._local.PosixPath"
+    " pathlib._local.PurePosixPath pandas.Timestamp pandas.Timedelta pandas.Period pandas.Interval"
+    " pandas.api.typing.NaTType pandas.api.typing.NAType pandas._libs.tslibs.timestamps.Timestamp"
+    " pandas._libs.tslibs.timedeltas.Timedelta pandas._libs.tslibs.nattype.NaTType"
+    " pandas._libs.missing.NAType pandas._libs.tslibs.period.Period pandas._libs.interval.Interval".split()
+)
+"""Types whose `repr` is all that there is, and always the same."""
+
+HIDDEN = "its state cannot be read"
+
+CLASS = id(type)
+
+TIME_ZONES = ("datetime.", "zoneinfo.", "pytz.", "dateutil.")
+
+
+def fingerprint(value: Any, budget: int = FINGERPRINT_BUDGET) -> dict[str, Any]:
+    """Describe a value so that another process can tell whether it has an equal one.
+
+    Args:
+        value: Any object.
+        budget: How many objects of it may be read.
+
+    Returns:
+        The tree; a single node with "no" if the value cannot be read.
+    """
+    return fingerprint_and_cost(value, budget)[0]
+
+
+def fingerprint_and_cost(value: Any, budget: int = FINGERPRINT_BUDGET) -> tuple[dict[str, Any], float]:
+    """A fingerprint, and how much of the budgets of objects and of bytes it took."""
+    reader = FingerprintReader(budget)
+    try:
+        node = reader.read(value)
+    except Exception as error:  # a value that cannot be described is no reason for a cell or a step to fail
+        node = unknown_node(class_name(type(value)), f"its fingerprint failed ({type(error).__name__})")
+    cost = 1 - min(reader.left / budget, reader.bytes_left / MAX_FINGERPRINT_BYTES)
+    return {**node, "v": versions_of(type(value))}, cost
+
+
+def versions_of(kind: type) -> str:
+    """The versions of Python and of the library of a type: what else may make two values differ."""
+    library = module_name(kind).partition(".")[0]
+    version = vars(sys.modules[library]).get("__version__") if library in sys.modules else None
+    python = "Python {}.{}".format(*sys.version_info)
+    return f"{python}, {library} {version}" if type(version) is str else python
+
+
+def fingerprints_text(values: dict[str, Any]) -> str:
+    """The fingerprints of variables as one compact JSON text, as long as a manifest may have it."""
+    limit = min(MAX_FINGERPRINT_TEXT, MAX_FINGERPRINTS_TEXT // max(1, len(values)))
+    texts = (
+        f"{json.dumps(name)}:{fingerprint_text(fingerprint(value), limit)}" for name, value in values.items()
+    )
+    return "{" + ",".join(texts) + "}"
+
+
+def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> dict[str, str]:
+    """Texts of `fingerprints_text` that together are not too long for the log of a pod."""
+    if sum(map(len, texts.values())) <= limit:
+        return texts
+    trees = {key: json.loads(text) for key, text in texts.items()}
+    return {
+        key: json.dumps({name: pruned(node, 0, 0) for name, node in tree.items()}, separators=(",", ":"))
+        for key, tree in trees.items()
+    }
+
+
+def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
+    """A fingerprint as compact JSON: parts are left out, always the same ones, until it is short enough."""
+    text = ""
+    for depth, count in ((4, MAX_PARTS), (3, 24), (2, 12), (1, 12), (1, 4), (0, 0)):
+        text = json.dumps(pruned(node, depth, count), separators=(",", ":"))
+        if len(text) <= limit:
+            break
+    return text
+
+
+def pruned(node: dict[str, Any], depth: int, count: int) -> dict[str, Any]:
+    """A tree without what is below a depth, and with at most so many parts of each object."""
+    kept = {key: item for key, item in node.items() if key not in ("p", "c", "e")}
+    kept.update((key, node[key][:count]) for key in ("c", "e") if count and key in node)
+    if depth and count and "p" in node:
+        kept["p"] = {label: pruned(part, depth - 1, count) for label, part in list(node["p"].items())[:count]}
+    return kept
+
+
+class FingerprintReader:
+    """Reads one value.
+
+    Args:
+        budget: How many objects may be read.
+
+    Attributes:
+        left: How many may still be read.
+        bytes_left: How many bytes of arrays may still be read whole.
+        places: Which elements of an array are read, by its size and their number.
+    """
+
+    def __init__(self, budget: int) -> None:
+        self.left, self.bytes_left = budget, MAX_FINGERPRINT_BYTES
+        self.places: dict[tuple[int, int], Any] = {}
+        self._depths: dict[int, int] = {}
+        self._lowest = 0
+        self._known: dict[int, tuple[Any, dict[str, Any], int]] = {}
+
+    def read(self, value: Any, depth: int = 0, in_library: bool = False) -> dict[str, Any]:
+        """The node of an object.
+
+        Args:
+            value: The object.
+            depth: How many objects it is in.
+            in_library: Whether one of these belongs to a library.
+        """
+        kind, key = type(value), id(value)
+        self.left -= 1
+        if self.left < 0:
+            return unknown_node(class_name(kind), TOO_MANY)
+        atom = ATOM_READERS.get(id(kind))
+        if atom is not None:
+            return atom(value)
+        if key in self._depths:
+            self._lowest = min(self._lowest, self._depths[key])
+            return text_node("cycle", f"{depth - self._depths[key]} levels up")
+        if depth > MAX_FINGERPRINT_DEPTH:
+            return unknown_node(class_name(kind), "it is nested too deeply")
+        known = self._known.get(key)
+        if known is None or known[2] > self.left:
+            return self._first_time(value, depth, in_library)
+        self.left -= known[2]  # as if it had been read again, for whether objects are shared must not count
+        return known[1]
+
+    def elements(self, items: list[Any], depth: int) -> dict[str, Any]:
+        """What is known of the elements of an array of objects."""
+        return read_elements(self, items, range(len(items)), len(items), depth, in_library=False)
+
+    def _first_time(self, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+        lowest, self._lowest = self._lowest, depth
+        before, self._depths[id(value)] = self.left, depth
+        try:
+            node = self._node(value, type(value), depth, in_library)
+        finally:
+            del self._depths[id(value)]
+        if self._lowest == depth:  # nothing in it refers to what it is in
+            self._known[id(value)] = value, node, before - self.left
+        self._lowest = min(lowest, self._lowest)
+        return node
+
+    def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:
+        if id(kind) in CONTAINERS:
+            return sealed_node(kind.__name__, BASE_READERS[id(kind)](self, value, depth, in_library))
+        name, bases = class_name(kind), type.__dict__["__mro__"].__get__(kind)
+        if name in SHOWN_TYPES and is_known_class(kind, name):
+            return shown_node(value, name)
+        library = name.partition(".")[0] if "." in name and module_name(kind) in sys.modules else ""
+        if library in CLOSED_LIBRARIES and CLASS not in map(id, bases):
+            return unknown_node(name, f"a {name} is not compared")
+        if ENUM in map(id, bases):
+            member = object_state(value, bases)[0].get("_name_")
+            return text_node(name, member if type(member) is str else "?")
+        known = read_sampled(self, value, bases, depth)
+        if known is None:
+            readers = (BASE_READERS[id(base)] for base in bases if id(base) in BASE_READERS)
+            reader = None if name.startswith("scipy.sparse") else next(readers, None)
+            known = reader(self, value, depth, in_library or bool(library)) if reader is not None else {}
+        if known.pop("closed", False) or "no" in known:
+            return sealed_node(name, known)
+        state, hidden = object_state(value, bases)
+        if hidden and not known and not state:
+            return unknown_node(name, HIDDEN)
+        parts = self._attributes(state, bases, depth, in_library or bool(library))
+        parts.reasons.update([HIDDEN] if hidden and not known else ())
+        return sealed_node(name, known, parts)
+
+    def _attributes(self, state: dict[str, Any], bases: Any, depth: int, in_library: bool) -> Parts:
+        """The attributes of an object that say something of its value."""
+        parts = Parts("")
+        for attribute in sorted(state):
+            if self.left < 0:
+                parts.stop()
+                break
+            if not is_noise(attribute, in_library, bases):
+                parts.add(f".{attribute}", self.read(state[attribute], depth + 1, in_library))
+        return parts
+
+
+def is_known_class(kind: type, name: str) -> bool:
+    """Whether a class is the one that its module has under its name: anybody may call a class so."""
+    module, _, own = name.rpartition(".")
+    found = sys.modules.get(module)
+    return found is not None and vars(found).get(own) is kind
+
+
+def shown_node(value: Any, name: str) -> dict[str, Any]:
+    """The node of an object of `SHOWN_TYPES`."""
+    zone = getattr(value, "tzinfo", None)
+    if zone is not None and not class_name(type(zone)).startswith(TIME_ZONES):
+        return unknown_node(name, "its time zone is not known")
+    return text_node(name, str(value) if name.startswith("pathlib") else repr(value))
+
+
+def is_noise(attribute: str, in_library: bool, bases: Any) -> bool:
+    """Whether an attribute says nothing of its object's value: caches, locks, addresses, times."""
+    makers = (class_dict(base).get(attribute) for base in bases)
+    if attribute in MEASURED or any(class_name(type(maker)).endswith("cached_property") for maker in makers):
+        return True
+    if not in_library:
+        return False
+    words = ("cache", "lock", "logger", "n_threads")
+    ends = attribute.startswith(("_has_", "_repr", "_deprecated")) or attribute.endswith("_id")
+    return ends or any(word in attribute for word in words)
+
+
+def object_state(value: Any, bases: Any) -> tuple[dict[str, Any], bool]:
+    """The attributes of an object, and whether it has state that cannot be read."""
+    state: dict[str, Any] = {}
+    slots = 0
+    for base in bases:
+        for name, member in list(class_dict(base).items()):
+            is_slot = type(member) is types.MemberDescriptorType and not name.startswith("__")
+            slots += is_slot
+            if not is_slot and (name != "__dict__" or type(member) is not types.GetSetDescriptorType):
+                continue
+            try:
+                found = member.__get__(value, base)
+            except (AttributeError, TypeError):  # an empty slot, or the attributes of a class
+                continue
+            if is_slot:
+                state[name] = found
+            elif type(found) is dict:
+                state.update((key, item) for key, item in list(found.items()) if type(key) is str)
+    size = type.__dict__["__basicsize__"].__get__(type(value))
+    return state, size > object.__basicsize__ + 8 * (slots + 2)

@@ -1,0 +1,216 @@
+"""The nodes of fingerprints: what describes one object, with the hashes of what it consists of.
+
+What a reader knows of an object is a dict with the keys of a node (see `fingerprint`), "hash" for its three
+hashes (exact, and rounded on two grids) and "closed" if attributes of the object add nothing to that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import struct
+import zlib
+from typing import Any
+
+MAX_HEADS = 8
+"""First elements that a fingerprint shows."""
+
+MAX_PARTS = 60
+"""Parts of one object that the tree keeps; the hashes cover the others."""
+
+MAX_SHORT_TEXT = 40
+"""Characters of a value that a fingerprint shows."""
+
+MAX_REASONS = 3
+"""Reasons why parts cannot be compared that a node names."""
+
+GOLDEN = 0.6180339887498949
+"""Steps of this size modulo 1 spread positions evenly, whatever the rows and columns."""
+
+ROUNDED_BITS = 29
+"""Bits of a double that rounding removes: what is left has the precision of a single."""
+
+NOISE = 1e-14
+"""Floats below this count as zero when they are rounded."""
+
+TOO_MANY = "it has more parts than are read"
+
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+NOT_REPEATABLE = re.compile(r"\bat 0x[0-9a-fA-F]{4,}|^/(private/)?(var/folders|tmp|var/tmp)/\S")
+"""Texts with a memory address, and paths in a folder for temporary files."""
+
+MEASURED = frozenset(
+    "mean_fit_time std_fit_time mean_score_time std_score_time fit_time score_time refit_time_".split()
+)
+"""Names under which scikit-learn keeps measured times."""
+
+
+def hash_of(*pieces: bytes) -> str:
+    """A hash of pieces of bytes, as 12 hexadecimal digits."""
+    return hashlib.blake2b(b"\0,".join(pieces), digest_size=6).hexdigest()
+
+
+def checksum_of(data: Any) -> bytes:
+    """A checksum of the memory of an array, five times as fast as a hash: nobody attacks it."""
+    return b"%08x" % zlib.crc32(data)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of any text."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def short_text(text: str) -> str:
+    """A text in one short line."""
+    text = CONTROL_CHARACTERS.sub(" ", text[: MAX_SHORT_TEXT + 1])
+    return text if len(text) <= MAX_SHORT_TEXT else text[: MAX_SHORT_TEXT - 3] + "..."
+
+
+def sample_positions(length: int, most: int) -> list[int]:
+    """Which of many elements are read: the first and the last ones, and others spread between them."""
+    edge = most // 8
+    found = {*range(min(edge, length)), *range(max(0, length - edge), length)}
+    found.update(int((number * GOLDEN) % 1.0 * length) for number in range(most - 2 * edge))
+    return sorted(found)
+
+
+def rounded_float(value: float) -> tuple[int, int]:
+    """A float on two grids: values that differ by rounding errors are equal on at least one of them."""
+    if value != value:
+        return 1 << 62, 1 << 62
+    if abs(value) < NOISE:
+        return 0, 0
+    bits = struct.unpack("<q", struct.pack("<d", value))[0]
+    return bits >> ROUNDED_BITS, (bits + (1 << (ROUNDED_BITS - 1))) >> ROUNDED_BITS
+
+
+def float_bits(value: float) -> bytes:
+    """The bits of a float, the same for every NaN."""
+    return b"nan" if value != value else struct.pack("<d", value)
+
+
+def class_name(kind: type) -> str:
+    """The name of a class with its module; without, for builtins and the notebook's own."""
+    module = module_name(kind)
+    name = str(type.__dict__["__qualname__"].__get__(kind))
+    return name if module in ("", "builtins", "__main__") else f"{module}.{name}"
+
+
+def module_name(kind: type) -> str:
+    """The module of a class, whatever its metaclass says; empty if it has no name there."""
+    module = type.__dict__["__module__"].__get__(kind)
+    return module if type(module) is str else ""
+
+
+def class_dict(kind: type) -> Any:
+    """The attributes of a class, whatever its metaclass says."""
+    return type.__dict__["__dict__"].__get__(kind)
+
+
+def unknown_node(kind: str, reason: str) -> dict[str, Any]:
+    """The node of what cannot be compared."""
+    return {"t": kind, "h": hash_of(b"?", encoded(kind)), "no": reason}
+
+
+def text_node(kind: str, text: str, content: bytes | None = None) -> dict[str, Any]:
+    """The node of what a text, or some bytes beside it, say completely."""
+    if NOT_REPEATABLE.search(text[:200]):
+        return unknown_node(kind, "a memory address, or a path in a folder for temporary files")
+    data = encoded(text) if content is None else content
+    return {"t": kind, "h": hash_of(encoded(kind), data), "x": short_text(text)}
+
+
+def number_node(kind: str, values: tuple[float, ...], text: str) -> dict[str, Any]:
+    """The node of a number that is made of floats."""
+    grids = [rounded_float(value) for value in values]
+    exact = hash_of(encoded(kind), *map(float_bits, values))
+    rounded = [hash_of(encoded(kind), *(str(grid[way]).encode() for grid in grids)) for way in (0, 1)]
+    return {"t": kind, "h": exact, "a": rounded, "x": text}
+
+
+def said(text: str) -> dict[str, Any]:
+    """What is known of an object that a text says completely."""
+    return {"x": short_text(text), "hash": (encoded(text),) * 3, "closed": True}
+
+
+def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) -> dict[str, Any]:
+    """The node of an object of which enough is known.
+
+    Args:
+        kind: The name of its type.
+        known: What is known of it.
+        parts: More parts of it.
+    """
+    if "no" in known:
+        return unknown_node(kind, known["no"])
+    name = encoded(kind)
+    pieces = [known.pop("hash", (b"", b"", b""))]
+    known.pop("closed", None)
+    if parts is not None:
+        pieces.append(parts.hashes)
+        parts.shown = {**known.get("p", {}), **parts.shown}
+        parts.reasons.update(known.get("some", ()))
+        known = parts.known(**known)
+    node = {"t": kind, **known, "h": hash_of(name, *(piece[0] for piece in pieces))}
+    if any(piece[1] != piece[0] or piece[2] != piece[0] for piece in pieces):
+        node["a"] = [hash_of(name, *(piece[way] for piece in pieces)) for way in (1, 2)]
+    return node
+
+
+class Parts:
+    """Gathers the nodes of an object's parts.
+
+    Args:
+        head: What is hashed before them.
+
+    Attributes:
+        shown: The first parts.
+        reasons: Why some cannot be compared.
+    """
+
+    def __init__(self, head: str) -> None:
+        self._exact: list[bytes] = [encoded(head)]
+        self._rounded: list[tuple[int, str, list[str]]] = []
+        self.shown: dict[str, dict[str, Any]] = {}
+        self.reasons: set[str] = set()
+
+    def add(self, label: str, node: dict[str, Any]) -> None:
+        """Take a part in."""
+        if "a" in node:
+            self._rounded.append((len(self._exact), label, node["a"]))
+        self._exact.append(encoded(label + node["h"]))
+        if len(self.shown) < MAX_PARTS:
+            self.shown[label] = node
+        if "no" in node or "some" in node:
+            self.reasons.update(node.get("some") or [node["no"]])
+
+    def stop(self) -> None:
+        """Note that there are more parts than are read."""
+        self.reasons.add(TOO_MANY)
+
+    @property
+    def hashes(self) -> tuple[bytes, bytes, bytes]:
+        """The exact and the rounded hashes of all parts."""
+        exact = hash_of(*self._exact).encode()
+        if not self._rounded:
+            return exact, exact, exact
+        return exact, self._on_grid(0), self._on_grid(1)
+
+    def _on_grid(self, grid: int) -> bytes:
+        pieces = list(self._exact)
+        for place, label, rounded in self._rounded:
+            pieces[place] = encoded(label + rounded[grid])
+        return hash_of(*pieces).encode()
+
+    def known(self, **about: Any) -> dict[str, Any]:
+        """What is known of an object that consists of these parts, without its hashes."""
+        if self.shown:
+            about["p"] = self.shown
+        if self.reasons:
+            about["some"] = sorted(self.reasons)[:MAX_REASONS]
+        return about
+
+    def whole(self, **about: Any) -> dict[str, Any]:
+        """What is known of an object that consists of these parts and of nothing else."""
+        return {**self.known(**about), "hash": self.hashes, "closed": True}

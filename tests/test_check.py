@@ -1,0 +1,311 @@
+"""A run is checked against the notebook: equal values are equal, and a difference is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+import kale_magics
+from kale_magics.differences import ONLY_ORDER, compare
+from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
+from tests.exact.computed import DATA, ORDINARY
+from tests.kfp_server import KfpServer
+from tests.shells import Shell, fresh_shell
+from tests.test_exactness import VALUES
+
+PROGRAM = """
+import json, sys
+from kale_magics.step_runtime.fingerprint import fingerprint, fingerprint_text
+{data}
+values = {values}
+texts = {{name: fingerprint_text(fingerprint(eval(value))) for name, value in values.items()}}
+json.dump(texts, sys.stdout)
+"""
+
+
+def made_in_a_process(seed: str, threads: str) -> dict[str, str]:
+    """The fingerprints of all ordinary values, as a process of its own has them."""
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": seed,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+    }
+    program = PROGRAM.format(data=DATA, values=ORDINARY)
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    found: dict[str, str] = json.loads(ran.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def twice() -> tuple[dict[str, str], dict[str, str]]:
+    return made_in_a_process("1", "1"), made_in_a_process("2", "2")
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_what_two_processes_compute_alike_is_equal(
+    name: str, twice: tuple[dict[str, str], dict[str, str]]
+) -> None:
+    one, other = (json.loads(texts[name]) for texts in twice)
+    assert compare(one, other).verdict == "equal", (one, other)
+    assert len(twice[0][name]) <= MAX_FINGERPRINT_TEXT
+
+
+def told(run: Any, notebook: Any) -> tuple[str, str]:
+    """The verdict on two values, and what differs, as far as a manifest says."""
+    found = compare(json.loads(fingerprint_text(fingerprint(run))), fingerprint(notebook))
+    return found.verdict, found.what
+
+
+DIFFERENT = [
+    ([1, 2], (1, 2), "type list, not tuple"),
+    ([1, 2], [1, 2, 3], "length 2, not 3"),
+    ([1, 5, 3], [1, 2, 3], "element [1]: 5, not 2"),
+    ({"a": {"b": 2.5}}, {"a": {"b": 3.5}}, "['a']['b']: 2.5, not 3.5"),
+    ({"a": 1}, {"a": 1, "b": 2}, "length 1, not 2"),
+    ("yes", "no", "'yes', not 'no'"),
+    (1, True, "type int, not bool"),
+    (None, 0, "type None, not int"),
+    ({1, 2}, {1, 3}, "element [1]: 2, not 3"),
+]
+
+
+@pytest.mark.parametrize(("run", "notebook", "what"), DIFFERENT)
+def test_a_difference_is_named(run: Any, notebook: Any, what: str) -> None:
+    assert told(run, notebook) == ("differs", what)
+
+
+def test_differences_of_arrays_and_frames_are_named() -> None:
+    np = pytest.importorskip("numpy")
+    pd = pytest.importorskip("pandas")
+    array, frame = np.arange(6.0).reshape(2, 3), pd.DataFrame({"age": [1, 2], "twice": [2, 4]})
+    changed = array.copy()
+    changed[1, 0] = 2.0
+    assert told(changed, array) == ("differs", "element [1, 0]: 2.0, not 3.0")
+    assert told(array[:1], array) == ("differs", "shape 1 x 3, not 2 x 3")
+    assert told(array.astype("f4"), array) == ("differs", "dtype <f4, not <f8")
+    assert told(frame[["age"]], frame) == ("differs", "the column 'twice' is missing")
+    assert told(frame, frame[["age"]]) == (
+        "differs",
+        "it has the column 'twice', which the notebook's has not",
+    )
+    assert told(frame[["twice", "age"]], frame) == ("differs", "the order of its columns")
+    assert told(frame.assign(age=3), frame) == ("differs", "column 'age': element [0]: 3, not 1")
+    assert told(frame.assign(age=[1.0, 2]), frame) == ("differs", "column 'age': dtype <f8, not <i8")
+    assert told(frame[:1], frame) == ("differs", "shape 1 x 2, not 2 x 2")
+    assert told(frame.set_index("age"), frame.set_index("age")) == ("equal", "")
+
+
+def test_a_change_far_inside_is_seen() -> None:
+    np = pytest.importorskip("numpy")
+    array = np.zeros(10_000)
+    changed = array.copy()
+    changed[7_777] = 1
+    assert told(changed, array) == ("differs", "its content")
+    assert told([*range(500), "x"], list(range(501)))[0] == "differs"
+
+
+def test_rounding_is_no_difference() -> None:
+    np = pytest.importorskip("numpy")
+    values = np.random.default_rng(0).random(5_000)
+    for other in (values * (1 + 2e-16), values + 1e-17, values[::-1][::-1]):
+        assert told(other, values)[0] == told(other.tolist(), values.tolist())[0] == "equal"
+    assert told(values * (1 + 1e-5), values)[0] == "differs"
+    assert told(np.array([np.nan]), np.array([-np.nan]))[0] == "equal"
+    assert told(0.1 + 0.2, 0.3) == ("equal", "but for rounding")
+
+
+def test_how_an_array_lies_in_memory_is_no_difference() -> None:
+    np = pytest.importorskip("numpy")
+    array = np.arange(60_000.0).reshape(300, 200)
+    view = np.arange(120_000.0)[::2].reshape(300, 200) / 2
+    locked = np.asfortranarray(array)
+    locked.flags.writeable = False
+    assert told(view, array)[0] == told(locked, array)[0] == "equal"
+
+
+@pytest.mark.parametrize(
+    ("run", "notebook", "why"),
+    [
+        ([1, 2, 3], [3, 1, 2], ONLY_ORDER),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, ONLY_ORDER),
+        ((n for n in "a"), (n for n in "b"), "a generator is not compared"),
+        (repr(object()), repr(pytest), "a memory address"),
+        ("/tmp/a1/x.csv", "/tmp/b2/x.csv", "a path in a folder for temporary files"),
+    ],
+)
+def test_what_cannot_be_compared_says_why(run: Any, notebook: Any, why: str) -> None:
+    verdict, what = told(run, notebook)
+    assert verdict == "not compared"
+    assert why in what
+
+
+class Hostile:
+    """An object that must not be touched."""
+
+    __slots__ = ("hidden",)
+
+    def __init__(self, hidden: Any) -> None:
+        object.__setattr__(self, "hidden", hidden)
+
+    def refuse(self, *_: Any, **__: Any) -> Any:
+        """Show that somebody has asked."""
+        pytest.fail("code of the user's has run")
+
+    __getattribute__ = __getattr__ = __setattr__ = __repr__ = __str__ = refuse
+    __eq__ = __hash__ = __len__ = __iter__ = __bool__ = __reduce__ = __reduce_ex__ = __sizeof__ = refuse
+    __class__ = property(refuse)  # type: ignore[assignment]  # nobody would
+
+
+class HostileMeta(type):
+    """A class whose own attributes must not be touched."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        pytest.fail(f"code of the user's has run for {name}")
+
+    def __hash__(cls) -> int:
+        pytest.fail("code of the user's has run")
+
+    def __eq__(cls, other: object) -> bool:
+        pytest.fail("code of the user's has run")
+
+
+def test_no_code_of_the_users_runs() -> None:
+    kind = HostileMeta("Kind", (), {"__dict__": property(lambda _: pytest.fail("it ran"))})
+    wrapped = type("Texts", (str,), {"__len__": lambda _: pytest.fail("it ran"), "__str__": None})("text")
+    assert fingerprint([kind, object.__new__(kind), wrapped])["n"] == 3
+    one, other = fingerprint({"x": Hostile(1)}), fingerprint({"x": Hostile(2)})
+    assert compare(one, other).what == "['x'].hidden: 1, not 2"
+
+
+def test_deep_and_circular_values_have_fingerprints() -> None:
+    deep: list[Any] = []
+    for _ in range(3_000):
+        deep = [deep]
+    assert fingerprint(deep)["some"] == ["it is nested too deeply"]
+    one: list[Any] = [1]
+    other: list[Any] = [1]
+    one.append(one)
+    other.append({"back": other})
+    assert compare(fingerprint(one), fingerprint(one)).verdict == "equal"
+    assert compare(fingerprint(one), fingerprint(other)).verdict == "differs"
+
+
+@settings(deadline=None, max_examples=50)
+@given(value=VALUES)
+def test_a_value_equals_itself(value: Any) -> None:
+    assert told(value, value)[0] == "equal"
+
+
+CELLS = (
+    "%load_ext kale_magics",
+    "%%kale imports\nfrom pathlib import Path",
+    "%%kale parameters\nfactor = 2",
+    "%%kale step load\nrows = [1, 2, 3]\ntext = Path('text.txt').read_text()",
+    "%%kale step grow\nrows.append(factor)\nlength = len(text)",
+    "%%kale step show\nprint(rows, length)",
+)
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Shell]:
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text("abc")
+    with fresh_shell(lambda: "".join(capfd.readouterr())) as shell:
+        for number, cell in enumerate(CELLS):
+            assert shell.run(cell, f"c{number}").success
+        yield shell
+
+
+def verdicts() -> dict[str, str]:
+    """What the last run's check says of each value."""
+    return {f"{row.step}.{row.variable}": row.verdict for row in kale_magics.last_run().check.rows}
+
+
+def test_a_run_says_that_its_values_are_the_notebooks(shell: Shell) -> None:
+    for _ in range(2):  # the second run has all steps from the cache
+        assert "4 of 4 values equal the notebook's\n" in shell.run("run = %kale_run --check").printed
+        assert set(verdicts().values()) == {"equal"}
+    assert "load  rows      equal" in shell.run("print(repr(run.check))").printed
+    assert [run.check for run in kale_magics.runs()] == [kale_magics.last_run().check] * 2
+
+
+def test_a_difference_is_a_warning_and_with_check_an_error(shell: Shell) -> None:
+    Path("text.txt").write_text("abcd")
+    outcome = shell.run("run = %kale_run")
+    assert outcome.success
+    assert "2 of 4 values equal the notebook's" in outcome.printed
+    assert "KALE304 step load: text differs from the notebook's ('abcd', not 'abc')" in outcome.printed
+    assert "text.txt has changed since the cell ran" in outcome.printed
+    assert outcome.printed.count("KALE304") == 1  # the length follows from the text
+    assert "text of step load differs" in [row.reason for row in kale_magics.last_run().check.rows]
+    assert shell.refusal("run = %kale_run --check").count("KALE304") == 1
+
+
+def test_a_run_with_other_parameters_is_compared_as_far_as_these_do_not_matter(shell: Shell) -> None:
+    printed = shell.run("run = %kale_run -p factor=5").printed
+    assert "2 of 2 values equal the notebook's, 2 not compared (parameter factor is another one)" in printed
+    assert verdicts()["grow.rows"] == "not compared"
+
+
+@pytest.mark.parametrize(
+    ("cell", "number", "why"),
+    [
+        ("%%kale step grow\nrows.append(factor)\nlength = len(text)", 4, "KALE216"),
+        ("%%kale step load --no-run\nrows = [1, 2, 3]\ntext = ''", 3, "has not run here"),
+        ("%%kale parameters\nfactor = 3", 2, "KALE216"),
+    ],
+)
+def test_what_ran_otherwise_in_the_session_is_not_compared(
+    shell: Shell, cell: str, number: int, why: str
+) -> None:
+    shell.run(cell, f"c{number}")
+    outcome = shell.run("run = %kale_run --check")
+    assert outcome.success, outcome.printed
+    found = [row.what for row in kale_magics.last_run().check.rows if row.verdict == "not compared"]
+    assert any(why in what for what in found), found
+
+
+def test_what_varies_is_told_with_its_reason(shell: Shell) -> None:
+    shell.run("%%kale step draw\nimport random\nnumber = random.random()")
+    shell.run("%%kale step use\nprint(number)")
+    printed = shell.run("%kale_run").printed
+    assert "KALE304 step draw: number differs from the notebook's" in printed
+    assert "fix: give the random numbers a seed" in printed
+
+
+def test_a_measured_time_is_not_compared(shell: Shell) -> None:
+    shell.run(
+        "%%kale step timed\nimport time\nbegan = time.perf_counter()\ntook = time.perf_counter() - began"
+    )
+    shell.run("%%kale step use\nprint(took)")
+    assert shell.run("%kale_run --check").success
+    assert verdicts()["timed.took"] == "not compared"
+
+
+def test_a_change_by_another_name_is_no_difference(shell: Shell) -> None:
+    shell.run("%%kale step lists\nfirst = [1]\nsecond = first")
+    shell.run("%%kale step lists\nsecond.append(2)")
+    shell.run("%%kale step use\nprint(first)")
+    assert shell.run("%kale_run --check").success
+    assert verdicts()["lists.first"] == "equal"
+
+
+def test_a_run_on_a_server_is_checked(cluster_shell: Shell, tmp_path: Path) -> None:
+    Path("text.txt").write_text("abc")
+    for cell in CELLS[2:]:
+        cluster_shell.run(cell.replace("Path('text.txt').read_text()", "'abc'"))
+    with KfpServer(tmp_path / "server") as server:
+        printed = cluster_shell.run(f"run = %kale_run --check --host {server.url}").printed
+    assert "4 of 4 values equal the notebook's\n" in printed
