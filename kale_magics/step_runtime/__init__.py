@@ -9,12 +9,15 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     arrays     arrays that show one memory
     parts      the parts of a value, and the expressions that lead to them
     suspects   what often cannot go from step to step, and what helps
+    timing     what `%time` and `%timeit` measure
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
     writing    the file of an artifact while it is written
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
+    scripts    `%run` of a script
     shell      what `get_ipython()` can do in a step
+    shows      what `display` prints, and its handle
     figures    open figures, closed when a notebook would
     report     the page that shows what a notebook would have shown under the step's cells
     runtime    `run_step`: parameters, code, inputs and outputs, errors
@@ -26,12 +29,15 @@ MODULES = (
     "arrays",
     "parts",
     "suspects",
+    "timing",
     "pickling",
     "generators",
     "writing",
     "artifacts",
     "pod",
+    "scripts",
     "shell",
+    "shows",
     "figures",
     "report",
     "runtime",

@@ -1,4 +1,4 @@
-"""Open figures of matplotlib, which a notebook shows and closes when a cell ends."""
+"""Open figures of matplotlib, which a notebook shows and closes when a cell ends, and other modules' attributes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+DISPLAYS = ("IPython.core.display_functions", "IPython.display")
+"""Where IPython's own `display` is."""
+
 
 class Figures:
-    """Closes figures when a notebook would: at `plt.show()`, and when a cell ends."""
+    """Closes figures when a notebook would: at `plt.show()`, and when a cell ends.
 
-    def __init__(self) -> None:
-        self.undo = contextlib.ExitStack()
+    Args:
+        display: What takes the place of IPython's `display`.
+        closes: Whether figures are closed at all.
+    """
+
+    def __init__(self, display: Any, closes: bool = True) -> None:
+        self.undo, self.shows = contextlib.ExitStack(), display
         self.pyplot: Any = None
-        self.awaited: dict[str, Callable[[Any], None]] = {"matplotlib.pyplot": self.adapt_pyplot}
+        self.awaited: dict[str, Callable[[Any], None]] = {
+            name: lambda module: self.patch(module, "display", display) for name in DISPLAYS
+        }
+        if closes:
+            self.awaited["matplotlib.pyplot"] = self.adapt_pyplot
 
     def open(self) -> None:
         """From here on see what is imported."""

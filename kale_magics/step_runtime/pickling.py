@@ -26,6 +26,7 @@ from kale_magics.step_runtime.reducers import (
 )
 from kale_magics.step_runtime.suspects import suspected
 from kale_magics.step_runtime.tensors import TensorMakers, Tensors
+from kale_magics.step_runtime.timing import TimingMakers
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
@@ -186,7 +187,7 @@ def make_pickler(
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers):
+class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers):
     """Reads what `make_pickler` wrote.
 
     Args:

@@ -28,6 +28,7 @@ from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
 from kale_magics.step_runtime.shell import Shell
+from kale_magics.step_runtime.shows import Display, print_shown
 
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 CO_COROUTINE = 0x80
@@ -110,8 +111,11 @@ class StepRun:
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
         self.page = Report(shell) if spec.get("report") else None
-        self.figures = self.page or Figures()
-        self.namespace.update(get_ipython=lambda: shell, display=lambda *objs, **_: print(*objs, sep="\n"))
+        self.figures = self.page or Figures(Display(print_shown), os.environ.get("KALE_FIGURES") != "stay")
+        # A module, as in every `__main__`, and not its dict.
+        self.namespace.update(
+            get_ipython=lambda: shell, display=self.figures.shows, __builtins__=sys.modules["builtins"]
+        )
 
     def perform(self, arguments: dict[str, Any]) -> None:
         """Bind, execute, hand on.
@@ -122,10 +126,7 @@ class StepRun:
         """
         sys.modules["__main__"] = self.module
         prepare_process()
-        if self.page is not None or os.environ.get("KALE_FIGURES") != "stay":
-            self.figures.open()
-        if self.page is not None:
-            self.namespace["display"] = lambda *values, **_: self.page.display(*values)
+        self.figures.open()
         for key, (name, default, kind) in self.spec["parameters"].items():
             self.namespace[name] = restore(arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
