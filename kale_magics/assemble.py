@@ -6,6 +6,7 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
@@ -125,7 +126,9 @@ class _Assembler:
         self.parameters = {
             d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
         }
-        self.keys = unique_keys([step.name for step in order], spell=encode_step)
+        self.keys = unique_keys(
+            [step.name for step in order], spell=partial(encode_step, pipeline=self.settings.name)
+        )
         self.artifacts = {step.name: self._artifacts(step) for step in order}
         steps = tuple(self._step(step) for step in order)
         settings = self.settings

@@ -109,6 +109,8 @@ class NameReader:
         scopes: Those that are being read, the innermost last.
         certain: Whether what is read happens.
         owner: In a method, its class and what it calls its object; else empty.
+        targets: The names that the assignment binds that is being read.
+        late: Those of them that are looked up later, in a function that the assignment makes.
     """
 
     def __init__(self) -> None:
@@ -116,6 +118,8 @@ class NameReader:
         self.scopes: list[Scope] = []
         self.certain = True
         self.owner = ("", "")
+        self.targets: set[str] = set()
+        self.late: set[str] = set()
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
@@ -165,7 +169,7 @@ class NameReader:
         """Note that a name is looked up."""
         own = self.find(name)
         if own is None:
-            self.out.append(Read(name, line, self.certain))
+            self.out.append(Read(name, line, self.certain and name not in self.late))
         elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
             # Before the class has bound it, the notebook's variable is meant.
             self.out.append(Read(name, line, certain=False))
