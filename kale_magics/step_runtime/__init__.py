@@ -4,11 +4,14 @@
 import the standard library only (and cloudpickle when a value is written or read), why their names are
 distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
 
+    fixed      what of Python the notebook's code cannot change
     reducers   what pickle would change on its way, taken apart and made again
     tensors    tensors with their memory and their gradients
     arrays     arrays that show one memory
     parts      the parts of a value, and the expressions that lead to them
     suspects   what often cannot go from step to step, and what helps
+    depth      values that are nested too deeply for one pickle
+    helpers    what functions look up, for steps that lack it
     timing     what `%time` and `%timeit` measure
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
@@ -24,11 +27,14 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
 """
 
 MODULES = (
+    "fixed",
     "reducers",
     "tensors",
     "arrays",
     "parts",
     "suspects",
+    "depth",
+    "helpers",
     "timing",
     "pickling",
     "generators",

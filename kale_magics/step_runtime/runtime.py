@@ -11,10 +11,10 @@ import ast
 import errno
 import io
 import itertools
-import json
 import linecache
 import math
 import os
+import re
 import sys
 import traceback
 import types
@@ -23,8 +23,10 @@ from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
+from kale_magics.step_runtime.fixed import fix_modules, to_json
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
-from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
+from kale_magics.step_runtime.helpers import bind_helpers
+from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
 from kale_magics.step_runtime.shell import Shell
@@ -41,6 +43,9 @@ NULL = "None (no value)"
 
 PERCENT = "percent-encoded: "
 """Stands before a text in which KFP or Kubernetes would replace something."""
+
+OWNERSHIP = re.compile(r"\bresize\b|\.base\b|\.flags\b|owndata", re.IGNORECASE)
+"""What code names that tells apart an array with memory of its own, and one that shows other memory."""
 
 NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
 
@@ -63,6 +68,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     Raises:
         SystemExit: The step failed; stderr, and the file that `KALE_ERROR_FILE` names, say why.
     """
+    fix_modules(globals())
     run = StepRun(spec)
     in_pod = "pod" in spec
     try:
@@ -144,7 +150,8 @@ class StepRun:
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
             path, twin = self.path_of(key, arguments), twins.get(tuple(names))
-            manifest = save_artifact(path, values, self.namespace, self.definitions, twin)
+            known = self.namespace, self.definitions, twin, self.everywhere()
+            manifest = save_artifact(path, values, *known)
             arguments[key].metadata.update(manifest)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
@@ -195,10 +202,14 @@ class StepRun:
 
     def load_inputs(self, arguments: dict[str, Any]) -> None:
         """Bind the variables that other steps made; one that had no value there has none here."""
+        helpers: dict[str, Any] = {}
+        pieces = [*self.spec["setup"], *self.spec["cells"]]
+        owns = any(OWNERSHIP.search(source) for _, source, _ in pieces)
         for key, names in self.spec["inputs"].items():
             try:
                 path = self.path_of(key, arguments)
-                values = load_artifact(path, self.namespace, self.definitions.resolve)
+                resolve = self.definitions.resolve
+                values = load_artifact(path, self.namespace, resolve, owns, helpers)
             except StepError:
                 raise
             except Exception as error:  # loading runs code of the libraries that the values come from
@@ -209,6 +220,27 @@ class StepRun:
                     set_generator_state(name, values[name])
                 elif name in values:
                     self.namespace[name] = values[name]
+        self.bind_helpers(helpers)
+
+    def bind_helpers(self, helpers: dict[str, Any]) -> None:
+        """Bind what functions among the inputs look up, and nothing here has.
+
+        Raises:
+            StepError: A builtin would be taken for it.
+        """
+
+        def load(pickled: bytes) -> Any:
+            return Reader(io.BytesIO(pickled), None, self.namespace, self.definitions.resolve).load()
+
+        missing = bind_helpers(helpers, self.namespace, load)
+        if missing:
+            message = f"a function that this step gets calls {missing[0]}, which cannot be serialized"
+            raise StepError(f"{message}; the builtin of that name is another one", "KALE208")
+
+    def everywhere(self) -> list[str]:
+        """The names of definitions that every step has."""
+        prelude = (defines for name, _, defines in self.spec["setup"] if name.startswith("functions, "))
+        return [name for defines in prelude for name in defines]
 
     def path_of(self, key: str, arguments: dict[str, Any]) -> str:
         """The file of an input or an output."""
@@ -387,7 +419,7 @@ def report(error: BaseException, step: str, filenames: dict[str, str]) -> dict[s
 def write_answer(path: str, answer: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(path + ".part", "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+        file.write(to_json(answer))
     os.replace(path + ".part", path)
 
 
