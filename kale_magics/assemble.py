@@ -10,7 +10,9 @@ from functools import partial
 
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
+from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.statements import cut
+from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.uses import mentioned, uses_of
 from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import Diagnostic
@@ -165,13 +167,15 @@ class _Assembler:
     def _step(self, step: StepFlow) -> Step:
         kept = self._setup(step)
         setup = tuple(self._code(number, statements) for number, statements in kept)
+        cells = tuple(self._code(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells)
         wanted = step.parameters | self.flow.prelude.parameters
-        options, needs = self._options(step), self._needs(step, kept)
+        submodules = used_submodules(code.source for code in (*setup, *cells))
+        options, needs = self._options(step), self._needs(step, kept, submodules)
         return Step(
             name=step.name,
             key=self.keys[step.name],
             setup=setup,
-            cells=tuple(self._code(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells),
+            cells=cells,
             parameters=tuple(p for name, p in self.parameters.items() if name in wanted),
             inputs=self._inputs(step),
             outputs=tuple(dict.fromkeys(self.artifacts[step.name].values())),
@@ -182,6 +186,7 @@ class _Assembler:
             missing=needs.missing,
             options=options,
             varies=self._varies(step, setup),
+            submodules=submodules,
         )
 
     def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
@@ -266,9 +271,11 @@ class _Assembler:
             for name in bound_by(effects)
         }
 
-    def _needs(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> Needs:
-        """What a step's modules need: those that it imports, and those of the values that it gets."""
-        paths: set[str] = set()
+    def _needs(
+        self, step: StepFlow, kept: Sequence[tuple[int, list[int]]], submodules: Iterable[str]
+    ) -> Needs:
+        """What a step's modules need: those that it imports or uses, and those of the values that it gets."""
+        paths: set[str] = set(submodules)
         certain: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
         for number, statements in (*kept, *own):
@@ -304,5 +311,5 @@ class _Assembler:
     def _paths(self, number: int, statement: int) -> frozenset[str]:
         if (number, statement) not in self._imported:
             node = self.flow.cells[number].facts.python.tree.body[statement]
-            self._imported[number, statement] = imported_paths(node)
+            self._imported[number, statement] = imported_paths(node) | paths_of_scripts(node)
         return self._imported[number, statement]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,6 +11,7 @@ from kale_magics.arguments import near
 from kale_magics.commands import RUN
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.pipeline import Json, Parameter
+from kale_magics.step_runtime.fixed import from_json, to_json
 
 _FORMS = {
     "int": "a whole number",
@@ -66,7 +66,7 @@ def _typed(parameter: Parameter, text: str, where: Where | None) -> Json:
     value = _read(parameter.type, text)
     if value is not None:
         return value
-    default = json.dumps(parameter.default, ensure_ascii=False)
+    default = to_json(parameter.default, ensure_ascii=False)
     raise refuse(
         Code.BAD_VALUE,
         f"parameter {parameter.name} takes {_FORMS[parameter.type]}, not {text!r}",
@@ -90,7 +90,7 @@ def _read(kind: str, text: str) -> Json:
 
 def _literal(text: str) -> Any:
     try:
-        return json.loads(text)
+        return from_json(text)
     except ValueError:
         return ast.literal_eval(text.strip())
 

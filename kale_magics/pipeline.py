@@ -199,6 +199,7 @@ class Step:
         options: What is asked for it beside its code.
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
+        submodules: Those that its code takes for attributes of their packages without importing them.
     """
 
     name: str
@@ -215,6 +216,7 @@ class Step:
     missing: tuple[tuple[str, str], ...] = ()
     options: StepOptions = NO_OPTIONS
     varies: str = ""
+    submodules: tuple[str, ...] = ()
 
     @property
     def attempts(self) -> Attempts:

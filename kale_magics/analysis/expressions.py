@@ -272,7 +272,9 @@ class ExpressionReader(NameReader):
         elif method == "run_script":
             self.body(script_in_place(node))
             for name in (names := bound_by_script(node)):
-                self.bind_name(name, node.lineno, tuple(Source(other, "part") for other in names[:MOST_OTHERS]))
+                self.bind_name(
+                    name, node.lineno, tuple(Source(other, "part") for other in names[:MOST_OTHERS])
+                )
 
     def _texts(self, node: ast.Call, names: Callable[[str], Iterable[str]]) -> None:
         """Note the names that a text mentions to what is called with it."""
@@ -285,7 +287,10 @@ class ExpressionReader(NameReader):
     def assign(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
         """Note that targets are bound to the value of an expression."""
         made = len(self.behaviours)
-        before, self.targets = self.targets, {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        before, self.targets = (
+            self.targets,
+            {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)},
+        )
         with self.collecting() as effects:
             self.expression(value)
         self.targets = before

@@ -57,7 +57,9 @@ def script_tree(name: str, number: int = 1) -> ast.Module:
         raise _problem(f"%run {name}: the script is not Python: {error}", "fix it", number) from error
     except OSError as error:
         message = f"%run {name}: the script cannot be read: {error.strerror or error}"
-        raise _problem(message, "name a script that is there, relative to the notebook's folder", number) from error
+        raise _problem(
+            message, "name a script that is there, relative to the notebook's folder", number
+        ) from error
 
 
 def scripts_in(node: ast.AST) -> Iterator[ast.Module]:

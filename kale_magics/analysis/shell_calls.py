@@ -67,7 +67,9 @@ def edits_of(tree: ast.Module, packages: list[str], convert: Convert) -> Iterato
     """
     yield from _aliases(tree)
     tried = {id(n) for t in ast.walk(tree) if isinstance(t, ast.Try) for s in t.body for n in ast.walk(s)}
-    statements = {id(v): s for s in ast.walk(tree) if isinstance(s, ast.stmt) and (v := _value_of(s)) is not None}
+    statements = {
+        id(v): s for s in ast.walk(tree) if isinstance(s, ast.stmt) and (v := _value_of(s)) is not None
+    }
     called = set[int]()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and is_of_shell(node):
@@ -207,7 +209,9 @@ class _Replacement:
         words = " ".join(f"-{name} {value}".strip() for name, value in options.items())
         texts = (words, self.inner(setup).source, self.inner(statement).source.strip("\n"))
         call = f"get_ipython().timeit({', '.join(map(repr, texts))})"
-        return self.node, f"{variable} = {call}" if variable and isinstance(self.statement, ast.Expr) else call
+        return self.node, f"{variable} = {call}" if variable and isinstance(
+            self.statement, ast.Expr
+        ) else call
 
     def timed(self, text: str) -> Edit:
         """A statement between the calls that measure its time."""

@@ -275,8 +275,12 @@ class NotebookFlow:
         if below is not None and below > number:
             message = f"{name} is made only below, by {self.cells[below].cell.label}"
             fix = "move the cell that makes it above this one, and run both"
-        elif (executed := unfollowed(self.steps, {n: r.cell for n, r in self.cells.items()}, number)) is not None:
-            message = f"no marked cell above makes {name}, unless exec() in step {executed[0]} does, {NOT_FOLLOWED}"
+        elif (
+            executed := unfollowed(self.steps, {n: r.cell for n, r in self.cells.items()}, number)
+        ) is not None:
+            message = (
+                f"no marked cell above makes {name}, unless exec() in step {executed[0]} does, {NOT_FOLLOWED}"
+            )
             fix = f"run that cell, or assign {name} by a line of its own"
         else:
             message, fix = self._unmarked(name, known)

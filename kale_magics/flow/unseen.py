@@ -20,7 +20,9 @@ def is_history(name: str) -> bool:
     return HISTORY.fullmatch(name) is not None and not hasattr(builtins, name)
 
 
-def unfollowed(steps: Mapping[str, StepFlow], cells: Mapping[int, Cell], below: int) -> tuple[str, int, int] | None:
+def unfollowed(
+    steps: Mapping[str, StepFlow], cells: Mapping[int, Cell], below: int
+) -> tuple[str, int, int] | None:
     """The first step that executes a computed text in a cell that has not run: its name, cell and line.
 
     Args:

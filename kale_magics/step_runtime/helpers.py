@@ -115,7 +115,9 @@ class LateModule(types.ModuleType):
         return getattr(module, name)
 
 
-def bind_helpers(helpers: dict[str, Any], namespace: dict[str, Any], load: Callable[[bytes], Any]) -> list[str]:
+def bind_helpers(
+    helpers: dict[str, Any], namespace: dict[str, Any], load: Callable[[bytes], Any]
+) -> list[str]:
     """Bind what functions look up and a step lacks.
 
     Args:

@@ -14,7 +14,7 @@ import sys
 import time
 import tokenize
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from kale_magics.step_runtime.figures import Figures
@@ -63,10 +63,11 @@ class Report(Figures):
 
     Args:
         shell: Knows whether a cell captures what it shows.
+        submodules: As `Figures` takes them.
     """
 
-    def __init__(self, shell: Shell) -> None:
-        super().__init__(Display(self.display))
+    def __init__(self, shell: Shell, submodules: Collection[str] = ()) -> None:
+        super().__init__(Display(self.display), submodules=submodules)
         self.shell, self.began = shell, time.perf_counter()
         self.places: dict[str, tuple[str, str]] = {}
         self.cells: list[str] = []
@@ -118,7 +119,9 @@ class Report(Figures):
             self.show(value)
         elif self.shell.captured is None:
             known = place in self.places
-            mark = f"<!-- display {len(self.places)} of {id(self)} -->" if not known else self.places[place][0]
+            mark = (
+                f"<!-- display {len(self.places)} of {id(self)} -->" if not known else self.places[place][0]
+            )
             self.places[place] = mark, rendered(value)
             if not known:
                 self.add("", mark)

@@ -60,6 +60,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
             "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
+            "submodules": those that packages have as attributes, if there are any;
             in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
             the run's shared volume, by key; "report": whether a report is written to the argument `report`.
         arguments: What the step's function got: values of parameters, and artifacts of KFP (or stand-ins)
@@ -116,8 +117,9 @@ class StepRun:
         self.previous = sys.modules["__main__"]
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
-        self.page = Report(shell) if spec.get("report") else None
-        self.figures = self.page or Figures(Display(print_shown), os.environ.get("KALE_FIGURES") != "stay")
+        submodules, closes = spec.get("submodules", ()), os.environ.get("KALE_FIGURES") != "stay"
+        self.page = Report(shell, submodules) if spec.get("report") else None
+        self.figures = self.page or Figures(Display(print_shown), closes, submodules)
         # A module, as in every `__main__`, and not its dict.
         self.namespace.update(
             get_ipython=lambda: shell, display=self.figures.shows, __builtins__=sys.modules["builtins"]

@@ -111,7 +111,11 @@ def pretty(value: Any, indent: int = 0, column: int = 0, above: tuple[int, ...] 
     """
     kind = type(value)
     if isinstance(value, type):
-        return value.__qualname__ if value.__module__ == "builtins" else f"{value.__module__}.{value.__qualname__}"
+        return (
+            value.__qualname__
+            if value.__module__ == "builtins"
+            else f"{value.__module__}.{value.__qualname__}"
+        )
     if kind not in BRACKETS or not value:
         return repr(value)
     left, right = BRACKETS[kind]

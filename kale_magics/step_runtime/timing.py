@@ -87,7 +87,9 @@ class Timings:
 
     def __str__(self) -> str:
         mean, deviation = (length_of(seconds, self._precision) for seconds in (self.average, self.stdev))
-        runs = f"{self.repeat} run{'s' * (self.repeat != 1)}, {self.loops:,} loop{'s' * (self.loops != 1)} each"
+        runs = (
+            f"{self.repeat} run{'s' * (self.repeat != 1)}, {self.loops:,} loop{'s' * (self.loops != 1)} each"
+        )
         return f"{mean} \xb1 {deviation} per loop (mean \xb1 std. dev. of {runs})"
 
     def __repr__(self) -> str:
