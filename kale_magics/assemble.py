@@ -187,6 +187,7 @@ class _Assembler:
             options=options,
             varies=self._varies(step, setup),
             submodules=submodules,
+            late=tuple(sorted(self._late(step).items())),
         )
 
     def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
@@ -230,6 +231,16 @@ class _Assembler:
             pieces.setdefault(definition.cell, []).append(definition.statement)
         late = {n: self.flow.cells[n].cell.kind != "imports" for n in pieces}
         return [(n, sorted(pieces[n])) for n in sorted(pieces, key=lambda n: (late[n], n)) if pieces[n]]
+
+    def _late(self, step: StepFlow) -> dict[str, tuple[str, str]]:
+        """What the imports of the prelude bind that a step does not get."""
+        found: dict[str, tuple[str, str]] = {}
+        for number in self.flow.prelude.cells:
+            for definition in self._definitions[number]:
+                if not self._wanted(step, definition):
+                    node = self.flow.cells[number].facts.python.tree.body[definition.statement]
+                    found |= _bound_by_import(node)
+        return found
 
     def _wanted(self, step: StepFlow, definition: Definition) -> bool:
         """Whether a step gets a definition of the prelude."""
@@ -313,3 +324,12 @@ class _Assembler:
             node = self.flow.cells[number].facts.python.tree.body[statement]
             self._imported[number, statement] = imported_paths(node) | paths_of_scripts(node)
         return self._imported[number, statement]
+
+
+def _bound_by_import(node: ast.stmt) -> dict[str, tuple[str, str]]:
+    """The names that an import statement binds: the module of each, and what is taken from that, or nothing."""
+    if isinstance(node, ast.Import):
+        return {a.asname or a.name.partition(".")[0]: (a.name, "") for a in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {a.asname or a.name: (node.module, a.name) for a in node.names if a.name != "*"}
+    return {}

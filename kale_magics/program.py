@@ -144,6 +144,8 @@ def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
     )
     if step.submodules:
         about["submodules"] = list(step.submodules)
+    if step.late:
+        about["late"] = dict(step.late)
     return about | {
         "step": step.name,
         "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},

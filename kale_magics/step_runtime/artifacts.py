@@ -17,11 +17,10 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import pickle
 import platform
 import struct
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
@@ -56,7 +55,7 @@ def save_artifact(
     namespace: dict[str, Any],
     definitions: Definitions,
     twin: Any = None,
-    everywhere: Collection[str] = (),
+    helpers: Helpers | None = None,
 ) -> dict[str, Any]:
     """Write values to a file; it is there completely or not at all.
 
@@ -66,7 +65,7 @@ def save_artifact(
         namespace: The globals of the notebook's functions, which are not written with them.
         definitions: What is not written because the reader has it.
         twin: Path and SHA-256 of an artifact that may have the same content; then the file is a link to it.
-        everywhere: The names of definitions that every step has.
+        helpers: Takes the definitions that are written; None if nobody needs what they look up.
 
     Returns:
         The manifest: what is in the file, as KFP's metadata takes it (no null in it).
@@ -77,7 +76,7 @@ def save_artifact(
     part = path + ".part"
     try:
         with ArtifactFile(part, twin) as file:
-            sizes = write_values(file, values, namespace, definitions, everywhere)
+            sizes = write_values(file, values, namespace, definitions, helpers)
             digest = file.finish()
         os.replace(part, path)
     except OSError as error:
@@ -101,13 +100,13 @@ def write_values(
     values: dict[str, Any],
     namespace: dict[str, Any],
     definitions: Definitions,
-    everywhere: Collection[str] = (),
+    helpers: Helpers | None = None,
 ) -> dict[str, int]:
     """Write the content of an artifact, and say how many bytes each value added."""
     torn: frozenset[int] = frozenset()
     deep = False
     while True:
-        pickles = Pickles(file, namespace, definitions, torn, deep, everywhere)
+        pickles = Pickles(file, namespace, definitions, torn, deep, helpers)
         try:
             sizes = pickles.write(values)
         except TooDeepError:
@@ -141,7 +140,7 @@ class Pickles:
         definitions: What is not written because the reader has it.
         torn: Arrays that are written whole.
         deep: Whether values are nested so deeply that they need several pickles.
-        everywhere: The names of definitions that every step has.
+        helpers: Takes the definitions that are written; None if nobody needs what they look up.
 
     Attributes:
         arrays: What has become of arrays.
@@ -157,11 +156,11 @@ class Pickles:
         definitions: Definitions,
         torn: frozenset[int],
         deep: bool,
-        everywhere: Collection[str],
+        helpers: Helpers | None,
     ) -> None:
         self.file, self.namespace, self.definitions = file, namespace, definitions
         self.arrays, self.later = Arrays(torn), Later() if deep else None
-        self.helpers = Helpers(namespace, everywhere)
+        self.helpers = helpers
         self.buffers: list[memoryview] = []
         self.more: dict[str, tuple[int, int]] = {}
         self.has_helpers = False
@@ -184,7 +183,7 @@ class Pickles:
             start, first = file.tell(), len(self.buffers)
             self.write_one(pickler, name, written)
             sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in self.buffers[first:])
-        self.write_helpers()
+        self.write_helpers(pickler)
         return sizes
 
     def write_one(self, pickler: Any, name: str, written: Any) -> None:
@@ -201,13 +200,15 @@ class Pickles:
                 raise TooDeepError from error
             raise cannot_cross(name, written, error, self.namespace, self.definitions) from error
 
-    def write_helpers(self) -> None:
+    def write_helpers(self, pickler: Any) -> None:
         """Write what functions among the values look up."""
+        if self.helpers is None:
+            return
         # A pickler of its own, which knows no identities: who reads it has none of these definitions.
         alone = self.helpers.pickled(lambda file: make_pickler(file, self.namespace, Definitions(), None))
         self.has_helpers = bool(alone)
         if alone:
-            pickle.Pickler(self.file, 5).dump(alone)
+            pickler.dump(alone)
 
 
 def cannot_cross(

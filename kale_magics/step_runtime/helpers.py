@@ -27,10 +27,16 @@ class Helpers:
     Args:
         namespace: The globals of these functions.
         everywhere: The names of definitions that every step has.
+        late: For names that the notebook has imported and this step has not: the module, and what is taken from it.
     """
 
-    def __init__(self, namespace: dict[str, Any], everywhere: Collection[str] = ()) -> None:
-        self.namespace, self.everywhere = namespace, everywhere
+    def __init__(
+        self,
+        namespace: dict[str, Any],
+        everywhere: Collection[str] = (),
+        late: dict[str, tuple[str, str]] | None = None,
+    ) -> None:
+        self.namespace, self.everywhere, self.late = namespace, everywhere, late or {}
         self.codes: list[types.CodeType] = []
 
     def note(self, definition: Any) -> None:
@@ -54,9 +60,9 @@ class Helpers:
                 continue
             seen.add(code)
             for name in names_in(code):
-                if name not in found and self.goes_along(name):
+                if name not in found and (self.goes_along(name) or name in self.late):
                     found[name] = None
-                    self.note(self.namespace[name])
+                    self.note(self.namespace.get(name))
         return sorted(name for name in found if name not in self.everywhere)
 
     def goes_along(self, name: str) -> bool:
@@ -67,16 +73,19 @@ class Helpers:
         return isinstance(value, (*DEFINED_TYPES, types.ModuleType)) or hasattr(builtins, name)
 
     def pickled(self, make: Callable[[Any], Any]) -> dict[str, Any]:
-        """For each name the name of a module, or a pickle; None for what cannot be pickled.
+        """For each name a module and what is taken from it, or a pickle; None for what cannot be pickled.
 
         Args:
             make: Gives a pickler that writes to a file.
         """
         found: dict[str, Any] = {}
         for name in self.names():
-            value, file = self.namespace[name], io.BytesIO()
+            value, file = self.namespace.get(name), io.BytesIO()
+            if name in self.late and (value is None or isinstance(value, LateModule)):
+                found[name] = self.late[name]
+                continue
             if isinstance(value, types.ModuleType):
-                found[name] = value.__name__
+                found[name] = value.__name__, ""
                 continue
             try:
                 make(file).dump(value)
@@ -110,9 +119,25 @@ class LateModule(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         module = importlib.import_module(self.__name__)
         key, namespace = self._place
+        if "." in self.__name__ and key == self.__name__.partition(".")[0]:
+            module = sys.modules[key]  # as `import a.b` binds `a`
         if namespace.get(key) is self:
             namespace[key] = module
         return getattr(module, name)
+
+
+def imported(path: str, attribute: str, key: str, namespace: dict[str, Any]) -> Any:
+    """What an import would bind; a module that is not loaded is so when something of it is used.
+
+    Raises:
+        ImportError: There is nothing of that name.
+    """
+    if not attribute:
+        return sys.modules[key] if key == path and key in sys.modules else LateModule(path, key, namespace)
+    module = importlib.import_module(path)
+    if hasattr(module, attribute):
+        return getattr(module, attribute)
+    return importlib.import_module(f"{path}.{attribute}")
 
 
 def bind_helpers(
@@ -133,8 +158,8 @@ def bind_helpers(
         if name in namespace:
             continue
         try:
-            if isinstance(given, str):
-                namespace[name] = sys.modules.get(given) or LateModule(given, name, namespace)
+            if isinstance(given, tuple):
+                namespace[name] = imported(*given, name, namespace)
             elif given is not None:
                 namespace[name] = load(given)
         except Exception:  # noqa: S110 - a class may need what is not here; who uses it gets a NameError

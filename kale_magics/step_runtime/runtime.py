@@ -25,7 +25,7 @@ from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.fixed import fix_modules, to_json
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
-from kale_magics.step_runtime.helpers import bind_helpers
+from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
@@ -60,6 +60,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
             "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
+            "late": names that the prelude imports and the step lacks, if there are any, as `Helpers` has them;
             "submodules": those that packages have as attributes, if there are any;
             in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
             the run's shared volume, by key; "report": whether a report is written to the argument `report`.
@@ -152,8 +153,8 @@ class StepRun:
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
             path, twin = self.path_of(key, arguments), twins.get(tuple(names))
-            known = self.namespace, self.definitions, twin, self.everywhere()
-            manifest = save_artifact(path, values, *known)
+            helpers = Helpers(self.namespace, self.everywhere(), self.spec.get("late"))
+            manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
             arguments[key].metadata.update(manifest)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
@@ -222,7 +223,8 @@ class StepRun:
                     set_generator_state(name, values[name])
                 elif name in values:
                     self.namespace[name] = values[name]
-        self.bind_helpers(helpers)
+        modules = {name: given for name, given in self.spec.get("late", {}).items() if not given[1]}
+        self.bind_helpers({**modules, **helpers})
 
     def bind_helpers(self, helpers: dict[str, Any]) -> None:
         """Bind what functions among the inputs look up, and nothing here has.
