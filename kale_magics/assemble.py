@@ -6,11 +6,14 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.optional_packages import optional_packages
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
+from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.statements import cut
+from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.uses import mentioned, uses_of
 from kale_magics.diagnostics import Code as Refusal
 from kale_magics.diagnostics import Diagnostic
@@ -126,7 +129,9 @@ class _Assembler:
         self.parameters = {
             d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
         }
-        self.keys = unique_keys([step.name for step in order], spell=encode_step)
+        self.keys = unique_keys(
+            [step.name for step in order], spell=partial(encode_step, pipeline=self.settings.name)
+        )
         self.artifacts = {step.name: self._artifacts(step) for step in order}
         steps = tuple(self._step(step) for step in order)
         settings = self.settings
@@ -163,13 +168,15 @@ class _Assembler:
     def _step(self, step: StepFlow) -> Step:
         kept = self._setup(step)
         setup = tuple(self._code(number, statements) for number, statements in kept)
+        cells = tuple(self._code(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells)
         wanted = step.parameters | self.flow.prelude.parameters
-        options, needs = self._options(step), self._needs(step, kept)
+        submodules = used_submodules(code.source for code in (*setup, *cells))
+        options, needs = self._options(step), self._needs(step, kept, submodules)
         return Step(
             name=step.name,
             key=self.keys[step.name],
             setup=setup,
-            cells=tuple(self._code(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells),
+            cells=cells,
             parameters=tuple(p for name, p in self.parameters.items() if name in wanted),
             inputs=self._inputs(step),
             outputs=tuple(dict.fromkeys(self.artifacts[step.name].values())),
@@ -180,6 +187,8 @@ class _Assembler:
             missing=needs.missing,
             options=options,
             varies=self._varies(step, setup),
+            submodules=submodules,
+            late=tuple(sorted(self._late(step).items())),
         )
 
     def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
@@ -224,6 +233,16 @@ class _Assembler:
         late = {n: self.flow.cells[n].cell.kind != "imports" for n in pieces}
         return [(n, sorted(pieces[n])) for n in sorted(pieces, key=lambda n: (late[n], n)) if pieces[n]]
 
+    def _late(self, step: StepFlow) -> dict[str, tuple[str, str]]:
+        """What the imports of the prelude bind that a step does not get."""
+        found: dict[str, tuple[str, str]] = {}
+        for number in self.flow.prelude.cells:
+            for definition in self._definitions[number]:
+                if not self._wanted(step, definition):
+                    node = self.flow.cells[number].facts.python.tree.body[definition.statement]
+                    found |= _bound_by_import(node)
+        return found
+
     def _wanted(self, step: StepFlow, definition: Definition) -> bool:
         """Whether a step gets a definition of the prelude."""
         return (
@@ -264,9 +283,11 @@ class _Assembler:
             for name in bound_by(effects)
         }
 
-    def _needs(self, step: StepFlow, kept: Sequence[tuple[int, list[int]]]) -> Needs:
-        """What a step's modules need: those that it imports, and those of the values that it gets."""
-        paths: set[str] = set()
+    def _needs(
+        self, step: StepFlow, kept: Sequence[tuple[int, list[int]]], submodules: Iterable[str]
+    ) -> Needs:
+        """What a step's modules need: those that it imports or uses, and those of the values that it gets."""
+        paths: set[str] = set(submodules)
         certain: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
         for number, statements in (*kept, *own):
@@ -306,5 +327,14 @@ class _Assembler:
     def _paths(self, number: int, statement: int) -> frozenset[str]:
         if (number, statement) not in self._imported:
             node = self.flow.cells[number].facts.python.tree.body[statement]
-            self._imported[number, statement] = imported_paths(node)
+            self._imported[number, statement] = imported_paths(node) | paths_of_scripts(node)
         return self._imported[number, statement]
+
+
+def _bound_by_import(node: ast.stmt) -> dict[str, tuple[str, str]]:
+    """The names that an import statement binds: the module of each, and what is taken from that, or nothing."""
+    if isinstance(node, ast.Import):
+        return {a.asname or a.name.partition(".")[0]: (a.name, "") for a in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {a.asname or a.name: (node.module, a.name) for a in node.names if a.name != "*"}
+    return {}

@@ -37,11 +37,23 @@ def encode(name: str) -> str:
     return text
 
 
-def encode_step(name: str) -> str:
-    """Spell the name of a step as `encode` does, and as none that KFP gives to pods of its own."""
+def encode_step(name: str, pipeline: str = "") -> str:
+    """Spell the name of a step as `encode` does, and as none that KFP needs for something else.
+
+    Args:
+        name: What the user calls the step.
+        pipeline: What the user calls the pipeline: KFP's loader takes a component of that name for all of it.
+    """
     key = encode(name)
     plain = key.rstrip("_").lower()
-    return f"{key}_step" if plain in ("executor", "root") or plain.endswith("_driver") else key
+    taken = plain in ("executor", "root") or plain.endswith("_driver")
+    taken = taken or (bool(pipeline) and _dashed(key) == _dashed(encode(pipeline)))
+    return f"{key}_step" if taken else key
+
+
+def _dashed(key: str) -> str:
+    """A key as KFP spells it in the names of components."""
+    return re.sub(r"[^0-9a-z]+", "-", key.lower()).strip("-")
 
 
 def unique_keys(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from kale_magics.arguments import near
 from kale_magics.commands import RUN
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.pipeline import Json, Parameter
+from kale_magics.step_runtime.fixed import to_json
 from kale_magics.step_runtime.parameters import alternatives_of, read_value
 
 _FORMS = {
@@ -79,7 +79,7 @@ def _bad_value(parameter: Parameter, text: str, where: Where | None) -> Exceptio
     sample = next((_SAMPLES[name] for name, _ in alternatives if name in _SAMPLES), "None")
     if parameter.default is not None:
         default = parameter.default
-        sample = default if isinstance(default, str) else json.dumps(default, ensure_ascii=False)
+        sample = default if isinstance(default, str) else to_json(default, ensure_ascii=False)
     like = "like its default" if parameter.default is not None else "as in"
     fix = f"write it {like}: -p {shlex.quote(f'{parameter.name}={sample}')}"
     guess = near(text, words)

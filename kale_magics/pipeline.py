@@ -199,6 +199,9 @@ class Step:
         options: What is asked for it beside its code.
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
+        submodules: Those that its code takes for attributes of their packages without importing them.
+        late: For names that the prelude imports and the step most likely does not use, what they are: a module,
+            and what is taken from it; empty for the module itself.
     """
 
     name: str
@@ -215,6 +218,8 @@ class Step:
     missing: tuple[tuple[str, str], ...] = ()
     options: StepOptions = NO_OPTIONS
     varies: str = ""
+    submodules: tuple[str, ...] = ()
+    late: tuple[tuple[str, tuple[str, str]], ...] = ()
 
     @property
     def attempts(self) -> Attempts:

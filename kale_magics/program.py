@@ -2,7 +2,7 @@
 
     def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
         arguments = {**locals()}
-        import ast, base64, zlib
+        import ast, base64, builtins, zlib
         step = {...}             # the step, in literals; the user's code line by line
         packed = '...'           # the text of `step_runtime`, compressed
         runtime = {...}
@@ -140,9 +140,13 @@ def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
         names = [code.place or code.filename if pod else code.filename for code in codes]
         return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]
 
-    about = (
+    about: dict[str, Any] = (
         {} if pod is None else {"pod": archive(pod.files), "report": pod.report, "shared": dict(pod.shared)}
     )
+    if step.submodules:
+        about["submodules"] = list(step.submodules)
+    if step.late:
+        about["late"] = dict(step.late)
     return about | {
         "step": step.name,
         "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},
@@ -210,10 +214,10 @@ def _assemble(step: Step, spec: str, pod: Pod | None) -> str:
     return f"""\
 def {step.key}({_signature(step, pod)}):
     arguments = {{**locals()}}
-    import ast, base64, zlib
+    import ast, base64, builtins, zlib
     {spec}
     {packed}
-    runtime = {{'__name__': 'kale_step_runtime'}}
+    runtime = {{'__name__': 'kale_step_runtime', '__builtins__': {{**vars(builtins)}}}}
     exec(compile(zlib.decompress(base64.b64decode(packed)), '<kale step runtime>', 'exec'), runtime)
     runtime['run_step'](step, arguments)
 """

@@ -45,6 +45,10 @@ class Session:
         """Whether the user gave that name a value that is still there."""
         return name in self._values and name not in self._hidden
 
+    def keeps(self, name: str) -> bool:
+        """Whether IPython has a variable of that name, be it its own."""
+        return name in self._values
+
     def facts(self, name: str) -> Facts | None:
         """What is known of the value of a name; None if there is no value."""
         if name not in self._facts:

@@ -90,7 +90,7 @@ SHOWN = {
     "what a cell captures, once it is shown": (
         "get_ipython().begin_capture()\nprint('kept'); display('kept')\n"
         "c = get_ipython().end_capture()\nprint('now')\nc()",
-        ["now\nkept\nkept"],
+        ["now\nkept\n'kept'"],
     ),
     "nothing that a cell captures": (
         f"get_ipython().begin_capture()\n{FIGURE}\nplt.show()\ndisplay(1)\nget_ipython().end_capture()", []
@@ -106,7 +106,7 @@ SHOWN = {
         "out.buffer.write(b'x')\nout.encoding.lower(), out.isatty()",
         ["('utf-8', False)"],
     ),
-    "a class": ("class A:\n    def _repr_html_(self): return 'no'\nA", ["<class '__main__.A'>"]),
+    "a class": ("class A:\n    def _repr_html_(self): return 'no'\nA", ["__main__.A"]),
     "the text where the rich form fails": (
         "class A:\n    def _repr_html_(self): 1 / 0\n    def __repr__(self): return 'plain'\nA()", ["plain"]
     ),

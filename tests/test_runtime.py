@@ -321,7 +321,7 @@ SHELL = [
     ),
     ("cd", "sh.run_line_magic('cd', '-q /'); r = sh.run_line_magic('pwd', '')", "/", ""),
     ("bash", "r = sh.run_cell_magic('bash', '', 'X=1\\necho $X {y}\\n')", None, "1 {y}\n"),
-    ("display", "r = display('a', 2)", None, "a\n2\n"),
+    ("display", "r = display('a', 2)", None, "'a'\n2\n"),
 ]
 
 

@@ -210,9 +210,15 @@ class Define:
 
 @dataclass(frozen=True)
 class Dynamic:
-    """Names are looked up in ways that the text does not show: `eval`, `exec`, `globals()`."""
+    """Names are looked up in ways that the text does not show: `eval`, `exec`, `globals()`.
+
+    Attributes:
+        line: In the cell, from 1.
+        executes: Whether names may be bound so too.
+    """
 
     line: int
+    executes: bool = False
 
 
 Effect = Read | Bind | Mutate | Call | Unbind | Branch | Define | Dynamic

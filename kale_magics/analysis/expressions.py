@@ -33,6 +33,13 @@ from kale_magics.analysis.names import (
 )
 from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
 from kale_magics.analysis.syntax import is_of_shell
+from kale_magics.analysis.texts import (
+    NO_ARGUMENTS,
+    bound_by_script,
+    has_own_namespace,
+    parsed,
+    script_in_place,
+)
 from kale_magics.step_runtime.shell import DOLLAR
 
 LOOKUPS = frozenset({"eval", "exec", "globals", "locals", "vars"})
@@ -149,7 +156,10 @@ class ExpressionReader(NameReader):
         for default in (*node.args.defaults, *node.args.kw_defaults):
             self.expression(default)
         if self.in_function or self._arguments:
+            # What the statement binds, the function most likely looks up later.
+            before, self.late = self.late, self.targets
             self.inline(node.args, [node.body], ())
+            self.late = before
         if not self.in_function:
             self.behaviours.append(self.behaviour("lambda", node.args, [node.body]))
 
@@ -244,8 +254,12 @@ class ExpressionReader(NameReader):
             paths=tuple((label, named) for label, value in labelled(node) if (named := dotted(value))),
         )
         self.out.append(call)
-        if path in LOOKUPS and not (path == "vars" and node.args):
+        if path in ("eval", "exec"):
+            self._executed(node, path)
+        elif path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
+        if is_of_shell(node):
+            self._executed_by_shell(node, method)
         if method in COMMANDS and is_of_shell(node):
             name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
             if method == "run_line_magic" and name in SETTING_MAGICS:
@@ -255,6 +269,31 @@ class ExpressionReader(NameReader):
                 self.bind_name("_exit_code", node.lineno, constant=True)
         elif method in QUERIES:
             self._texts(node, _AT_NAME.findall)
+
+    def _executed(self, node: ast.Call, path: str) -> None:
+        """A text is executed or evaluated: one that is written out is read as if it stood here."""
+        body = parsed(node.args[0] if node.args else None, path, node.lineno)
+        if has_own_namespace(node):
+            changed = self.roots(node.args[1]) if len(node.args) > 1 and path == "exec" else ()
+            self.out += [Mutate(source, node.lineno) for source in changed]
+        elif body is None:
+            self.out.append(Dynamic(node.lineno, executes=path == "exec"))
+        elif path == "exec" and self.in_function:  # what it binds there is the function's
+            self.inline(NO_ARGUMENTS, body, ())
+        else:
+            self.body(body)
+
+    def _executed_by_shell(self, node: ast.Call, method: str) -> None:
+        """What `%timeit` measures is read as a function is; a script binds what it leaves behind."""
+        if method == "timeit":
+            texts = [parsed(text, "exec", node.lineno) or [] for text in node.args[1:3]]
+            self.inline(NO_ARGUMENTS, [statement for body in texts for statement in body], ())
+        elif method == "run_script":
+            self.body(script_in_place(node))
+            for name in (names := bound_by_script(node)):
+                self.bind_name(
+                    name, node.lineno, tuple(Source(other, "part") for other in names[:MOST_OTHERS])
+                )
 
     def _texts(self, node: ast.Call, names: Callable[[str], Iterable[str]]) -> None:
         """Note the names that a text mentions to what is called with it."""
@@ -267,8 +306,13 @@ class ExpressionReader(NameReader):
     def assign(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
         """Note that targets are bound to the value of an expression."""
         made = len(self.behaviours)
+        before, self.targets = (
+            self.targets,
+            {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)},
+        )
         with self.collecting() as effects:
             self.expression(value)
+        self.targets = before
         self.out += effects
         uses = frozenset(e.name for e in flattened(tuple(effects)) if isinstance(e, Read))
         behaviours = tuple(self.behaviours[made:])

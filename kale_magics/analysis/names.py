@@ -118,6 +118,8 @@ class NameReader:
         certain: Whether what is read happens.
         owner: In a method, its class and what it calls its object; else empty.
         class_attributes: In a method, the variables of its class that may stand for what can change.
+        targets: The names that the assignment binds that is being read.
+        late: Those of them that are looked up later, in a function that the assignment makes.
     """
 
     def __init__(self) -> None:
@@ -126,6 +128,8 @@ class NameReader:
         self.certain = True
         self.owner = ("", "")
         self.class_attributes: frozenset[str] = frozenset()
+        self.targets: set[str] = set()
+        self.late: set[str] = set()
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
@@ -175,7 +179,7 @@ class NameReader:
         """Note that a name is looked up."""
         own = self.find(name)
         if own is None:
-            self.out.append(Read(name, line, self.certain))
+            self.out.append(Read(name, line, self.certain and name not in self.late))
         elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
             # Before the class has bound it, the notebook's variable is meant.
             self.out.append(Read(name, line, certain=False))

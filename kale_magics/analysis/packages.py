@@ -6,7 +6,6 @@ import ast
 import functools
 import importlib.metadata
 import importlib.util
-import json
 import os
 import sys
 import sysconfig
@@ -19,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+
+from kale_magics.step_runtime.fixed import from_json
 
 
 def imported_modules(node: ast.AST) -> frozenset[str]:
@@ -280,7 +281,7 @@ def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
     except importlib.metadata.PackageNotFoundError:
         return {}
     try:
-        return dict(json.loads(text)) if text else {}
+        return dict(from_json(text)) if text else {}
     except ValueError:  # it is damaged
         return {}
 

@@ -4,56 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-from kale_magics.analysis.pip import NotInAPodError, installed
+from kale_magics.analysis.python_cell import CellProblemError as CellProblemError
+from kale_magics.analysis.python_cell import PythonCell as PythonCell
+from kale_magics.analysis.shell_calls import BEGIN, DROPPED, END, SCRIPTS, Edit, edited, edits_of
+from kale_magics.analysis.shell_calls import is_of_shell as is_of_shell
 from kale_magics.diagnostics import Code
-from kale_magics.step_runtime.shell import SILENT, Shell
 
 _CELL_MAGIC = re.compile(r"%%(!|\w+)[ \t]*(.*)")
-
-DROPPED = frozenset({"timeit", "prun", "memit", "mprun", "lprun"})
-"""Magics that measure: what they run leaves nothing in the notebook."""
-
-SCRIPTS = frozenset({"bash", "sh", "writefile", "file", "sx", "system"})
-"""Cell magics that a step's shell knows."""
-
-INSTALLERS = frozenset({"pip", "uv"})
-
-LINE_MAGICS = SILENT | {"sx", "system", "sc", "time"} | DROPPED | INSTALLERS
-LINE_MAGICS |= {name.removeprefix("_magic_") for name in vars(Shell) if name.startswith("_magic_")}
-
-
-class CellProblemError(Exception):
-    """Something in a cell that is refused; who knows the cell makes a diagnostic of it.
-
-    Attributes:
-        code: Which kind of thing.
-        message: What is wrong, one sentence.
-        fix: One way out, one sentence.
-        line: In the cell, from 1.
-    """
-
-    def __init__(self, code: Code, message: str, fix: str, line: int) -> None:
-        super().__init__(message)
-        self.code, self.message, self.fix, self.line = code, message, fix, line
-
-
-@dataclass(frozen=True)
-class PythonCell:
-    """A cell as a step runs it.
-
-    Attributes:
-        source: Python, with the lines where they are in the notebook.
-        tree: Its syntax tree.
-        packages: What it installs with pip.
-    """
-
-    source: str
-    tree: ast.Module
-    packages: tuple[str, ...] = ()
 
 
 def to_python(source: str) -> PythonCell:
@@ -66,27 +25,38 @@ def to_python(source: str) -> PythonCell:
         CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
     """
     try:
-        return PythonCell(source, ast.parse(source))
+        tree = ast.parse(source)
     except SyntaxError:
-        return _from_ipython(source)
+        source = _without_line_magics(_without_cell_magic(source))
+        tree = _parsed(source)
     except ValueError as error:  # a null byte
         raise CellProblemError(Code.SYNTAX, f"the cell is not Python: {error}", "remove it", 1) from error
+    return _with_shell_calls(source, tree) if "get_ipython" in source else PythonCell(source, tree)
 
 
-def _from_ipython(source: str) -> PythonCell:
-    text = _without_line_magics(_without_cell_magic(source))
-    tree = _parsed(text)
+def _with_shell_calls(text: str, tree: ast.Module) -> PythonCell:
+    """A cell with other code in the places of what its step's shell cannot do."""
     packages: list[str] = []
-    replaced = [
-        (node, new) for node in _shell_calls(tree) if (new := _replacement(node, packages)) is not None
-    ]
-    if not replaced:
+    edits = [*edits_of(tree, packages, to_python), *_result_of_timed(text, tree)]
+    if not edits:
         return PythonCell(text, tree, tuple(packages))
-    for node, new in sorted(replaced, key=lambda pair: -pair[0].col_offset):
-        text = _replaced(text, node, new)
-    # What stood behind %time may be of IPython's syntax again.
-    inner = to_python(text)
+    # What is within what was replaced has its turn now.
+    inner = to_python(edited(text, edits))
     return PythonCell(inner.source, inner.tree, (*packages, *inner.packages))
+
+
+def _result_of_timed(text: str, tree: ast.Module) -> list[Edit]:
+    """Let the last expression of a `%%time` cell stay the last one, whose value is shown."""
+    *_, last, end = (None, None, *tree.body)
+    if not (isinstance(end, ast.Expr) and isinstance(last, ast.Expr) and ast.unparse(end) == END):
+        return []
+    if ast.unparse(last).startswith((BEGIN, END[:-1])):
+        return []
+    source = ast.get_source_segment(text, last)
+    between = text.split("\n")[last.end_lineno - 1 : end.lineno - 1] if last.end_lineno else [";"]
+    if source is None or ";" in "\n".join(between):
+        return []
+    return [(last, f"get_ipython().end_time({source})"), (end, "")]
 
 
 def _parsed(text: str) -> ast.Module:
@@ -109,12 +79,17 @@ def _without_cell_magic(source: str) -> str:
     name, line = match[1], match[2]
     before, body = [""] * first, lines[first + 1 :]
     if name == "time":
-        return _without_cell_magic("\n".join([*before, line, *body]))
+        line = "" if line.startswith("-") else line
+        begin = f"{BEGIN}; {line}" if line.strip() else BEGIN
+        return "\n".join([*before, begin, _without_cell_magic("\n".join(body)), END])
     if name == "capture":
         flags = ", ".join(repr(word) for word in line.split() if word.startswith("-"))
         variable = "".join(f"{word} = " for word in _words(line)[:1])
         begin, end = f"get_ipython().begin_capture({flags})", f"{variable}get_ipython().end_capture()"
         return "\n".join([*before, begin, _without_cell_magic("\n".join(body)), end])
+    if name == "timeit":
+        call = f"get_ipython().run_cell_magic('timeit', {line!r}, {chr(10).join(body)!r})"
+        return "\n".join([*before, call] + [""] * len(body))
     if name in DROPPED:
         return "\n".join([*before, "pass"] + [""] * len(body))
     if name not in SCRIPTS and name != "!":
@@ -168,79 +143,3 @@ def _without_line_magics(source: str) -> str:
     manager: Any = TransformerManager()  # type: ignore[no-untyped-call]  # IPython's
     text: str = "".join(manager.do_token_transforms((source + "\n").splitlines(keepends=True)))
     return text
-
-
-def _shell_calls(tree: ast.Module) -> Iterator[ast.Call]:
-    """The calls that stand for IPython's syntax."""
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call) and is_of_shell(node))
-
-
-def is_of_shell(call: ast.Call) -> bool:
-    """Whether a call is of a method of IPython's shell: `get_ipython().method(...)`."""
-    shell = call.func.value if isinstance(call.func, ast.Attribute) else None
-    return isinstance(shell, ast.Call) and isinstance(shell.func, ast.Name) and shell.func.id == "get_ipython"
-
-
-def _replacement(node: ast.Call, packages: list[str]) -> str | None:
-    """What stands for a call of the shell in a step; None if the step's shell does it.
-
-    Raises:
-        CellProblemError: It means nothing in a pod.
-    """
-    method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-    texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if len(texts) != len(node.args):
-        return None
-    if method in ("system", "getoutput"):
-        found = _installed(texts[0], node) if method == "system" else None
-        if found is None:
-            return None
-        packages += found
-        return "None"
-    if method != "run_line_magic":
-        return None
-    name, line = texts
-    if name in INSTALLERS:
-        packages += _installed(f"{name} {line}", node) or []
-        return "None"
-    if name == "time":
-        return line.strip() or "None"
-    if name in DROPPED and re.search(r"(^|\s)-\w*o\b", line.partition("--")[0]) is None:
-        return "None"
-    if name not in LINE_MAGICS or name in DROPPED:
-        what = f"what %{name} -o gives" if name in DROPPED else f"%{name}"
-        raise CellProblemError(
-            Code.UNSUPPORTED_SYNTAX,
-            f"{what} means nothing outside a notebook",
-            "move the line into a cell that is marked %%kale skip, or write it in Python",
-            node.lineno,
-        )
-    return None
-
-
-def _installed(command: str, node: ast.Call) -> list[str] | None:
-    """What a command installs with pip; None if it is another command.
-
-    Raises:
-        CellProblemError: That cannot be had in a pod.
-    """
-    try:
-        return installed(command)
-    except NotInAPodError as error:
-        raise CellProblemError(
-            Code.UNSUPPORTED_SYNTAX,
-            f"{error} cannot be said to pip in a pod",
-            "leave it out, or move the line into a %%kale skip cell, and name what steps need: --packages",
-            node.lineno,
-        ) from error
-
-
-def _replaced(text: str, node: ast.Call, new: str) -> str:
-    """The text with other code in the place of a call that stands in one line."""
-    lines = text.split("\n")
-    line = lines[node.lineno - 1].encode()
-    before, after = line[: node.col_offset].decode(), line[node.end_col_offset :].decode()
-    if before.strip() and not before.rstrip().endswith((";", ":")):
-        new = f"({new})"
-    lines[node.lineno - 1] = before + new + after
-    return "\n".join(lines)

@@ -152,6 +152,19 @@ def mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> 
 
 
 @functools.lru_cache(maxsize=1024)
+def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
+    """What code uses of what it imports, as in "numpy.random.default_rng".
+
+    Args:
+        sources: Pieces of code that are executed one after the other.
+    """
+    trees = [ast.parse(source) for source in sources]
+    origins = _origins(trees, ())
+    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return frozenset(filter(None, (_origin(node, origins) for node in nodes)))
+
+
+@functools.lru_cache(maxsize=1024)
 def varies(source: str, varying: frozenset[str]) -> str:
     """Why a module of the user's may do something else each time, as in "calls time.time"; may be empty.
 

@@ -129,6 +129,7 @@ class StepFlow:
         metrics: The names that it logs.
         guesses: Names, with what was taken for a change of them because nothing tells.
         dynamic: Whether it looks names up by computed names.
+        executes: Where it executes computed texts: cell and line.
         varies: What it calls that gives something else each time, with the cell's number and the line.
     """
 
@@ -146,4 +147,5 @@ class StepFlow:
     metrics: list[str] = field(default_factory=list)
     guesses: dict[str, str] = field(default_factory=dict)
     dynamic: bool = False
+    executes: list[tuple[int, int]] = field(default_factory=list)
     varies: dict[str, tuple[int, int]] = field(default_factory=dict)

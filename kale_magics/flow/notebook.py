@@ -17,6 +17,7 @@ from kale_magics.flow.bindings import Binding, StepFlow, bound_by, bound_by_one
 from kale_magics.flow.history import told_by_history
 from kale_magics.flow.state import StateFlow
 from kale_magics.flow.surroundings import Setting, lost_settings, shared_varying
+from kale_magics.flow.unseen import NOT_FOLLOWED, is_history, lookers, unfollowed
 from kale_magics.flow.walk import Flow
 from kale_magics.registry import Cell
 from kale_magics.session import BUILTINS, Session
@@ -85,6 +86,7 @@ class NotebookFlow:
         self._check_after()
         self._check_surroundings()
         marked = {number: read.cell for number, read in self.cells.items()}
+        self._check_executed(marked)
         self.diagnostics += told_by_history(marked, self.flow.uses, self.flow.changes, session)
 
     def tell(
@@ -266,13 +268,18 @@ class NotebookFlow:
         return f"did you mean {near[0]}?" if near else f"make {name} in a step above this cell"
 
     def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
-        known = self.session.has(name)
+        known = self.session.has(name) or (is_history(name) and self.session.keeps(name))
         if not certain and not known:
             return
         if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._refused):
             return  # told of that cell is enough
         number = self.flow.cell
         where = self.place(number, line)
+        if is_history(name):
+            message = f"{name} is a variable in which the notebook keeps its own history; a step has none"
+            fix = "give the value a name in a marked cell, as in result = ..., and use that"
+            self.tell(Code.UNSUPPORTED_SYNTAX, message, fix, where, about=name)
+            return
         below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
         if not certain and below is not None:
             return  # looked up late, when that cell has run
@@ -287,6 +294,13 @@ class NotebookFlow:
         if below is not None and below > number:
             message = f"{name} is made only below, by {self.cells[below].cell.label}"
             fix = "move the cell that makes it above this one, and run both"
+        elif (
+            executed := unfollowed(self.steps, {n: r.cell for n, r in self.cells.items()}, number)
+        ) is not None:
+            message = (
+                f"no marked cell above makes {name}, unless exec() in step {executed[0]} does, {NOT_FOLLOWED}"
+            )
+            fix = f"run that cell, or assign {name} by a line of its own"
         else:
             message, fix = self._unmarked(name, known)
         self.tell(Code.UNKNOWN_NAME, message, fix, where, about=name)
@@ -356,6 +370,20 @@ class NotebookFlow:
                 f"move the line into a step: it hands {binding.name} on to the others",
                 self.place(binding.cell, binding.line),
                 about=binding.name,
+            )
+
+    def _check_executed(self, cells: dict[int, Cell]) -> None:
+        """What a computed text binds is not known before it has run, and so not who gets it."""
+        found = unfollowed(self.steps, cells, len(cells) + 1)
+        later = next(lookers(self.steps, found[0], found[1]), "") if found is not None else ""
+        if found is not None and later:
+            self.tell(
+                Code.UNKNOWN_NAME,
+                f"step {found[0]} executes a computed text, {NOT_FOLLOWED}, and step {later} looks names up by"
+                " eval() or the like",
+                "run the cell, or assign what the text makes by lines of their own",
+                self.place(found[1], found[2]),
+                about="exec",
             )
 
     def _tell_memory(self, setting: Setting, other: str) -> None:

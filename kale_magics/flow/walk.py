@@ -103,9 +103,11 @@ class Flow(Calls):
             elif isinstance(effect, Branch):
                 self._branch(effect)
             elif isinstance(effect, Dynamic):
-                self._dynamic(effect.line)
+                self._dynamic(effect)
 
-    def _dynamic(self, line: int) -> None:
+    def _dynamic(self, effect: Dynamic) -> None:
+        line = effect.line
+        self.step.executes += [(self.cell, line)] if effect.executes else []
         if self.step.dynamic or not self.step.name:
             return
         self.step.dynamic = True

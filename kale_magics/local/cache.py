@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from kale_magics.local.entry import CHUNK, ENTRY, Entry, changes, digest_of, key
 from kale_magics.local.folder import write_text
 from kale_magics.pipeline import Step
 from kale_magics.run import Run
+from kale_magics.step_runtime.fixed import to_json
 
 
 class Cache:
@@ -83,7 +83,7 @@ class Cache:
         Raises:
             OSError: A file cannot be written.
         """
-        body = json.dumps(vars(entry), sort_keys=True)
+        body = to_json(vars(entry), sort_keys=True)
         digest = hashlib.sha256(body.encode()).hexdigest()
         write_text(folder / ENTRY, f'{{"sha256": "{digest}",\n"entry": {body}}}\n')
         self._point_at(folder, entry)

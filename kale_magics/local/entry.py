@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Json, Step
 from kale_magics.program import runtime_source
+from kale_magics.step_runtime.fixed import from_json, to_json
 
 ENTRY = "cache.json"
 
@@ -118,7 +118,7 @@ def key_of(parts: Mapping[str, str]) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+    return hashlib.sha256(to_json(value).encode()).hexdigest()
 
 
 def _codes(step: Step) -> Iterator[str]:
@@ -161,8 +161,8 @@ def digest_of(file: Path) -> str:
 def read_entry(folder: Path) -> Entry | None:
     """What `cache.json` of a step says; None if there is none, or it is damaged."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        told = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
-        body = json.dumps(told["entry"], sort_keys=True)
+        told = from_json((folder / ENTRY).read_text(encoding="utf-8"))
+        body = to_json(told["entry"], sort_keys=True)
         if hashlib.sha256(body.encode()).hexdigest() == told["sha256"]:
             return Entry(**told["entry"])
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -16,6 +15,7 @@ from kale_magics.local.folder import ERROR, RESULT, USES
 from kale_magics.local.process import StepProcess
 from kale_magics.pipeline import Step
 from kale_magics.run import Run, StepError
+from kale_magics.step_runtime.fixed import from_json
 
 HINTS = {
     signal.SIGKILL: ": often because memory ran out",
@@ -88,7 +88,7 @@ def result_of(folder: Path, process: StepProcess) -> Result:
         return read_result(folder)
     error = folder / ERROR
     if error.exists():
-        content = json.loads(error.read_text(encoding="utf-8"))
+        content = from_json(error.read_text(encoding="utf-8"))
         # "step train, In [5]": the cell alone is what the user knows.
         content["cell"] = content.get("cell", "").rpartition(", ")[2]
         return Result(StepError(**content))
@@ -102,7 +102,7 @@ def read_result(folder: Path) -> Result:
         OSError: There is no such file.
         ValueError, KeyError: It is damaged.
     """
-    content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    content = from_json((folder / RESULT).read_text(encoding="utf-8"))
     return Result(metadata=content["outputs"], metrics=content["metrics"])
 
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 import shutil
@@ -23,6 +22,7 @@ from typing import Any, TextIO
 from kale_magics.diagnostics import Code, refuse
 from kale_magics.pipeline import Step
 from kale_magics.run import Run
+from kale_magics.step_runtime.fixed import to_json
 
 LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
 USES = "uses.jsonl"
@@ -100,7 +100,7 @@ def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that a reader finds the old file or the new one, never a part."""
-    write_text(path, json.dumps(value, indent=1))
+    write_text(path, to_json(value, indent=1))
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tokenize
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from kale_magics.analysis.uses import seeded, uses_of, varies
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Step
+from kale_magics.step_runtime.fixed import from_json
 
 FOLLOWED = ("read", "make", "change")
 """How a path is used where Python tells of it."""
@@ -49,7 +49,7 @@ class Heard:
         self._used: dict[tuple[str, str], list[tuple[Any, str]]] = {}
         for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                self._hear(*json.loads(line))
+                self._hear(*from_json(line))
             except (ValueError, TypeError, IndexError):
                 # A process of the step was killed while it wrote, or has written something else here.
                 self._reasons.append(UNKNOWN)

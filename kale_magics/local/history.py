@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from kale_magics.local.cache import Cache
 from kale_magics.local.entry import read_entry
 from kale_magics.local.folder import writing
 from kale_magics.run import Run, StepError, StepRun
+from kale_magics.step_runtime.fixed import from_json
 
 ALIVE = "alive"
 """The file in a run's folder that the process of a run holds locked as long as it lives."""
@@ -74,7 +74,7 @@ def read_run(folder: Path) -> Run:
         OSError: There is no such file.
         ValueError, KeyError, TypeError: It is damaged.
     """
-    told = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    told = from_json((folder / "run.json").read_text(encoding="utf-8"))
     died = told["state"] == "running" and not is_alive(folder)
     steps = {name: _read_step(folder, name, step, died) for name, step in told["steps"].items()}
     run = Run(told["name"], folder, told["parameters"], steps)

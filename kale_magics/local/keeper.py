@@ -271,9 +271,10 @@ def main() -> None:
     hello, _ = receive(channel)
     if hello is None:
         return
-    launcher: dict[str, Any] = {"__name__": "kale_launcher_of_server"}
+    launcher: dict[str, Any] = {"__name__": "kale_launcher_of_server", "__builtins__": {**vars(builtins)}}
     with open(hello["launcher"], encoding="utf-8") as file:
         exec(compile(file.read(), hello["launcher"], "exec"), launcher)
+    launcher["FIXED"]["fix_modules"](globals())
     if hello["fork"]:
         # Every step has the same runtime: it is compiled once.
         known = hello["runtime"], compile(hello["runtime"], "<kale step runtime>", "exec")

@@ -1,13 +1,14 @@
 """What the process of a step runs: it calls the step's function the way KFP's executor would.
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics but the texts of `recorder` and `looks` beside it. It reads `arguments.json` and leaves
+nothing of kale_magics but the texts of `recorder` and `looks` beside it and of `step_runtime.fixed`. It reads
+`arguments.json` and leaves
 `result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations
 
-import json
+import builtins
 import os
 import sys
 import traceback
@@ -49,13 +50,18 @@ class Direction:
 def beside(name: str) -> dict[str, Any]:
     """What another file of this folder defines."""
     path = os.path.join(os.path.dirname(beside.__code__.co_filename), name)
-    namespace: dict[str, Any] = {"__name__": "kale_" + name}
+    # What the step's code sets in a module, or among the builtins, is not meant there.
+    namespace: dict[str, Any] = {
+        "__name__": "kale_" + os.path.basename(name),
+        "__builtins__": {**vars(builtins)},
+    }
     with open(path, encoding="utf-8") as file:
         exec(compile(file.read(), path, "exec"), namespace)
     return namespace
 
 
 RECORDER, LOOKS = beside("recorder.py"), beside("looks.py")
+FIXED = beside(os.path.join(os.pardir, "step_runtime", "fixed.py"))
 
 compile_program = compile
 """What a program compiles the runtime with; the server has one that remembers."""
@@ -90,7 +96,7 @@ def perform(task: dict[str, Any]) -> dict[str, Any]:
 def save(path: str, value: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(f"{path}.part", "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
+        file.write(FIXED["to_json"](value, indent=1))
     os.replace(f"{path}.part", path)
 
 
@@ -98,8 +104,10 @@ def main() -> None:
     """Do what the file named by the second argument says."""
     arguments = sys.argv[2]
     del sys.argv[1:]
+    for namespace in (globals(), RECORDER):
+        FIXED["fix_modules"](namespace)
     with open(arguments, encoding="utf-8") as file:
-        task = json.load(file)
+        task = FIXED["from_json"](file.read())
     # The step itself says there why it failed, and ends with SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
     try:

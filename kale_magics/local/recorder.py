@@ -417,7 +417,8 @@ def begin(task: dict[str, Any], looks: dict[str, Any]) -> Recorder:
         recorder.tell(kind, path, state_of(kind, path), "watch")
     recorder.told.clear()  # how it is used comes after that it is named
     recorder.before = generators()
-    random._urandom = recorder.drawn  # type: ignore[attr-defined]  # what `SystemRandom` asks
+    # What `SystemRandom` asks; `random` may be a copy here.
+    sys.modules["random"]._urandom = recorder.drawn  # type: ignore[attr-defined]
     sys.addaudithook(recorder.hear)
     looks["install"](recorder.asked)
     return recorder

@@ -6,7 +6,6 @@ import ast
 import atexit
 import contextlib
 import importlib.util
-import json
 import os
 import signal
 import socket
@@ -20,13 +19,15 @@ from typing import Any
 from kale_magics.analysis.packages import HOMES, installation
 from kale_magics.pipeline import Pipeline
 from kale_magics.program import runtime_source
+from kale_magics.step_runtime.fixed import from_json, to_json
 
 KEEPER, LAUNCHER = (Path(__file__).with_name(f"{name}.py") for name in ("keeper", "launcher"))
 
 # What it executes imports before the notebook's folder is on the path: a json.py there is not the library's.
 BOOTSTRAP = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; "
-    "exec(compile(open(sys.argv[1], 'rb').read(), sys.argv[1], 'exec'), {'__name__': 'kale_NAME'})"
+    "exec(compile(open(sys.argv[1], 'rb').read(), sys.argv[1], 'exec'),"
+    " {'__name__': 'kale_NAME', '__builtins__': {**vars(__import__('builtins'))}})"
 )
 
 PATIENCE = 1.0
@@ -164,7 +165,7 @@ class StepServer:
             chunk = b""
         self.alive = bool(chunk)
         *lines, self._heard = (self._heard + chunk).split(b"\n")
-        return [json.loads(line) for line in lines]
+        return [from_json(line) for line in lines]
 
     def close(self) -> None:
         """End it, and with it all steps that still run."""
@@ -177,7 +178,7 @@ class StepServer:
             self._process.wait()
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
-        body = json.dumps(message).encode()
+        body = to_json(message).encode()
         # A server that has died is noticed by who waits for it.
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             socket.send_fds(self.socket, [struct.pack("!Q", len(body))], descriptors)

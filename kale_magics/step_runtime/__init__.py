@@ -4,11 +4,15 @@
 import the standard library only (and cloudpickle when a value is written or read), why their names are
 distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
 
+    fixed      what of Python the notebook's code cannot change
     reducers   what pickle would change on its way, taken apart and made again
     tensors    tensors with their memory and their gradients
     arrays     arrays that show one memory
     parts      the parts of a value, and the expressions that lead to them
     suspects   what often cannot go from step to step, and what helps
+    depth      values that are nested too deeply for one pickle
+    helpers    what functions look up, for steps that lack it
+    timing     what `%time` and `%timeit` measure
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
     writing    the file of an artifact while it is written
@@ -19,18 +23,24 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
     parameters values of parameters: their types, as text, and as KFP holds them
+    scripts    `%run` of a script
     shell      what `get_ipython()` can do in a step
+    shows      what `display` prints, and its handle
     figures    open figures, closed when a notebook would
     report     the page that shows what a notebook would have shown under the step's cells
     runtime    `run_step`: parameters, code, inputs and outputs, errors
 """
 
 MODULES = (
+    "fixed",
     "reducers",
     "tensors",
     "arrays",
     "parts",
     "suspects",
+    "depth",
+    "helpers",
+    "timing",
     "pickling",
     "generators",
     "writing",
@@ -41,7 +51,9 @@ MODULES = (
     "artifacts",
     "pod",
     "parameters",
+    "scripts",
     "shell",
+    "shows",
     "figures",
     "report",
     "runtime",

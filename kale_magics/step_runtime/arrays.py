@@ -88,7 +88,9 @@ class Arrays:
         if obj.dtype.kind in "mM" and not obj.dtype.isnative:  # numpy would turn the bytes round
             numbers = obj.view(obj.dtype.byteorder + "i8").copy("K")
             return runtime_reference("make_of_type"), (numbers, obj.dtype)
-        return None
+        if obj.dtype.hasobject or not (obj.flags.owndata or is_loaded(obj)):
+            return None
+        return runtime_reference("make_owned"), obj.__reduce_ex__(5)
 
     def record_parts(self, record: Any) -> Any:
         """A record that shows an element of a structured array as what it shows; None for all others."""
@@ -252,7 +254,13 @@ def frame_parts(frame: Any) -> Any:
 
 
 class ArrayMakers:
-    """Make again the arrays that were taken apart."""
+    """Make again the arrays that were taken apart.
+
+    Attributes:
+        owns: Whether large arrays own their memory too.
+    """
+
+    owns = False
 
     def make_view(
         self, owner: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
@@ -277,6 +285,17 @@ class ArrayMakers:
         if elements.dtype != dtype:
             elements = elements.getfield(dtype, within)
         return numpy.lib.stride_tricks.as_strided(elements, shape, strides, writeable=writeable)
+
+    def make_owned(self, make: Any, args: Any, state: Any = None) -> Any:
+        """An array that owned its memory, and does so again unless it is large."""
+        array = make(*args)
+        if state is not None:
+            array.__setstate__(state)
+        if not array.flags.owndata and (self.owns or array.nbytes <= SMALL_ARRAY):
+            writeable = array.flags.writeable
+            array = array.copy("K")
+            array.flags.writeable = writeable
+        return array
 
     def make_of_type(self, array: Any, dtype: Any) -> Any:
         """An array of whole numbers as one of another type."""

@@ -1,9 +1,11 @@
 """The file that carries values from step to step, and what is told about it.
 
     16 bytes   the magic, with the version of the format
-    pickles    protocol 5; one a variable, all by one pickler, so that variables may share objects
+    pickles    protocol 5; one a variable, all by one pickler, so that variables may share objects; more for what
+               is nested deeply (`depth`), and at the end one for what functions look up (`helpers`)
     buffers    the memory of arrays as it is, each at a multiple of 64 bytes
-    table      JSON: the names, and offset and size of every buffer
+    table      JSON: the names, offset and size of every buffer, how many pickles are before and behind those of
+               names that have more, and whether there is one of helpers
     16 bytes   the size of the table, little-endian, and the end mark
 
 The buffers are read by a copy-on-write memory map: a large frame is there at once, and changing it does not
@@ -13,7 +15,6 @@ change the file.
 from __future__ import annotations
 
 import contextlib
-import json
 import mmap
 import os
 import platform
@@ -23,7 +24,10 @@ from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
+from kale_magics.step_runtime.depth import Later, dump_shallowly, is_too_deep
 from kale_magics.step_runtime.fingerprint import fingerprints_text
+from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.helpers import Helpers
 from kale_magics.step_runtime.pickling import (
     Changed,
     Definitions,
@@ -47,7 +51,12 @@ COLUMNS = 50
 
 
 def save_artifact(
-    path: str, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions, twin: Any = None
+    path: str,
+    values: dict[str, Any],
+    namespace: dict[str, Any],
+    definitions: Definitions,
+    twin: Any = None,
+    helpers: Helpers | None = None,
 ) -> dict[str, Any]:
     """Write values to a file; it is there completely or not at all.
 
@@ -57,6 +66,7 @@ def save_artifact(
         namespace: The globals of the notebook's functions, which are not written with them.
         definitions: What is not written because the reader has it.
         twin: Path and SHA-256 of an artifact that may have the same content; then the file is a link to it.
+        helpers: Takes the definitions that are written; None if nobody needs what they look up.
 
     Returns:
         The manifest: what is in the file, as KFP's metadata takes it (no null in it).
@@ -68,7 +78,7 @@ def save_artifact(
     fingerprints = fingerprints_text(values)  # before pickling, which may run code of theirs
     try:
         with ArtifactFile(part, twin) as file:
-            sizes = write_values(file, values, namespace, definitions)
+            sizes = write_values(file, values, namespace, definitions, helpers)
             digest = file.finish()
         os.replace(part, path)
     except OSError as error:
@@ -89,52 +99,119 @@ def save_artifact(
 
 
 def write_values(
-    file: ArtifactFile, values: dict[str, Any], namespace: dict[str, Any], definitions: Definitions
-) -> dict[str, int]:
-    """Write the content of an artifact, and say how many bytes each value added."""
-    torn: frozenset[int] = frozenset()
-    while True:
-        arrays = Arrays(torn)
-        buffers: list[memoryview] = []
-        sizes = write_pickles(file, values, namespace, definitions, arrays, buffers)
-        if arrays.torn() <= torn:
-            break
-        torn |= arrays.torn()
-        file.restart()
-    places = []
-    for buffer in buffers:
-        file.write(bytes(-file.tell() % ALIGNMENT))
-        places.append((file.tell(), buffer.nbytes))
-        file.write(buffer)
-    table = json.dumps({"names": list(values), "buffers": places}).encode()
-    file.write(table + struct.pack("<Q", len(table)) + END)
-    return sizes
-
-
-def write_pickles(
     file: ArtifactFile,
     values: dict[str, Any],
     namespace: dict[str, Any],
     definitions: Definitions,
-    arrays: Arrays,
-    buffers: list[memoryview],
+    helpers: Helpers | None = None,
 ) -> dict[str, int]:
-    """Write the values, gather their buffers, and say how many bytes each value added."""
-    pickler = make_pickler(file, namespace, definitions, lambda buffer: buffers.append(buffer.raw()), arrays)
-    file.write(MAGIC)
-    sizes = {}
-    for name, value in values.items():
-        identity = definitions.identities.get(id(value))
-        written = value if identity is None else Changed(value, identity, definitions)
-        start, first = file.tell(), len(buffers)
+    """Write the content of an artifact, and say how many bytes each value added."""
+    torn: frozenset[int] = frozenset()
+    deep = False
+    while True:
+        pickles = Pickles(file, namespace, definitions, torn, deep, helpers)
         try:
-            pickler.dump(written)
+            sizes = pickles.write(values)
+        except TooDeepError:
+            deep = True
+        else:
+            if pickles.arrays.torn() <= torn:
+                break
+            torn |= pickles.arrays.torn()
+        file.restart()
+    places = []
+    for buffer in pickles.buffers:
+        file.write(bytes(-file.tell() % ALIGNMENT))
+        places.append((file.tell(), buffer.nbytes))
+        file.write(buffer)
+    about = {"names": list(values), "buffers": places, "more": pickles.more, "helpers": pickles.has_helpers}
+    table = to_json(about).encode()
+    file.write(table + struct.pack("<Q", len(table)) + END)
+    return sizes
+
+
+class TooDeepError(Exception):
+    """A value is nested too deeply for one pickle."""
+
+
+class Pickles:
+    """Writes the pickles of an artifact.
+
+    Args:
+        file: Where to.
+        namespace: The globals of the notebook's functions.
+        definitions: What is not written because the reader has it.
+        torn: Arrays that are written whole.
+        deep: Whether values are nested so deeply that they need several pickles.
+        helpers: Takes the definitions that are written; None if nobody needs what they look up.
+
+    Attributes:
+        arrays: What has become of arrays.
+        buffers: The memory of arrays, to be written behind the pickles.
+        more: By name: how many pickles are before and behind a variable's own.
+        has_helpers: Whether the last pickle has what functions look up.
+    """
+
+    def __init__(
+        self,
+        file: ArtifactFile,
+        namespace: dict[str, Any],
+        definitions: Definitions,
+        torn: frozenset[int],
+        deep: bool,
+        helpers: Helpers | None,
+    ) -> None:
+        self.file, self.namespace, self.definitions = file, namespace, definitions
+        self.arrays, self.later = Arrays(torn), Later() if deep else None
+        self.helpers = helpers
+        self.buffers: list[memoryview] = []
+        self.more: dict[str, tuple[int, int]] = {}
+        self.has_helpers = False
+
+    def write(self, values: dict[str, Any]) -> dict[str, int]:
+        """Write the values, gather their buffers, and say how many bytes each value added.
+
+        Raises:
+            TooDeepError: A value needs several pickles.
+            StepError: A value cannot be pickled.
+        """
+        file, take = self.file, lambda buffer: self.buffers.append(buffer.raw())
+        known = self.namespace, self.definitions, take, self.arrays, self.later, self.helpers
+        pickler = make_pickler(file, *known)
+        file.write(MAGIC)
+        sizes = {}
+        for name, value in values.items():
+            identity = self.definitions.identities.get(id(value))
+            written = value if identity is None else Changed(value, identity, self.definitions)
+            start, first = file.tell(), len(self.buffers)
+            self.write_one(pickler, name, written)
+            sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in self.buffers[first:])
+        self.write_helpers(pickler)
+        return sizes
+
+    def write_one(self, pickler: Any, name: str, written: Any) -> None:
+        """Write a value."""
+        try:
+            if self.later is None:
+                pickler.dump(written)
+            else:
+                self.more[name] = dump_shallowly(pickler, written, self.later)
         except OSError:
             raise
         except Exception as error:  # a user's own __reduce__ may raise anything
-            raise cannot_cross(name, written, error, namespace, definitions) from error
-        sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in buffers[first:])
-    return sizes
+            if self.later is None and is_too_deep(error):
+                raise TooDeepError from error
+            raise cannot_cross(name, written, error, self.namespace, self.definitions) from error
+
+    def write_helpers(self, pickler: Any) -> None:
+        """Write what functions among the values look up."""
+        if self.helpers is None:
+            return
+        # A pickler of its own, which knows no identities: who reads it has none of these definitions.
+        alone = self.helpers.pickled(lambda file: make_pickler(file, self.namespace, Definitions(), None))
+        self.has_helpers = bool(alone)
+        if alone:
+            pickler.dump(alone)
 
 
 def cannot_cross(
@@ -149,13 +226,21 @@ def cannot_cross(
     return StepError(f"{name}{kind} cannot go to another step: {path} is {what}", "KALE208", fix)
 
 
-def load_artifact(path: str, namespace: dict[str, Any], resolve: Callable[[str], Any]) -> dict[str, Any]:
+def load_artifact(
+    path: str,
+    namespace: dict[str, Any],
+    resolve: Callable[[str], Any],
+    owns: bool = False,
+    helpers: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """Read the values of a file.
 
     Args:
         path: What `save_artifact` wrote.
         namespace: The globals of the functions that are in it, and where names of `__main__` are found.
         resolve: Gives the definition of an identity.
+        owns: Whether large arrays own their memory too, and do not show that of the file.
+        helpers: Gets what functions in it look up, as `bind_helpers` takes it.
 
     Returns:
         The values by name.
@@ -170,12 +255,26 @@ def load_artifact(path: str, namespace: dict[str, Any], resolve: Callable[[str],
             memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
             buffers = [memory[offset : offset + size] for offset, size in table["buffers"]]
             file.seek(len(MAGIC))
-            reader = Reader(file, buffers, namespace, resolve)
-            return {name: reader.load() for name in table["names"]}
+            reader = Reader(file, buffers, namespace, resolve, owns)
+            more = table.get("more", {})
+            values = {name: load_one(reader, *more.get(name, (0, 0))) for name in table["names"]}
+            if helpers is not None and table.get("helpers"):
+                helpers.update(reader.load())
+            return values
     except FileNotFoundError as error:
         if error.filename != path:
             raise
         raise StepError(f"the artifact {path} is not there") from error
+
+
+def load_one(reader: Reader, before: int, behind: int) -> Any:
+    """Read a value, with the pickles before and behind its own that belong to it."""
+    for _ in range(before):
+        reader.load()
+    value = reader.load()
+    for _ in range(behind):
+        reader.load()
+    return value
 
 
 def read_table(file: Any, path: str) -> Any:
@@ -193,7 +292,7 @@ def read_table(file: Any, path: str) -> Any:
     if length > size - len(MAGIC) - len(tail):
         raise StepError(f"the artifact {path} is damaged: it does not end as it should")
     file.seek(size - len(tail) - length)
-    return json.loads(file.read(length))
+    return from_json(file.read(length))
 
 
 def describe(value: Any) -> dict[str, Any]:

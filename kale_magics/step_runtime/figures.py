@@ -1,21 +1,37 @@
-"""Open figures of matplotlib, which a notebook shows and closes when a cell ends."""
+"""Open figures of matplotlib, which a notebook shows and closes when a cell ends, and other modules' attributes."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+
+DISPLAYS = ("IPython.core.display_functions", "IPython.display")
+"""Where IPython's own `display` is."""
 
 
 class Figures:
-    """Closes figures when a notebook would: at `plt.show()`, and when a cell ends."""
+    """Closes figures when a notebook would: at `plt.show()`, and when a cell ends.
 
-    def __init__(self) -> None:
-        self.undo = contextlib.ExitStack()
+    Args:
+        display: What takes the place of IPython's `display`.
+        closes: Whether figures are closed at all.
+        submodules: Those that packages have as attributes, though nothing in the step may have imported them.
+    """
+
+    def __init__(self, display: Any, closes: bool = True, submodules: Collection[str] = ()) -> None:
+        self.undo, self.shows = contextlib.ExitStack(), display
         self.pyplot: Any = None
-        self.awaited: dict[str, Callable[[Any], None]] = {"matplotlib.pyplot": self.adapt_pyplot}
+        self.awaited: dict[str, Callable[[Any], None]] = {
+            name: lambda module: self.patch(module, "display", display) for name in DISPLAYS
+        }
+        for package in {name.rpartition(".")[0] for name in submodules}:
+            self.awaited[package] = self.adapt_package
+        self.submodules = frozenset(submodules)
+        if closes:
+            self.awaited["matplotlib.pyplot"] = self.adapt_pyplot
 
     def open(self) -> None:
         """From here on see what is imported."""
@@ -55,6 +71,29 @@ class Figures:
         with contextlib.suppress(AttributeError):
             loader.exec_module = exec_module
         return spec
+
+    def adapt_package(self, package: Any) -> None:
+        """Let a package import the submodules on first use that code takes for its attributes."""
+        other = vars(package).get("__getattr__")
+
+        def find(name: str) -> Any:
+            full = f"{package.__name__}.{name}"
+            try:
+                if other is not None:
+                    return other(name)
+            except AttributeError:
+                if full not in self.submodules:
+                    raise
+            if full in self.submodules:
+                with contextlib.suppress(ImportError):  # then it is no attribute either
+                    return importlib.import_module(full)
+            raise AttributeError(f"module {package.__name__!r} has no attribute {name!r}")
+
+        package.__getattr__ = find
+        if other is None:
+            self.undo.callback(vars(package).pop, "__getattr__", None)
+        else:
+            self.undo.callback(setattr, package, "__getattr__", other)
 
     def adapt_pyplot(self, pyplot: Any) -> None:
         """Let `plt.show()` show, and let figures come by themselves, until the user says `plt.ioff()`."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any
+
+from kale_magics.step_runtime.fixed import from_json, to_json
 
 MISSING = object()
 
@@ -140,14 +141,14 @@ def literal_in(word: str) -> Any:
     if word in ("NaN", "Infinity", "-Infinity"):
         raise ValueError(word)
     try:
-        return json.loads(word)
+        return from_json(word)
     except ValueError:
         return ast.literal_eval(word)
 
 
 def write_value(value: Any, kind: str) -> str:
     """Return a text that `read_value` reads as this value."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else to_json(value)
     if isinstance(value, float):
         text = repr(value).replace("inf", "1e999")
     if value is None:
@@ -157,7 +158,7 @@ def write_value(value: Any, kind: str) -> str:
             return text
     except ValueError:  # the text is written as a literal
         pass
-    return json.dumps(value)
+    return to_json(value)
 
 
 def hold(value: Any, kind: str = "") -> Any:

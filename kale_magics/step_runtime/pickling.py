@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kale_magics.step_runtime.arrays import ArrayMakers, Arrays, other_parts
+from kale_magics.step_runtime.depth import DepthMakers, Later, dump_shallowly, is_too_deep
+from kale_magics.step_runtime.helpers import Helpers
 from kale_magics.step_runtime.parts import IN_WORDS, closure, parts_of
 from kale_magics.step_runtime.reducers import (
     RUNTIME,
@@ -26,6 +28,7 @@ from kale_magics.step_runtime.reducers import (
 )
 from kale_magics.step_runtime.suspects import suspected
 from kale_magics.step_runtime.tensors import TensorMakers, Tensors
+from kale_magics.step_runtime.timing import TimingMakers
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
@@ -144,8 +147,10 @@ def make_pickler(
     file: Any,
     namespace: dict[str, Any],
     definitions: Definitions,
-    buffers: Callable[[pickle.PickleBuffer], Any],
+    buffers: Callable[[pickle.PickleBuffer], Any] | None,
     arrays: Arrays | None = None,
+    later: Later | None = None,
+    helpers: Helpers | None = None,
 ) -> Any:
     """A pickler for values of a step; several dumps share what they have in common.
 
@@ -153,9 +158,11 @@ def make_pickler(
         file: Where the pickles go.
         namespace: The globals of the notebook's functions.
         definitions: What travels as its identity.
-        buffers: Takes the buffers, in the order in which the reader must have them.
+        buffers: Takes the buffers, in the order in which the reader must have them; None to have them in the pickles.
         arrays: The arrays of what is written; None if nobody will read it, as a sum that tells of changes:
             who else shows an array's memory is no part of its value.
+        later: Takes the states of objects, for `dump_shallowly`; None to write them where they are.
+        helpers: Takes the definitions that are written.
     """
     import cloudpickle
 
@@ -165,6 +172,8 @@ def make_pickler(
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         def reducer_override(self, obj: Any) -> Any:
+            if helpers is not None:
+                helpers.note(obj)
             if type(obj) is Changed:
                 make, change = runtime_reference("definition"), runtime_reference("change_definition")
                 return make, (obj.identity,), obj.state, None, None, change
@@ -179,6 +188,8 @@ def make_pickler(
             if type(obj) is types.CellType and id(obj) in cells:
                 return types.CellType, ()
             parts = known_parts(obj) or array_parts(obj) or tensors.parts(obj)
+            if parts is None and later is not None:
+                parts = later.parts(obj)
             if parts is not None:
                 return parts
             return class_parts(obj, super().reducer_override(obj))
@@ -186,7 +197,7 @@ def make_pickler(
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers):
+class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, DepthMakers):
     """Reads what `make_pickler` wrote.
 
     Args:
@@ -194,13 +205,19 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers):
         buffers: The buffers, in order.
         namespace: The globals that the notebook's functions get.
         resolve: Gives the definition of an identity.
+        owns: Whether large arrays own their memory too, and do not show that of the file.
     """
 
     def __init__(
-        self, file: Any, buffers: Any, namespace: dict[str, Any], resolve: Callable[[str], Any]
+        self,
+        file: Any,
+        buffers: Any,
+        namespace: dict[str, Any],
+        resolve: Callable[[str], Any],
+        owns: bool = False,
     ) -> None:
         super().__init__(file, buffers=buffers)
-        self.namespace = namespace
+        self.namespace, self.owns = namespace, owns
         self.definition = resolve
 
     def find_class(self, module: str, name: str) -> Any:
@@ -274,12 +291,20 @@ def pickling_error(
     value: Any, namespace: dict[str, Any], definitions: Definitions, most: int = 0
 ) -> Exception | None:
     """Why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
-    try:
-        make_pickler(Nowhere(most), namespace, definitions, lambda _: None, Arrays()).dump(value)
-    except EnoughError:
+    for later in (None, Later()):
+        try:
+            pickler = make_pickler(Nowhere(most), namespace, definitions, lambda _: None, Arrays(), later)
+            if later is None:
+                pickler.dump(value)
+            else:
+                dump_shallowly(pickler, value, later)
+        except EnoughError:
+            return None
+        except Exception as error:  # a user's own __reduce__ may raise anything
+            if later is None and is_too_deep(error):
+                continue
+            return error
         return None
-    except Exception as error:  # a user's own __reduce__ may raise anything
-        return error
     return None
 
 
@@ -321,7 +346,7 @@ def find_culprit(
     error = pickling_error(value, namespace, definitions, most)
     if error is None:
         return None
-    if isinstance(error.__cause__, RecursionError):
+    if is_too_deep(error):
         return name, value, pickle.PicklingError("its parts are nested too deeply")
     seen, parts = {id(value)}, children(value, name)
     alive = []  # parts that are made when they are asked for

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import logging
 import os
 import sys
 import tempfile
 import zipfile
 from typing import Any
+
+from kale_magics.step_runtime.fixed import to_json
 
 BEGINS = "--- kale: step begins ---"
 """The line of the log above what the step prints; above it is what pip and KFP say."""
@@ -47,7 +48,7 @@ def leave_pod(told: dict[str, Any]) -> None:
     """Say at the end of the log what has come of the step."""
     sys.stdout.flush()
     sys.stderr.flush()
-    print(ENDS + json.dumps(told), flush=True)
+    print(ENDS + to_json(told), flush=True)
 
 
 def on_volume(place: str, workspace: str, note: str) -> str:

@@ -9,27 +9,24 @@ import html
 import io
 import itertools
 import os
-import pprint
 import re
 import sys
 import time
 import tokenize
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.shell import Captured, Shell
+from kale_magics.step_runtime.shows import Display, print_shown, shown_text, unshowable
 
 LONGEST = 100_000
 """Characters of a cell's printed text, and of an object's plain one."""
 
 LARGEST = 10_000_000
 """Characters or bytes of an object's rich form."""
-
-MOST = 1000
-"""Items of a container; IPython shows as many."""
 
 SHORTENED = "<p>… (shortened)</p>"
 
@@ -66,15 +63,16 @@ class Report(Figures):
 
     Args:
         shell: Knows whether a cell captures what it shows.
+        submodules: As `Figures` takes them.
     """
 
-    def __init__(self, shell: Shell) -> None:
-        super().__init__()
+    def __init__(self, shell: Shell, submodules: Collection[str] = ()) -> None:
+        super().__init__(Display(self.display), submodules=submodules)
         self.shell, self.began = shell, time.perf_counter()
+        self.places: dict[str, tuple[str, str]] = {}
         self.cells: list[str] = []
         self.shown: list[tuple[str, str]] | None = None
         self.size, self.muted = 0, False
-        self.awaited["IPython.display"] = self.adapt_ipython
 
     def open(self) -> None:
         """From here on see what is shown."""
@@ -104,21 +102,29 @@ class Report(Figures):
             if self.size > 4 * LONGEST:
                 self.shown, self.size = shortened(self.shown), LONGEST
 
-    def adapt_ipython(self, module: Any) -> None:
-        """Let IPython's own `display` show."""
-        self.patch(module, "display", lambda *values, **_: self.display(*values))
+    def display(self, text: str, value: Any, place: str) -> None:
+        """Print an object to the log, and show it.
 
-    def display(self, *values: Any) -> None:
-        """Print objects to the log, and show them."""
-        for value in values:
-            before, self.muted = self.muted, True
-            try:
-                print(value)
-            except Exception:  # an object's __str__ may raise anything
-                print(unshowable(value))
-            finally:
-                self.muted = before
+        Args:
+            text: What is printed.
+            value: The object.
+            place: The name of the place where it is shown; what was shown there is replaced on the page.
+        """
+        before, self.muted = self.muted, True
+        try:
+            print_shown(text)
+        finally:
+            self.muted = before
+        if not place:
             self.show(value)
+        elif self.shell.captured is None:
+            known = place in self.places
+            mark = (
+                f"<!-- display {len(self.places)} of {id(self)} -->" if not known else self.places[place][0]
+            )
+            self.places[place] = mark, rendered(value)
+            if not known:
+                self.add("", mark)
 
     def show(self, value: Any) -> None:
         """Show an object, unless the cell captures it."""
@@ -157,11 +163,14 @@ class Report(Figures):
             "Python": sys.version.split()[0],
         }
         rows = "".join(f"<tr><th>{key}<td>{html.escape(fact)}" for key, fact in facts.items())
+        page = "\n".join(self.cells)
+        for mark, form_of_value in self.places.values():
+            page = page.replace(mark, form_of_value)
         title = f"<title>{html.escape(step)}</title>\n<table>{rows}</table>"
         try:
             os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
             with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write("\n".join([HEAD + title, *self.cells, ""]))
+                file.write("\n".join([HEAD + title, page, ""]))
         except OSError as error:
             print(f"step {step}: its report cannot be written: {error}", file=sys.stderr)
 
@@ -256,7 +265,7 @@ def form(value: Any) -> str:
             return f'<img src="data:{mime};base64,{text}">'
         if isinstance(data, str):
             return f"<div>{data}</div>" if name in ("html", "svg") else preformatted(data)
-    return preformatted(plain(value))
+    return preformatted(cut_in_the_middle(shown_text(value)))
 
 
 def asked(value: Any, name: str, **options: Any) -> Any:
@@ -281,31 +290,10 @@ def picture(value: Any) -> bytes | None:
     return image.getvalue()
 
 
-def plain(value: Any) -> str:
-    """An object as text."""
-    if type(value) in (list, tuple, set, frozenset, dict):
-        text = pprint.pformat(trimmed(value), width=100, sort_dicts=False)
-    else:
-        text = repr(value)
+def cut_in_the_middle(text: str) -> str:
+    """A text without the middle of too much of it."""
     half = LONGEST // 2
     return text if len(text) <= LONGEST else f"{text[:half]}\n… (shortened)\n{text[-half:]}"
-
-
-def trimmed(value: Any, depth: int = 5) -> Any:
-    """A container with its first items."""
-    kind: Any = type(value)
-    if not depth or kind not in (list, tuple, set, frozenset, dict):
-        return value
-    items = itertools.islice(value.items() if kind is dict else value, MOST)
-    more = [Ellipsis] * (len(value) > MOST)
-    if kind is dict:
-        return {**{key: trimmed(item, depth - 1) for key, item in items}, **dict.fromkeys(more, Ellipsis)}
-    return kind([*(trimmed(item, depth - 1) for item in items), *more])
-
-
-def unshowable(value: Any) -> str:
-    """Stands for an object."""
-    return f"(cannot be shown: {type(value).__name__})"
 
 
 def preformatted(text: str, kind: str = "stdout") -> str:

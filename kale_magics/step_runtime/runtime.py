@@ -11,10 +11,10 @@ import ast
 import errno
 import io
 import itertools
-import json
 import linecache
 import math
 import os
+import re
 import sys
 import traceback
 import types
@@ -24,16 +24,22 @@ from typing import Any
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.fingerprint import shorter_texts
+from kale_magics.step_runtime.fixed import fix_modules, to_json
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
+from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.parameters import restore
-from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
+from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
 from kale_magics.step_runtime.shell import Shell
+from kale_magics.step_runtime.shows import Display, print_shown
 
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 CO_COROUTINE = 0x80
 """`inspect.CO_COROUTINE`: in the flags of code with an `await` at its top level."""
+
+OWNERSHIP = re.compile(r"\bresize\b|\.base\b|\.flags\b|owndata", re.IGNORECASE)
+"""What code names that tells apart an array with memory of its own, and one that shows other memory."""
 
 NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
 
@@ -48,6 +54,8 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
             "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
+            "late": names that the prelude imports and the step lacks, if there are any, as `Helpers` has them;
+            "submodules": those that packages have as attributes, if there are any;
             in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
             the run's shared volume, by key; "report": whether a report is written to the argument `report`.
         arguments: What the step's function got: values of parameters, and artifacts of KFP (or stand-ins)
@@ -56,6 +64,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     Raises:
         SystemExit: The step failed; stderr, and the file that `KALE_ERROR_FILE` names, say why.
     """
+    fix_modules(globals())
     run = StepRun(spec)
     in_pod = "pod" in spec
     try:
@@ -106,9 +115,13 @@ class StepRun:
         self.previous = sys.modules["__main__"]
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
-        self.page = Report(shell) if spec.get("report") else None
-        self.figures = self.page or Figures()
-        self.namespace.update(get_ipython=lambda: shell, display=lambda *objs, **_: print(*objs, sep="\n"))
+        submodules, closes = spec.get("submodules", ()), os.environ.get("KALE_FIGURES") != "stay"
+        self.page = Report(shell, submodules) if spec.get("report") else None
+        self.figures = self.page or Figures(Display(print_shown), closes, submodules)
+        # A module, as in every `__main__`, and not its dict.
+        self.namespace.update(
+            get_ipython=lambda: shell, display=self.figures.shows, __builtins__=sys.modules["builtins"]
+        )
 
     def perform(self, arguments: dict[str, Any]) -> None:
         """Bind, execute, hand on.
@@ -119,10 +132,7 @@ class StepRun:
         """
         sys.modules["__main__"] = self.module
         prepare_process()
-        if self.page is not None or os.environ.get("KALE_FIGURES") != "stay":
-            self.figures.open()
-        if self.page is not None:
-            self.namespace["display"] = lambda *values, **_: self.page.display(*values)
+        self.figures.open()
         for key, (name, default, kind) in self.spec["parameters"].items():
             self.namespace[name] = self.parameter(name, arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
@@ -140,7 +150,8 @@ class StepRun:
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
             path, twin = self.path_of(key, arguments), twins.get(tuple(names))
-            manifest = save_artifact(path, values, self.namespace, self.definitions, twin)
+            helpers = Helpers(self.namespace, self.everywhere(), self.spec.get("late"))
+            manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
             arguments[key].metadata.update(manifest)
             self.fingerprints[key] = manifest["fingerprints"]
         for name in self.spec["metrics"]:
@@ -206,10 +217,14 @@ class StepRun:
 
     def load_inputs(self, arguments: dict[str, Any]) -> None:
         """Bind the variables that other steps made; one that had no value there has none here."""
+        helpers: dict[str, Any] = {}
+        pieces = [*self.spec["setup"], *self.spec["cells"]]
+        owns = any(OWNERSHIP.search(source) for _, source, _ in pieces)
         for key, names in self.spec["inputs"].items():
             try:
                 path = self.path_of(key, arguments)
-                values = load_artifact(path, self.namespace, self.definitions.resolve)
+                resolve = self.definitions.resolve
+                values = load_artifact(path, self.namespace, resolve, owns, helpers)
             except StepError:
                 raise
             except Exception as error:  # loading runs code of the libraries that the values come from
@@ -220,6 +235,28 @@ class StepRun:
                     set_generator_state(name, values[name])
                 elif name in values:
                     self.namespace[name] = values[name]
+        modules = {name: given for name, given in self.spec.get("late", {}).items() if not given[1]}
+        self.bind_helpers({**modules, **helpers})
+
+    def bind_helpers(self, helpers: dict[str, Any]) -> None:
+        """Bind what functions among the inputs look up, and nothing here has.
+
+        Raises:
+            StepError: A builtin would be taken for it.
+        """
+
+        def load(pickled: bytes) -> Any:
+            return Reader(io.BytesIO(pickled), None, self.namespace, self.definitions.resolve).load()
+
+        missing = bind_helpers(helpers, self.namespace, load)
+        if missing:
+            message = f"a function that this step gets calls {missing[0]}, which cannot be serialized"
+            raise StepError(f"{message}; the builtin of that name is another one", "KALE208")
+
+    def everywhere(self) -> list[str]:
+        """The names of definitions that every step has."""
+        prelude = (defines for name, _, defines in self.spec["setup"] if name.startswith("functions, "))
+        return [name for defines in prelude for name in defines]
 
     def path_of(self, key: str, arguments: dict[str, Any]) -> str:
         """The file of an input or an output."""
@@ -309,7 +346,7 @@ def report(error: BaseException, step: str, filenames: dict[str, str]) -> dict[s
 def write_answer(path: str, answer: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(path + ".part", "w", encoding="utf-8") as file:
-        json.dump(answer, file)
+        file.write(to_json(answer))
     os.replace(path + ".part", path)
 
 

@@ -12,6 +12,9 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
+from kale_magics.step_runtime.scripts import run_file
+from kale_magics.step_runtime.timing import Stopwatch, Timings, measure, timeit_options
+
 SILENT = frozenset({
     "autoreload", "colors", "conda", "config", "history", "kale", "kale_clean", "kale_compile", "kale_graph",
     "kale_logs", "kale_reset", "kale_run", "kale_runs", "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2",
@@ -81,6 +84,25 @@ class Shell:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self.user_ns = namespace
         self.captured: Captured | None = None
+        self.config: dict[str, Any] = {}
+        self._stopwatches: list[Stopwatch] = []
+
+    def begin_time(self) -> None:
+        """From here on time is measured, as for `%time`."""
+        self._stopwatches.append(Stopwatch())
+
+    def end_time(self, value: Any = None) -> Any:
+        """Print the times since the last `begin_time`; gives what was measured."""
+        self._stopwatches.pop().show()
+        return value
+
+    def timeit(self, options: str, setup: str, statement: str) -> Timings | None:
+        """Measure a statement as `%timeit` does; gives the measurements if `-o` asks for them."""
+        return measure(timeit_options(options)[0], setup, statement, self.user_ns)
+
+    def run_script(self, name: str, arguments: list[str], flags: list[str], _: list[str]) -> None:
+        """Run a script as `%run` does; the last argument, the names that it binds, is for the analysis."""
+        run_file(name, arguments, set(flags), self.user_ns)
 
     def begin_capture(self, *flags: str) -> None:
         """From here on what is printed is kept."""
@@ -247,6 +269,7 @@ def write_file(flags: set[str], paths: list[str], cell: str) -> None:
     """Write a `%%writefile` cell."""
     path = os.path.expanduser(" ".join(paths))
     append = bool(flags & {"-a", "--append"})
+    cell = cell if cell.endswith("\n") else cell + "\n"  # as IPython has every cell
     print("Appending to" if append else "Overwriting" if os.path.exists(path) else "Writing", path)
     with open(path, "a" if append else "w", encoding="utf-8") as file:
         file.write(cell)

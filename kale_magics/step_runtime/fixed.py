@@ -1,0 +1,43 @@
+"""What the runtime uses of Python, as it was before the notebook's code could change it.
+
+A notebook may put a function of its own into a module: `json.dumps = ...`, `os.path.exists = ...`. Its own code
+uses that one; what starts, runs and records steps must not. The file is executed alone too, so it imports the
+standard library only.
+"""
+
+from __future__ import annotations
+
+import types
+from json.decoder import JSONDecoder
+from json.encoder import JSONEncoder
+from typing import Any
+
+LIVE_MODULES = frozenset({"sys"})
+"""Modules of which the present attributes are meant."""
+
+
+def to_json(value: Any, **options: Any) -> str:
+    """A value as JSON, whatever the notebook has made of `json.dumps`; options as there."""
+    return JSONEncoder(**options).encode(value)
+
+
+def from_json(text: str | bytes) -> Any:
+    """The value of a text of JSON, whatever the notebook has made of `json.loads`."""
+    return JSONDecoder().decode(text if isinstance(text, str) else text.decode())
+
+
+def fix_modules(namespace: dict[str, Any]) -> None:
+    """Put copies in the places of the modules in a namespace: what is set in a module is not set in its copy."""
+    for name, value in list(namespace.items()):
+        if isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES:
+            namespace[name] = copy_of(value, within=True)
+
+
+def copy_of(module: types.ModuleType, within: bool = False) -> types.ModuleType:
+    """A module with the same attributes; `within`: also copies of the modules that are among them, as `os.path`."""
+    copy = types.ModuleType(module.__name__)
+    vars(copy).update(vars(module))
+    for name, value in list(vars(module).items()) if within else ():
+        if isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES:
+            setattr(copy, name, copy_of(value))
+    return copy

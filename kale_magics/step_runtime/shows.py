@@ -1,0 +1,150 @@
+"""What `display` does in a step: it prints what a terminal shows of an object, and gives a handle."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+MAX_WIDTH = 79
+"""Characters of a line in which a container is shown, if it fits there."""
+
+MAX_ITEMS = 1000
+"""Items of a container that are shown; IPython shows as many."""
+
+BRACKETS: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    tuple: ("(", ")"),
+    set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
+    dict: ("{", "}"),
+}
+
+
+class DisplayHandle:
+    """Shows objects in a place of its own, as IPython's `DisplayHandle`.
+
+    Args:
+        show: Shows objects, as `display` does.
+        display_id: What the place is called.
+    """
+
+    def __init__(self, show: Callable[..., Any], display_id: str) -> None:
+        self._show, self.display_id = show, display_id
+
+    def display(self, value: Any, **options: Any) -> None:
+        """Show an object."""
+        self._show(value, display_id=self.display_id, **options)
+
+    def update(self, value: Any, **options: Any) -> None:
+        """Show an object in the place of the one before it."""
+        self._show(value, display_id=self.display_id, update=True, **options)
+
+    def __repr__(self) -> str:
+        return f"<DisplayHandle display_id={self.display_id}>"
+
+
+class Display:
+    """The function `display` of a step.
+
+    Args:
+        show: Takes what is printed, the object and what its place is called; "" for a place of its own.
+
+    Attributes:
+        count: How many places have got a name here.
+    """
+
+    def __init__(self, show: Callable[[str, Any, str], Any]) -> None:
+        self.show, self.count = show, 0
+
+    def __call__(
+        self, *values: Any, display_id: Any = None, update: bool = False, raw: bool = False, **_: Any
+    ) -> DisplayHandle | None:
+        """Show objects, a line each, as IPython's function of that name.
+
+        Args:
+            values: The objects.
+            display_id: What the place is called; True for a name that is made up.
+            update: Whether they take the place of what is there.
+            raw: Whether they are dicts of representations by MIME type.
+            _: What only a notebook's page needs.
+
+        Returns:
+            A handle for a place with a name.
+        """
+        if update and not display_id:
+            raise TypeError("display_id required for update=True")
+        if display_id is True:
+            self.count += 1
+            display_id = f"display-{self.count}"
+        for value in values:
+            shown = getattr(type(value), "_ipython_display_", None)
+            if callable(shown) and not raw:
+                shown(value)
+            else:
+                text = str(value.get("text/plain", "")) if raw else shown_text(value)
+                self.show(text, value, display_id or "")
+        return DisplayHandle(self, display_id) if display_id else None
+
+
+def shown_text(value: Any) -> str:
+    """What a terminal shows of an object; of one whose `__repr__` fails, its type."""
+    try:
+        return pretty(value)
+    except Exception:  # an object's __repr__ may raise anything
+        return unshowable(value)
+
+
+def unshowable(value: Any) -> str:
+    """Stands for an object."""
+    return f"(cannot be shown: {type(value).__name__})"
+
+
+def pretty(value: Any, indent: int = 0, column: int = 0, above: tuple[int, ...] = ()) -> str:
+    """An object as IPython prints it: a container that does not fit in a line has a line for each item.
+
+    Args:
+        value: The object.
+        indent: How far the lines below the first one are indented.
+        column: Where the first one begins.
+        above: The `id` of the containers that it is in.
+    """
+    kind = type(value)
+    if isinstance(value, type):
+        return (
+            value.__qualname__
+            if value.__module__ == "builtins"
+            else f"{value.__module__}.{value.__qualname__}"
+        )
+    if kind not in BRACKETS or not value:
+        return repr(value)
+    left, right = BRACKETS[kind]
+    if id(value) in above:
+        return f"{left}...{right}"
+    inner, start, above = indent + len(left), column + len(left), (*above, id(value))
+    if kind is dict:
+        pairs = ((pretty(key, inner, start, above), item) for key, item in value.items())
+        items = (f"{key}: {pretty(item, inner, start + len(key) + 2, above)}" for key, item in pairs)
+    else:
+        items = (pretty(item, inner, start, above) for item in ordered(value))
+    texts = list(itertools.islice(items, MAX_ITEMS)) + ["..."] * (len(value) > MAX_ITEMS)
+    right = f",{right}" if kind is tuple and len(value) == 1 else right
+    flat = left + ", ".join(texts) + right
+    if "\n" not in flat and column + len(flat) <= MAX_WIDTH:
+        return flat
+    return left + (",\n" + " " * inner).join(texts) + right
+
+
+def ordered(container: Any) -> Any:
+    """The items of a container; those of a set sorted, if they can be and are few."""
+    if isinstance(container, (set, frozenset)) and len(container) <= MAX_ITEMS:
+        try:
+            return sorted(container)
+        except Exception:  # the items' own comparison may raise anything
+            return container
+    return container
+
+
+def print_shown(text: str, *_: Any) -> None:
+    """Print what is shown of an object."""
+    print(text)
