@@ -165,6 +165,9 @@ def _perhaps_changed_by(
             return
     elif is_known(imported) or (call.path and not imported):
         return
+    elif not imported:
+        # A function that is held somewhere may have what it changes with it.
+        yield from ((s, call.certain) for s in call.receiver if s.bond != "weak")
     for _, sources in call.arguments:
         yield from ((s, call.certain) for s in sources if s.bond != "weak")
 
