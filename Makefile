@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: demo test test-browser test-all lint docs bench fuzz clean
+.PHONY: demo test test-browser test-all lint docs probe bench fuzz clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
@@ -29,6 +29,9 @@ lint: $(INSTALLED)  ## style and types
 
 docs: $(INSTALLED)  ## the page of the diagnostics, and the README's table of codes
 	$(BIN)/python -m tests.catalogue
+
+probe: $(INSTALLED)  ## call the functions of the installed libraries, and show how their effects differ from the data (UPDATE=1 writes it)
+	$(BIN)/python -m tests.probe $(if $(UPDATE),--update) $(LIBRARY)
 
 bench: $(INSTALLED)  ## what marking, compiling, running and a pod's start cost, beside KFP, the notebook, the disk, Kale
 	$(BIN)/python tests/benchmarks/bench.py

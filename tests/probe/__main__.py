@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.probe import data
-from tests.probe.targets import MODULES
+from tests.probe.modules import MODULES
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,12 +89,15 @@ def read_lines(output: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(line)
 
 
+def last_name(output: Path) -> str:
+    """What was being probed when the worker was stopped."""
+    return str(list(read_lines(output))[-1]["name"]) if output.exists() else "its import"
+
+
 def _run(library: str, output: Path, work: Path, only: Sequence[str]) -> bool:
     """Run a worker until it ends or is idle; whether it has to go on after that."""
-    environment = {
-        **os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MPLCONFIGDIR": str(work),
-        "HOME": str(work), "OPENBLAS_NUM_THREADS": "1",
-    }  # fmt: skip
+    own = {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0", "HOME": str(work), "MPLCONFIGDIR": str(work)}
+    environment = {**os.environ, **own, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     before = output.stat().st_size if output.exists() else 0
     command = [sys.executable, "-m", "tests.probe.worker", library, str(output), *only]
     with subprocess.Popen(command, cwd=work, env=environment, stdin=subprocess.DEVNULL) as worker:
@@ -106,6 +109,7 @@ def _run(library: str, output: Path, work: Path, only: Sequence[str]) -> bool:
                 size, since = now, time.monotonic()
             elif time.monotonic() - since > MAX_IDLE_SECONDS:
                 worker.kill()
+                print(f"{library}: {last_name(output)} does not end", file=sys.stderr)
     if worker.returncode and size == before:
         raise RuntimeError(f"The worker that probes {library} failed before it had probed anything.")
     return bool(worker.returncode)

@@ -1,4 +1,4 @@
-"""Calls that are written by hand, where samples by name do not suit: kinds of samples, by position and keyword."""
+"""Calls that are written by hand, where samples by name do not suit: kinds by position and keyword."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ WRITTEN: dict[str, list[str]] = {
     "operator.delitem": ["list zero", "dict text"],
     "operator.iadd": ["list nested", "vec vec"],
     "itertools.groupby": ["nested", "iterator identity"],
+    "numpy.resize": ["square int_small"],
+    "numpy.ma.resize": ["masked int_small"],
+    "numpy.random.zipf": ["two"],
+    "numpy.random.RandomState.zipf": ["two"],
+    "numpy.random.Generator.zipf": ["two"],
+    "numpy.broadcast_to": ["vec wide_shape"],
+    "numpy.ndarray.resize": ["int_small refcheck=false"],
     "numpy.put": ["vec indices one"],
     "numpy.place": ["vec mask list"],
     "numpy.copyto": ["vec half", "vec ints"],
@@ -77,6 +84,18 @@ WRITTEN: dict[str, list[str]] = {
     "matplotlib.axes.Axes.text": ["one one text"],
     "matplotlib.figure.Figure.savefig": ["bytes_file"],
 }
+
+
+ONLY_EXAMPLES = frozenset(
+    {
+        "numpy.resize",
+        "numpy.ma.resize",
+        "numpy.random.zipf",
+        "numpy.random.RandomState.zipf",
+        "numpy.random.Generator.zipf",
+    }
+)
+"""What must not be called with other samples: it would not end."""
 
 
 def _parsed(text: str) -> tuple[tuple[str, ...], dict[str, str]]:

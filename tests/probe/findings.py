@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kale_magics.analysis.library import LibraryEffects
-from tests.probe.hints import kinds_of, option_kinds
+from tests.probe.examples import ONLY_EXAMPLES
+from tests.probe.hints import TOGGLED, kinds_of, option_kinds
 from tests.probe.signatures import KEYWORD, POSITIONAL, Label, has_default, is_leading, labels_of
 from tests.probe.trials import Arguments, Make, Outcome, Slot, observe, result_of
 
-MAX_TRIES = 160
+MAX_TRIES = 120
 MAX_SUCCESSES = 6
 MAX_KINDS = (24, 12, 7, 5, 4)
 """Kinds that are tried for each of one, two, three ... parameters."""
 
-MAX_SECONDS = 20
+MAX_SECONDS = 10
 """Processor time that one callable may take."""
 
-OPTION_BASES = 3
+OPTION_BASES = 2
 """Successful calls with which each option is tried."""
 
 ASPECTS = ("changes", "consumes", "calls", "shares", "keeps")
@@ -97,7 +98,7 @@ class Prober:
         self.kinds = kinds
         self.finding = Finding()
         parameters = target.signature.parameters.values() if target.signature else ()
-        self.parameters = [p for p in parameters]
+        self.parameters = list(parameters)
         self.succeeded = False
         self.end = time.process_time() + MAX_SECONDS
 
@@ -107,10 +108,10 @@ class Prober:
             cases = list(self.cases(make))
             for case in cases:
                 self.note(case.outcome)
-            for case in _bases(cases):
+            for number, case in enumerate(_bases(cases)):
                 if time.process_time() > self.end:
                     break
-                self.try_options(make, case)
+                self.try_options(make, case, all_of_them=number == 0)
                 self.try_variants(case)
         return self.finding if self.succeeded else None
 
@@ -138,16 +139,18 @@ class Prober:
                 tuple(self.kinds[kind] for kind in positional),
                 {name: self.kinds[kind] for name, kind in keywords.items()},
             )
+        if self.target.name in ONLY_EXAMPLES:
+            return
         if self.target.signature is None:
             for count in range(4):
-                yield from self.combined([None] * count)
+                yield from itertools.islice(self.combined([None] * count), MAX_TRIES // 3)
             return
         required = [p for p in self.parameters if not has_default(p)]
         leading = next((p for p in self.parameters if has_default(p)), None)
         given = [p for p in required if p.kind in POSITIONAL]
         if leading is not None and (leading.kind is leading.VAR_POSITIONAL):
-            for count in (1, 2, 0, 3):
-                yield from self.combined(required + [leading] * count)
+            for count in range(4):
+                yield from itertools.islice(self.combined(required + [leading] * count), MAX_TRIES // 3)
         elif leading is not None and is_leading(leading) and len(given) == len(required):
             yield from itertools.islice(self.combined(required), MAX_TRIES // 2)
             yield from self.combined([*required, leading])
@@ -199,11 +202,23 @@ class Prober:
                 return labels_of(parameter, position)
         return frozenset({"**"})
 
-    def try_options(self, make: Make, case: _Case) -> None:
-        """Repeat a call with each option, and note what it does beyond what it did without."""
+    def try_options(self, make: Make, case: _Case, all_of_them: bool) -> None:
+        """Repeat a call with each option, and note what it does beyond what it did without.
+
+        Args:
+            make: Gives what is called.
+            case: The call.
+            all_of_them: Also options that are true or false and, by their name, do not concern copies.
+        """
         taken = len(case.arguments.positional)
         for position, parameter in enumerate(self.parameters):
-            if position < taken or not has_default(parameter) or parameter.name in case.arguments.keywords:
+            is_switch = isinstance(parameter.default, bool) and not parameter.name.startswith(TOGGLED)
+            if (
+                (is_switch and not all_of_them)
+                or position < taken
+                or not has_default(parameter)
+                or parameter.name in case.arguments.keywords
+            ):
                 continue
             for kind, value in self.option_values(make, case, parameter):
                 arguments = self.with_option(case.arguments, parameter, value)

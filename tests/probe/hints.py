@@ -1,4 +1,4 @@
-"""Which kinds of values suit a parameter, by its name; and which ones are tried where its name says nothing."""
+"""Which kinds of values suit a parameter, by its name; and which are tried where that says nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import inspect
 from collections.abc import Collection
 
 ANY: dict[str, str] = {
-    "stdlib": "list nested things texts text one dict pairs_iterator thing iterator text_file identity pairs set half raw deque class"
-    " function tuple buffer record type array",
+    "stdlib": "list nested things texts text one dict pairs_iterator thing iterator text_file"
+    " identity pairs set half raw deque class function tuple buffer record type array",
     "numpy": "vec square ints list one cube objects complexes mask half text strings arrays nested bytes masked"
     " two dates structured indices",
-    "pandas": "column one frame series list columns numbers int_series text half vec dict identity index true"
-    " day text_series categories date_series dates_index indices delta",
+    "pandas": "column one frame series list columns numbers int_series text half vec dict identity index"
+    " true day text_series categories date_series dates_index indices delta",
     "scipy": "vec square longer ints one half csr points objective wide mask list two polynomial text csc"
     " complexes cube span",
     "sklearn": "features labels classifier targets one feature_frame sparse_features half frame texts"
@@ -21,7 +21,7 @@ ANY: dict[str, str] = {
 }
 """For each library, the kinds for a parameter of any name; the first ones suit most."""
 
-STREAM = "text_file bytes_file"
+STREAM = "text_file number_file json_file bytes_file pickle_file npy_file"
 NAMES: dict[str, str] = {
     **dict.fromkeys(
         ["file", "fp", "f", "stream", "buf", "buffer", "path_or_buf", "fname", "fileobj", "csvfile"], STREAM
@@ -119,11 +119,20 @@ TOGGLED = ("copy", "inplace", "overwrite", "deep", "readonly", "subok", "copy_X"
 """Options whose values true and false are tried, whatever their default is."""
 
 
+KEPT_AS_THEY_ARE = {
+    "numpy": frozenset({"dict", "thing", "things", "record", "set", "deque", "function", "class"})
+}
+"""For each library, what its functions can only hold as an element of an array of objects."""
+
+
 def kinds_of(parameter: inspect.Parameter | None, library: str, known: Collection[str]) -> list[str]:
     """Return the kinds to try for a parameter, the best first."""
     hinted = NAMES.get(parameter.name, "").split() if parameter is not None else []
     candidates = dict.fromkeys([*hinted, *ANY[library].split()])
-    return [kind for kind in candidates if kind in known or kind in ("out", "outs")]
+    passed_over = KEPT_AS_THEY_ARE.get(library, frozenset())
+    return [
+        kind for kind in candidates if kind not in passed_over and (kind in known or kind in ("out", "outs"))
+    ]
 
 
 def option_kinds(parameter: inspect.Parameter, known: Collection[str]) -> list[str]:

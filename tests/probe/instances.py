@@ -6,6 +6,7 @@ import collections
 import contextlib
 import copy
 import csv
+import functools
 import io
 import itertools
 import queue
@@ -87,8 +88,6 @@ def numpy_instances() -> Iterator[Factory]:
     yield kinds["masked"]
     yield kinds["masked_square"]
     yield lambda: np.rec.array([(1, 2.5), (2, 3.5)], dtype=[("a", "i4"), ("b", "f8")])
-    yield lambda: np.float64(2.5)
-    yield lambda: np.int64(3)
     yield kinds["random_state"]
     yield kinds["generator"]
     yield lambda: np.random.PCG64(7)
@@ -253,16 +252,24 @@ FIT_SAMPLES = (
 """What estimators are fitted with: the first that succeeds."""
 
 
-def fitted(make: Factory) -> Factory | None:
-    """Return what makes fitted estimators; None if no sample suits."""
-    kinds = samples.kinds_for("sklearn")
-    for names in FIT_SAMPLES:
-        estimator = make()
-        if not hasattr(estimator, "fit"):
-            return None
-        if call(estimator.fit, dict(enumerate(kinds[name]() for name in names)))[0]:
-            return lambda: copy.deepcopy(estimator)
-    return None
+def fitted(make: Factory) -> Factory:
+    """Return what makes fitted estimators, or fails if no sample suits."""
+
+    @functools.cache
+    def first() -> Any:
+        kinds = samples.kinds_for("sklearn")
+        for names in FIT_SAMPLES:
+            estimator = make()
+            if call(estimator.fit, dict(enumerate(kinds[name]() for name in names)))[0]:
+                return estimator
+        return None
+
+    def ready() -> Any:
+        if first() is None:
+            raise ValueError("No sample suits.")
+        return copy.deepcopy(first())
+
+    return ready
 
 
 INSTANCES: dict[str, Callable[[], Iterator[Factory]]] = {

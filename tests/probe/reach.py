@@ -63,7 +63,7 @@ def reach(value: Any, indexes: bool = False) -> Reach:
     pending = [value]
     while pending and len(seen) < MAX_OBJECTS:
         item = pending.pop()
-        if id(item) in seen or isinstance(item, ATOMS) or isinstance(item, PASSED_OVER):
+        if id(item) in seen or isinstance(item, (*ATOMS, *PASSED_OVER)):
             continue
         seen[id(item)] = item
         if not isinstance(item, UNCOUNTED) and not _is_immutable(item):
@@ -113,7 +113,8 @@ def _held_by_pandas(item: Any, found: Reach, indexes: bool) -> Iterable[Any] | N
             found.managed.extend(_memory(block.values))
         return list(item.axes) if indexes else []
     if isinstance(item, pd.Index):
-        found.managed.extend(_memory(item.array))
+        if not isinstance(item, pd.MultiIndex):
+            found.managed.extend(_memory(item.array))
         return []
     if isinstance(item, pd.api.extensions.ExtensionArray):
         found.arrays.extend(_memory(item))

@@ -90,7 +90,7 @@ def total(*args: Any, **kwargs: Any) -> Any:
     return result
 
 
-Point = collections.namedtuple("Point", "x y")  # noqa: PYI024 - what users write
+Point = collections.namedtuple("Point", "x y")
 
 PLAIN_KINDS: dict[str, Callable[[], Any]] = {
     # numbers and text
@@ -153,6 +153,9 @@ PLAIN_KINDS: dict[str, Callable[[], Any]] = {
     "bytes_file": lambda: io.BytesIO(b"a,b\n1,2\n3,4\n"),
     "pickle_file": lambda: io.BytesIO(b"\x80\x04]\x94."),
     "random": lambda: random.Random(7),
+    "number_file": lambda: io.StringIO("1 2\n3 4\n"),
+    "int_small": lambda: (2, 2),
+    "wide_shape": lambda: (2, 4),
     "path": lambda: "probe.txt",
     "Path": lambda: Path("probe.txt"),
     "count": lambda: itertools.count(3),
@@ -188,6 +191,15 @@ def frame() -> Any:
     )
 
 
+def _npy_file() -> Any:
+    import numpy as np
+
+    file = io.BytesIO()
+    np.save(file, np.arange(4.0))
+    file.seek(0)
+    return file
+
+
 def _numpy_kinds() -> dict[str, Callable[[], Any]]:
     import numpy as np
 
@@ -217,6 +229,7 @@ def _numpy_kinds() -> dict[str, Callable[[], Any]]:
         "random_state": lambda: np.random.RandomState(7),
         "generator": lambda: np.random.default_rng(7),
         "float_type": lambda: np.float64,
+        "npy_file": _npy_file,
         "features": features,
         "labels": labels,
         "label_texts": lambda: np.array(["a", "b"] * 6),

@@ -39,7 +39,13 @@ def signature_of(name: str, function: Callable[..., Any]) -> inspect.Signature |
     try:
         return inspect.signature(function)
     except (ValueError, TypeError):
-        return None
+        return _ufunc_signature(function) if type(function).__name__ == "ufunc" else None
+
+
+def _ufunc_signature(function: Any) -> inspect.Signature:
+    """The parameters of a ufunc, which older versions of numpy do not tell."""
+    inputs = ", ".join(f"x{number}" for number in range(function.nin))
+    return inspect.signature(eval(f"lambda {inputs}, /, out=None, *, where=True, dtype=None: None"))
 
 
 def labels_of(parameter: inspect.Parameter, position: int) -> frozenset[Label]:

@@ -25,7 +25,7 @@ CACHES = frozenset(
 
 
 def state(value: Any) -> tuple[Any, bool]:
-    """Return something that compares equal as long as a value is unchanged, and whether all of it was seen."""
+    """Return what compares equal as long as a value is unchanged, and whether all of it was seen."""
     reader = _Reader()
     return reader.read(value, 0), not reader.hidden
 

@@ -4,63 +4,21 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import re
 import sys
 import types
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from tests.probe.examples import EXAMPLES
 from tests.probe.findings import Target
 from tests.probe.instances import INSTANCES, Factory, estimators, fitted
+from tests.probe.modules import BLOCKING, DENIED, MODULES
 from tests.probe.signatures import signature_of
 from tests.probe.trials import call
 
-MODULES: dict[str, str] = {
-    "stdlib": "builtins json pickle heapq bisect collections itertools functools operator copy random contextlib"
-    " dataclasses io csv re statistics array queue string textwrap math cmath struct types fractions decimal"
-    " datetime os.path shlex difflib pprint base64 hashlib zlib html urllib.parse uuid calendar enum numbers"
-    " collections.abc time keyword locale itertools.chain argparse weakref reprlib marshal",
-    "numpy": "numpy numpy.linalg numpy.fft numpy.random numpy.ma numpy.char numpy.strings numpy.rec numpy.polynomial"
-    " numpy.polynomial.polynomial numpy.lib.stride_tricks numpy.testing numpy.emath numpy.lib.recfunctions",
-    "pandas": "pandas pandas.testing pandas.api.types pandas.plotting pandas.tseries.offsets pandas.tseries.frequencies"
-    " pandas.api.indexers",
-    "scipy": "scipy.stats scipy.linalg scipy.optimize scipy.signal scipy.sparse scipy.sparse.linalg scipy.spatial"
-    " scipy.spatial.distance scipy.interpolate scipy.integrate scipy.fft scipy.ndimage scipy.special"
-    " scipy.cluster.hierarchy scipy.cluster.vq scipy.stats.mstats scipy.sparse.csgraph scipy.signal.windows",
-    "sklearn": "sklearn sklearn.metrics sklearn.metrics.pairwise sklearn.metrics.cluster sklearn.model_selection"
-    " sklearn.preprocessing sklearn.utils sklearn.utils.validation sklearn.utils.extmath sklearn.utils.class_weight"
-    " sklearn.utils.multiclass sklearn.compose sklearn.pipeline sklearn.base sklearn.inspection sklearn.datasets"
-    " sklearn.feature_selection sklearn.feature_extraction sklearn.feature_extraction.text sklearn.decomposition"
-    " sklearn.cluster sklearn.linear_model sklearn.covariance sklearn.isotonic sklearn.svm sklearn.tree"
-    " sklearn.ensemble sklearn.neighbors sklearn.calibration sklearn.manifold sklearn.random_projection"
-    " sklearn.naive_bayes sklearn.neural_network sklearn.impute sklearn.mixture sklearn.multiclass"
-    " sklearn.multioutput sklearn.discriminant_analysis sklearn.dummy sklearn.gaussian_process"
-    " sklearn.gaussian_process.kernels sklearn.kernel_approximation sklearn.kernel_ridge sklearn.semi_supervised"
-    " sklearn.cross_decomposition",
-    "matplotlib": "matplotlib.pyplot matplotlib matplotlib.cbook matplotlib.colors matplotlib.dates matplotlib.ticker"
-    " matplotlib.cm matplotlib.lines matplotlib.patches matplotlib.gridspec matplotlib.figure",
-}
-"""The public modules of each library."""
-
-DENIED = re.compile(
-    r"builtins\.(input|breakpoint|exit|quit|help|exec|eval|compile|open|__import__|copyright|credits|license|globals)"
-    r"|types\.(CodeType|FunctionType|CoroutineType|GeneratorType|CellType)|time\.(sleep|tzset|.*set.*|pthread.*)|locale\..*|io\.(FileIO|open|open_code)|uuid\..*"
-    r"|shutil\..*|numpy\.(testing\.(run.*|measure|rundocs|.*test.*|extbuild.*)|test|show_.*|f2py|distutils|info|lookfor|source)"
-    r"|numpy\.(setbufsize|setbufsize|seterr.*|set_printoptions|set_string_function|get_include)"
-    r"|pandas\.(read_clipboard|read_sql.*|read_gbq|show_versions|test|set_option|reset_option|set_eng_float_format)"
-    r"|.*\.(to_clipboard|to_sql|to_gbq|wait|join|acquire|__class__|mro|task_done|shutdown|raw_input|ginput|waitforbuttonpress)"
-    r"|sklearn\.(show_versions|set_config|datasets\.fetch_.*|datasets\.get_data_home|datasets\.clear_data_home)"
-    r"|matplotlib\.(pyplot\.(show|pause|ginput|waitforbuttonpress|switch_backend|connect|ion|ioff|install_repl.*)"
-    r"|use|rc.*|interactive|matplotlib_fname|get_cachedir|get_configdir|set_loglevel|test|cbook\.(open_file_cm|get_sample_data))"
-    r"|.*\.(plt_block_show|start_event_loop|show)"
-    r"|scipy\..*\.(test|show_config)|.*\.fileno|os\.path\.(sameopenfile)|weakref\..*|contextlib\.(chdir|redirect_std.*)"
-)
-"""What is never called: it waits, opens, reads or sets what does not belong to a sample."""
-
-BLOCKING = {("queue.Queue", "get"), ("queue.Queue", "put")}
-MAX_TYPES_OF_ATTRIBUTES = 60
+Wanted = Callable[[str], bool]
+"""Whether a callable is to be probed, by its name."""
 
 
 def public_name(item: Any) -> str:
@@ -79,8 +37,12 @@ def public_name(item: Any) -> str:
     return f"{module}.{name}"
 
 
-def functions(library: str) -> Iterator[Target]:
+def functions(library: str, wanted: Wanted) -> Iterator[Target]:
     """The functions and classes of a library's public modules, and the class and static methods."""
+    return (target for target in _functions(library) if wanted(target.name))
+
+
+def _functions(library: str) -> Iterator[Target]:
     seen: set[str] = set()
     for module_name in MODULES[library].split():
         for name, item in _members(module_name, library):
@@ -91,8 +53,10 @@ def functions(library: str) -> Iterator[Target]:
             yield _function(path, item, library)
             if isinstance(item, type):
                 yield from _class_methods(item, library, seen)
-            if type(item).__name__ == "ufunc":
-                for part in ("at", "reduce", "accumulate", "outer", "reduceat"):
+            if type(item).__name__ == "ufunc" and item.nout == 1 and item.signature is None:
+                for part in ("at", "reduce", "accumulate", "outer", "reduceat")[
+                    : None if item.nin == 2 else 1
+                ]:
                     yield _function(f"{path}.{part}", getattr(item, part), library)
 
 
@@ -105,8 +69,8 @@ def _members(module_name: str, library: str) -> Iterator[tuple[str, Any]]:
         parent, _, name = module_name.rpartition(".")
         module = getattr(importlib.import_module(parent), name)
     for name in sorted(getattr(module, "__all__", dir(module))):
-        item = getattr(module, name, None)
-        if name.startswith("_") or isinstance(item, types.ModuleType) or not callable(item):
+        succeeded, item = call(getattr, {0: module, 1: name})
+        if not succeeded or name.startswith("_") or isinstance(item, types.ModuleType) or not callable(item):
             continue
         if isinstance(item, type) and issubclass(item, BaseException):
             continue
@@ -144,8 +108,7 @@ def objects(library: str) -> dict[str, tuple[type, list[Factory], list[tuple[str
                 continue
             entry = found.setdefault(public_name(kind), (kind, [], []))
             entry[1].append(make)
-            if (ready := fitted(make)) is not None:
-                entry[1].append(ready)
+            entry[1].append(fitted(make))
             entry[2].extend(_with_options(kind, make))
         return found
     for make in INSTANCES[library]():
@@ -165,16 +128,22 @@ def _with_options(kind: type, make: Factory) -> Iterator[tuple[str, Factory]]:
                 return make().set_params(**changed)
 
             yield name, with_option
-            if (ready := fitted(with_option)) is not None:
-                yield name, ready
+            yield name, fitted(with_option)
 
 
-def methods(library: str) -> Iterator[Target]:
+def methods(library: str, wanted: Wanted) -> Iterator[Target]:
     """The methods of a library's objects."""
-    for type_name, (kind, makes, variants) in objects(library).items():
+    found = objects(library)
+    kinds = {kind for kind, _, _ in found.values()}
+    for type_name, (kind, makes, variants) in found.items():
         for name in sorted(method_names(kind)):
             path = f"{type_name}.{name}"
-            if DENIED.fullmatch(path) or (type_name, name) in BLOCKING:
+            if (
+                is_inherited(kind, name, kinds)
+                or DENIED.fullmatch(path)
+                or (type_name, name) in BLOCKING
+                or not wanted(path)
+            ):
                 continue
             first = next((m for m in (_bound(make, name) for make in makes) if call(m, {})[0]), None)
             signature = None if first is None else signature_of(path, first()[0])
@@ -194,6 +163,12 @@ def _bound(make: Factory, name: str) -> Callable[[], tuple[Callable[..., Any], A
         return getattr(owner, name), owner
 
     return bound
+
+
+def is_inherited(kind: type, name: str, probed: Collection[type]) -> bool:
+    """Whether a class has a method or attribute just as a base class that is probed itself."""
+    definer = next((base for base in kind.__mro__ if name in vars(base)), kind)
+    return definer is not kind and definer in probed
 
 
 SPECIAL = frozenset("__getitem__ __setitem__ __delitem__ __call__ __enter__ __iter__ __next__".split())
@@ -220,19 +195,18 @@ def _is_callable(kind: type, name: str) -> bool:
     return (succeeded and callable(item)) or type(static).__name__ == "_AvailableIfDescriptor"
 
 
-def attributes(library: str) -> Iterator[tuple[str, str, list[Factory]]]:
+def attributes(library: str, wanted: Wanted) -> Iterator[tuple[str, str, list[Factory]]]:
     """For each type and each of its attributes: the names, and what makes the objects."""
-    for type_name, (kind, makes, _) in objects(library).items():
+    found = objects(library)
+    kinds = {kind for kind, _, _ in found.values()}
+    for type_name, (kind, makes, _) in found.items():
+        callables = method_names(kind)
         names: dict[str, list[Factory]] = defaultdict(list)
         for make in makes:
-            example = make()
-            callables = method_names(kind)
-            for name in dir(example):
-                if (
-                    not name.startswith("_")
-                    and name not in callables
-                    and not DENIED.fullmatch(f"{type_name}.{name}")
-                ):
+            for name in call(lambda make=make: dir(make()), {})[1] or ():
+                path = f"{type_name}.{name}"
+                passed_over = name.startswith("_") or name in callables or DENIED.fullmatch(path)
+                if not passed_over and not is_inherited(kind, name, kinds) and wanted(path):
                     names[name].append(make)
         for name, having in sorted(names.items()):
             yield type_name, name, having

@@ -1,4 +1,4 @@
-"""`python -m tests.probe.worker LIBRARY OUTPUT`: probe one library, and write a line of JSON for each callable."""
+"""`python -m tests.probe.worker LIBRARY OUTPUT`: probe one library, a line of JSON for each callable."""
 
 from __future__ import annotations
 
@@ -70,24 +70,25 @@ def prepare(library: str) -> None:
 def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> Iterator[Line]:
     """The findings of a library; before each, a line that only names it."""
     kinds = kinds_for(library)
-    for what, targets in (("function", functions(library)), ("method", methods(library))):
+
+    def wanted(name: str) -> bool:
+        return name not in done and (not only or name in only)
+
+    for what, targets in (("function", functions(library, wanted)), ("method", methods(library, wanted))):
         for target in targets:
-            if target.name in done or (only and target.name not in only):
-                continue
             yield {"name": target.name, "what": what}
             _begin(library)
             finding = Prober(target, kinds).probe()
             if finding is not None:
                 yield _line(what, target.name, finding)
     for type_name, (kind, _, _) in objects(library).items():
-        if not only and type_name not in done:
+        if wanted(type_name) and not only:
             bases = " ".join(public_name(base) for base in kind.__mro__[1:-1])
             yield {"name": type_name, "what": "type", "bases": bases}
-    for type_name, name, makes in attributes(library):
+    for type_name, name, makes in attributes(library, wanted):
         path = f"{type_name}.{name}"
-        if path not in done and (not only or path in only):
-            yield {"name": path, "what": "attribute"}
-            yield from _attribute(path, name, makes)
+        yield {"name": path, "what": "attribute"}
+        yield from _attribute(path, name, makes)
 
 
 def _begin(library: str) -> None:
@@ -126,13 +127,17 @@ def _attribute(path: str, name: str, makes: Iterable[Factory]) -> Iterator[Line]
     """Whether an attribute is, holds, or shows memory of, a part of its object."""
     shares: list[bool] = []
     for make in makes:
-        owner = make()
-        held = reach(owner, indexes=True)
-        succeeded, value = call(getattr, {0: owner, 1: name})
+        succeeded, shown = call(_shows_part, {0: make, 1: name})
         if succeeded:
-            shares.append(reach(value, indexes=True).meets(held))
+            shares.append(shown)
     if shares:
         yield {"name": path, "what": "attribute", "shares": any(shares)}
+
+
+def _shows_part(make: Factory, name: str) -> bool:
+    owner = make()
+    held = reach(owner, indexes=True)
+    return reach(getattr(owner, name), indexes=True).meets(held)
 
 
 if __name__ == "__main__":
