@@ -76,6 +76,20 @@ class _Tables:
     short_names: dict[tuple[str, str], str]
 
 
+def matches(label: int | str, labels: Labels) -> bool:
+    """Return whether an argument is one of those that labels mean.
+
+    Args:
+        label: Its position or keyword, or "self"; "*" or "**" for one that is unpacked.
+        labels: As in `LibraryEffects`.
+    """
+    if label == "*":
+        return any(isinstance(each, int) for each in labels)
+    if label == "**":
+        return bool({each for each in labels if isinstance(each, str)} - {"self"})
+    return label in labels or ("*" if isinstance(label, int) else "**") in labels and label != "self"
+
+
 def function_effects(origin: str) -> LibraryEffects | None:
     """Return what a call of a function does, or None if it was never called successfully.
 

@@ -13,7 +13,7 @@ from kale_magics.analysis.knowledge import (
     is_known,
     method_changes,
 )
-from kale_magics.analysis.library import function_effects, method_effects
+from kale_magics.analysis.library import function_effects, matches, method_effects
 
 Find = Callable[[str], Behaviour | None]
 """Gives the function or class of the notebook that a name stands for."""
@@ -138,7 +138,7 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
         if known is None and call.method:
             known = method_effects(call.method)
         labels = known.changes | (known.may_change if call.inplace else frozenset()) if known else frozenset()
-        yield from (s for label, sources in call.arguments if label in labels for s in sources)
+        yield from (s for label, sources in call.arguments if matches(label, labels) for s in sources)
 
 
 def _perhaps_changed_by(

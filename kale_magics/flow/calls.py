@@ -18,7 +18,7 @@ from kale_magics.analysis.knowledge import (
     is_known,
     method_changes,
 )
-from kale_magics.analysis.library import LibraryEffects, function_effects, method_effects
+from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
@@ -105,10 +105,8 @@ class Calls(Changes):
         if call.inplace or any(self._may_work_in_place(source) for source in receiver):
             self._guess_all(self._labelled(call, effects.may_change), f".{call.method}()", call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
-        for label, path in call.paths:
-            named = (
-                function_effects(self.origin(path)) if label in effects.calls and self.origin(path) else None
-            )
+        for _, path in call.paths:
+            named = function_effects(self.origin(path)) if self.origin(path) else None
             if named is not None and named.changes:
                 self._guess_all(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)
@@ -123,16 +121,8 @@ class Calls(Changes):
 
     def _labelled(self, call: Call, labels: frozenset[int | str]) -> list[Source]:
         """The arguments of a call that some labels mean."""
-        unpacked = {"*": any(isinstance(label, int) for label in labels), "**": bool(labels - {"self"})}
-        return self._arguments(
-            call,
-            (
-                source
-                for label, sources in call.arguments
-                if label in labels or unpacked.get(str(label), False)
-                for source in sources
-            ),
-        )
+        found = (s for label, sources in call.arguments if matches(label, labels) for s in sources)
+        return self._arguments(call, found)
 
     def _consume(self, call: Call, sources: Iterable[Source]) -> None:
         for source in sources:
@@ -246,9 +236,9 @@ class Calls(Changes):
         """Whether a method of a library changes its object."""
         if call.inplace:
             return "perhaps"
-        effects = method_effects(call.method, kind)
-        if effects is None or (not kind and method_changes(call.method, "") != "perhaps"):
-            return method_changes(call.method, kind)
+        effects, known = method_effects(call.method, kind), method_changes(call.method, kind)
+        if effects is None or known == "yes" or (not kind and known == "no"):
+            return known
         if "self" in effects.changes:
             return "yes" if kind else "perhaps"
         return "no"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
 from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES
-from kale_magics.analysis.library import LibraryEffects, function_effects, method_effects
+from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.lookup import Lookup
@@ -371,6 +371,4 @@ def _shares(effects: LibraryEffects | None, source: Source, inplace: bool) -> bo
     if effects is None:
         return True
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
-    if source.argument in ("*", "**"):
-        return bool(labels - {"self"})
-    return source.argument in labels
+    return matches(source.argument, labels)
