@@ -110,13 +110,15 @@ class Visibility:
             return key.partition(".")[0] in statement.names
         if kind == "module":
             return self._uses(step, statement, owner, by_value=statement.computes)
-        uses = any(self._uses(step, statement, library) for library in WITH.get(kind, (kind.split()[0],)))
-        if kind == "matplotlib":
-            draws = not statement.attributes.isdisjoint(PLOTS) and self._uses(step, statement, "pandas")
-            return uses or draws
-        if kind == "numpy printing" or key.startswith(("display.", "styler.")):
-            return uses and statement.shows
-        return uses and (kind not in ("numpy", "decimal") or statement.computes)
+        shown = kind == "numpy printing" or key.startswith(("display.", "styler."))
+        libraries = WITH.get(kind, (kind.split()[0],))
+        by_value = shown or statement.computes
+        uses = any(self._uses(step, statement, library, by_value) for library in libraries)
+        if kind == "matplotlib" and not statement.attributes.isdisjoint(PLOTS):
+            return uses or self._uses(step, statement, "pandas")
+        if kind in ("numpy", "decimal"):
+            return uses and statement.computes
+        return uses and (statement.shows or not shown)
 
     def _mentions(self, step: StepFlow, statement: Statement, path: str) -> bool:
         """Whether a statement uses an attribute, or has imported it by its name."""

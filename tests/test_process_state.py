@@ -1,0 +1,353 @@
+"""State that is no value: what one step sets and another one would miss, as seen or as the text says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.notebooks import ENVIRONMENT, Report, assembled, fresh_shell
+
+Mode = Literal["live", "cold"]
+
+IMPORTS = """import os, sys, abc, decimal, json, locale, logging, warnings
+from abc import ABC
+from decimal import Decimal, getcontext
+from typing import NamedTuple
+import numpy as np
+import pandas as pd
+import sklearn
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+import ownconf
+from ownconf import Counter
+"""
+
+FUNCTIONS = """
+class Shape(ABC): pass
+class Foreign: pass
+class Root: pass
+class Point(NamedTuple):
+    x: int
+    ys: list = []
+log = logging.getLogger("of the cells")
+def quiet():
+    np.seterr(divide="ignore")
+def draw(values):
+    plt.figure()
+    plt.plot(values)
+    plt.close()
+"""
+
+OWN = """
+DEBUG = False
+OPTIONS = {"depth": 1}
+_cache = {}
+class Counter:
+    made = 0
+    def __init__(self):
+        Counter.made += 1
+class Settings:
+    def __init__(self):
+        self.level = 1
+settings = Settings()
+def debug():
+    global DEBUG
+    DEBUG = True
+def square(n):
+    _cache[n] = n * n
+    return _cache[n]
+def harden():
+    import os, numpy
+    os.environ["HARD"] = "yes"
+    numpy.seterr(over="raise")
+"""
+
+FILES = {"ownconf.py": OWN, "late_import.py": "import warnings\nwarnings.simplefilter('always')\nx = 1\n"}
+
+LOST: list[tuple[str, str, str, str, str]] = [
+    # what is set, step a, step b, what a live session says, what the text says
+    ("an option of pandas", "pd.set_option('mode.sim_interactive', True)\ndf = pd.DataFrame({'v': [1]})",
+     "print(df.v.sum())", "the pandas option mode.sim_interactive", "the pandas option mode.sim_interactive"),
+    ("an option by its attribute", "pd.options.mode.sim_interactive = True\ndf = pd.DataFrame({'v': [1]})",
+     "print(df.v.sum())", "the pandas option mode.sim_interactive", "the pandas option mode.sim_interactive"),
+    ("what is displayed", "pd.set_option('display.max_rows', 3)\ndf = pd.DataFrame({'v': [1]})", "df",
+     "display.max_rows", "display.max_rows"),
+    ("numpy's errors", "np.seterr(divide='raise')\nxs = np.ones(2)", "ys = 1 / xs", "np.seterr", "np.seterr"),
+    ("a function of the cells", "quiet()\nxs = np.ones(2)", "ys = 1 / xs", "np.seterr", "np.seterr"),
+    ("how arrays print", "np.set_printoptions(precision=3)\nxs = np.ones(2)", "print(xs)",
+     "the numpy print option precision", "the numpy print option precision"),
+    ("scikit-learn", "sklearn.set_config(transform_output='pandas')\nxs = [[1.0], [2.0]]",
+     "print(StandardScaler().fit_transform(xs))", "scikit-learn configuration (transform_output)",
+     "scikit-learn configuration (transform_output)"),
+    ("the decimal context", "getcontext().prec = 5\nx = Decimal(1) / 3", "print(Decimal(1) / 3)",
+     "the decimal context (prec)", "the decimal context (prec)"),
+    ("a context of one's own", "ctx = decimal.getcontext()\nctx.prec = 5\nx = Decimal(1)", "print(x / 3)",
+     "the decimal context (prec)", "the decimal context (prec)"),
+    ("warnings", "warnings.filterwarnings('error')\nx = 1", "print(x)", "warnings filters", "warnings filters"),
+    ("a logger's level", "logging.getLogger('mine').setLevel(10)\nx = 1", "logging.getLogger('mine').info(x)",
+     "the level of logger 'mine'", "the level of logger 'mine'"),
+    ("a logger's handlers", "logging.getLogger('mine').addHandler(logging.NullHandler())\nx = 1",
+     "logging.getLogger('mine').info(x)", "the handlers of logger 'mine'", "the handlers of logger 'mine'"),
+    ("logging", "logging.basicConfig(level=10, force=True)\nx = 1", "logging.info(x)",
+     "the level of logger 'root'", "the configuration of logging"),
+    ("rcParams", "plt.rcParams['figure.dpi'] = 50\nx = 1", "draw([x])", "rcParams['figure.dpi']",
+     "rcParams['figure.dpi']"),
+    ("a style", "plt.style.use('ggplot')\nx = 1", "draw([x])", " more;", "matplotlib's rcParams"),
+    ("the locale", "locale.setlocale(locale.LC_ALL, 'C')\nx = 1", "print(f'{x:n}')", "the locale", "the locale"),
+    ("the environment", "os.environ['REGION'] = 'eu'\nx = 1", "print(x)", "the environment variable REGION",
+     "the environment variable REGION"),
+    ("a magic", "%env REGION=eu\nx = 1", "print(x)", "the environment variable REGION",
+     "the environment variable REGION"),
+    ("putenv", "os.putenv('REGION', 'eu')\nx = 1", "print(x)", "the environment variable REGION",
+     "the environment variable REGION"),
+    ("the folder", "os.makedirs('deep')\nos.chdir('deep')\nx = 1", "print(x)", "the working folder",
+     "the working folder"),
+    ("the folder by a magic", "os.makedirs('deep')\n%cd deep\nx = 1", "print(x)", "the working folder",
+     "the working folder"),
+    ("sys.path", "sys.path.append('deep')\nx = 1", "print(x)", "sys.path", "sys.path"),
+    ("recursion", "sys.setrecursionlimit(4000)\nx = 1", "print(x)", "the recursion limit", "the recursion limit"),
+    ("the current figure", "plt.figure(); plt.plot([1, 2]); n = 1", "plt.plot([3])\nprint(n)",
+     "pyplot's current figure", "pyplot's current figure"),
+    ("a method that is replaced", "pd.DataFrame.describe = lambda self: 1\ndf = pd.DataFrame({'v': [1]})",
+     "print(df.describe())", "DataFrame.describe", "DataFrame.describe"),
+    ("a function of a library", "json.extra = 1\nx = 1", "print(json.extra)", "json.extra", "json.extra"),
+    ("a registered class", "Shape.register(Foreign)\nx = 1", "print(isinstance(Foreign(), Shape))", "Shape", "Shape"),
+    ("subclasses", "class Leaf(Root): pass\nx = 1", "print(Root.__subclasses__())", "the subclasses of Root",
+     "the subclasses of Root"),
+    ("a default", "p = Point(1)\np.ys.append(2)", "print(Point(2).ys)", "Point.ys", "Point.ys"),
+    ("an own module", "ownconf.DEBUG = 3\nx = 1", "print(ownconf.DEBUG)", "the attribute DEBUG of module ownconf",
+     "the attribute DEBUG of module ownconf"),
+    ("a dict of it", "ownconf.OPTIONS['depth'] = 2\nx = 1", "print(ownconf.OPTIONS)", "OPTIONS", "OPTIONS"),
+    ("an object of it", "ownconf.settings.level = 2\nx = 1", "print(ownconf.settings.level)", "settings", "settings"),
+    ("a function of it", "ownconf.debug()\nx = 1", "print(ownconf.DEBUG)", "DEBUG of module ownconf", ""),
+    ("a class of it", "c = Counter()\nx = 1", "print(Counter.made)", "Counter.made of module ownconf", ""),
+    ("what it sets elsewhere", "ownconf.harden()\nx = 1", "print(x)", "the environment variable HARD", ""),
+    ("only under a parameter", "if strict:\n    np.seterr(divide='raise')\nxs = np.ones(2)", "ys = 1 / xs", "np.seterr",
+     "np.seterr"),
+    ("one of two", "os.environ['A'] = '1'\nos.environ['B'] = '2'\nx = 1", "os.environ['A'] = '3'\nprint(x)",
+     "the environment variable B", "the environment variable B"),
+    ("after it is used", "np.seterr(divide='raise')\nxs = np.ones(2)", "ys = 1 / xs\nnp.seterr(divide='raise')",
+     "np.seterr", "np.seterr"),
+]  # fmt: skip
+
+SILENT: list[tuple[str, str, str]] = [
+    ("nothing is set", "x = 1", "print(x)"),
+    ("an import in a step", "import statistics, sklearn.cluster, scipy.stats\nx = 1", "print(x)"),
+    ("an own import with an effect", "import late_import\nx = late_import.x", "import late_import\nprint(x)"),
+    ("pandas, displayed nowhere", "pd.set_option('display.max_rows', 3)\ndf = pd.DataFrame({'v': [1]})",
+     "total = df.v.sum()"),
+    ("context managers", "with pd.option_context('mode.sim_interactive', True), np.errstate(divide='raise'):\n    x = 1",
+     "print(np.ones(x) / 1, pd.Series([x]).sum())"),
+    ("warnings that are restored", "with warnings.catch_warnings():\n    warnings.simplefilter('error')\n    x = 1",
+     "print(x)"),
+    ("figures' settings that are restored", "with plt.rc_context({'figure.dpi': 50}):\n    plt.rcParams['font.size'] = 3\nx = 1",
+     "draw([x])"),
+    ("a decimal context that is restored", "with decimal.localcontext() as ctx:\n    ctx.prec = 3\n    x = Decimal(1) / 3",
+     "print(x / 3)"),
+    ("a setting that the next step repeats", "np.seterr(divide='raise')\nxs = np.ones(2)",
+     "np.seterr(divide='raise')\nys = 1 / xs"),
+    ("another value for the same setting", "os.environ['REGION'] = 'eu'\nx = 1",
+     "os.environ['REGION'] = 'us'\nprint(x)"),
+    ("a setting of a library that is not used", "sklearn.set_config(transform_output='pandas')\nx = 1", "print(x)"),
+    ("a printed number", "getcontext().prec = 5\nx = Decimal(1) / 3", "print(x)"),
+    ("a logger that crosses", "mine = logging.getLogger('mine')\nmine.setLevel(10)", "print(mine.level)"),
+    ("a logger of the cells", "log.setLevel(10)\nx = 1", "print(x)"),
+    ("a logger that is not used", "logging.getLogger('mine').setLevel(10)\nx = 1", "print(x)"),
+    ("figures that are closed", "plt.plot([1])\nplt.close()\nx = 1", "plt.plot([x])\nplt.close()"),
+    ("a figure of its own", "plt.plot([1])\nx = 1", "draw([x])"),
+    ("figures as objects", "fig, ax = plt.subplots()\nax.plot([1])\nx = 1", "f, a = plt.subplots()\na.plot([x])"),
+    ("plotting by pandas", "df = pd.DataFrame({'v': [1.0, 2]})\nax = df.plot(); plt.close('all')\nx = 1",
+     "ax = pd.Series([x]).plot(); plt.close('all')"),
+    ("fits", "df = pd.DataFrame({'v': [1.0, 2]})\nmodel = Ridge().fit(df, [1, 2])", "print(model.predict(df))"),
+    ("warnings that are emitted", "warnings.warn('one')\nx = 1", "warnings.warn('two')\nprint(x)"),
+    ("results that a module keeps", "x = ownconf.square(2)", "print(ownconf.square(x))"),
+    ("an own module that is not used", "ownconf.debug()\nx = 1", "print(x)"),
+    ("subclasses that a step has", "class Leaf(Root): pass\nx = 1", "print(Root.__subclasses__(), Leaf, x)"),
+    ("a method that is not used", "pd.DataFrame.triple = lambda self: self * 3\ndf = pd.DataFrame({'v': [1]})",
+     "print(df.v.sum())"),
+    ("seeds", "import random\nrandom.seed(1)\nnp.random.seed(1)\nx = random.random()", "print(x)"),
+]  # fmt: skip
+
+UNCHANGED = [
+    ("the folder that it is in", "os.chdir('.')\nx = 1", "print(x)"),
+    (
+        "a branch that is not taken",
+        "if False:\n    np.seterr(divide='raise')\nxs = np.ones(2)",
+        "ys = 1 / xs",
+    ),
+    ("the same value", "np.seterr(divide='warn')\nxs = np.ones(2)", "ys = 1 / xs"),
+]
+"""What the text finds, and the session knows better."""
+
+
+def cells(mode: Mode, first: str, second: str) -> list[str]:
+    mark = " --no-run" if mode == "cold" else ""
+    return [
+        f"%%kale imports\n{IMPORTS}",
+        f"%%kale functions\n{FUNCTIONS}",
+        "%%kale parameters\nstrict = False",
+        f"%%kale step a{mark}\n{first}",
+        f"%%kale step b{mark}\n{second}",
+    ]
+
+
+Told = list[tuple[str, str]]
+"""Severity and text of each diagnostic about the state of a process."""
+
+
+def told(notebooks: list[list[str]]) -> list[Told]:
+    """What is said of notebooks; each is played by a fork of one process that has the libraries loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", __name__, folder],
+            input=json.dumps(notebooks), capture_output=True, text=True, timeout=600,
+            env={**os.environ, **ENVIRONMENT, "MPLBACKEND": "agg"}, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        files = [Path(folder, str(number), "told.json") for number in range(len(notebooks))]
+        return [[(severity, text) for severity, text in json.loads(file.read_text())] for file in files]
+
+
+def play_all(folder: Path, notebooks: list[list[str]]) -> None:
+    import sklearn.linear_model
+    import sklearn.preprocessing  # noqa: F401 - once for all forks
+
+    for number, notebook in enumerate(notebooks):
+        child = os.fork()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0, notebook
+            continue
+        try:
+            play(folder / str(number), notebook)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+
+
+def play(folder: Path, notebook: list[str]) -> None:
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    os.chdir(folder)
+    shell = fresh_shell(folder)
+    shell.run_line_magic("load_ext", "kale_magics")
+    for cell in notebook:
+        assert shell.run_cell(cell, store_history=True).success, cell
+    report = Report()
+    assembled(shell, report)
+    found = [(severity, text) for code, severity, text in report.diagnostics if code == "KALE221"]
+    (folder / "told.json").write_text(json.dumps(found))
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[tuple[str, Mode], Told]:
+    """What is said of the rows, by name and mode."""
+    modes: tuple[Mode, ...] = "live", "cold"
+    rows = [(row, mode) for mode in modes for row in (*LOST, *SILENT, *UNCHANGED)]
+    found = told([cells(mode, *row[1:3]) for row, mode in rows])
+    return {(row[0], mode): each for (row, mode), each in zip(rows, found, strict=True)}
+
+
+def named(row: Any) -> str:
+    return re.sub(r"\W+", "-", row[0]) if isinstance(row, tuple) else str(row)
+
+
+@pytest.mark.parametrize("mode", ["live", "cold"])
+@pytest.mark.parametrize("row", LOST, ids=named)
+def test_a_step_that_misses_a_setting_is_named(
+    table: dict[tuple[str, Mode], Told], mode: Mode, row: tuple[str, ...]
+) -> None:
+    name, _, _, live, cold = row
+    says = live if mode == "live" else cold
+    assert [severity for severity, _ in table[name, mode]] == ["warning"] * bool(says)
+    for _, text in table[name, mode]:
+        assert says in text
+        assert "step a changes" in text
+        assert "step b" in text
+
+
+@pytest.mark.parametrize("mode", ["live", "cold"])
+@pytest.mark.parametrize("name", [row[0] for row in SILENT])
+def test_what_no_step_misses_is_not_said(table: dict[tuple[str, Mode], Told], mode: Mode, name: str) -> None:
+    assert table[name, mode] == []
+
+
+@pytest.mark.parametrize("name", [row[0] for row in UNCHANGED])
+def test_what_the_session_saw_decides(table: dict[tuple[str, Mode], Told], name: str) -> None:
+    assert table[name, "live"] == []
+    assert len(table[name, "cold"]) == 1
+
+
+def test_a_step_that_needs_a_method_of_another_one_is_refused() -> None:
+    first = "pd.DataFrame.triple = lambda self: self * 3\ndf = pd.DataFrame({'v': [1]})"
+    for found in told(
+        [cells("live", first, "print(df.triple())"), cells("cold", first, "print(df.triple())")]
+    ):
+        ((severity, text),) = found
+        assert severity == "error"
+        assert "DataFrame.triple" in text
+
+
+def test_a_setting_is_remembered_when_its_cell_runs_again() -> None:
+    *prelude, first, second = cells("live", *LOST[3][1:3])
+    typed = [cell.partition("\n")[2] for cell in (first, second)]
+    again, unmarked = told([[*prelude, first, second, first], [*prelude, *typed, first, second]])
+    assert len(again) == 1
+    assert len(unmarked) == 1
+
+
+def test_what_every_step_sets_is_not_missed() -> None:
+    imports, *others = cells("live", *LOST[3][1:3])
+    assert told([[f"{imports}np.seterr(divide='raise')\n", *others]]) == [[]]
+
+
+HOSTILE = """
+class Hostile:
+    def __getattribute__(self, name): raise RuntimeError(name)
+    def __eq__(self, other): raise RuntimeError("eq")
+    __hash__ = None
+class Meta(type):
+    def __getattribute__(cls, name): raise RuntimeError(name)
+class Odd(metaclass=Meta): pass
+hostile, odd = Hostile(), Odd
+ownconf.hostile = Hostile()
+sys.modules["hostile module"] = Hostile()
+pd.DataFrame.hostile = Hostile()
+"""
+
+
+def test_no_code_of_the_user_runs_for_being_compared() -> None:
+    notebook = cells("live", "ownconf.hostile = hostile\nx = 1", "print(x)")
+    assert told([[*notebook[:3], HOSTILE, *notebook[3:]]]) == [[]]
+
+
+def test_a_notebook_that_shows_figures_in_place_has_nothing_to_say(tmp_path: Path) -> None:
+    notebook = [
+        "%load_ext kale_magics",
+        "%%kale step draw\n%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2])\nn = 2",
+        "%%kale step again\nimport matplotlib.pyplot as plt\nplt.plot([n, 1])\nplt.title('two')",
+        "%%kale step cold --no-run\nimport matplotlib.pyplot as plt\nplt.plot([n])",
+        "%%kale step last --no-run\nimport matplotlib.pyplot as plt\nplt.plot([n])",
+        "%kale",
+    ]
+    written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in notebook])
+    NotebookClient(written, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "KALE221" not in str(written.cells[-1].outputs)
+
+
+if __name__ == "__main__":
+    play_all(Path(sys.argv[1]), json.load(sys.stdin))
