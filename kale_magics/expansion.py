@@ -81,7 +81,7 @@ class _Expansion:
         if sign == "}":
             return self._closing_brace()
         match = _DOLLAR.match(text, start)
-        if match and text.count("'", match.end()) % 2 == 0:
+        if match and self.quote != "'":
             return self._dollar(match)
         return self._as_typed(start + 1)
 

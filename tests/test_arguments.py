@@ -384,6 +384,7 @@ EXPANDED = [
     ("x={ a+1 } y", ["x=2", "y"]),
     ("x=$a $b $$a", ["x=1", "$b", "$a"]),
     ("'$a' \"$a\"", ["$a", "1"]),
+    ('x=$a "it\'s $a"', ["x=1", "it's 1"]),
     ("{s} x={s}", ["two words", "x=two words"]),
     ("'x={s}' \"{s}\"", ["x=two words", "two words"]),
     ("{quote} '{quote}' \"{quote}\"", ['say "so"'] * 3),
