@@ -1,8 +1,8 @@
 """What the process of a step runs: it calls the step's function the way KFP's executor would.
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics but the texts of `recorder` beside it and of `step_runtime.fixed`. It reads `arguments.json` and leaves
-`result.json`, or `error.json` if the step fails.
+nothing of kale_magics but the texts of `recorder` beside it and of `step_runtime.fixed`. It reads
+`arguments.json` and leaves `result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the runtime uses of Python, as it was before the notebook's code could change it.
 
-A notebook may put a function of its own into a module: `json.dumps = ...`, `os.path.exists = ...`. Its own code
-uses that one; what starts, runs and records steps must not. The file is executed alone too, so it imports the
-standard library only.
+A notebook may put a function of its own into a module: `json.dumps = ...`, `os.path.exists = ...`. Its own
+code uses that one; what starts, runs and records steps must not. The file is executed alone too, so it imports
+the standard library only.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def from_json(text: str | bytes) -> Any:
 
 
 def fix_modules(namespace: dict[str, Any]) -> None:
-    """Put copies in the places of the modules in a namespace: what is set in a module is not set in its copy."""
+    """Put copies, in which nobody sets anything, in the places of the modules in a namespace."""
     for name, value in list(namespace.items()):
         if isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES:
             namespace[name] = copy_of(value, within=True)
 
 
 def copy_of(module: types.ModuleType, within: bool = False) -> types.ModuleType:
-    """A module with the same attributes; `within`: also copies of the modules that are among them, as `os.path`."""
+    """A module with the same attributes; `within`: and copies of modules among them, as `os.path`."""
     copy = types.ModuleType(module.__name__)
     vars(copy).update(vars(module))
     for name, value in list(vars(module).items()) if within else ():

@@ -158,7 +158,8 @@ def make_pickler(
         file: Where the pickles go.
         namespace: The globals of the notebook's functions.
         definitions: What travels as its identity.
-        buffers: Takes the buffers, in the order in which the reader must have them; None to have them in the pickles.
+        buffers: Takes the buffers, in the order in which the reader must have them; None
+            to have them in the pickles.
         arrays: The arrays of what is written; None if nobody will read it, as a sum that tells of changes:
             who else shows an array's memory is no part of its value.
         later: Takes the states of objects, for `dump_shallowly`; None to write them where they are.
