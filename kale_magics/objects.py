@@ -18,6 +18,9 @@ MOST_OBJECTS = 50_000
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
 
+MAX_DEPTH = 50
+"""How deeply within each other tuples are looked into."""
+
 MOST_LOOKED_INTO = 300
 """How many objects are looked at to see which modules a value needs."""
 
@@ -125,8 +128,8 @@ def _is_open_function(value: Any) -> bool:
     return all(map(is_immutable, value.__defaults__ or ()))
 
 
-def is_immutable(value: Any) -> bool:
-    """Whether a value can never change, as far as its type tells."""
+def is_immutable(value: Any, depth: int = 0) -> bool:
+    """Whether a value can never change, as far as its type tells, and for a tuple what is in it."""
     if isinstance(value, types.FunctionType):
         # What a library's decorator has made of a function of the notebook has the notebook's module.
         return "__main__" not in (value.__module__, value.__globals__.get("__name__"))
@@ -135,7 +138,8 @@ def is_immutable(value: Any) -> bool:
     if isinstance(value, type):
         return value.__module__ != "__main__"
     if isinstance(value, (tuple, frozenset)):
-        return len(value) <= MOST_ELEMENTS and all(map(is_immutable, value))
+        small = len(value) <= MOST_ELEMENTS and depth < MAX_DEPTH
+        return small and all(is_immutable(item, depth + 1) for item in value)
     return isinstance(value, _IMMUTABLE) or _is_numpy_scalar(value) or _full_name(value) in _IMMUTABLE_NAMES
 
 

@@ -23,6 +23,7 @@ from kale_magics.step_runtime.reducers import (
     RUNTIME,
     Makers,
     class_parts,
+    in_main,
     known_parts,
     runtime_reference,
 )
@@ -32,6 +33,9 @@ from kale_magics.step_runtime.timing import TimingMakers
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
+
+FINAL = ("_fields_", "_anonymous_", "_pack_")
+"""What cannot be set in a structure of `ctypes` once it is there."""
 
 DEFINED = (type, types.FunctionType, type(functools.lru_cache(len)))
 """What a class may define within itself."""
@@ -127,6 +131,8 @@ def comes_with_source(name: str, value: Any, definition: Any) -> bool:
     if isinstance(value, types.FunctionType) and isinstance(definition, type):
         # One that a later line of the cell has put there is called otherwise.
         return value.__qualname__.startswith(definition.__qualname__ + ".")
+    if type(definition).__module__ == "_ctypes" and name in FINAL:
+        return True
     return is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__")
 
 
@@ -253,7 +259,8 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
         for identity, (names, own) in state.items():
             definition = self.definition(identity)
             # What a metaclass does when an attribute is set has been done where it was set first.
-            base: Any = type if isinstance(definition, type) else object
+            kinds = type(definition).__mro__
+            base: Any = next(k for k in kinds if not in_main(k)) if isinstance(definition, type) else object
             for name in vars(definition).keys() - set(names):
                 if not is_special(name):  # Python makes some when they are asked for
                     base.__delattr__(definition, name)

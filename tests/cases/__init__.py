@@ -14,7 +14,7 @@ from typing import Any
 
 THEMES = (
     "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
-    "names", "values", "metrics", "prelude", "sizes", "refused",
+    "names", "values", "metrics", "prelude", "sizes", "refused", "runtime",
 )  # fmt: skip
 
 START = re.compile(r"^(?=%%?kale )|^# %%\n", re.MULTILINE)
