@@ -1,8 +1,8 @@
 """What the runtime uses of Python, as it was before the notebook's code could change it.
 
 A notebook may put a function of its own into a module: `json.dumps = ...`, `os.path.exists = ...`. Its own
-code uses that one; what starts, runs and records steps must not. The file is executed alone too, so it imports
-the standard library only.
+code uses that one; what starts, runs and records steps must not. The file is executed alone too, so it
+imports the standard library only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What functions of the notebook look up, for steps that get the functions and lack what they look up.
 
-A function looks its globals up in the step that calls it. Where it is found by its name in a dict, say, nobody
+A function looks its globals up in the step that calls it. Where it is found by its name in a dict, nobody
 knows which step calls it, and a builtin of the same name would be taken for a helper that is not there. So
 definitions and imports that functions look up go along, each as a pickle of its own. A step binds those that
 it lacks.

@@ -154,7 +154,7 @@ def class_parts(kind: Any, made: Any) -> Any:
 
 
 def ctypes_parts(kind: Any) -> Any:
-    """A type of arrays or of pointers that `ctypes` makes when it is asked; None for one with a definition."""
+    """A type of arrays or of pointers that `ctypes` makes itself; None for one with a definition."""
     made: Any = None
     if type(kind).__name__ == "PyCArrayType":
         made = operator.mul, (kind._type_, kind._length_)
