@@ -23,7 +23,6 @@ from kale_magics.step_runtime.reducers import (
     RUNTIME,
     Makers,
     class_parts,
-    in_main,
     known_parts,
     runtime_reference,
 )
@@ -33,6 +32,9 @@ from kale_magics.step_runtime.timing import TimingMakers
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
+
+SLOT = type(object.__setattr__)
+"""The type of a method that is not written in Python."""
 
 FINAL = ("_fields_", "_anonymous_", "_pack_")
 """What cannot be set in a structure of `ctypes` once it is there."""
@@ -259,8 +261,8 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
         for identity, (names, own) in state.items():
             definition = self.definition(identity)
             # What a metaclass does when an attribute is set has been done where it was set first.
-            kinds = type(definition).__mro__
-            base: Any = next(k for k in kinds if not in_main(k)) if isinstance(definition, type) else object
+            kinds = type(definition).__mro__ if isinstance(definition, type) else (object,)
+            base: Any = next(k for k in kinds if isinstance(vars(k).get("__setattr__"), SLOT))
             for name in vars(definition).keys() - set(names):
                 if not is_special(name):  # Python makes some when they are asked for
                     base.__delattr__(definition, name)
