@@ -12,8 +12,11 @@ from json.decoder import JSONDecoder
 from json.encoder import JSONEncoder
 from typing import Any
 
-LIVE_MODULES = frozenset({"sys"})
+LIVE_MODULES = frozenset({"sys", "threading"})
 """Modules of which the present attributes are meant."""
+
+STATELESS = frozenset({"os", "posixpath"})
+"""Modules whose functions call each other and keep nothing: they can look each other up in a copy."""
 
 
 def to_json(value: Any, **options: Any) -> str:
@@ -36,8 +39,16 @@ def fix_modules(namespace: dict[str, Any]) -> None:
 def copy_of(module: types.ModuleType, within: bool = False) -> types.ModuleType:
     """A module with the same attributes; `within`: and copies of modules among them, as `os.path`."""
     copy = types.ModuleType(module.__name__)
-    vars(copy).update(vars(module))
-    for name, value in list(vars(module).items()) if within else ():
-        if isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES:
-            setattr(copy, name, copy_of(value))
+    for name, value in list(vars(module).items()):
+        is_module = within and isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES
+        own = isinstance(value, types.FunctionType) and value.__globals__ is vars(module)
+        if is_module:
+            value = copy_of(value)
+        elif own and module.__name__ in STATELESS:
+            known, defaults = value, value.__kwdefaults__
+            value = types.FunctionType(
+                known.__code__, vars(copy), known.__name__, known.__defaults__, known.__closure__
+            )
+            value.__kwdefaults__ = defaults
+        vars(copy)[name] = value
     return copy
