@@ -261,7 +261,7 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
         for identity, (names, own) in state.items():
             definition = self.definition(identity)
             # What a metaclass does when an attribute is set has been done where it was set first.
-            kinds = type(definition).__mro__ if isinstance(definition, type) else (object,)
+            kinds: Any = type(definition).__mro__ if isinstance(definition, type) else (object,)
             base: Any = next(k for k in kinds if isinstance(vars(k).get("__setattr__"), SLOT))
             for name in vars(definition).keys() - set(names):
                 if not is_special(name):  # Python makes some when they are asked for
