@@ -332,7 +332,7 @@ class _Assembler:
 
 
 def _bound_by_import(node: ast.stmt) -> dict[str, tuple[str, str]]:
-    """The names that an import statement binds: the module of each, and what is taken from that, or nothing."""
+    """The names that an import statement binds: the module of each, and what is taken from it."""
     if isinstance(node, ast.Import):
         return {a.asname or a.name.partition(".")[0]: (a.name, "") for a in node.names}
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:

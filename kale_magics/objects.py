@@ -20,6 +20,9 @@ from kale_magics.step_runtime.reducers import module_of
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
 
+MAX_DEPTH = 50
+"""How deeply within each other tuples are looked into."""
+
 MOST_LOOKED_INTO = 300
 """How many objects are looked at to see which modules a value needs."""
 
@@ -143,8 +146,8 @@ def _is_open_function(value: Any) -> bool:
     return all(map(is_immutable, value.__defaults__ or ()))
 
 
-def is_immutable(value: Any) -> bool:
-    """Whether a value can never change, as far as its type tells."""
+def is_immutable(value: Any, depth: int = 0) -> bool:
+    """Whether a value can never change, as far as its type tells, and for a tuple what is in it."""
     kind = type(value)
     if kind is types.FunctionType:
         # What a library's decorator has made of a function of the notebook has the notebook's module.
@@ -153,8 +156,10 @@ def is_immutable(value: Any) -> bool:
         return value.__self__ is None or issubclass(type(value.__self__), (types.ModuleType, type))
     if issubclass(kind, type):
         return module_of(value) != "__main__"
-    if kind in (tuple, frozenset):
-        return len(value) <= MOST_ELEMENTS and all(map(is_immutable, value))
+    for base in (tuple, frozenset):
+        if issubclass(kind, base) and not kind.__dictoffset__:
+            small = base.__len__(value) <= MOST_ELEMENTS and depth < MAX_DEPTH
+            return small and all(is_immutable(item, depth + 1) for item in base.__iter__(value))
     if module_of(kind) == "__main__":
         return False  # even a subclass of `int` may have attributes
     return issubclass(kind, _IMMUTABLE) or _is_numpy_scalar(kind) or full_name(kind) in _IMMUTABLE_NAMES

@@ -200,8 +200,8 @@ class Step:
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
         submodules: Those that its code takes for attributes of their packages without importing them.
-        late: For names that the prelude imports and the step most likely does not use, what they are: a module,
-            and what is taken from it; empty for the module itself.
+        late: For names that the prelude imports and the step most likely does not use, what they are: a
+            module, and what is taken from it; empty for the module itself.
     """
 
     name: str

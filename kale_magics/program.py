@@ -217,7 +217,7 @@ def {step.key}({_signature(step, pod)}):
     import ast, base64, builtins, zlib
     {spec}
     {packed}
-    runtime = {{'__name__': 'kale_step_runtime', '__builtins__': {{**vars(builtins)}}}}
+    runtime = {{'__name__': 'kale_step_runtime', '__builtins__': dict(vars(builtins))}}
     exec(compile(zlib.decompress(base64.b64decode(packed)), '<kale step runtime>', 'exec'), runtime)
     runtime['run_step'](step, arguments)
 """

@@ -14,6 +14,7 @@ from kale_magics.analysis.effects import (
     Branch,
     Call,
     Define,
+    Dynamic,
     Effect,
     Mutate,
     Read,
@@ -22,7 +23,9 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameters import metric_names, read_parameters
+from kale_magics.analysis.shell_calls import BEGIN, END
 from kale_magics.analysis.statements import cut
+from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.summaries import summarise
 from kale_magics.analysis.syntax import CellProblemError, to_python
 
@@ -223,13 +226,19 @@ PYTHON = [
     ("plain", "\nx = 1", "\nx = 1", ()),
     ("command", "\n!ls {x}", "\nget_ipython().system('ls {x}')", ()),
     ("output", "\ny = !ls", "\ny = get_ipython().getoutput('ls')", ()),
-    ("time", "\n%time y = f(x)", "\ny = f(x)", ()),
-    ("timeit", "\n%timeit f(x)\nz = 1", "\nNone\nz = 1", ()),
-    ("time in an expression", "\ny = %time f(x)", "\ny = (f(x))", ()),
-    ("time of a command", "\n%time !ls", "\nget_ipython().system('ls')", ()),
-    ("cell time", "\n%%time\nx = 1\ny = 2", "\n\nx = 1\ny = 2", ()),
+    ("time", "\n%time y = f(x)  # why", f"\n{BEGIN}; y = f(x); {END}", ()),
+    ("timeit", "\n%timeit -n 2 f(x)\nz = 1", "\nget_ipython().timeit('-n 2', '', 'f(x)')\nz = 1", ()),
+    ("timeit with a result", "\nt = %timeit -qo f(x)", "\nt = (get_ipython().timeit('-q -o', '', 'f(x)'))", ()),
+    ("time in an expression", "\ny = %time f(x)", f"\n{BEGIN}; y = (f(x)); {END}", ()),
+    ("time of a command", "\n%time !ls", f"\n{BEGIN}; get_ipython().end_time(get_ipython().system('ls'))", ()),
+    ("time of a loop", "\nif a:\n    %time for i in x: f(i)", f"\nif a:\n    {BEGIN}\n    for i in x: f(i)\n    {END}", ()),
+    ("cell time", "\n%%time\nx = 1\ny = 2", f"\n{BEGIN}\nx = 1\ny = 2\n{END}", ()),
+    ("cell time of a value", "\n%%time\nx = 1\nf(\nx)", f"\n{BEGIN}\nx = 1\nget_ipython().end_time(f(\nx))", ()),
+    ("a call of time", "get_ipython().run_line_magic('time', 'x = 1')", f"{BEGIN}; x = 1; {END}", ()),
+    ("a call of run_cell", "get_ipython().run_cell('x = 1\\n!ls')", """exec("x = 1\\nget_ipython().system('ls')\\n")""", ()),
+    ("another name for the shell", "ip = get_ipython()\nip.system('ls')", "ip = get_ipython()\nget_ipython().system('ls')", ()),
     ("cell capture", "\n%%capture\nx = 1", "\nget_ipython().begin_capture()\nx = 1\nget_ipython().end_capture()", ()),
-    ("cell timeit", "\n%%timeit\nx = 1", "\npass", ()),
+    ("cell timeit", "\n%%timeit y = 2\nx = 1", "\nget_ipython().timeit('', 'y = 2', 'x = 1')", ()),
     ("bash", "\n%%bash\necho é", "\nget_ipython().run_cell_magic('bash', '', 'echo é')", ()),
     ("pip", "\n%pip install -q 'a>=1' b  # both", "\nNone", ("a>=1", "b")),
     ("pip as a command", "\n!pip install -i INDEX a", "\nNone", ("--index-url=INDEX", "a")),
@@ -258,7 +267,7 @@ def test_ipython_syntax(source: str, python: str, packages: tuple[str, ...]) -> 
 @pytest.mark.parametrize(
     ("source", "code", "line"),
     [
-        ("\n%%javascript\nx", "KALE209", 2), ("\nx = 1\n%sql select", "KALE209", 3), ("\n%%bash --bg\nx", "KALE209", 2), ("\nt = %timeit -q -o f()", "KALE209", 2),
+        ("\n%%javascript\nx", "KALE209", 2), ("\nx = 1\n%sql select", "KALE209", 3), ("\n%%bash --bg\nx", "KALE209", 2), ("\nx = get_ipython().kernel", "KALE209", 2), ("\nget_ipython().run_line_magic(m, 'x')", "KALE209", 2),
         ("\nx = = 1", "KALE202", 2), ("\nx = '\x00'", "KALE202", 1), ("\n%run other.py", "KALE209", 2),
     ],
 )  # fmt: skip
@@ -351,3 +360,33 @@ def test_packages_are_what_is_installed_of_what_is_imported() -> None:
     assert modules == {"os", "ast_comments", "IPython", "nowhere_at_all"}
     packages = needs_of(imported_paths(ast.parse(code))).packages
     assert [p.partition("==")[0] for p in packages] == ["ast-comments", "ipython"]
+
+
+def certain_reads(source: str) -> dict[str, bool]:
+    """The names that code reads, and whether it does so for certain."""
+    return {e.name: e.certain for e in effects(source) if isinstance(e, Read)}
+
+
+def test_a_text_that_is_evaluated_reads_what_it_names() -> None:
+    assert certain_reads("z = eval('x + 1')") == {"eval": True, "x": True}
+    assert not any(isinstance(e, Dynamic) for e in effects("eval('x'); exec('y = x'); exec(t, {})"))
+    assert [e.name for e in effects("exec('y = x')") if isinstance(e, Bind)] == ["y"]
+    assert [e.executes for e in effects("eval(t); exec(t)") if isinstance(e, Dynamic)] == [False, True]
+
+
+def test_what_timeit_measures_is_read_and_binds_nothing() -> None:
+    assert "f" in certain_reads("get_ipython().timeit('', 'a = b', 'c = f(a)')")
+    assert not [e for e in effects("get_ipython().timeit('', 'a = b', 'c = f(a)')") if isinstance(e, Bind)]
+
+
+def test_a_lambda_looks_up_late_what_its_statement_binds() -> None:
+    assert certain_reads("ids = defaultdict(lambda: len(ids))")["ids"] is False
+    assert certain_reads("x = sorted(xs, key=lambda v: y[v])")["y"] is True
+
+
+def test_submodules_that_nothing_imports() -> None:
+    sources = [
+        "import xml, os\nimport os.path\nimport email.mime as mime",
+        "xml.dom.minidom.x; os.path.x; mime.text.x",
+    ]
+    assert used_submodules(sources) == ("email.mime.text", "xml.dom", "xml.dom.minidom")

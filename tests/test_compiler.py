@@ -14,6 +14,7 @@ import yaml
 
 from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
+from kale_magics.naming import encode_step
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
 from kale_magics.step_runtime.parameters import hold
 
@@ -227,3 +228,21 @@ def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> Non
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
     cached = {name: task["cachingOptions"].get("enableCache", False) for name, task in tasks.items()}
     assert cached == {"a": True, "b": False, "c": False}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name"), [("train", "train"), ("pipeline", "pipeline"), ("My  Pipe_2", "my pipe-2")]
+)
+def test_a_step_called_like_the_pipeline(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], pipeline: str, name: str
+) -> None:
+    key = encode_step(name, pipeline)
+    path = tmp_path / "pipeline.yaml"
+    rate = Parameter("rate", "rate", "int", 3)
+    steps = (
+        step(name, key, "x = rate", 2, parameters=(rate,)),
+        step("other", "other", "print('RESULT', rate + 1)", 3, parameters=(rate,)),
+    )
+    compile_pipeline(Pipeline(pipeline, steps, (rate,)), path, tmp_path)
+    assert "RESULT 5" in run_locally(path, {"rate": 4}, capfd)
+    assert encode_step(name) != key

@@ -117,6 +117,10 @@ SHOWN = {
     "a bundle": (
         "class A:\n    def _repr_mimebundle_(self, **_): return {'text/html': '<i>b</i>'}\nA()", ["b"]
     ),
+    "what was shown last in a place": (
+        "h = display('one', display_id=True)\nprint('between')\nh.update('two'); h.update('three');",
+        ["'three'", "between\n"],
+    ),
     "a dict in its order": ("{'b': 1, 'a': [2]}", ["{'b': 1, 'a': [2]}"]),
     "displays of objects that cannot be printed": (BROKEN + "display(A(), 2)", ["(cannot be shown: A)", "2"]),
     "IPython's objects": (

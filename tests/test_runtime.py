@@ -6,6 +6,8 @@ import ast
 import gc
 import json
 import os
+import re
+import subprocess
 import sys
 import textwrap
 import types
@@ -15,9 +17,11 @@ from typing import Any
 import pytest
 
 from kale_magics.diagnostics import KaleError
+from kale_magics.local.server import BOOTSTRAP
 from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Step
 from kale_magics.program import literal, render_program
 from kale_magics.step_runtime import MODULES, runtime
+from kale_magics.step_runtime.artifacts import load_artifact
 from kale_magics.step_runtime.shell import expand
 
 
@@ -322,6 +326,39 @@ SHELL = [
     ("cd", "sh.run_line_magic('cd', '-q /'); r = sh.run_line_magic('pwd', '')", "/", ""),
     ("bash", "r = sh.run_cell_magic('bash', '', 'X=1\\necho $X {y}\\n')", None, "1 {y}\n"),
     ("display", "r = display('a', 2)", None, "'a'\n2\n"),
+    (
+        "a wide display",
+        f"r = display([{'9' * 50}, {{2: {'8' * 50}}}, int])",
+        None,
+        f"[{'9' * 50},\n {{2: {'8' * 50}}},\n int]\n",
+    ),
+    (
+        "display of IPython",
+        "from IPython.display import display as d, update_display\n"
+        "r = d('a'); update_display('b', display_id='c')",
+        None,
+        "'a'\n'b'\n",
+    ),
+    (
+        "a handle",
+        "h = display(1, display_id=True); h.update('b'); h.display(3); r = bool(h.display_id)",
+        True,
+        "1\n'b'\n3\n",
+    ),
+    (
+        "a display of its own",
+        "class A:\n    def _ipython_display_(self): print('own')\nr = display(A())",
+        None,
+        "own\n",
+    ),
+    (
+        "writefile",
+        "import pathlib; sh.run_cell_magic('writefile', 'f', 'a')\n"
+        "sh.run_cell_magic('writefile', '-a f', 'b\\n'); r = pathlib.Path('f').read_text()",
+        "a\nb\n",
+        "Writing f\nAppending to f\n",
+    ),
+    ("timeit", "n = []; r = sh.timeit('-n 3 -r 2 -q', 'k = []', 'n.append(k)'), len(n)", (None, 6), ""),
 ]
 
 
@@ -642,3 +679,140 @@ def test_an_error_that_cannot_be_told_is_printed(failure: Failure, monkeypatch: 
     err = failure.run("1 / 0")
     assert "its error cannot be written" in err
     assert "ZeroDivisionError: division by zero" in err
+
+
+def test_time_prints_what_ipython_prints(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
+    steps.run(
+        "sh = get_ipython(); sh.begin_time(); x = sh.end_time(3)", "sh.timeit('-n 10 -r 2', '', 'x + 1')"
+    )
+    number = r"[\d.e+-]+ (ns|μs|us|ms|s)"
+    measured = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(rf"CPU times: user {number}, sys: {number}, total: {number}", measured[0])
+    assert re.fullmatch(rf"Wall time: {number}", measured[1])
+    assert re.fullmatch(
+        rf"{number} (±|\+-) {number} per loop \(mean (±|\+-) std\. dev\. of 2 runs, 10 loops each\)",
+        measured[2],
+    )
+
+
+def test_a_measurement_crosses(steps: Steps) -> None:
+    made = steps.run("t = get_ipython().timeit('-n 2 -r 3 -o -q', '', '1')", makes="t")["t"]
+    got = steps.run("n = 0", needs="t")["t"]
+    assert (got.loops, got.repeat, got.all_runs, got.average) == (2, 3, made.all_runs, made.average)
+    assert str(got) == str(made)
+
+
+PATCHES = """
+import builtins, json, os.path, time
+def never(*_, **__): raise RuntimeError("patched")
+x = [1]
+for owner, names in [
+    (builtins, "open print"), (json, "dumps loads dump load JSONEncoder"), (os, "replace makedirs remove"),
+    (os.path, "exists join dirname getsize"), (time, "time perf_counter"),
+]:
+    for name in names.split():
+        setattr(owner, name, never)
+"""
+
+
+def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
+    launcher = Path(runtime.__file__).parents[1] / "local" / "launcher.py"
+    output = Artifact(("x",), "out_x")
+    cell = Code("n = 2\n" + PATCHES, "step a, In [1]")
+    step = Step("a", "a", (), (cell,), outputs=(output,), metrics=("n",))
+    (tmp_path / "program.py").write_text(render_program(step))
+    paths = {
+        name: str(tmp_path / name) for name in ("program.py", "result.json", "error.json", "uses", "x", "m")
+    }
+    outputs = {"out_x": {"kind": "Artifact", "path": paths["x"], "metadata": {}}}
+    outputs["metrics"] = {"kind": "Metrics", "path": paths["m"], "metadata": {}}
+    task = {
+        "program": paths["program.py"], "function": "a", "parameters": {}, "inputs": {}, "outputs": outputs,
+        "result": paths["result.json"], "error": paths["error.json"], "uses": paths["uses"], "ignored": [],
+        "homes": [], "watched": [],
+    }  # fmt: skip
+    (tmp_path / "arguments.json").write_text(json.dumps(task))
+    command = [sys.executable, "-c", BOOTSTRAP.replace("NAME", "launcher"), str(launcher)]
+    done = subprocess.run(
+        [*command, str(tmp_path / "arguments.json")], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert json.loads((tmp_path / "result.json").read_text())["metrics"] == {"n": 2}
+    assert load_artifact(paths["x"], {}, str) == {"x": [1]}
+    assert '["end"]' in (tmp_path / "uses").read_text()
+
+
+def test_what_lies_deep_crosses(steps: Steps) -> None:
+    steps.run(
+        """
+        class Node:
+            __slots__ = ("v", "next", "before")
+        head = end = None
+        for i in range(20_000):
+            old, head = head, Node()
+            head.v, head.next, head.before = i, old, None
+            if old is None: end = head
+            else: old.before = head
+        deep, keys = [], ()
+        for i in range(20_000): deep, keys = [{"x": (deep,)}], (keys, i)
+        """,
+        setup=("class Unused: pass",),
+        makes="head end deep keys",
+    )  # fmt: skip
+    after = steps.run(
+        """
+        n, node = 0, head
+        while node.next: n, node = n + 1, node.next
+        back = 0
+        while node.before: back, node = back + 1, node.before
+        d = k = 0
+        while deep: d, deep = d + 1, deep[0]["x"][0]
+        while keys: k, keys = k + 1, keys[0]
+        """,
+        needs="head deep keys",
+    )  # fmt: skip
+    assert (after["n"], after["back"], after["d"], after["k"]) == (19_999, 19_999, 20_000, 20_000)
+
+
+def test_functions_find_their_helpers_where_they_arrive(steps: Steps) -> None:
+    steps.run(
+        """
+        import json
+        from math import floor
+        def help(v): return json.dumps([floor(v), len])
+        def later(v): return Box(v).get()
+        class Box:
+            def __init__(self, v): self.v = v
+            def get(self): return help(self.v)
+        len = 7
+        f = {"a": lambda v: later(v)}
+        """,
+        makes="f",
+    )  # fmt: skip
+    assert steps.run("r = f['a'](2.5)", needs="f", makes="f")["r"] == "[2, 7]"
+    assert steps.run("def help(v): return 'own'\nr = f['a'](2.5)", needs="f")["r"] == "own"
+
+
+def test_a_helper_that_cannot_cross_is_no_builtin(steps: Steps, failure: Failure) -> None:
+    steps.run("import threading\nmax = threading.Lock()\nf = [lambda: max(1, 2)]", makes="f")
+    _, told = failure("r = f[0]()", needs="f")
+    assert told["kale_code"] == "KALE208"
+    assert "max" in told["message"]
+
+
+def test_submodules_are_there_on_first_use(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "xml.dom.pulldom", raising=False)
+    import xml.dom
+
+    monkeypatch.delattr(xml.dom, "pulldom", raising=False)
+    cell = Code(
+        "import xml.dom\nr = xml.dom.pulldom.PullDOM.__name__, hasattr(xml.dom, 'nothing')", "step a, In [1]"
+    )
+    after = steps.call(Step("a", "a", (), (cell,), submodules=("xml.dom.pulldom",)), {})
+    assert after["r"] == ("PullDOM", False)
+    assert "__getattr__" not in vars(xml.dom)
+
+
+def test_builtins_are_a_module(steps: Steps) -> None:
+    assert steps.run("b = __builtins__")["b"] is sys.modules["builtins"]

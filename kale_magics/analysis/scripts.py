@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def script_call(line: str, number: int) -> str:
     Raises:
         CellProblemError: The script cannot be read, is not Python, or an option means nothing in a step.
     """
-    words = _words(line)
+    words = shlex.split(line)
     flags = []
     while words and words[0].startswith("-"):
         flags.append(words.pop(0))
@@ -89,12 +90,6 @@ def _names(tree: ast.Module) -> Iterator[str]:
         if isinstance(statement, ast.ImportFrom) and statement.module and statement.names[0].name == "*":
             yield from star_names(statement.module)
         yield from sorted(name for name in bound_names([statement])[0] if not name.startswith("__"))
-
-
-def _words(line: str) -> list[str]:
-    from IPython.utils.process import arg_split
-
-    return [str(word).strip("'\"") for word in arg_split(line)]
 
 
 def _problem(message: str, fix: str, number: int) -> CellProblemError:

@@ -147,7 +147,7 @@ class _Replacement:
     def computed(self) -> Edit | None:
         """A line magic of which the line is computed: one that the step's shell gets as it is."""
         first = self.node.args[0] if self.node.args else None
-        name = first.value if isinstance(first, ast.Constant) else ""
+        name = str(first.value) if isinstance(first, ast.Constant) else ""
         if name not in LINE_MAGICS - DROPPED - INSTALLERS:
             raise _nothing(f"%{name or 'magic'} of a computed text", self.node)
         return None
@@ -244,7 +244,8 @@ class _Replacement:
             raise CellProblemError(
                 Code.UNSUPPORTED_SYNTAX,
                 f"{error} cannot be said to pip in a pod",
-                "leave it out, or move the line into a %%kale skip cell, and name what steps need: --packages",
+                "leave it out, or move the line into a %%kale skip cell, and name what steps need:"
+                " --packages",
                 self.node.lineno,
             ) from error
 

@@ -17,7 +17,7 @@ from kale_magics.analysis.uses import attributes_of_imports
 
 
 def used_submodules(sources: Iterable[str]) -> tuple[str, ...]:
-    """The submodules that pieces of code, executed one after the other, use as attributes of imported packages."""
+    """The submodules that pieces of code, in their order, use as attributes of imported packages."""
     codes = tuple(sources)
     imported = {
         prefix for code in codes for path in imported_paths(ast.parse(code)) for prefix in _prefixes(path)

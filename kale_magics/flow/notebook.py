@@ -379,8 +379,8 @@ class NotebookFlow:
         if found is not None and later:
             self.tell(
                 Code.UNKNOWN_NAME,
-                f"step {found[0]} executes a computed text, {NOT_FOLLOWED}, and step {later} looks names up by"
-                " eval() or the like",
+                f"step {found[0]} executes a computed text, {NOT_FOLLOWED}, and step {later} looks names up"
+                " by eval() or the like",
                 "run the cell, or assign what the text makes by lines of their own",
                 self.place(found[1], found[2]),
                 about="exec",

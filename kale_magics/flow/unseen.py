@@ -1,4 +1,4 @@
-"""Names of which the text of the cells does not say who makes them: by `exec()`, or by the notebook itself."""
+"""Names of which the cells do not say who makes them: by `exec()`, or by the notebook itself."""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
 nothing of kale_magics but the texts of `recorder` and `looks` beside it and of `step_runtime.fixed`. It reads
-`arguments.json` and leaves
-`result.json`, or `error.json` if the step fails.
+`arguments.json` and leaves `result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations

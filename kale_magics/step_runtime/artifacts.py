@@ -1,11 +1,11 @@
 """The file that carries values from step to step, and what is told about it.
 
     16 bytes   the magic, with the version of the format
-    pickles    protocol 5; one a variable, all by one pickler, so that variables may share objects; more for what
-               is nested deeply (`depth`), and at the end one for what functions look up (`helpers`)
+    pickles    protocol 5; one a variable, all by one pickler, so that variables may share objects; more for
+               what is nested deeply (`depth`), and at the end one for what functions look up (`helpers`)
     buffers    the memory of arrays as it is, each at a multiple of 64 bytes
-    table      JSON: the names, offset and size of every buffer, how many pickles are before and behind those of
-               names that have more, and whether there is one of helpers
+    table      JSON: the names, offset and size of every buffer, how many pickles are before and behind those
+               of names that have more, and whether there is one of helpers
     16 bytes   the size of the table, little-endian, and the end mark
 
 The buffers are read by a copy-on-write memory map: a large frame is there at once, and changing it does not

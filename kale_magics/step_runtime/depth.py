@@ -44,17 +44,18 @@ class Later:
             return runtime_reference("set_object_state"), (obj.obj, obj.state)
         if kind not in self.plain:
             self.plain[kind] = is_plain_class(kind)
-        made = obj.__reduce_ex__(5) if self.plain[kind] else ()
-        if len(made) != 5 or made[0] is not copyreg.__newobj__ or made[1] != (kind,):  # type: ignore[attr-defined]
+        if not self.plain[kind]:
             return None
-        if made[2] is None or made[3:] != (None, None):
+        make, args, state, *items = obj.__reduce_ex__(5)
+        empty = getattr(copyreg, "__newobj__", None)
+        if make is not empty or args != (kind,) or state is None or items != [None, None]:
             return None
-        self.pending.append(StateOf(obj, made[2]))
-        return made[:2]
+        self.pending.append(StateOf(obj, state))
+        return make, args
 
 
 def is_plain_class(kind: type) -> bool:
-    """Whether objects of a class are pickled by Python's own rules, and need no state to be put into a set."""
+    """Whether objects of a class are pickled by Python's own rules, and can be in a set without a state."""
     own = ("__reduce_ex__", "__reduce__", "__getstate__")
     return (
         bool(kind.__flags__ & HEAP_TYPE)
@@ -67,7 +68,7 @@ def is_plain_class(kind: type) -> bool:
 
 
 def dump_shallowly(pickler: Any, value: Any, later: Later) -> tuple[int, int]:
-    """Write a value in as many pickles as it takes; gives how many are before its own, and how many behind it."""
+    """Write a value in as many pickles as it takes; gives how many are before and behind its own."""
     before = behind = 0
     for inner in innermost_first(value):
         pickler.dump(inner)

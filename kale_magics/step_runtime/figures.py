@@ -1,4 +1,4 @@
-"""Open figures of matplotlib, which a notebook shows and closes when a cell ends, and other modules' attributes."""
+"""What modules do otherwise in a notebook: figures are closed when a cell ends, `display` shows."""
 
 from __future__ import annotations
 

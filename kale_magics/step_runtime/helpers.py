@@ -1,9 +1,9 @@
 """What functions of the notebook look up, for steps that get the functions and lack what they look up.
 
-A function looks its globals up in the step that calls it. Where the function is found by its name in a dict, say,
-nobody knows which step calls it, and a helper that is called like a builtin would be taken for that. So
-definitions and imports that functions look up go along, each as a pickle of its own. A step binds those of
-which it has none.
+A function looks its globals up in the step that calls it. Where it is found by its name in a dict, nobody
+knows which step calls it, and a builtin of the same name would be taken for a helper that is not there. So
+definitions and imports that functions look up go along, each as a pickle of its own. A step binds those that
+it lacks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Helpers:
     Args:
         namespace: The globals of these functions.
         everywhere: The names of definitions that every step has.
-        late: For names that the notebook has imported and this step has not: the module, and what is taken from it.
+        late: For names that the notebook has imported and this step has not: the module, and what is taken
+            from it.
     """
 
     def __init__(
@@ -159,7 +160,8 @@ def bind_helpers(
             continue
         try:
             if isinstance(given, tuple):
-                namespace[name] = imported(*given, name, namespace)
+                path, attribute = given
+                namespace[name] = imported(path, attribute, name, namespace)
             elif given is not None:
                 namespace[name] = load(given)
         except Exception:  # noqa: S110 - a class may need what is not here; who uses it gets a NameError

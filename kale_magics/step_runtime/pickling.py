@@ -33,6 +33,12 @@ from kale_magics.step_runtime.timing import TimingMakers
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
 """Types of which every value can be pickled."""
 
+SLOT = type(object.__setattr__)
+"""The type of a method that is not written in Python."""
+
+FINAL = ("_fields_", "_anonymous_", "_pack_")
+"""What cannot be set in a structure of `ctypes` once it is there."""
+
 DEFINED = (type, types.FunctionType, type(functools.lru_cache(len)))
 """What a class may define within itself."""
 
@@ -127,6 +133,8 @@ def comes_with_source(name: str, value: Any, definition: Any) -> bool:
     if isinstance(value, types.FunctionType) and isinstance(definition, type):
         # One that a later line of the cell has put there is called otherwise.
         return value.__qualname__.startswith(definition.__qualname__ + ".")
+    if type(definition).__module__ == "_ctypes" and name in FINAL:
+        return True
     return is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__")
 
 
@@ -158,7 +166,8 @@ def make_pickler(
         file: Where the pickles go.
         namespace: The globals of the notebook's functions.
         definitions: What travels as its identity.
-        buffers: Takes the buffers, in the order in which the reader must have them; None to have them in the pickles.
+        buffers: Takes the buffers, in the order in which the reader must have them; None
+            to have them in the pickles.
         arrays: The arrays of what is written; None if nobody will read it, as a sum that tells of changes:
             who else shows an array's memory is no part of its value.
         later: Takes the states of objects, for `dump_shallowly`; None to write them where they are.
@@ -252,7 +261,8 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
         for identity, (names, own) in state.items():
             definition = self.definition(identity)
             # What a metaclass does when an attribute is set has been done where it was set first.
-            base: Any = type if isinstance(definition, type) else object
+            kinds: Any = type(definition).__mro__ if isinstance(definition, type) else (object,)
+            base: Any = next(k for k in kinds if isinstance(vars(k).get("__setattr__"), SLOT))
             for name in vars(definition).keys() - set(names):
                 if not is_special(name):  # Python makes some when they are asked for
                     base.__delattr__(definition, name)

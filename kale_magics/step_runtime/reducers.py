@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gc
 import io
+import operator
 import pickle
 import sys
 import types
@@ -158,6 +159,16 @@ def class_parts(kind: Any, made: Any) -> Any:
     return runtime_reference("make_class"), (make, *args), state, None, None, runtime_reference("fill_class")
 
 
+def ctypes_parts(kind: Any) -> Any:
+    """A type of arrays or of pointers that `ctypes` makes itself; None for one with a definition."""
+    made: Any = None
+    if type(kind).__name__ == "PyCArrayType":
+        made = operator.mul, (kind._type_, kind._length_)
+    elif type(kind).__name__ == "PyCPointerType":
+        made = sys.modules["ctypes"].POINTER, (kind._type_,)
+    return made if made and made[0](*made[1]) is kind else None
+
+
 DICTS: tuple[Any, ...] = {}, OrderedDict()
 REDUCERS: dict[type, Callable[[Any], Any]] = {
     io.TextIOWrapper: refuse,  # cloudpickle would make a copy of the text that is in a file
@@ -183,6 +194,8 @@ def known_parts(obj: Any) -> Any:
         return REDUCERS[kind](obj)
     if kind.__module__ == "logging" and kind.__name__ in ("Logger", "RootLogger"):
         return logger_parts(obj)
+    if kind.__module__ == "_ctypes" and isinstance(obj, type):
+        return ctypes_parts(obj)
     if kind.__module__ == "typing":
         by_name = REDUCERS_BY_NAME.get(f"typing.{kind.__name__}")
         return by_name(obj) if by_name else None

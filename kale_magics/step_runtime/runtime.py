@@ -54,7 +54,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
             "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
-            "late": names that the prelude imports and the step lacks, if there are any, as `Helpers` has them;
+            "late": what the prelude imports and the step lacks, if there is anything, as `Helpers` has it;
             "submodules": those that packages have as attributes, if there are any;
             in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
             the run's shared volume, by key; "report": whether a report is written to the argument `report`.

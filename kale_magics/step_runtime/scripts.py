@@ -10,8 +10,10 @@ import types
 from typing import Any
 
 RUN_FLAGS = frozenset({"-i", "-n", "-e", "-G"})
-"""Options of `%run` that a step knows: run in the notebook's variables, not as `__main__`, let `sys.exit` pass,
-and take the arguments as they are written."""
+"""Options of `%run` that a step knows.
+
+`-i`: run in the notebook's variables; `-n`: not as `__main__`; `-e`: let `sys.exit` pass; `-G`: take the
+arguments as they are written."""
 
 
 def script_path(name: str) -> str:
@@ -37,7 +39,7 @@ def run_file(name: str, arguments: list[str], flags: set[str], namespace: dict[s
     own = namespace if "-i" in flags else vars(types.ModuleType(module_name))
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
-    before = {key: own[key] for key in ("__name__", "__file__") if key in own}
+    before: dict[str, Any] = {key: own[key] for key in ("__name__", "__file__") if key in own}
     own.update(__name__=module_name, __file__=path, __builtins__=sys.modules["builtins"])
     argv, sys.argv = sys.argv, [path, *expanded(arguments, flags)]
     folder = os.path.dirname(os.path.abspath(path))

@@ -142,8 +142,8 @@ def measure(options: dict[str, str], setup: str, statement: str, namespace: dict
     if "q" not in options:
         if result.worst > 4 * result.best > 0 and result.worst > 1e-6:
             print(
-                f"The slowest run took {result.worst / result.best:.2f} times longer than the fastest. This could"
-                " mean that an intermediate result is being cached."
+                f"The slowest run took {result.worst / result.best:.2f} times longer than the fastest."
+                " This could mean that an intermediate result is being cached."
             )
         print(result)
     return result if "o" in options else None

@@ -15,6 +15,7 @@ from typing import Any
 THEMES = (
     "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
     "names", "values", "metrics", "prelude", "sizes", "refused", "views", "frames", "estimators", "registries", "holders", "overrides",
+    "runtime",
 )  # fmt: skip
 
 START = re.compile(r"^(?=%%?kale )|^# %%\n", re.MULTILINE)
