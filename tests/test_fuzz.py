@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.grammar import LEVELS
 from tests.fuzz.hunt import Outcome, told, useful
 from tests.fuzz.judge import WAYS, judged, ways_of
 from tests.fuzz.runs import warm_up
@@ -19,7 +20,7 @@ from tests.fuzz.runs import warm_up
 def pool() -> Iterator[Pool]:
     """A process for each way, with neither threads nor what it does not need: it is forked all the time."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(len(WAYS), initializer=warm_up) as pool:
+    with context.Pool(len(WAYS), initializer=warm_up, initargs=(LEVELS,)) as pool:
         yield pool
 
 
