@@ -25,7 +25,7 @@ def pool() -> Iterator[Pool]:
 
 
 # Failures are made small by `told`, which knows what a notebook is, so hypothesis does not shrink them.
-@settings(
+SAMPLE = settings(
     max_examples=120,
     derandomize=True,
     deadline=None,
@@ -33,9 +33,23 @@ def pool() -> Iterator[Pool]:
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+
+@SAMPLE
 @given(start=st.integers(0, 2**64))
 def test_a_random_notebook(pool: Pool, start: int) -> None:
-    book = pool.apply(useful, (start, "ordinary"))
+    check(pool, start, "ordinary")
+
+
+@settings(SAMPLE, max_examples=40)
+@given(start=st.integers(0, 2**64))
+def test_a_random_notebook_with_data(pool: Pool, start: int) -> None:
+    check(pool, start, "data")
+
+
+def check(pool: Pool, start: int, level: str) -> None:
+    """Judge a random notebook in all ways."""
+    book = pool.apply(useful, (start, level))
     outcome = Outcome(book, tuple(pool.starmap(judged, [(book, way) for way in ways_of(book)])))
     if outcome.fault is not None:
         pytest.fail(pool.apply(told, (outcome,)), pytrace=False)

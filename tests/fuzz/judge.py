@@ -17,7 +17,7 @@ from kale_magics.assemble import assemble
 from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
 from kale_magics.session import Session
-from tests.fuzz.forks import in_child
+from tests.fuzz.forks import TIMEOUT, in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
 from tests.fuzz.showing import shown
@@ -148,7 +148,7 @@ def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
     if expected is None:
         return Verdict(way, "void")
     try:
-        return in_child(_judged, notebook, way, engine, expected)
+        return in_child(_judged, notebook, way, engine, expected, seconds=120 if engine else TIMEOUT)
     except RuntimeError as error:  # the notebook has an end: what has none is the pipeline
         return Verdict(way, "crashed: no verdict", actual=str(error))
 

@@ -36,8 +36,8 @@ compiled = functools.lru_cache(maxsize=4)(functools.partial(compile, dont_inheri
 
 
 LIBRARIES = (
-    "numpy pandas scipy.sparse sklearn.cluster sklearn.linear_model sklearn.model_selection sklearn.pipeline"
-    " sklearn.preprocessing"
+    "numpy pandas scipy.optimize scipy.sparse sklearn.cluster sklearn.linear_model sklearn.model_selection"
+    " sklearn.pipeline sklearn.preprocessing"
 ).split()
 """What notebooks with data import."""
 
