@@ -306,6 +306,7 @@ m = len(place.images)
 print("RESULT", n, m, x.tolist())
 """,
         "1 1 [0.0, 1.0, 2.0]",
+        parallel="lines picture",
         cold=True,
     ),
 ]

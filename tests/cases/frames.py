@@ -526,6 +526,7 @@ frame["v"] = 0
 print("RESULT", some["v"].tolist(), copied["v"].tolist(), frame["v"].tolist())
 """,
         "[2, 3] [1, 2, 3] [0, 0, 0]",
+        takes={"change": "frame"},
         cold=True,
     ),
 ]

@@ -95,6 +95,7 @@ c = len(Box(rows).items)
 print("RESULT", a, b, c, rows)
 """,
         "2 2 2 [1, 2]",
+        parallel="one two three",
         cold=True,
     ),
     Case(

@@ -34,7 +34,9 @@ def main() -> int:
     asked = parser.parse_args()
     levels = list(LEVELS) if asked.level == "mixed" else [asked.level]
     tasks = [(f"{asked.seed}/{i}", levels[i % len(levels)]) for i in range(asked.number)]
-    with multiprocessing.get_context("fork").Pool(os.cpu_count(), initializer=warm_up) as pool:
+    with multiprocessing.get_context("fork").Pool(
+        os.cpu_count(), initializer=warm_up, initargs=(levels,)
+    ) as pool:
         counts, failures = hunt(pool, tasks)
     for kind, count in sorted(counts.items()):
         print(f"{count:7} {kind}")

@@ -21,7 +21,6 @@ VALUES = {"op": ("append", "count", "remove", "index"), "which": ("a", "x", "m")
 
 PARAMETERS = (
     "<+Flag> = <bool>",
-    "<+Flag> = <bool>",
     "<+Size> = <few>",
     "<+Op> = '<op>'",
     "<+Which> = '<which>'",

@@ -12,15 +12,16 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 TIMEOUT = 20
-"""Seconds that a process may take."""
+"""Seconds that a process may take, where nothing else is said."""
 
 
-def in_child(work: Callable[..., Result], *arguments: Any) -> Result:
+def in_child(work: Callable[..., Result], *arguments: Any, seconds: int = TIMEOUT) -> Result:
     """Call a function in a forked process.
 
     Args:
         work: The function; what it gives back can be pickled.
         arguments: For it.
+        seconds: How long it may take.
 
     Raises:
         RuntimeError: It raised, took too long or ended its process; with what is known of that.
@@ -29,7 +30,7 @@ def in_child(work: Callable[..., Result], *arguments: Any) -> Result:
     pid = os.fork()
     if pid == 0:
         os.close(reader)
-        signal.alarm(TIMEOUT)
+        signal.alarm(seconds)
         try:
             answer: tuple[bool, object] = (True, work(*arguments))
         except BaseException:  # it is raised in the parent

@@ -49,7 +49,8 @@ del <Frame>['w']  <Frame>.pop('w')  <+Series> = <Frame>.pop('w')  <Frame>.drop(c
 <Frame>['v'].sum()
 <Frame>.loc  <Frame>.describe()  <Frame>.groupby('g').size()
 
-<+Index> = <Frame>.index  <Index>.name = 'key'  <Frame>.index = <Index>  <+Index> = pd.Index(list('xyz'))
+<+Index> = <Frame>.index  <Index>.name = 'key'  <Index>.rename('z', inplace=True)  <Frame>.index = <Index>
+<+Index> = pd.Index(list('xyz'))
 
 <Frame>['l'] = [[n] for n in range(len(<Frame>))]  <Frame>['l'] = [<L> for n in range(len(<Frame>))]
 <Frame>.at[0, 'l'].append(<int>)  <Frame>['l'].iloc[0].append(<int>)
@@ -68,7 +69,8 @@ del <Frame>['w']  <Frame>.pop('w')  <+Series> = <Frame>.pop('w')  <Frame>.drop(c
 <+Group> = <Frame>.groupby('g')  <+Group> = <Frame>.groupby('g')['v']  <+Group> = <Frame>['v'].rolling(2)
 <+Group> = <Series>.expanding()  <+Group> = <Frame>[['v', 'w']].rolling(2)
 <+Group> = <Frame>[['v']].expanding()
-<+Group> = <Group>  <+I> = len(<Group>.sum())  <+O> = <C>(<Frame>)  <O>.v['z'] = 2  <O>.v = <Frame>
+<+Group> = <Frame>[['v']].resample('2D')  <+Group> = <Group>  <+I> = len(<Group>.sum())  <+O> = <C>(<Frame>)
+<O>.v['z'] = 2  <O>.v = <Frame>
 <O>.items = [<Group>]
 <+D> = {'x': <Frame>}  <D>['x']['z'] = <digit>  <D>['x'] = <Frame>  <D>['x'].pop('w')  <L>.append(<Frame>)
 <+D> = dict(list(<Frame>.groupby('g')))
@@ -165,6 +167,7 @@ def <+Prep>(frame):
             "pd.DataFrame({'g': list('abab'), 'v': [4.0, 1.0, <digit>, 2.0], 'w': [1.5, 2.5, 0.5, 1.0]})",
             "pd.DataFrame({'g': list('ba'), 'v': [2, <digit>], 'w': [1, 1], 'l': [<L>, [2]]})",
             "pd.DataFrame({'g': list('xyx'), 'v': [2.0, 3.0, <digit>]}, index=list('rst'))",
+            "pd.DataFrame({'g': list('aba'), 'v': [1, 2, <digit>]}, index=pd.date_range('2024', periods=3))",
             "<Frame>.copy()",
         ),
     },

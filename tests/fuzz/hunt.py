@@ -8,7 +8,7 @@ from random import Random
 
 from tests.fuzz.generator import notebook
 from tests.fuzz.grammar import NAMES
-from tests.fuzz.judge import Verdict, completed, judged, ways_of
+from tests.fuzz.judge import Verdict, answer, completed, judged, ways_of
 from tests.fuzz.notebook import BETWEEN, Notebook
 from tests.fuzz.reducer import reduced
 
@@ -100,4 +100,4 @@ def told(outcome: Outcome) -> str:
 
 def _fails(book: Notebook, fault: Verdict) -> bool:
     """Whether another notebook fails as one did."""
-    return bool(book.shown) and judged(book, fault.way).kind == fault.kind
+    return bool(book.shown) and answer(book) is not None and judged(book, fault.way).kind == fault.kind

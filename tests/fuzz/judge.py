@@ -9,7 +9,6 @@ import tempfile
 import traceback
 import types
 import warnings
-from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from kale_magics.assemble import assemble
 from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
 from kale_magics.session import Session
-from tests.fuzz.forks import in_child
+from tests.fuzz.forks import TIMEOUT, in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
 from tests.fuzz.showing import shown
@@ -70,7 +69,7 @@ def completed(notebook: Notebook) -> Notebook | None:
         fine = {place for place in plays[0][0] if all(place in some for some, _ in plays)}
         complete = len(fine) == sum(len(part.statements) for part in notebook.parts)
         shown = tuple(text for text in plays[0][1] if all(text in texts for _, texts in plays))
-        notebook = replace(_with(notebook, fine), shown=shown)
+        notebook = replace(notebook.with_statements(fine), shown=shown)
         if complete:
             break
     else:
@@ -78,18 +77,6 @@ def completed(notebook: Notebook) -> Notebook | None:
     if notebook.given and answer(notebook.typed()) is None:
         notebook = replace(notebook, given={})
     return notebook if answer(notebook) is not None else None
-
-
-def _with(notebook: Notebook, places: Container[tuple[int, int]]) -> Notebook:
-    """The notebook with those statements only."""
-    kept = [
-        replace(part, statements=tuple(text for j, text in enumerate(part.statements) if (i, j) in places))
-        for i, part in enumerate(notebook.parts)
-    ]
-    parts = [part for part in kept if part.statements or part is kept[-1]]
-    steps = {part.step for part in parts}
-    parts = [replace(part, after=tuple(name for name in part.after if name in steps)) for part in parts]
-    return replace(notebook, parts=tuple(parts))
 
 
 def _tried(notebook: Notebook) -> tuple[set[tuple[int, int]], list[str]]:
@@ -157,20 +144,23 @@ def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
         way: The way to make one.
         engine: Whether the embedded engine is to run it.
     """
-    expected = answer(notebook.typed()) if way == GIVEN else answer(notebook)
+    expected = answer(notebook.typed()) if way == GIVEN else ""
     if expected is None:
         return Verdict(way, "void")
     try:
-        return in_child(_judged, notebook, way, engine, expected)
+        return in_child(_judged, notebook, way, engine, expected, seconds=120 if engine else TIMEOUT)
     except RuntimeError as error:  # the notebook has an end: what has none is the pipeline
         return Verdict(way, "crashed: no verdict", actual=str(error))
 
 
 def _judged(notebook: Notebook, way: str, engine: bool, expected: str) -> Verdict:
+    printed, hidden, seen = _play(notebook)
+    expected = expected or printed
     live = way != NO_SESSION
-    hidden, seen = _play(notebook)[1:] if live else (frozenset(), [None] * len(notebook.cells))
     pairs = zip(notebook.cells, seen, strict=True)
-    cells = [_cell(part, number, evidence) for number, (part, evidence) in enumerate(pairs, 1)]
+    cells = [
+        _cell(part, number, evidence if live else None) for number, (part, evidence) in enumerate(pairs, 1)
+    ]
     try:
         assembly = assemble(cells, Session(_shell(notebook, hidden)) if live else None)
     except Exception as error:  # a crash is what is hunted

@@ -10,11 +10,15 @@ TOPIC = Topic(
         "Scaler": ("scaler",),
         "Search": ("pipe", "grid"),
         "Rng": ("rs",),
+        "Dice": ("dice",),
+        "Seed": ("SEED",),  # of what numpy keeps for everybody
         "Gen": ("gen", "rng"),
     },
     imports=short("""
+import random
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, Ridge
@@ -50,6 +54,8 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
 <+Rng> = np.random.RandomState(<digit>)  <+Gen> = np.random.default_rng(<digit>)
 <+Gen> = np.random.default_rng(<digit>)
+<+Dice> = random.Random(<digit>)  <+I> = <Dice>.randint(0, 9)  <Dice>.shuffle(<L>)
+<+Vec> = np.random.rand(2 + 0 * <Seed>)  np.random.shuffle(<L>[<Seed> :])  <+I> = np.random.randint(<Seed>, 9)
 <+Gen> = <Gen>  <+Gen> = np.random.Generator(<Gen>.bit_generator)  <+Gen> = np.random.default_rng(<Gen>)
 <+Vec> = <Gen>.normal(size=3)  <+Vec> = <Rng>.rand(3)  <+I> = int(<Gen>.integers(9))
 <+I> = <Rng>.randint(9)
@@ -61,6 +67,15 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 <+O> = <C>(<Gen>)  <+I> = int(<O>.v.integers(9))
 """),
     compound=long("""
+<+Seed> = <digit>
+np.random.seed(SEED)
+
+minimize(lambda x: float(x[0] ** 2), [1.0], callback=<L>.append, method='Nelder-Mead', options={'maxiter': 2})
+
+def note(x):
+    <L>.append(round(float(x[0]), 3))
+minimize(lambda x: float(x[0] ** 2), [1.0], callback=note, method='Nelder-Mead', options={'maxiter': 2})
+
 for part in (<Model>, <Model>):
     part.fit(<Mat>, <Mat>[:, 0])
 

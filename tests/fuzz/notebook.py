@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -54,6 +54,17 @@ class Notebook:
     parts: tuple[Part, ...]
     shown: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_statements(self, places: Container[tuple[int, int]]) -> Notebook:
+        """The notebook with those statements only, each named by the number of its cell and its own there."""
+        kept = [
+            replace(part, statements=tuple(s for j, s in enumerate(part.statements) if (i, j) in places))
+            for i, part in enumerate(self.parts)
+        ]
+        parts = [part for part in kept if part.statements or part is kept[-1]]
+        steps = {part.step for part in parts}
+        parts = [replace(part, after=tuple(name for name in part.after if name in steps)) for part in parts]
+        return replace(self, parts=tuple(parts))
 
     def typed(self) -> Notebook:
         """The notebook of somebody who types what is given into the parameters' lines."""

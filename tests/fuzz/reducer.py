@@ -20,7 +20,7 @@ Fails = Callable[[Notebook], bool]
 Change = Callable[[Notebook, int], Notebook | None]
 
 
-def reduced(notebook: Notebook, fails: Fails, seconds: float = 20) -> Notebook:
+def reduced(notebook: Notebook, fails: Fails, seconds: float = 60) -> Notebook:
     """The smallest notebook that is found.
 
     Args:
@@ -38,10 +38,12 @@ def reduced(notebook: Notebook, fails: Fails, seconds: float = 20) -> Notebook:
         size = len(notebook.text)
         for change in (
             _without_shown,
+            _without_many,
             _without_parts,
             _without_statements,
             _unwrapped,
             _without_after,
+            _without_given,
             _joined,
             _simplified,
         ):
@@ -72,6 +74,19 @@ def _without_shown(notebook: Notebook, number: int) -> Notebook:
     return replace(notebook, shown=tuple(kept))
 
 
+def _without_many(notebook: Notebook, number: int) -> Notebook:
+    """Without a half of the statements, a quarter, an eighth and so on."""
+    places = [(i, j) for i, part in enumerate(notebook.parts) for j in range(len(part.statements))]
+    size = len(places) // 2
+    while size > 1 and number * size >= len(places):
+        number -= -(-len(places) // size)
+        size //= 2
+    if size < 2:
+        raise IndexError(number)
+    gone = places[number * size : (number + 1) * size]
+    return notebook.with_statements(set(places).difference(gone))
+
+
 def _without_parts(notebook: Notebook, number: int) -> Notebook | None:
     parts = list(notebook.parts)
     if number == len(parts) - 1:
@@ -85,6 +100,11 @@ def _without_after(notebook: Notebook, number: int) -> Notebook:
     parts = list(notebook.parts)
     parts[number] = replace(parts[number], after=())
     return replace(notebook, parts=tuple(parts))
+
+
+def _without_given(notebook: Notebook, number: int) -> Notebook:
+    name = sorted(notebook.given)[number]
+    return replace(notebook, given={n: value for n, value in notebook.given.items() if n != name})
 
 
 def _joined(notebook: Notebook, number: int) -> Notebook:

@@ -14,7 +14,7 @@ import io
 import json
 import os
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +36,20 @@ compiled = functools.lru_cache(maxsize=4)(functools.partial(compile, dont_inheri
 
 
 LIBRARIES = (
-    "mmap cloudpickle numpy pandas scipy.sparse sklearn.cluster sklearn.linear_model sklearn.model_selection"
+    "numpy pandas scipy.optimize scipy.sparse sklearn.cluster sklearn.linear_model sklearn.model_selection"
     " sklearn.pipeline sklearn.preprocessing"
 ).split()
-"""What steps and notebooks import."""
+"""What notebooks with data import."""
 
 
-def warm_up() -> None:
-    """Have done, before anything is forked, what every notebook would do again."""
+def warm_up(levels: Iterable[str]) -> None:
+    """Have done, before anything is forked, what every notebook would do again.
+
+    Args:
+        levels: Those of the grammar that are going to be played.
+    """
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a fork must not lose threads
-    for library in LIBRARIES:
+    for library in ("mmap", "cloudpickle", *(LIBRARIES if "data" in levels else ())):
         importlib.import_module(library)
     needs_of(["cloudpickle", "dict", "int", "list", "str", "tuple", "numpy", "pandas", "scipy", "sklearn"])
     pipeline = assemble([Cell("step", "\nx = 1\n", "s")]).pipeline

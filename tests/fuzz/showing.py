@@ -23,6 +23,7 @@ FORMS = {
     "Scaler": "(getattr({0}, 'mean_', None), {0}.copy)",
     "Search": "{0}.steps if hasattr({0}, 'steps') else {0}.estimator",
     "Rng": "{}.randint(1000)",
+    "Dice": "{}.randint(0, 1000)",
     "Gen": "int({}.integers(1000))",
     "Tree": "{{k: dict(v) if isinstance(v, dict) else v for k, v in {}.items()}}",
     "Queue": "list({})",
