@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.assemble import assemble
+from kale_magics.assemble import Assembly, assemble
+from kale_magics.check import check_run, diagnostics_of, expected_of
 from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
+from kale_magics.run import Run, StepRun
 from kale_magics.session import Session
 from tests.fuzz.forks import in_child
 from tests.fuzz.generator import shown
@@ -33,7 +35,8 @@ class Verdict:
     Attributes:
         way: Which one.
         kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong", "failed" (in a
-            step) or "crashed" (in kale_magics), with the error's type.
+            step) or "crashed" (in kale_magics), with the error's type; "false alarm" if the answer is right
+            and the check of the run says that a value is not the notebook's.
         expected: What the notebook printed.
         actual: What the pipeline printed, or what there was to tell.
     """
@@ -155,10 +158,24 @@ def _judged(notebook: Notebook, way: str, engine: bool) -> Verdict:
     run = in_engine if engine else in_forks
     with tempfile.TemporaryDirectory() as folder:
         kind, actual = run(assembly.pipeline, Path(folder))
+        differences = [] if kind or engine or not live else _differences(assembly, cells, Path(folder))
     if not kind:
         actual = result(actual)
         kind = "right" if actual == expected else "wrong"
+    if kind == "right" and differences:
+        return Verdict(way, "false alarm", expected, "\n".join(differences))
     return Verdict(way, kind, expected, actual)
+
+
+def _differences(assembly: Assembly, cells: list[Cell], folder: Path) -> list[str]:
+    """What the check of a run in forks says."""
+    pipeline = assembly.pipeline
+    if pipeline is None:
+        return []
+    steps = {step.name: StepRun(step.name, folder / step.key, {}, "succeeded") for step in pipeline.steps}
+    run = Run("fuzz", folder, {p.name: p.default for p in pipeline.parameters}, steps)
+    check = check_run(run, pipeline, expected_of(cells, assembly.diagnostics))
+    return [str(told) for told in diagnostics_of(check)]
 
 
 def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:
