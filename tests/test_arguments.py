@@ -317,7 +317,8 @@ def test_every_example_can_be_typed(syntax: arguments.Syntax) -> None:
 def test_help_has_the_forms_the_options_and_an_example() -> None:
     assert arguments.usage([commands.RUN]) == (
         "    %kale_run [-p NAME=VALUE ...] [--name NAME] [--until STEP ...] [--only STEP ...] [--resume]\n"
-        "        [--no-cache] [--check] [--background] [--host [ADDRESS]] [--no-wait] [--cancel-on-interrupt]\n"
+        "        [--no-cache] [--check] [--background] [--host [ADDRESS]] [--no-wait]"
+        " [--cancel-on-interrupt]\n"
         "\n"
         "-p NAME=VALUE ...      give a parameter another value\n"
         "--name NAME            call the run so\n"
