@@ -20,7 +20,7 @@ from typing import Any
 from kale_magics.analysis.knowledge import HARMLESS
 from kale_magics.analysis.uses import mentioned
 from kale_magics.diagnostics import Code, Diagnostic, Where
-from kale_magics.differences import Difference, Verdict, compare
+from kale_magics.differences import Difference, Verdict, compare, compare_numbers
 from kale_magics.pipeline import Json, Pipeline, Step
 from kale_magics.registry import Cell
 from kale_magics.run import Run
@@ -233,6 +233,9 @@ class Checker:
                 for name in artifact.names:
                     if name not in GENERATORS:
                         self._rows[step.name, name] = self._row(step, name, told.get(name))
+            for name, value in state.metrics.items():
+                if (step.name, name) not in self._rows:
+                    self._rows[step.name, name] = self._row(step, name, _fingerprint_of_metric(value))
         return Check(tuple(self._rows.values()))
 
     def _inherit(self, step: Step) -> None:
@@ -267,7 +270,8 @@ class Checker:
         if absent or expected is None or told is None:
             lacking = "the run has no fingerprint of it" if expected is not None else UNTOLD
             return Difference("not compared", absent or lacking)
-        return compare(told, expected)
+        # A metric is logged as a number of Python's, whatever type the variable has.
+        return compare_numbers(told, expected) if "metric" in told else compare(told, expected)
 
     def _excused(self, step: Step, name: str, told: Any, found: Difference) -> Difference:
         """A difference, unless it is known why the session has another value than the notebook gives."""
@@ -277,7 +281,8 @@ class Checker:
             return Difference("not compared", MEASURES)
         # A later cell of the step may have changed it by another name.
         now = self.expected.current(name)
-        return Difference("equal") if now is not None and compare(told, now).verdict == "equal" else found
+        same = now is not None and "metric" not in told and compare(told, now).verdict == "equal"
+        return Difference("equal") if same else found
 
     def _differing_input(self, step: Step) -> str:
         """The first input of a step that differs, in words; empty if none does."""
@@ -295,6 +300,10 @@ class Checker:
 
 def _same(one: Json, other: Json) -> bool:
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _fingerprint_of_metric(value: float) -> dict[str, Any]:
+    return {"t": "float", "x": repr(value), "metric": True}
 
 
 def _sources(step: Step) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from kale_magics.step_runtime.fingerprint import fingerprint_and_cost
 
-MAX_VALUES = 1.5
+MAX_VALUES = 1
 """How many values a cell may have read whole, each as far as the budget of one value goes."""
 
 MORE_VALUES = 15

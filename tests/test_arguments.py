@@ -352,7 +352,8 @@ def test_every_example_can_be_typed(syntax: arguments.Syntax) -> None:
 def test_help_has_the_forms_the_options_and_an_example() -> None:
     assert arguments.usage([commands.RUN]) == (
         "    %kale_run [-p NAME=VALUE ...] [--name NAME] [--until STEP ...] [--only STEP ...] [--resume]\n"
-        "        [--no-cache] [--background] [--host [ADDRESS]] [--no-wait] [--cancel-on-interrupt]\n"
+        "        [--no-cache] [--check] [--background] [--host [ADDRESS]] [--no-wait]"
+        " [--cancel-on-interrupt]\n"
         "\n"
         "-p NAME=VALUE ...      give a parameter another value\n"
         "--name NAME            call the run so\n"
@@ -360,6 +361,7 @@ def test_help_has_the_forms_the_options_and_an_example() -> None:
         "--only STEP ...        run only these steps; what they take comes from the last run that has it\n"
         "--resume               go on from where the last run failed, with its parameters and today's cells\n"
         "--no-cache             run every step, also those of which nothing has changed\n"
+        "--check                fail if a value is not the one that the notebook has\n"
         "--background           return at once; what the run prints goes on below this cell\n"
         "--host [ADDRESS]       on this server of Kubeflow Pipelines; alone, on that of the settings\n"
         "--no-wait              on a server: return at once\n"

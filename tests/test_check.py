@@ -294,6 +294,15 @@ def test_a_measured_time_is_not_compared(shell: Shell) -> None:
     assert verdicts()["timed.took"] == "not compared"
 
 
+def test_metrics_are_compared(shell: Shell) -> None:
+    shell.run("%%kale step count\nimport numpy as np\ncount = np.float64(len(text) / 7)")
+    shell.run("%%kale metrics\ncount")
+    assert "5 of 5 values equal the notebook's\n" in shell.run("%kale_run").printed
+    Path("text.txt").write_text("abcd")
+    shell.run("%kale_run")
+    assert verdicts()["count.count"] == "differs"
+
+
 def test_a_change_by_another_name_is_no_difference(shell: Shell) -> None:
     shell.run("%%kale step lists\nfirst = [1]\nsecond = first")
     shell.run("%%kale step lists\nsecond.append(2)")

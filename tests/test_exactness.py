@@ -1,4 +1,4 @@
-"""Values arrive in the next step as they left, in value, type and identity, or are refused.
+"""Values arrive in the next step as they left, in value, type, identity and fingerprint, or are refused.
 
 As tables, whose rows two processes play, and as properties.
 """
@@ -32,7 +32,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def play(act: str, folder: Path) -> Seen:
     """What a process that plays all rows saw."""
-    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    hashes = {"PYTHONHASHSEED": "1" if act == "write" else "2"}
+    environment = {
+        **os.environ,
+        **hashes,
+        "MPLBACKEND": "Agg",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-m", "tests.exact.play", act, str(folder)]
     root = Path(__file__).parents[1]
     played = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
@@ -64,7 +71,7 @@ ROWS = [
 @pytest.mark.parametrize("row", [row for row in ROWS if not row.values[0].refused])
 def test_values_cross_exactly(row: Row, made: Seen, arrived: Seen) -> None:
     left, first = made[row.name], arrived[row.name]
-    assert left.keys() <= {"values", "then"}, left
+    assert left.keys() <= {"values", "fingerprints", "then"}, left
     assert first.keys() == {"first", "second"}, first
     for step in first.values():
         assert step == left

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import enum
 import functools
+import itertools
 import math
 import random
 import re
@@ -163,7 +164,7 @@ def read_elements(
             known["u"] = hash_of(*sorted(encoded(repr(item)) for item in items))
         return known
     parts, loose = Parts(str(length)), []
-    for place, item in zip(places, items, strict=False):
+    for place, item in itertools.zip_longest(places, items):
         if reader.left < 0:
             parts.stop()
             break
@@ -210,7 +211,7 @@ def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, A
     if not (plain_elements(keys) and plain_elements(items)) or MEASURED.intersection(keys):
         return None
     reader.left -= 2 * len(pairs) // ELEMENTS_OF_AN_OBJECT
-    hashes = zip(plain_hashes(keys), plain_hashes(items), strict=False)
+    hashes = itertools.zip_longest(plain_hashes(keys), plain_hashes(items))
     known: dict[str, Any] = {"n": len(pairs), "hash": tuple(key + item for key, item in hashes)}
     known["p"] = {f"[{key!r}]": reader.read(item, depth + 1) for key, item in pairs[:MAX_HEADS]}
     known["u"] = hash_of(*sorted(encoded(repr(pair)) for pair in pairs))
@@ -248,7 +249,7 @@ def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict
     parts = Parts(name)
     parts.add(".__code__", reader.read(value.__code__, depth + 1))
     state = {".__defaults__": value.__defaults__, ".__kwdefaults__": value.__kwdefaults__}
-    for variable, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=False):
+    for variable, cell in itertools.zip_longest(value.__code__.co_freevars, value.__closure__ or ()):
         try:
             state[f" closure {variable}"] = cell.cell_contents
         except ValueError:  # the variable has no value yet

@@ -6,6 +6,7 @@ Of a large array a sample is read, at positions that depend on its size alone. T
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import Any
 
@@ -268,7 +269,7 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
     measured = [label[8:-1] in MEASURED for label in labels]
     if not any(measured):
         parts.add("the columns", reader.read(columns, depth + 1))
-    for label, array, times in zip(labels, column_values(manager), measured, strict=False):
+    for label, array, times in itertools.zip_longest(labels, column_values(manager), measured):
         if reader.left < 0:
             parts.stop()
             break
@@ -335,7 +336,7 @@ def read_index(reader: Any, index: Any, depth: int) -> dict[str, Any]:
     if "RangeIndex" in kinds:
         parts.add("the range", reader.read((index.start, index.stop, index.step), depth + 1))
     elif "MultiIndex" in kinds:
-        for number, (level, codes) in enumerate(zip(index.levels, index.codes, strict=False)):
+        for number, (level, codes) in enumerate(itertools.zip_longest(index.levels, index.codes)):
             parts.add(f"level {number}", reader.read(level, depth + 1))
             parts.add(f"the codes of level {number}", reader.read(codes, depth + 1))
     else:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
+from kale_magics.step_runtime.fingerprint import fingerprint, fingerprint_text
 from kale_magics.step_runtime.pickling import Definitions, StepError
 from tests.exact import Row, all_rows
 from tests.exact.portrait import portrait
@@ -60,7 +61,7 @@ class Step:
         """Read variables, and say what they are."""
         values = load_artifact(str(path), self.variables, self.definitions.resolve)
         self.variables.update(values)
-        return {"values": portrait(values)}
+        return {"values": portrait(values), "fingerprints": fingerprints(values)}
 
     def use(self) -> dict[str, Any]:
         """Do what the row does with its variables, and say what came of it."""
@@ -71,6 +72,11 @@ class Step:
         return {"then": portrait(self.values())}
 
 
+def fingerprints(values: dict[str, Any]) -> dict[str, str]:
+    """The fingerprints of variables, as a manifest has them."""
+    return {name: fingerprint_text(fingerprint(value)) for name, value in values.items()}
+
+
 def write(row: Row, folder: Path, number: int) -> dict[str, Any]:
     """Make the values and write them."""
     step = Step(row)
@@ -79,7 +85,8 @@ def write(row: Row, folder: Path, number: int) -> dict[str, Any]:
         step.save(folder / f"{number}.first")
     except StepError as refusal:
         return {"refused": str(refusal)}
-    return {"values": portrait(step.values()), **step.use()}
+    values = step.values()
+    return {"values": portrait(values), "fingerprints": fingerprints(values), **step.use()}
 
 
 def read(row: Row, folder: Path, number: int) -> dict[str, Any]:

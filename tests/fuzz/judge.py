@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.assemble import assemble
+from kale_magics.assemble import Assembly, assemble
+from kale_magics.check import check_run, diagnostics_of, expected_of
 from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
+from kale_magics.run import Run, StepRun
 from kale_magics.session import Session
 from tests.fuzz.forks import TIMEOUT, in_child
 from tests.fuzz.notebook import Notebook, Part
@@ -35,9 +37,10 @@ class Verdict:
 
     Attributes:
         way: Which one.
-        kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong" or, if
-            there was a warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics),
-            with the error's type; "void" if the notebook has no answer.
+        kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong" or, if there was a
+            warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics), with the error's
+            type; "false alarm" if the answer is right and the check of the run says that a value is not the
+            notebook's; "void" if the notebook has no answer.
         expected: What the notebook printed.
         actual: What the pipeline printed, or what there was to tell.
     """
@@ -171,15 +174,29 @@ def _judged(notebook: Notebook, way: str, engine: bool, expected: str) -> Verdic
     run = in_engine if engine else in_forks
     with tempfile.TemporaryDirectory() as folder:
         kind, actual = run(assembly.pipeline, notebook.given if way == GIVEN else {}, Path(folder))
+        checked = way == SESSION and not kind and not engine
+        differences = _differences(assembly, cells, Path(folder)) if checked else []
     if kind:
         return Verdict(way, kind, expected, actual)
     if result(actual) == expected:
-        return Verdict(way, "right", expected, expected)
+        kind = "false alarm" if differences else "right"
+        return Verdict(way, kind, expected, "\n".join(differences) or expected)
     warned = [d for d in assembly.diagnostics if d.code.code[:5] == "KALE2" and d.code.code not in UNTELLING]
     if not warned:
         return Verdict(way, "wrong", expected, result(actual))
     codes = " ".join(sorted({d.code.code for d in warned}))
     return Verdict(way, f"warned: {codes}", expected, "\n".join((result(actual), *map(str, warned))))
+
+
+def _differences(assembly: Assembly, cells: list[Cell], folder: Path) -> list[str]:
+    """What the check of a run in forks says."""
+    pipeline = assembly.pipeline
+    if pipeline is None:
+        return []
+    steps = {step.name: StepRun(step.name, folder / step.key, {}, "succeeded") for step in pipeline.steps}
+    run = Run("fuzz", folder, {p.name: p.default for p in pipeline.parameters}, steps)
+    check = check_run(run, pipeline, expected_of(cells, assembly.diagnostics))
+    return [str(told) for told in diagnostics_of(check)]
 
 
 def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:

@@ -22,6 +22,7 @@ from kale_magics.analysis.packages import needs_of
 from kale_magics.assemble import assemble
 from kale_magics.diagnostics import Code
 from kale_magics.local.engine import run_pipeline
+from kale_magics.local.folder import RESULT
 from kale_magics.local.launcher import KINDS, Direction
 from kale_magics.pipeline import Pipeline, Step
 from kale_magics.program import render_program
@@ -93,7 +94,7 @@ def _failure(code: str, error: str) -> str:
 
 
 def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-    """As `in_engine`, in forked processes, one step after the other."""
+    """As `in_engine`, in forked processes, one step after the other; each leaves its result in its folder."""
     metadata: dict[tuple[str, str], dict[str, Any]] = {}
     printed = ""
     for step in pipeline.steps:
@@ -103,6 +104,7 @@ def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tupl
         if error:
             kind = _failure(error["kale_code"], error["type"])
             return kind, f"step {step.name}: {error['traceback'] or error['message']}"
+        (place / RESULT).write_text(json.dumps({"outputs": known, "metrics": {}}), encoding="utf-8")
         metadata |= {(step.name, key): value for key, value in known.items()}
         printed += output
     return "", printed
