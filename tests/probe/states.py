@@ -152,7 +152,12 @@ def _numpy_reader(value: Any) -> Callable[[_Reader, Any, int], Any] | None:
     import numpy as np
 
     if isinstance(value, np.ma.MaskedArray):
-        return lambda r, v, d: (_array(r, v.data, d), _array(r, np.ma.getmaskarray(v), d), repr(v.fill_value))
+        return lambda r, v, d: (
+            _array(r, v.data, d),
+            _array(r, np.ma.getmaskarray(v), d),
+            repr(v.fill_value),
+            v.hardmask,
+        )
     if isinstance(value, np.ndarray):
         return _array
     if isinstance(value, np.generic | np.dtype):

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Collection, Iterable, Iterator
@@ -28,6 +29,9 @@ IMPORTED = {
     "pandas": "pandas.api.typing",
 }
 """Modules that must be there so that their types have public names."""
+
+MAX_STUCK_SECONDS = 20
+"""Processor time after which the system ends a worker that is still at the same callable."""
 
 MAX_MEMORY = 4 << 30
 """Bytes: a call that wants more fails."""
@@ -88,11 +92,14 @@ def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> It
     for type_name, name, makes in attributes(library, wanted):
         path = f"{type_name}.{name}"
         yield {"name": path, "what": "attribute"}
+        _begin(library)
         yield from _attribute(path, name, makes)
 
 
 def _begin(library: str) -> None:
     """The same random numbers for each callable, whatever was probed before it; no open figures."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + MAX_STUCK_SECONDS, most))
     random.seed(7)
     if "numpy" in sys.modules:
         import numpy as np
