@@ -19,7 +19,8 @@ NAMED = (types.ModuleType, types.BuiltinFunctionType, types.MethodWrapperType, t
 NAMED_TYPES = {"numpy.ufunc", "numpy._ArrayFunctionDispatcher", "re.Pattern", "re.Match", "_struct.Struct"}
 LOCKS = {"_thread.lock", "_thread.RLock", "threading.Condition", "threading.Event"}
 CACHES = frozenset(
-    {"_cache", "_item_cache", "stale", "_stale_viewlims", "_cached_renderer", "_remove_method"}
+    "_cache _item_cache stale _stale_viewlims _cached_renderer _remove_method"
+    " _has_sorted_indices _has_canonical_format _html_repr".split()
 )
 """Attributes that libraries fill when something is read."""
 

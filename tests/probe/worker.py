@@ -65,10 +65,11 @@ def prepare(library: str) -> None:
     os.environ["MPLBACKEND"] = "Agg"
     for name in IMPORTED.get(library, "").split():
         importlib.import_module(name)
-    silence = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process
-    sys.stdout = sys.stderr = silence
-    sys.excepthook = lambda kind, error, trace: traceback.print_exception(error, file=sys.__stderr__)
-    sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    shown = os.fdopen(os.dup(2), "w")
+    sys.excepthook = lambda kind, error, trace: traceback.print_exception(error, file=shown)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):  # what compiled code prints, too
+        os.dup2(silence, stream)
 
 
 def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> Iterator[Line]:
