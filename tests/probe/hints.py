@@ -8,8 +8,8 @@ from collections.abc import Collection
 ANY: dict[str, str] = {
     "stdlib": "list nested things texts text one dict pairs_iterator thing iterator text_file"
     " identity pairs set half raw deque class function tuple buffer record type array",
-    "numpy": "vec square ints list one cube objects complexes mask half text strings arrays nested bytes masked"
-    " two dates structured indices",
+    "numpy": "vec square ints list one cube objects complexes mask half text strings arrays nested bytes"
+    " masked two dates structured indices",
     "pandas": "column one frame series list columns numbers int_series text half vec dict identity index"
     " true day text_series categories date_series dates_index indices delta",
     "scipy": "vec square longer ints one half csr points objective wide mask list two polynomial text csc"

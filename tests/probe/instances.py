@@ -103,9 +103,9 @@ def pandas_instances() -> Iterator[Factory]:
     import pandas as pd
 
     kinds = samples.LIBRARY_KINDS["pandas"]()
-    for kind in ("numbers", "frame", "timed"):
+    for kind in ("numbers", "frame", "gaps", "timed"):
         yield kinds[kind]
-    for kind in ("series", "int_series", "text_series", "date_series", "categories"):
+    for kind in ("series", "int_series", "text_series", "date_series", "categories", "gap_series"):
         yield kinds[kind]
     yield lambda: pd.Series([1.5, None, 2.5, 3.5], index=pd.date_range("2024-01-01", periods=4, freq="D"))
     yield lambda: pd.DataFrame(

@@ -258,6 +258,17 @@ def _pandas_kinds() -> dict[str, Callable[[], Any]]:
         "text_index": lambda: pd.Index(["a", "b"]),
         "dates_index": lambda: pd.date_range("2024-01-01", periods=4, freq="D"),
         "timed": lambda: frame().set_index("d"),
+        "gaps": lambda: pd.DataFrame({"a": [None, 1.5, None, 2.5], "b": [1.0, None, 2.0, None]}),
+        "gap_series": lambda: pd.Series([None, 1.5, None, 2.5], name="a"),
+        "mask_frame": lambda: pd.DataFrame(
+            {"a": [True, False, True, False], "b": [False, True, False, True]}
+        ),
+        "mask_series": lambda: pd.Series([True, False, True, False]),
+        "range_end": lambda: "2024-01-04",
+        "range_start": lambda: "2024-01-01",
+        "index_arrays": lambda: [["x", "x", "y"], [1, 2, 1]],
+        "index_codes": lambda: [[0, 1], [1, 0]],
+        "interval_tuples": lambda: [(0, 1), (1, 2)],
         "frames": lambda: [frame(), frame()],
         "series_list": lambda: [pd.Series([1.5, 2.5]), pd.Series([3.5, 4.5])],
         "frame_dict": lambda: {"x": frame(), "y": frame()},

@@ -19,7 +19,8 @@ NAMED = (types.ModuleType, types.BuiltinFunctionType, types.MethodWrapperType, t
 NAMED_TYPES = {"numpy.ufunc", "numpy._ArrayFunctionDispatcher", "re.Pattern", "re.Match", "_struct.Struct"}
 LOCKS = {"_thread.lock", "_thread.RLock", "threading.Condition", "threading.Event"}
 CACHES = frozenset(
-    {"_cache", "_item_cache", "stale", "_stale_viewlims", "_cached_renderer", "_remove_method"}
+    "_cache _item_cache stale _stale_viewlims _cached_renderer _remove_method"
+    " _has_sorted_indices _has_canonical_format _html_repr".split()
 )
 """Attributes that libraries fill when something is read."""
 
@@ -152,7 +153,12 @@ def _numpy_reader(value: Any) -> Callable[[_Reader, Any, int], Any] | None:
     import numpy as np
 
     if isinstance(value, np.ma.MaskedArray):
-        return lambda r, v, d: (_array(r, v.data, d), _array(r, np.ma.getmaskarray(v), d), repr(v.fill_value))
+        return lambda r, v, d: (
+            _array(r, v.data, d),
+            _array(r, np.ma.getmaskarray(v), d),
+            repr(v.fill_value),
+            v.hardmask,
+        )
     if isinstance(value, np.ndarray):
         return _array
     if isinstance(value, np.generic | np.dtype):

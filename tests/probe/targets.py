@@ -75,7 +75,7 @@ def _members(module_name: str, library: str) -> Iterator[tuple[str, Any]]:
         if isinstance(item, type) and issubclass(item, BaseException):
             continue
         home = getattr(item, "__module__", None) or module_name
-        if library == "stdlib" or home.partition(".")[0] == library or hasattr(module, "__all__"):
+        if library == "stdlib" or hasattr(module, "__all__") or f"{home}.".startswith(f"{module_name}."):
             yield name, item
 
 

@@ -12,7 +12,7 @@ from tests.probe.reach import Reach, reach
 from tests.probe.samples import Call, Reading
 from tests.probe.states import state
 
-MAX_SECONDS = 2.0
+MAX_SECONDS = 1.0
 """Processor time that one call may take."""
 
 Make = Callable[[], tuple[Callable[..., Any], Any]]

@@ -7,6 +7,7 @@ import os
 import random
 import resource
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Collection, Iterable, Iterator
@@ -28,6 +29,9 @@ IMPORTED = {
     "pandas": "pandas.api.typing",
 }
 """Modules that must be there so that their types have public names."""
+
+MAX_STUCK_SECONDS = 20
+"""Processor time after which the system ends a worker that is still at the same callable."""
 
 MAX_MEMORY = 4 << 30
 """Bytes: a call that wants more fails."""
@@ -61,10 +65,11 @@ def prepare(library: str) -> None:
     os.environ["MPLBACKEND"] = "Agg"
     for name in IMPORTED.get(library, "").split():
         importlib.import_module(name)
-    silence = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process
-    sys.stdout = sys.stderr = silence
-    sys.excepthook = lambda kind, error, trace: traceback.print_exception(error, file=sys.__stderr__)
-    sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115
+    shown = os.fdopen(os.dup(2), "w")
+    sys.excepthook = lambda kind, error, trace: traceback.print_exception(error, file=shown)
+    silence = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):  # what compiled code prints, too
+        os.dup2(silence, stream)
 
 
 def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> Iterator[Line]:
@@ -88,11 +93,14 @@ def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> It
     for type_name, name, makes in attributes(library, wanted):
         path = f"{type_name}.{name}"
         yield {"name": path, "what": "attribute"}
+        _begin(library)
         yield from _attribute(path, name, makes)
 
 
 def _begin(library: str) -> None:
     """The same random numbers for each callable, whatever was probed before it; no open figures."""
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + MAX_STUCK_SECONDS, most))
     random.seed(7)
     if "numpy" in sys.modules:
         import numpy as np
