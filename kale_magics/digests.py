@@ -1,8 +1,8 @@
 """Digests of values: whether a value has changed between two moments, without a copy of it.
 
-A digest is a checksum of the value's pickle, in which arrays count through the buffers of pickle protocol 5. It
-keeps to a budget: of a large value a sample is digested, which can show that it has changed but not that it has
-not. Classes of the notebook are read without running their code.
+A digest is a checksum of the value's pickle, in which arrays count through the buffers of pickle protocol 5.
+It keeps to a budget: of a large value a sample is digested, which can show that it has changed but not that it
+has not. Classes of the notebook are read without running their code.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a marked cell did to the session's objects, as observed when it ran.
 
-Before the cell runs, the values of the session's variables are digested; afterwards those that are still there
-are digested again. In between, nothing refers to the values: a reference would be noticed, as by
+Before the cell runs, the values of the session's variables are digested; afterwards those that are still
+there are digested again. In between, nothing refers to the values: a reference would be noticed, as by
 `ndarray.resize`.
 """
 

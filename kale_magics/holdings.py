@@ -1,9 +1,9 @@
 """What a value holds: the objects in it that can change, and those that it shares with other values.
 
-An object is known by its identity. Three kinds are told apart: objects that whoever holds them can change for
-all ("own"); memory and indexes in a pandas frame, which pandas copies before it writes to them ("copied"): two
-frames do not share these, an array and a frame do; and an index held as such ("indexes"), of which nothing but
-the names can change.
+An object is known by its identity. There are three kinds: objects that whoever holds them can change for all
+("own"); memory and indexes in a pandas frame, which pandas copies before it writes to them ("copied"): two
+frames do not share these, an array and a frame do; and an index held as such ("indexes"), of which nothing
+but the names can change.
 """
 
 from __future__ import annotations

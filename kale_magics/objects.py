@@ -207,8 +207,8 @@ def _is_plain_leaf(item: Any, kind: type) -> bool:
 
 def _has_objects(frame: Any) -> bool:
     """Whether a frame or the like may hold any objects, in columns of no type of their own."""
-    dtypes = frame.dtypes if defines(type(frame), "dtypes") else getattr(frame, "dtype", object)
-    listed = list(dtypes) if defines(type(dtypes), "__iter__") else [dtypes]
+    dtypes: Any = frame.dtypes if defines(type(frame), "dtypes") else getattr(frame, "dtype", object)
+    listed: list[Any] = list(dtypes) if defines(type(dtypes), "__iter__") else [dtypes]
     return any(getattr(dtype, "hasobject", dtype is object) for dtype in listed)
 
 

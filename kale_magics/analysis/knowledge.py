@@ -165,7 +165,8 @@ FACTORIES = frozenset("collections.namedtuple typing.NamedTuple dataclasses.make
 """Functions that make a class: calling what they give makes an object and changes nothing."""
 
 HARMLESS_DECORATORS = frozenset(
-    "staticmethod classmethod property functools dataclasses contextlib typing abc enum warnings numba".split()
+    "staticmethod classmethod property functools dataclasses contextlib typing abc enum warnings"
+    " numba".split()
 )
 """Builtins, and modules, whose decorators tell nobody else of what they decorate."""
 

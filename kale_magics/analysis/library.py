@@ -87,7 +87,9 @@ def matches(label: int | str, labels: Labels) -> bool:
         return any(isinstance(each, int) for each in labels)
     if label == "**":
         return bool({each for each in labels if isinstance(each, str)} - {"self"})
-    return label in labels or ("*" if isinstance(label, int) else "**") in labels and label != "self"
+    if label == "self":
+        return label in labels
+    return label in labels or ("*" if isinstance(label, int) else "**") in labels
 
 
 def function_effects(origin: str) -> LibraryEffects | None:

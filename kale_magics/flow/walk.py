@@ -298,7 +298,7 @@ class Flow(Calls):
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
             for binding in changed:
                 # A registry of the notebook may hold from now on what is defined here.
-                current = self.names[binding.name] if binding.name in self.names else None
+                current = self.names.get(binding.name)
                 if current is not None and effect.behaviour is not None and not current.is_import:
                     self.rebind(replace(current, behaviours=current.behaviours | {effect.behaviour}))
             return None
