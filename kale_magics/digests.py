@@ -1,8 +1,8 @@
 """Digests of values: whether a value has changed between two moments, without a copy of it.
 
 A digest is a checksum of the value's pickle, in which arrays count through the buffers of pickle protocol 5.
-It keeps to a budget: of a large value a sample is digested, which can show that it has changed but not that it
-has not. Classes of the notebook are read without running their code.
+It keeps to a budget: of a large value a sample is digested, which can show that it has changed but not that
+it has not. Classes of the notebook are read without running their code.
 """
 
 from __future__ import annotations
@@ -220,6 +220,9 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
         # A frame puts columns of one type together when it likes.
         arrays = getattr(getattr(item, "_mgr", None), "column_arrays", None)
         return None if arrays is None else [kind, list(arrays), item.columns, item.index, item.attrs]
+    if isinstance(item, pandas.Series):
+        values = getattr(item, "_values", None)
+        return None if values is None else [kind, values, item.index, item.name, item.attrs]
     if isinstance(item, pandas.MultiIndex):
         return [list(item.names), list(item.codes), list(item.levels)]
     if isinstance(item, pandas.RangeIndex):
@@ -230,7 +233,7 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
     own = getattr(item, "_ndarray", None) if isinstance(item, pandas.api.extensions.ExtensionArray) else None
     if own is not None:
         return [kind, str(item.dtype), own]
-    return _without_caches(item) if module_of(kind).startswith("pandas.core") else None
+    return _without_caches(item) if module_of(kind).partition(".")[0] == "pandas" else None
 
 
 def _sampled(array: Any, file: Digest) -> list[Any] | None:
@@ -245,7 +248,8 @@ def _sampled(array: Any, file: Digest) -> list[Any] | None:
 
 def _without_caches(item: Any) -> list[Any] | None:
     """An object of pandas, as a frame's groups, without what it has computed on demand."""
-    if not defines(type(item), "__dict__") or "_mgr" in vars(item):
+    internal = ".internals" in module_of(type(item))
+    if internal or not defines(type(item), "__dict__") or "_mgr" in vars(item):
         return None
     kept = {
         name: value

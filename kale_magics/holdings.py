@@ -128,6 +128,8 @@ class _Search:
         if name in _SKIPPED_NAMES or _is_dtype(kind):
             return
         self.alive.append(item)
+        if module_of(kind) == "__main__":
+            self.definitions.add(kind.__qualname__)
         if _is_array(kind):
             known.add(id(item))
             self._look_at_array(item, copied)

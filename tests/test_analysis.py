@@ -191,7 +191,7 @@ PERHAPS = [
     ("def f(a):\n    for x in a: mylib.tidy(x)", "@a True"),
     ("def f(a):\n    mylib.tidy(a)\n    a.clear()", ""),
     ("def f(a):\n    if a: g(a)\ndef g(b): mylib.tidy(b)", "@a False"),
-    ("def f(a, go): go(a)", "@a True"),
+    ("def f(a, go): go(a)", "@a True, @go True"),
 ]
 
 

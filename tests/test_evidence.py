@@ -18,7 +18,7 @@ SEEN = [
         "d",
         "e",
     ),
-    ("through another name", "xs = [1]\nd = {'x': xs}", "d['x'].append(1)", "d", ""),
+    ("through another name", "xs = [1]\nd = {'x': xs}", "d['x'].append(1)", "d xs", ""),
     ("what a function changes", "xs = [1]\ndef f(): xs.append(2)", "f()", "xs", ""),
     ("what a function of a function changes", "xs = [1]\ndef f(): xs.pop()\ndef g(): f()", "g()", "xs", ""),
     (
@@ -52,11 +52,71 @@ SEEN = [
         "m",
         "X",
     ),
-    ("a value that is replaced", "xs = [1]", "xs = [2]", "", "xs"),
+    ("a value that is replaced", "xs = [1]", "xs = [2]", "", ""),
     ("an object that is gone", "class P: pass\np = P()", "del p", "", ""),
     ("iterators that are used up", "it = iter([1, 2])\nother = iter([1])", "next(it); other", "it", "other"),
     ("a generator", "g = (i for i in range(3))", "next(g)", "", ""),
     ("what is too large", "xs = list(range(10**6))", "xs[0]", "", ""),
+    (
+        "a large frame that gets a column",
+        "import numpy as np, pandas as pd\nbig = pd.DataFrame(np.zeros((10**6, 2)))\n"
+        "same = pd.DataFrame(np.ones((10**6, 2)))",
+        "for part in [big]: part['new'] = 1\nsame",
+        "big",
+        "",
+    ),
+    (
+        "a frame that a grouped one holds",
+        "import pandas as pd\ndf = pd.DataFrame({'k': ['a', 'b'], 'v': [1, 2]})\ng = df.groupby('k')\n"
+        "other = df.copy().groupby('k')",
+        "df['v'] = 0; other['v'].sum()",
+        "df g",
+        "other",
+    ),
+    (
+        "a list in a frame",
+        "import pandas as pd\nxs = [1]\ndf = pd.DataFrame({'v': [xs, [2]]})",
+        "xs.append(3)",
+        "df xs",
+        "",
+    ),
+    (
+        "an index that a frame has",
+        "import pandas as pd\ndf = pd.DataFrame({'v': [1]})\nindex = df.index",
+        "index.name = 'k'",
+        "df index",
+        "",
+    ),
+    (
+        "an array that a series shows",
+        "import numpy as np, pandas as pd\na = np.zeros(2)\ns = pd.Series(a, copy=False)\nt = pd.Series(a)",
+        "a[0] = 1",
+        "a s",
+        "t",
+    ),
+    (
+        "an estimator in a pipeline",
+        "from sklearn.linear_model import Ridge\nfrom sklearn.pipeline import make_pipeline\n"
+        "m = Ridge()\nsteps = make_pipeline(m)",
+        "m.set_params(alpha=2.0)",
+        "m steps",
+        "",
+    ),
+    (
+        "a variable of a class",
+        "class C:\n    seen = []\n    def note(self, x): self.seen.append(x)\nc = C()",
+        "c.note(1)",
+        "C",
+        "c",
+    ),
+    ("a list that a method has", "xs = []\nadd = xs.append", "add(1)", "add xs", ""),
+    (
+        "objects whose attributes are computed",
+        "class D(dict):\n    __getattr__ = dict.__getitem__\nd, e = D(a=1), D(a=[1])",
+        "e['a'].append(2); d.a",
+        "e",
+        "d",
+    ),
 ]
 
 
@@ -135,6 +195,27 @@ class Odd:
         raise RuntimeError(name)
 loud, last, odd = Loud(), Last(), Odd()
 """
+
+
+def test_an_array_can_be_resized_while_it_is_watched(shell: Shell) -> None:
+    shell.run("%load_ext kale_magics")
+    shell.run("import numpy as np\na = np.arange(6)")
+    # Nothing but the session's variable may refer to the array: numpy counts.
+    shell.run("%%kale step a\na.resize(3)")
+    (cell,) = shell.registry.cells
+    assert (cell.state, cell.error) == ("ran", "")
+    assert isinstance(cell.evidence, Evidence)
+    assert "a" in cell.evidence.changed
+
+
+def test_what_a_cell_binds_by_a_computed_text(shell: Shell) -> None:
+    seen = watched(shell, "text = 'new = 1'", "exec(text)")
+    assert "new" in seen.bound
+
+
+def test_which_functions_a_value_holds(shell: Shell) -> None:
+    seen = watched(shell, "def f(): pass\nclass C: pass", "table = {'f': f, 'made': [C()]}; n = 1")
+    assert seen.held == {"table": {"f", "C"}}
 
 
 def test_the_notebook_does_not_notice(shell: Shell) -> None:

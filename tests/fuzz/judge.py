@@ -38,8 +38,8 @@ class Verdict:
     Attributes:
         way: Which one.
         kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong" or, if there was a
-            warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics), with the type of
-            the error; "false alarm" if the answer is right and the check of the run says that a value is not
+            warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics), with the type
+            of the error; "false alarm" if the answer is right and the check of the run says that a value is not
             the notebook's; "void" if the notebook has no answer.
         expected: What the notebook printed.
         actual: What the pipeline printed, or what there was to tell.
