@@ -9,6 +9,7 @@ expressions  from the tree of an expression to its effects
 reader       from the tree of a statement to its effects
 summaries    what calling a function does to what it gets
 knowledge    what is known of methods and functions of libraries: do they change what they get
+library      the same as measured: which arguments a call changes, and which its result shares
 cells        all that is read off a cell
 parameters   the cells that list parameters and metrics
 pip          what a line installs with pip

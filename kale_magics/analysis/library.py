@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from importlib import resources
+from pathlib import Path
 from typing import Any, TypeVar
 
 MAX_POSITIONS = 10
@@ -186,8 +186,8 @@ def _labels(texts: Iterable[str]) -> Iterator[int | str]:
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("library_effects.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    path = Path(__file__).with_name("library_effects.json")
+    loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return loaded
 
 

@@ -13,6 +13,8 @@ WRITTEN: dict[str, list[str]] = {
     "json.load": ["json_file", "json_file object_hook=identity"],
     "pickle.dump": ["dict_of_lists bytes_file"],
     "pickle.load": ["pickle_file"],
+    "builtins.isinstance": ["list type", "thing class"],
+    "builtins.issubclass": ["class class"],
     "builtins.sum": ["nested empty"],
     "builtins.next": ["iterator", "iterator list", "things_iterator"],
     "builtins.iter": ["nested", "iterator", "listing list"],

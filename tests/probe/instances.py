@@ -174,9 +174,11 @@ def scipy_instances() -> Iterator[Factory]:
 def matplotlib_instances() -> Iterator[Factory]:
     """Figures, axes and what is drawn in them."""
     import matplotlib.pyplot as plt
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
     kinds = samples.LIBRARY_KINDS["matplotlib"]()
+    yield Artist
     yield kinds["axes"]
     yield kinds["figure"]
     yield lambda: kinds["axes"]().lines[0]

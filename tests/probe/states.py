@@ -77,9 +77,7 @@ class _Reader:
         """By its attributes; else as it would be pickled."""
         attributes = getattr(value, "__dict__", None)
         slots = [
-            (name, getattr(value, name))
-            for name in copyreg._slotnames(type(value))  # type: ignore[attr-defined]
-            if hasattr(value, name)
+            (name, getattr(value, name)) for name in copyreg._slotnames(type(value)) if hasattr(value, name)
         ]
         if attributes is None and not slots:
             return self.read_reduced(value, depth)

@@ -87,7 +87,7 @@ def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> It
             if finding is not None:
                 yield _line(what, target.name, finding)
     for type_name, (kind, _, _) in objects(library).items():
-        if wanted(type_name) and not only:
+        if not only:
             bases = " ".join(public_name(base) for base in kind.__mro__[1:-1])
             yield {"name": type_name, "what": "type", "bases": bases}
     for type_name, name, makes in attributes(library, wanted):
