@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
-from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES
+from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAME_MAKERS
 from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
@@ -289,6 +289,8 @@ class Changes(Lookup):
             return True
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
+        if origin in FRAME_MAKERS:
+            return True
         if origin or (called is None and not source.method):
             return _shares(function_effects(origin or source.callee), source, inplace)
         if source.method:

@@ -9,23 +9,28 @@ import tempfile
 import traceback
 import types
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.assemble import Assembly, assemble
-from kale_magics.check import check_run, diagnostics_of, expected_of
+from kale_magics.assemble import assemble
+from kale_magics.check import Expected, check_run, diagnostics_of, expected_of
 from kale_magics.evidence import Evidence, Watch
+from kale_magics.pipeline import Pipeline
 from kale_magics.registry import Cell
 from kale_magics.run import Run, StepRun
 from kale_magics.session import Session
-from tests.fuzz.forks import TIMEOUT, in_child
+from tests.fuzz.forks import in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
 from tests.fuzz.showing import shown
 
 SESSION, NO_SESSION, GIVEN = WAYS = "with the session", "without a session", "with other parameters"
 """The ways to make a pipeline of a notebook and run it; the last: after a session without what is given."""
+
+MAX_SECONDS = 120
+"""How long a run may take; the engine imports the libraries again."""
 
 UNTELLING = ("KALE212", "KALE220")
 """Warnings that say nothing of another answer: a cell that failed, and a step that waits in vain."""
@@ -142,6 +147,8 @@ def result(printed: str) -> str:
 def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
     """Make a pipeline of a notebook and run it.
 
+    Its steps are forked from a process that has not played the notebook: they see none of its state.
+
     Args:
         notebook: One that `answer` has an answer for.
         way: The way to make one.
@@ -150,15 +157,45 @@ def judged(notebook: Notebook, way: str, engine: bool = False) -> Verdict:
     expected = answer(notebook.typed()) if way == GIVEN else ""
     if expected is None:
         return Verdict(way, "void")
+    given = notebook.given if way == GIVEN else {}
     try:
-        return in_child(_judged, notebook, way, engine, expected, seconds=120 if engine else TIMEOUT)
+        made = in_child(_assembled, notebook, way)
+        expected = expected or made.printed
+        if made.pipeline is None:
+            return Verdict(way, made.kind, expected, made.text)
+        checked = made.expected if way == SESSION else None
+        kind, actual, differences = in_child(_run, made.pipeline, given, engine, checked, seconds=MAX_SECONDS)
     except RuntimeError as error:  # the notebook has an end: what has none is the pipeline
-        return Verdict(way, "crashed: no verdict", actual=str(error))
+        return Verdict(way, "crashed: no verdict", expected, str(error))
+    if kind:
+        return Verdict(way, kind, expected, actual)
+    if result(actual) == expected:
+        kind = "false alarm" if differences else "right"
+        return Verdict(way, kind, expected, "\n".join(differences) or expected)
+    return Verdict(way, made.kind, expected, f"{result(actual)}\n{made.text}".strip())
 
 
-def _judged(notebook: Notebook, way: str, engine: bool, expected: str) -> Verdict:
+@dataclass(frozen=True)
+class _Assembled:
+    """A pipeline of a notebook, and what it prints as a notebook.
+
+    Attributes:
+        printed: By the notebook.
+        kind: Of the verdict if there is no pipeline, or if its answer is wrong.
+        text: What there is to tell then.
+        pipeline: None if the notebook is refused, or kale_magics crashes.
+        expected: What the check of a run compares its values with.
+    """
+
+    printed: str
+    kind: str
+    text: str = ""
+    pipeline: Pipeline | None = None
+    expected: Expected | None = None
+
+
+def _assembled(notebook: Notebook, way: str) -> _Assembled:
     printed, hidden, seen = _play(notebook)
-    expected = expected or printed
     live = way != NO_SESSION
     pairs = zip(notebook.cells, seen, strict=True)
     cells = [
@@ -167,36 +204,35 @@ def _judged(notebook: Notebook, way: str, engine: bool, expected: str) -> Verdic
     try:
         assembly = assemble(cells, Session(_shell(notebook, hidden)) if live else None)
     except Exception as error:  # a crash is what is hunted
-        return Verdict(way, f"crashed: {type(error).__name__}", expected, traceback.format_exc())
+        return _Assembled(printed, f"crashed: {type(error).__name__}", traceback.format_exc())
     if assembly.pipeline is None:
         errors = [d for d in assembly.diagnostics if d.severity == "error"]
-        return Verdict(way, f"refused: {errors[0].code.code}", expected, "\n".join(map(str, errors)))
-    run = in_engine if engine else in_forks
+        return _Assembled(printed, f"refused: {errors[0].code.code}", "\n".join(map(str, errors)))
+    told = [
+        d for d in assembly.diagnostics if d.code.code.startswith("KALE2") and d.code.code not in UNTELLING
+    ]
+    codes = sorted({d.code.code for d in told})
+    kind = f"warned: {' '.join(codes)}" if told else "wrong"
+    expected = expected_of(cells, assembly.diagnostics) if live else None
+    return _Assembled(printed, kind, "\n".join(map(str, told)), assembly.pipeline, expected)
+
+
+def _run(
+    pipeline: Pipeline, given: Mapping[str, Any], engine: bool, expected: Expected | None
+) -> tuple[str, str, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
-        kind, actual = run(assembly.pipeline, notebook.given if way == GIVEN else {}, Path(folder))
-        checked = way == SESSION and not kind and not engine
-        differences = _differences(assembly, cells, Path(folder)) if checked else []
-    if kind:
-        return Verdict(way, kind, expected, actual)
-    if result(actual) == expected:
-        kind = "false alarm" if differences else "right"
-        return Verdict(way, kind, expected, "\n".join(differences) or expected)
-    warned = [d for d in assembly.diagnostics if d.code.code[:5] == "KALE2" and d.code.code not in UNTELLING]
-    if not warned:
-        return Verdict(way, "wrong", expected, result(actual))
-    codes = " ".join(sorted({d.code.code for d in warned}))
-    return Verdict(way, f"warned: {codes}", expected, "\n".join((result(actual), *map(str, warned))))
+        kind, actual = (in_engine if engine else in_forks)(pipeline, given, Path(folder))
+        differences = [] if kind or expected is None or engine else _differences(pipeline, expected, folder)
+    return kind, actual, differences
 
 
-def _differences(assembly: Assembly, cells: list[Cell], folder: Path) -> list[str]:
+def _differences(pipeline: Pipeline, expected: Expected, folder: str) -> list[str]:
     """What the check of a run in forks says."""
-    pipeline = assembly.pipeline
-    if pipeline is None:
-        return []
-    steps = {step.name: StepRun(step.name, folder / step.key, {}, "succeeded") for step in pipeline.steps}
-    run = Run("fuzz", folder, {p.name: p.default for p in pipeline.parameters}, steps)
-    check = check_run(run, pipeline, expected_of(cells, assembly.diagnostics))
-    return [str(told) for told in diagnostics_of(check)]
+    steps = {
+        step.name: StepRun(step.name, Path(folder) / step.key, {}, "succeeded") for step in pipeline.steps
+    }
+    run = Run("fuzz", Path(folder), {p.name: p.default for p in pipeline.parameters}, steps)
+    return [str(told) for told in diagnostics_of(check_run(run, pipeline, expected))]
 
 
 def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:
