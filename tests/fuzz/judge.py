@@ -44,8 +44,8 @@ class Verdict:
         way: Which one.
         kind: "right"; "refused" or, while it runs, "refused late", with a code; "wrong" or, if there was a
             warning, "warned", with codes; "failed" (in a step) or "crashed" (in kale_magics), with the type
-            of the error; "false alarm" if the answer is right and the check of the run says that a value is not
-            the notebook's; "void" if the notebook has no answer.
+            of the error; "false alarm" if the answer is right and the check of the run says that a value is
+            not the notebook's; "void" if the notebook has no answer.
         expected: What the notebook printed.
         actual: What the pipeline printed, or what there was to tell.
     """
@@ -213,7 +213,8 @@ def _assembled(notebook: Notebook, way: str) -> _Assembled:
     ]
     codes = sorted({d.code.code for d in told})
     kind = f"warned: {' '.join(codes)}" if told else "wrong"
-    expected = expected_of(cells, assembly.diagnostics) if live else None
+    # Without the session's values: it goes to another process.
+    expected = replace(expected_of(cells, assembly.diagnostics), current=_nothing) if live else None
     return _Assembled(printed, kind, "\n".join(map(str, told)), assembly.pipeline, expected)
 
 
@@ -224,6 +225,10 @@ def _run(
         kind, actual = (in_engine if engine else in_forks)(pipeline, given, Path(folder))
         differences = [] if kind or expected is None or engine else _differences(pipeline, expected, folder)
     return kind, actual, differences
+
+
+def _nothing(_: str) -> None:
+    return None
 
 
 def _differences(pipeline: Pipeline, expected: Expected, folder: str) -> list[str]:
