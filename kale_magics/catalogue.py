@@ -542,7 +542,7 @@ print(count)
 
 !echo 2 > count.txt
 
-%kale_run
+%kale_run --check
 """,
     ),
     Code.BAD_FILE_NAME: Entry(
