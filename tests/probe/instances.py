@@ -201,7 +201,7 @@ def matplotlib_instances() -> Iterator[Factory]:
 
 
 def estimator_bases() -> Iterator[tuple[type, Factory]]:
-    """The classes that give all estimators their methods for parameters and output, and an estimator of each."""
+    """The classes that give estimators their methods for parameters and output, and an estimator each."""
     from sklearn.base import BaseEstimator
     from sklearn.utils._set_output import _SetOutputMixin
 
