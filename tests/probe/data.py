@@ -35,7 +35,7 @@ def facts(lines: Iterable[Line]) -> Facts:
             found[f"bases {name}"] = line["bases"]
         elif what == "attribute" and "shares" in line:
             found[f"attribute {name}"] = "shares" if line["shares"] else ""
-        elif "effects" in line and not _is_unseen(line):
+        elif "effects" in line and not _is_unseen(line) and not _is_doubtful(line):
             found[f"{what} {name}"] = effects_text(line["effects"])
             if line["result"] not in ("", "NoneType"):
                 found[f"result {name}"] = line["result"]
@@ -46,6 +46,14 @@ def _is_unseen(line: Line) -> bool:
     """Whether a method's object cannot be compared, and nothing tells that the method changes it."""
     changed = {*line["effects"].get("changes", ()), *line["effects"].get("consumes", ())}
     return bool(line["hidden"]) and "self" not in changed
+
+
+def _is_doubtful(line: Line) -> bool:
+    """Whether a setter seems to set nothing: it was called with what its object has already."""
+    name, effects = line["name"], line["effects"]
+    setters = name.startswith("matplotlib.") or name.endswith((".set_params", ".set_output"))
+    is_setter = setters and name.rpartition(".")[2].startswith("set_")
+    return is_setter and line["what"] == "method" and "self" not in effects.get("changes", ())
 
 
 def effects_text(effects: dict[str, list[str]]) -> str:

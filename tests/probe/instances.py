@@ -200,6 +200,16 @@ def matplotlib_instances() -> Iterator[Factory]:
     yield lambda: plt.Normalize(0, 1)
 
 
+def estimator_bases() -> Iterator[tuple[type, Factory]]:
+    """The classes that give estimators their methods for parameters and output, and an estimator each."""
+    from sklearn.base import BaseEstimator
+    from sklearn.utils._set_output import _SetOutputMixin
+
+    kinds = samples.LIBRARY_KINDS["sklearn"]()
+    yield BaseEstimator, kinds["classifier"]
+    yield _SetOutputMixin, kinds["transformer"]
+
+
 def estimators() -> Iterator[tuple[type, Factory]]:
     """Each estimator of scikit-learn, and what makes one with few and small parts."""
     from sklearn.base import BaseEstimator

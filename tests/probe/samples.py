@@ -325,7 +325,7 @@ def _sklearn_kinds() -> dict[str, Callable[[], Any]]:
         "named_transformers": lambda: [("scale", StandardScaler())],
         "column_transformers": lambda: [("scale", StandardScaler(), [0, 1])],
         "grid": lambda: {"C": [0.5, 1.0]},
-        "splits": lambda: 2,
+        "container": lambda: "pandas",
     }
 
 

@@ -75,8 +75,4 @@ def is_leading(parameter: inspect.Parameter) -> bool:
     if parameter.kind not in POSITIONAL:
         return False
     default = parameter.default
-    return (
-        default is None
-        or (not isinstance(default, bool | int | float | str) and not callable(default))
-        or default == ()
-    )
+    return default is None or not (isinstance(default, bool | int | float | str) or callable(default))

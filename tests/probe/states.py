@@ -20,7 +20,7 @@ NAMED_TYPES = {"numpy.ufunc", "numpy._ArrayFunctionDispatcher", "re.Pattern", "r
 LOCKS = {"_thread.lock", "_thread.RLock", "threading.Condition", "threading.Event"}
 CACHES = frozenset(
     "_cache _item_cache stale _stale_viewlims _cached_renderer _remove_method"
-    " _has_sorted_indices _has_canonical_format _html_repr".split()
+    " _has_sorted_indices _has_canonical_format _html_repr _stop_words_id".split()
 )
 """Attributes that libraries fill when something is read."""
 
@@ -242,16 +242,25 @@ def _artist(reader: _Reader, value: Any, depth: int) -> Any:
         for name, item in vars(value).items()
         if name not in CACHES and _is_look(item)
     ]
-    children = [c for c in value.get_children() if type(c).__name__ not in ("XTick", "YTick")]
-    return limits, looks, reader.read_all(children, depth)
+    tickers = [getattr(value, name) for name in ("major", "minor") if hasattr(value, name)]
+    children = [c for c in value.get_children() if not type(c).__name__.endswith("Tick")]
+    return limits, looks, [_ticker(reader, t, depth) for t in tickers], reader.read_all(children, depth)
+
+
+def _ticker(reader: _Reader, value: Any, depth: int) -> Any:
+    """Where an axis has its ticks, and how they are labelled."""
+    return [
+        (type(part).__name__, [(k, reader.read(v, depth)) for k, v in vars(part).items() if _is_look(v)])
+        for part in (value.locator, value.formatter)
+    ]
 
 
 def _is_look(item: Any) -> bool:
     import numpy as np
 
-    return isinstance(item, int | float | str | tuple | list | np.ndarray | type(None)) and not (
-        isinstance(item, list | tuple) and any(hasattr(part, "__dict__") for part in item)
-    )
+    parts = item.values() if isinstance(item, dict) else item if isinstance(item, list | tuple) else ()
+    plain = isinstance(item, int | float | str | tuple | list | dict | np.ndarray | type(None))
+    return plain and not any(hasattr(part, "__dict__") for part in parts)
 
 
 LIBRARY_READERS: dict[str, Callable[[Any], Callable[[_Reader, Any, int], Any] | None]] = {

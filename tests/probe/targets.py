@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.probe.examples import EXAMPLES
 from tests.probe.findings import Target
-from tests.probe.instances import INSTANCES, Factory, estimators, fitted
+from tests.probe.instances import INSTANCES, Factory, estimator_bases, estimators, fitted
 from tests.probe.modules import BLOCKING, DENIED, MODULES
 from tests.probe.signatures import signature_of
 from tests.probe.trials import call
@@ -53,7 +53,8 @@ def _functions(library: str) -> Iterator[Target]:
             yield _function(path, item, library)
             if isinstance(item, type):
                 yield from _class_methods(item, library, seen)
-            if type(item).__name__ == "ufunc" and item.nout == 1 and item.signature is None:
+            is_ufunc = module_name == "numpy" and type(item).__name__ == "ufunc"
+            if is_ufunc and item.nout == 1 and item.signature is None:
                 for part in ("at", "reduce", "accumulate", "outer", "reduceat")[
                     : None if item.nin == 2 else 1
                 ]:
@@ -102,6 +103,8 @@ def objects(library: str) -> dict[str, tuple[type, list[Factory], list[tuple[str
     """For the name of each type: the type, what makes its objects, and what makes them with an option."""
     found: dict[str, tuple[type, list[Factory], list[tuple[str, Factory]]]] = {}
     if library == "sklearn":
+        for kind, make in estimator_bases():
+            found[public_name(kind)] = (kind, [make], [])
         for kind, make in estimators():
             succeeded, _ = call(make, {})
             if not succeeded:
