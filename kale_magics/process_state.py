@@ -32,7 +32,7 @@ MAX_ATTRIBUTES = 4_000
 """How many attributes of the user's own modules are compared."""
 
 _OF_THE_CELL = frozenset({"folder", "pyplot", "default", "abc", "class", "module"})
-"""The kinds of holders that no import of a library changes; what else changes meanwhile may be its work."""
+"""The kinds of holders that no import changes: what else changes meanwhile may be the import's work."""
 
 _RESULTS = re.compile("cache|memo", re.IGNORECASE)
 """Attributes that keep results: a step that does not find them computes them."""
@@ -95,10 +95,6 @@ class _Modules:
             if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
                 self.own[name] = module
 
-    def is_library(self, name: str) -> bool:
-        """Whether a module is neither of the standard library nor the user's own."""
-        return name.partition(".")[0] not in sys.stdlib_module_names and name not in self.own
-
 
 def _is_of_user(name: str, module: types.ModuleType) -> bool:
     spec = contents(module).get("__spec__")
@@ -137,7 +133,7 @@ class ProcessState:
         """What has changed since."""
         now = ProcessState(self._values)
         arrived = islice(_MODULES.seen, self._modules, None)
-        new = {name.partition(".")[0] for name in arrived if _MODULES.is_library(name)}
+        new = {name.partition(".")[0] for name in arrived} - sys.stdlib_module_names
         changed: list[StateChange] = []
         untouched = set[str]()
         for holder, before in self._readings.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,7 +17,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.notebooks import ENVIRONMENT, Report, assembled, fresh_shell
+from kale_magics.flow.notebook import NotebookFlow
+from kale_magics.session import Session
+from tests.notebooks import ENVIRONMENT, fresh_shell, registered_cells
 
 Mode = Literal["live", "cold"]
 
@@ -225,6 +228,7 @@ def play_all(folder: Path, notebooks: list[list[str]]) -> None:
     import sklearn.linear_model
     import sklearn.preprocessing  # noqa: F401 - once for all forks
 
+    gc.freeze()
     for number, notebook in enumerate(notebooks):
         child = os.fork()
         if child:
@@ -247,10 +251,9 @@ def play(folder: Path, notebook: list[str]) -> None:
     shell.run_line_magic("load_ext", "kale_magics")
     for cell in notebook:
         assert shell.run_cell(cell, store_history=True).success, cell
-    report = Report()
-    assembled(shell, report)
-    found = [(severity, text) for code, severity, text in report.diagnostics if code == "KALE221"]
-    (folder / "told.json").write_text(json.dumps(found))
+    found = NotebookFlow(registered_cells(shell), Session(shell)).diagnostics
+    told = [(each.severity, str(each)) for each in found if each.code.code == "KALE221"]
+    (folder / "told.json").write_text(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
