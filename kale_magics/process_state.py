@@ -85,22 +85,24 @@ class _Modules:
 
     def __init__(self) -> None:
         self.seen: dict[str, None] = {}
-        self.own: dict[str, types.ModuleType] = {}
+        self.own: dict[str, Any] = {}
 
     def look(self) -> None:
         """Take in what has been imported since the last look."""
-        for name in sys.modules.keys() - self.seen.keys():
-            module = sys.modules[name]
-            self.seen[name] = None
-            if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
-                self.own[name] = module
+        # To know whose a module is may itself import some.
+        while new := sys.modules.keys() - self.seen.keys():
+            for name in new:
+                self.seen[name] = None
+                module = sys.modules.get(name)
+                if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
+                    self.own[name] = module
 
 
-def _is_of_user(name: str, module: types.ModuleType) -> bool:
+def _is_of_user(name: str, module: Any) -> bool:
     spec = contents(module).get("__spec__")
     if name.partition(".")[0] in ("kale_magics", "__main__", "__mp_main__"):
         return False
-    return isinstance(spec, ModuleSpec) and is_own(spec.origin)
+    return type(spec) is ModuleSpec and is_own(spec.origin)
 
 
 _MODULES = _Modules()
@@ -262,7 +264,7 @@ def _class_differences(
         value = after.get(attribute)
         if value is before.get(attribute) or attribute.startswith("_"):
             continue
-        module = value.__module__ if isinstance(value, types.FunctionType) else None
+        module = value.__module__ if type(value) is types.FunctionType else None
         provider = module.partition(".")[0] if isinstance(module, str) else ""
         added = attribute not in before and not is_inherited(holder, name, attribute)
         yield StateChange(holder, f"{name}.{attribute}", provider if provider in new else "", added)
