@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from dataclasses import dataclass
@@ -79,11 +80,15 @@ def _spec_of(name: str) -> ModuleSpec | None:
 
 def is_own(origin: str | None) -> bool:
     """Whether a module's file is Python of the user's own: neither a library's nor the standard library's."""
+    return origin is not None and origin.endswith(".py") and not origin.startswith(_installed())
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
     # What it needs takes longer to import than the extension to load.
     from kale_magics.analysis.packages import HOMES
 
-    installed = tuple(f"{home}{os.sep}" for home in HOMES)
-    return origin is not None and origin.endswith(".py") and not origin.startswith(installed)
+    return tuple(f"{home}{os.sep}" for home in HOMES)
 
 
 def _digest(file: Path) -> bytes:

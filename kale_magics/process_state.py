@@ -32,7 +32,7 @@ MAX_ATTRIBUTES = 4_000
 """How many attributes of the user's own modules are compared."""
 
 _OF_THE_CELL = frozenset({"folder", "pyplot", "default", "abc", "class", "module"})
-"""The kinds of holders that no import of a library changes; what else changes meanwhile may be its work."""
+"""The kinds of holders that no import changes: what else changes meanwhile may be the import's work."""
 
 _RESULTS = re.compile("cache|memo", re.IGNORECASE)
 """Attributes that keep results: a step that does not find them computes them."""
@@ -85,26 +85,24 @@ class _Modules:
 
     def __init__(self) -> None:
         self.seen: dict[str, None] = {}
-        self.own: dict[str, types.ModuleType] = {}
+        self.own: dict[str, Any] = {}
 
     def look(self) -> None:
         """Take in what has been imported since the last look."""
-        for name in sys.modules.keys() - self.seen.keys():
-            module = sys.modules[name]
-            self.seen[name] = None
-            if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
-                self.own[name] = module
-
-    def is_library(self, name: str) -> bool:
-        """Whether a module is neither of the standard library nor the user's own."""
-        return name.partition(".")[0] not in sys.stdlib_module_names and name not in self.own
+        # To know whose a module is may itself import some.
+        while new := sys.modules.keys() - self.seen.keys():
+            for name in new:
+                self.seen[name] = None
+                module = sys.modules.get(name)
+                if issubclass(type(module), types.ModuleType) and _is_of_user(name, module):
+                    self.own[name] = module
 
 
-def _is_of_user(name: str, module: types.ModuleType) -> bool:
+def _is_of_user(name: str, module: Any) -> bool:
     spec = contents(module).get("__spec__")
     if name.partition(".")[0] in ("kale_magics", "__main__", "__mp_main__"):
         return False
-    return isinstance(spec, ModuleSpec) and is_own(spec.origin)
+    return type(spec) is ModuleSpec and is_own(spec.origin)
 
 
 _MODULES = _Modules()
@@ -137,7 +135,7 @@ class ProcessState:
         """What has changed since."""
         now = ProcessState(self._values)
         arrived = islice(_MODULES.seen, self._modules, None)
-        new = {name.partition(".")[0] for name in arrived if _MODULES.is_library(name)}
+        new = {name.partition(".")[0] for name in arrived} - sys.stdlib_module_names
         changed: list[StateChange] = []
         untouched = set[str]()
         for holder, before in self._readings.items():
@@ -266,7 +264,7 @@ def _class_differences(
         value = after.get(attribute)
         if value is before.get(attribute) or attribute.startswith("_"):
             continue
-        module = value.__module__ if isinstance(value, types.FunctionType) else None
+        module = value.__module__ if type(value) is types.FunctionType else None
         provider = module.partition(".")[0] if isinstance(module, str) else ""
         added = attribute not in before and not is_inherited(holder, name, attribute)
         yield StateChange(holder, f"{name}.{attribute}", provider if provider in new else "", added)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -16,7 +17,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.notebooks import ENVIRONMENT, Report, assembled, fresh_shell
+from kale_magics.flow.notebook import NotebookFlow
+from kale_magics.process_state import ProcessState, StateChange
+from kale_magics.session import Session
+from tests.notebooks import ENVIRONMENT, fresh_shell, registered_cells
 
 Mode = Literal["live", "cold"]
 
@@ -208,58 +212,65 @@ Told = list[tuple[str, str]]
 """Severity and text of each diagnostic about the state of a process."""
 
 
-def told(notebooks: list[list[str]]) -> list[Told]:
-    """What is said of notebooks; each is played by a fork of one process that has the libraries loaded."""
+def told(*groups: list[list[str]]) -> list[Told]:
+    """What is said of notebooks; each group is played by a fork of one process that has the libraries loaded."""
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
             [sys.executable, "-m", __name__, folder],
-            input=json.dumps(notebooks), capture_output=True, text=True, timeout=600,
+            input=json.dumps(groups), capture_output=True, text=True, timeout=600,
             env={**os.environ, **ENVIRONMENT, "MPLBACKEND": "agg"}, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        files = [Path(folder, str(number), "told.json") for number in range(len(notebooks))]
-        return [[(severity, text) for severity, text in json.loads(file.read_text())] for file in files]
+        files = [Path(folder, str(number), "told.json") for number in range(len(groups))]
+        return [
+            [(severity, text) for severity, text in each] for f in files for each in json.loads(f.read_text())
+        ]
 
 
-def play_all(folder: Path, notebooks: list[list[str]]) -> None:
+def play_all(folder: Path, groups: list[list[list[str]]]) -> None:
+    # Once for all forks.
     import sklearn.linear_model
-    import sklearn.preprocessing  # noqa: F401 - once for all forks
+    import sklearn.preprocessing  # noqa: F401
 
-    for number, notebook in enumerate(notebooks):
+    gc.freeze()
+    for number, notebooks in enumerate(groups):
         child = os.fork()
         if child:
-            assert os.waitpid(child, 0)[1] == 0, notebook
+            assert os.waitpid(child, 0)[1] == 0, notebooks
             continue
         try:
-            play(folder / str(number), notebook)
+            play(folder / str(number), notebooks)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
 
 
-def play(folder: Path, notebook: list[str]) -> None:
+def play(folder: Path, notebooks: list[list[str]]) -> None:
     folder.mkdir()
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     os.chdir(folder)
     shell = fresh_shell(folder)
     shell.run_line_magic("load_ext", "kale_magics")
-    for cell in notebook:
-        assert shell.run_cell(cell, store_history=True).success, cell
-    report = Report()
-    assembled(shell, report)
-    found = [(severity, text) for code, severity, text in report.diagnostics if code == "KALE221"]
-    (folder / "told.json").write_text(json.dumps(found))
+    told: list[Told] = []
+    for notebook in notebooks:
+        shell.run_line_magic("kale_reset", "")
+        for cell in notebook:
+            assert shell.run_cell(cell, store_history=True).success, cell
+        found = NotebookFlow(registered_cells(shell), Session(shell)).diagnostics
+        told.append([(each.severity, str(each)) for each in found if each.code.code == "KALE221"])
+    (folder / "told.json").write_text(json.dumps(told))
 
 
 @pytest.fixture(scope="module")
 def table() -> dict[tuple[str, Mode], Told]:
-    """What is said of the rows, by name and mode."""
+    """What is said of the rows, by name and mode; steps that do not run need no process of their own."""
     modes: tuple[Mode, ...] = "live", "cold"
-    rows = [(row, mode) for mode in modes for row in (*LOST, *SILENT, *UNCHANGED)]
-    found = told([cells(mode, *row[1:3]) for row, mode in rows])
-    return {(row[0], mode): each for (row, mode), each in zip(rows, found, strict=True)}
+    rows = [*LOST, *SILENT, *UNCHANGED]
+    live, cold = ([cells(mode, *row[1:3]) for row in rows] for mode in modes)
+    names = [(row[0], mode) for mode in modes for row in rows]
+    return dict(zip(names, told(*([each] for each in live), cold), strict=True))
 
 
 def named(row: Any) -> str:
@@ -294,9 +305,8 @@ def test_what_the_session_saw_decides(table: dict[tuple[str, Mode], Told], name:
 
 def test_a_step_that_needs_a_method_of_another_one_is_refused() -> None:
     first = "pd.DataFrame.triple = lambda self: self * 3\ndf = pd.DataFrame({'v': [1]})"
-    for found in told(
-        [cells("live", first, "print(df.triple())"), cells("cold", first, "print(df.triple())")]
-    ):
+    second = "print(df.triple())"
+    for found in told([cells("live", first, second)], [cells("cold", first, second)]):
         ((severity, text),) = found
         assert severity == "error"
         assert "DataFrame.triple" in text
@@ -305,7 +315,7 @@ def test_a_step_that_needs_a_method_of_another_one_is_refused() -> None:
 def test_a_setting_is_remembered_when_its_cell_runs_again() -> None:
     *prelude, first, second = cells("live", *LOST[3][1:3])
     typed = [cell.partition("\n")[2] for cell in (first, second)]
-    again, unmarked = told([[*prelude, first, second, first], [*prelude, *typed, first, second]])
+    again, unmarked = told([[*prelude, first, second, first]], [[*prelude, *typed, first, second]])
     assert len(again) == 1
     assert len(unmarked) == 1
 
@@ -315,24 +325,37 @@ def test_what_every_step_sets_is_not_missed() -> None:
     assert told([[f"{imports}np.seterr(divide='raise')\n", *others]]) == [[]]
 
 
-HOSTILE = """
 class Hostile:
-    def __getattribute__(self, name): raise RuntimeError(name)
-    def __eq__(self, other): raise RuntimeError("eq")
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+
 class Meta(type):
-    def __getattribute__(cls, name): raise RuntimeError(name)
-class Odd(metaclass=Meta): pass
-hostile, odd = Hostile(), Odd
-ownconf.hostile = Hostile()
-sys.modules["hostile module"] = Hostile()
-pd.DataFrame.hostile = Hostile()
-"""
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
 
 
-def test_no_code_of_the_user_runs_for_being_compared() -> None:
-    notebook = cells("live", "ownconf.hostile = hostile\nx = 1", "print(x)")
-    assert told([[*notebook[:3], HOSTILE, *notebook[3:]]]) == [[]]
+class Odd(metaclass=Meta):
+    pass
+
+
+def test_no_code_of_the_user_runs_for_being_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    monkeypatch.setitem(sys.modules, "hostile module", Hostile())
+    monkeypatch.setattr(pd.DataFrame, "hostile", Hostile(), raising=False)
+    state = ProcessState({"hostile": Hostile(), "Odd": Odd})
+    monkeypatch.setattr(pd.DataFrame, "hostile", Hostile(), raising=False)
+    monkeypatch.setenv("REGION", "eu")
+    assert state.changes().changed == (
+        StateChange("environment", "REGION"),
+        StateChange("class:pandas", "DataFrame.hostile"),
+    )
 
 
 def test_a_notebook_that_shows_figures_in_place_has_nothing_to_say(tmp_path: Path) -> None:

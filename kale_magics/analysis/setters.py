@@ -4,100 +4,22 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
+from kale_magics.analysis.setting_calls import (
+    ABSTRACT,
+    CALLS,
+    CLASSES,
+    CLOSES,
+    MAGICS,
+    NAMES_OF_PYPLOT,
+    NEITHER,
+    PYPLOT,
+    RESTORED,
+)
 from kale_magics.analysis.syntax import is_of_shell
-
-PYPLOT = "matplotlib.pyplot."
-
-CALLS: Mapping[str, tuple[str, str]] = {
-    "pandas.set_option": ("pandas", "pairs"),
-    "pandas.reset_option": ("pandas", "pairs"),
-    "numpy.seterr": ("numpy", "keywords"),
-    "numpy.seterrcall": ("numpy", ""),
-    "numpy.set_printoptions": ("numpy printing", "keywords"),
-    "sklearn.set_config": ("sklearn", "keywords"),
-    "decimal.setcontext": ("decimal", ""),
-    "torch.set_default_dtype": ("torch", ""),
-    "torch.set_default_device": ("torch", ""),
-    "torch.set_grad_enabled": ("torch", ""),
-    "torch.use_deterministic_algorithms": ("torch", ""),
-    "warnings.filterwarnings": ("warnings", ""),
-    "warnings.simplefilter": ("warnings", ""),
-    "warnings.resetwarnings": ("warnings", ""),
-    "logging.basicConfig": ("logging", ""),
-    "logging.disable": ("logging", ""),
-    "logging.config.dictConfig": ("logging", ""),
-    "logging.config.fileConfig": ("logging", ""),
-    "locale.setlocale": ("locale", ""),
-    "os.putenv": ("variable", "first"),
-    "os.unsetenv": ("variable", "first"),
-    "os.chdir": ("folder", ""),
-    "os.fchdir": ("folder", ""),
-    "os.environ.update": ("environment", "names"),
-    "os.environ.setdefault": ("environment", "first"),
-    "os.environ.pop": ("environment", "first"),
-    "os.environ.clear": ("environment", ""),
-    "site.addsitedir": ("path", ""),
-    "sys.setrecursionlimit": ("recursion", ""),
-    "matplotlib.rc": ("matplotlib", ""),
-    "matplotlib.pyplot.rc": ("matplotlib", ""),
-    "matplotlib.rc_file": ("matplotlib", ""),
-    "matplotlib.rcdefaults": ("matplotlib", ""),
-    "matplotlib.pyplot.rcdefaults": ("matplotlib", ""),
-    "matplotlib.style.use": ("matplotlib", ""),
-    "matplotlib.rcParams.update": ("matplotlib", "names"),
-    "tqdm.pandas": ("class:pandas", ""),
-}
-"""What sets state when it is called: the holder, and how the arguments name what is set."""
-
-RESTORED: Mapping[str, str] = {
-    "warnings.catch_warnings": "warnings",
-    "matplotlib.rc_context": "matplotlib",
-    "matplotlib.pyplot.rc_context": "matplotlib",
-    "matplotlib.style.context": "matplotlib",
-    "decimal.localcontext": "decimal",
-    "numpy.errstate": "numpy",
-    "numpy.printoptions": "numpy printing",
-    "pandas.option_context": "pandas",
-    "sklearn.config_context": "sklearn",
-    "contextlib.chdir": "folder",
-}
-"""Context managers, and the holder that is at their end as it was before."""
-
-CLASSES = frozenset(
-    "pandas.DataFrame pandas.Series pandas.Index sklearn.base.BaseEstimator sklearn.base.ClassifierMixin"
-    " sklearn.base.RegressorMixin sklearn.base.TransformerMixin torch.nn.Module torch.Tensor"
-    " matplotlib.axes.Axes matplotlib.figure.Figure".split()
-)
-"""The classes of libraries that are compared when a cell runs."""
-
-MAGICS: Mapping[str, str] = {
-    "cd": "folder",
-    "pushd": "folder",
-    "popd": "folder",
-    "env": "environment",
-    "set_env": "environment",
-}
-
-BEGINS = frozenset({"figure", "subplots", "subplot_mosaic"})
-"""Functions of pyplot that begin a figure."""
-
-CLOSES = frozenset({"close", "show"})
-
-NEITHER = frozenset(
-    "rc rcParams rcdefaults rc_context style ion ioff isinteractive get_cmap colormaps cm switch_backend"
-    " get_backend set_loglevel get_fignums fignum_exists Figure Axes Normalize colors set_cmap".split()
-)
-"""What of pyplot has nothing to do with the current figure."""
-
-ABSTRACT = ("abc.ABC", "collections.abc.", "numbers.")
-"""How the names of classes begin with which others can be registered."""
-
-NAMES_OF_PYPLOT = ("matplotlib.pylab.", "pylab.")
-
 
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.setters import (
-    BEGINS,
-    CLOSES,
     DEFINITIONS,
     Notebook,
     Setter,
@@ -20,6 +18,7 @@ from kale_magics.analysis.setters import (
     open_figure,
     verbs_of_pyplot,
 )
+from kale_magics.analysis.setting_calls import BEGINS, CLOSES
 from kale_magics.arguments import quoted
 from kale_magics.flow.bindings import Binding, StepFlow
 from kale_magics.flow.lookup import Lookup
