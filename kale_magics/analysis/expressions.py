@@ -24,6 +24,7 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.knowledge import CHANGING_METHODS
 from kale_magics.analysis.names import (
+    CONTAINERS,
     NameReader,
     Scope,
     dotted,
@@ -411,8 +412,18 @@ def _choosing(value: ast.expr) -> Iterator[ast.AST]:
             yield node.slice
         elif isinstance(node, ast.comprehension):
             yield from node.ifs
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _repeats(node):
+            yield from (node.left, node.right)
         elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
             yield from node.args
+
+
+def _repeats(node: ast.BinOp) -> bool:
+    """Whether a product repeats a list: how often decides whether it holds anything."""
+    return any(
+        isinstance(side, (*CONTAINERS, ast.BinOp)) or (isinstance(side, ast.Call) and not is_constant(side))
+        for side in (node.left, node.right)
+    )
 
 
 def _is_lookup(node: ast.AST) -> bool:

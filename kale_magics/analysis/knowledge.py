@@ -170,8 +170,8 @@ HARMLESS_DECORATORS = frozenset(
 )
 """Builtins, and modules, whose decorators tell nobody else of what they decorate."""
 
-FRAME_MAKERS = frozenset({"pandas.DataFrame", "pandas.Series"})
-"""What makes a frame of containers: a column may hold their elements, whatever was measured with numbers."""
+FRAMES = "pandas."
+"""What the names of types begin with whose results hold the objects in their columns, though not their memory."""
 
 COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
 """Types whose operators and `copy` give objects of their own."""

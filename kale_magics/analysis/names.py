@@ -99,7 +99,8 @@ def _variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
     return key.value if found and isinstance(key.value, str) else ""
 
 
-_CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
+CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
+"""Expressions that make a container."""
 
 
 def _may_join_containers(node: ast.BinOp) -> bool:
@@ -218,7 +219,7 @@ class NameReader:
             return tuple(
                 source
                 for side in (node.left, node.right)
-                for source in (part_of if isinstance(side, _CONTAINERS) else mixed)(self.roots(side))
+                for source in (part_of if isinstance(side, CONTAINERS) else mixed)(self.roots(side))
             )
         if isinstance(node, ast.Call):
             return self._result(node)

@@ -63,6 +63,8 @@ class Calls(Changes):
             self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
         elif not call.path and not call.method:
             self._guess_all(self._arguments(call), "a call of what a call gave", call.certain)
+            for source in receiver:
+                self._may_hold(source, call)
         if effects is None and call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
         self._draw(call, origin)
@@ -226,11 +228,18 @@ class Calls(Changes):
             self.guess(binding.name, f".{call.method}()", call.certain)
             if not is_known(kind) and method_effects(call.method, kind) is None:
                 self._guess_all(self._arguments(call), f".{call.method}()", call.certain)
+                self._may_hold(source, call)
             return
         self.change(binding.name)
         if call.method in HOLDING_METHODS:
             held = (s for _, sources in call.arguments for s in sources)
             self.hold(binding.name, held, call.behaviours)
+
+    def _may_hold(self, source: Source, call: Call) -> None:
+        """What nothing is known of may keep what it gets."""
+        binding = self.names.get(source.name)
+        if binding is not None and binding.direct is None and not self.immutable(binding):
+            self.hold(binding.name, (s for _, sources in call.arguments for s in sources), call.behaviours)
 
     def _verdict(self, call: Call, kind: str) -> Literal["yes", "no", "perhaps"]:
         """Whether a method of a library changes its object."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
-from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAME_MAKERS
-from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
+from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAMES
+from kale_magics.analysis.library import (
+    LibraryEffects,
+    function_effects,
+    known_types,
+    matches,
+    method_effects,
+)
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.lookup import Lookup
@@ -276,6 +283,8 @@ class Changes(Lookup):
         if source.bond in ("same", "holds"):
             return other.direct is None
         one, two = self.certain_facts(binding), self.certain_facts(other)
+        if self._branches or self._given_varies:
+            one = None  # what the session did not do here, other values of parameters may
         shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
         if shared is False and not self.letting_go.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
@@ -289,7 +298,7 @@ class Changes(Lookup):
             return True
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
-        if origin in FRAME_MAKERS:
+        if origin.startswith(FRAMES):
             return True
         if origin or (called is None and not source.method):
             return _shares(function_effects(origin or source.callee), source, inplace)
@@ -307,6 +316,8 @@ class Changes(Lookup):
             if methods:
                 return any(self._returns(method, source.argument, bound=True) for method in methods)
             kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
+            if kind.startswith(FRAMES) or (not kind and _is_of_frames(source.method)):
+                return True
             return _shares(method_effects(source.method, kind), source, inplace)
         if called is None or called.direct is None:
             return called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
@@ -366,6 +377,12 @@ class Changes(Lookup):
         if group:
             self.incoming.append(frozenset({name, *group}))
             group.discard(name)
+
+
+@functools.cache
+def _is_of_frames(method: str) -> bool:
+    """Whether a frame of pandas has a method."""
+    return any(kind.startswith(FRAMES) for kind in known_types(method))
 
 
 def _shares(effects: LibraryEffects | None, source: Source, inplace: bool) -> bool:

@@ -286,6 +286,8 @@ class Flow(Calls):
         """
         names = sorted(_names_at_once(effect))
         before = dict(self.names) if names else {}
+        # A decorator that has been called for another definition does its work again.
+        expanded, self._expanded = self._expanded, set()
         for name in names:
             self.read(name, effect.line, certain=_certain(effect, name))
         self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
@@ -294,6 +296,7 @@ class Flow(Calls):
                 for base in self.behaviours_of([name]):  # those that it inherits from too
                     if "__init_subclass__" in base.methods:
                         self.effects(base.methods["__init_subclass__"].effects, late=True)
+        self._expanded |= expanded
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
             for binding in changed:
