@@ -179,10 +179,11 @@ class Watch:
     Args:
         source: The cell.
         values: The session's variables.
+        kept: The names of which earlier cells of its step have kept a fingerprint.
     """
 
-    def __init__(self, source: str, values: Mapping[str, Any]) -> None:
-        self._source, self._values = source, values
+    def __init__(self, source: str, values: Mapping[str, Any], kept: Iterable[str] = ()) -> None:
+        self._source, self._values, self._kept = source, values, kept
         self._generators = _generators()
         self._identities = Identities(values)
         budget = Budget()
@@ -204,8 +205,7 @@ class Watch:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        names = (*_WORD.findall(self._source), *_reachable(self._source, self._values))
-        fingerprints = fingerprints_of(self._values, self._identities, names)
+        fingerprints = fingerprints_of(self._values, self._identities, self._source, self._kept)
         return Evidence(frozenset(changed), frozenset(kept), self._shared(), fingerprints)
 
     def _shared(self) -> tuple[frozenset[str], ...]:

@@ -239,7 +239,7 @@ class Marking:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
-        watch = _watch(magic, self._shell.user_ns) if magic else None
+        watch = _watch(magic, self._shell.user_ns, self._registry.cells) if magic else None
         self._executions.append(_Execution(info, count, time.time(), magic, watch))
 
     def _end(self, result: ExecutionResult) -> None:
@@ -256,13 +256,17 @@ class Marking:
         self._modules.look()
 
 
-def _watch(magic: Magic, values: dict[str, Any]) -> Watch | None:
+def _watch(magic: Magic, values: dict[str, Any], cells: Sequence[Cell]) -> Watch | None:
     """Watch the cell that begins, if it is of those whose objects go from step to step."""
     # What it needs takes longer to import than the extension to load.
     from kale_magics.evidence import Watch
 
     mark = _mark(magic)
-    return Watch(magic.source, values) if mark.run and mark.kind != "skip" else None
+    if not mark.run or mark.kind == "skip":
+        return None
+    own = (c.evidence for c in cells if c.kind == "step" and c.name == mark.name and c.evidence)
+    kept = dict.fromkeys(name for evidence in own for name in evidence.fingerprints)
+    return Watch(magic.source, values, kept)
 
 
 def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:

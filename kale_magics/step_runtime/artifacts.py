@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
-from kale_magics.step_runtime.fingerprint import fingerprints_text
+from kale_magics.step_runtime.fingerprint import fingerprint_texts, joined_texts
 from kale_magics.step_runtime.pickling import (
     Changed,
     Definitions,
@@ -65,7 +65,7 @@ def save_artifact(
         StepError: A value cannot be pickled, or the file cannot be written.
     """
     part = path + ".part"
-    fingerprints = fingerprints_text(values)  # before pickling, which may run code of theirs
+    fingerprints = joined_texts(fingerprint_texts(values))  # before pickling, which may run code of theirs
     try:
         with ArtifactFile(part, twin) as file:
             sizes = write_values(file, values, namespace, definitions)

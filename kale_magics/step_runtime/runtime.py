@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import errno
 import io
 import itertools
@@ -23,7 +24,13 @@ from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
-from kale_magics.step_runtime.fingerprint import shorter_texts
+from kale_magics.step_runtime.fingerprint import (
+    MAX_STEP_VALUES,
+    fingerprint_texts,
+    joined_texts,
+    reached_names,
+    shorter_texts,
+)
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.pickling import Definitions, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
@@ -82,7 +89,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     if in_pod:
         places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
         told = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
-        leave_pod({**told, "fingerprints": shorter_texts(run.fingerprints)})
+        leave_pod({**told, "fingerprints": joined_texts(shorter_texts(run.fingerprints))})
 
 
 class StepRun:
@@ -96,7 +103,7 @@ class StepRun:
         namespace: The variables.
         shell: What `get_ipython()` gives.
         metrics: What was logged.
-        fingerprints: Those of what was handed on, as text by the key of the output.
+        fingerprints: Those of its variables when its cells had run, as text.
         page: The report that is being made; None if nobody wants one.
         figures: The report, or what treats figures where there is none.
     """
@@ -149,11 +156,25 @@ class StepRun:
             path, twin = self.path_of(key, arguments), twins.get(tuple(names))
             manifest = save_artifact(path, values, self.namespace, self.definitions, twin)
             arguments[key].metadata.update(manifest)
-            self.fingerprints[key] = manifest["fingerprints"]
+            trees = json.loads(manifest["fingerprints"])
+            self.fingerprints.update((name, json.dumps(tree)) for name, tree in trees.items())
+        self.take_fingerprints()
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:
             self.page.write(arguments["report"].path, self.spec["step"])
+
+    def take_fingerprints(self) -> None:
+        """Describe what else the step's cells have bound or changed."""
+        names = reached_names((source for _, source, _ in self.spec["cells"]), self.namespace)
+        others = {name: self.namespace[name] for name in names if name not in self.fingerprints}
+        others.update((name, self.namespace[name]) for name in self.spec["metrics"] if name in self.namespace)
+        self.fingerprints.update(fingerprint_texts(others, MAX_STEP_VALUES))
+        place = os.environ.get("KALE_FINGERPRINTS_FILE")
+        with contextlib.suppress(OSError):  # the run is not checked then, and is right all the same
+            if place:
+                with open(place, "w", encoding="utf-8") as file:
+                    file.write(joined_texts(self.fingerprints))
 
     def compile(self, pieces: list[Any]) -> Iterator[Any]:
         """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.

@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kale_magics.expected import expected_of
+
 from kale_magics.assemble import Assembly, assemble
-from kale_magics.check import check_run, diagnostics_of, expected_of
+from kale_magics.check import check_run, diagnostics_of
 from kale_magics.evidence import Evidence, Watch
 from kale_magics.registry import Cell
 from kale_magics.run import Run, StepRun
