@@ -124,7 +124,7 @@ class BaseMagics(Magics):
 
     def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> Order:
         """What `%kale_run` is to do."""
-        from kale_magics.check import expected_of
+        from kale_magics.expected import expected_of
         from kale_magics.local.inputs import past_inputs
         from kale_magics.running import Order
 

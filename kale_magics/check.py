@@ -11,8 +11,8 @@ import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,9 @@ from kale_magics.analysis.knowledge import HARMLESS
 from kale_magics.analysis.uses import mentioned
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.differences import Difference, Verdict, compare, compare_numbers
+from kale_magics.expected import Expected
 from kale_magics.pipeline import Json, Pipeline, Step
-from kale_magics.registry import Cell
-from kale_magics.run import Run
+from kale_magics.run import Run, StepRun
 from kale_magics.step_runtime.generators import GENERATORS
 
 CHECK = "check.json"
@@ -31,9 +31,6 @@ CHECK = "check.json"
 
 UNTOLD = "the notebook has no fingerprint of it"
 MEASURES = "its step measures time"
-HISTORY = (Code.OUT_OF_ORDER, Code.CHANGED_OUTSIDE, Code.CELL_CHANGED)
-"""Warnings before a run that say why the session has other values than the pipeline will compute."""
-
 MAX_REASONS_SHOWN = 2
 
 
@@ -114,97 +111,6 @@ def _texts(row: CheckRow) -> tuple[str, ...]:
     return row.step, row.variable, row.verdict, row.what, row.reason
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the notebook has, as far as a run is checked against it.
-
-    Attributes:
-        fingerprints: By step and variable, what the step's cells left.
-        cells: The label of each step's last cell, and when that was marked.
-        absent: Why a step has no values here, by its name.
-        history: Why a step's values here may be others than its cells alone make, by its name.
-        current: Gives the fingerprint of what the session has under a name now; None if it has nothing.
-    """
-
-    fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    cells: Mapping[str, tuple[str, float]] = field(default_factory=dict)
-    absent: Mapping[str, str] = field(default_factory=dict)
-    history: Mapping[str, str] = field(default_factory=dict)
-    current: Callable[[str], Any] = lambda _: None
-
-
-def expected_of(
-    cells: Sequence[Cell],
-    diagnostics: Iterable[Diagnostic],
-    changed: Iterable[Cell] = (),
-    values: Mapping[str, Any] | None = None,
-) -> Expected:
-    """What the notebook has.
-
-    Args:
-        cells: The marked cells in the order of the notebook.
-        diagnostics: What assembling them gave.
-        changed: Those of them that were edited after they ran.
-        values: The session's variables.
-    """
-    from kale_magics.step_runtime.fingerprint import fingerprint
-
-    steps: dict[str, list[Cell]] = {}
-    for cell in cells:
-        if cell.kind == "step":
-            steps.setdefault(cell.name, []).append(cell)
-    fingerprints: dict[str, dict[str, Any]] = {}
-    for name, own in steps.items():
-        found = fingerprints[name] = {}
-        for cell in own:
-            found.update(cell.evidence.fingerprints if cell.evidence else {})
-    session = values or {}
-    return Expected(
-        fingerprints,
-        {name: (own[-1].label, own[-1].marked_at) for name, own in steps.items()},
-        {name: reason for name, own in steps.items() if (reason := _why_absent(own, set(changed)))},
-        _histories(cells, steps, diagnostics),
-        lambda name: fingerprint(session[name]) if name in session else None,
-    )
-
-
-def _why_absent(cells: Sequence[Cell], changed: set[Cell]) -> str:
-    """Why the cells of a step have left nothing that a run can be compared with; empty if they have."""
-    for cell in cells:
-        if not cell.run or cell.state != "ran" or cell.execution_count is None:
-            return f"{cell.label} has not run here"
-        if cell in changed:
-            return f"{cell.label} was edited after it ran"
-        if cell.evidence is None:
-            return f"{cell.label} was not watched"
-    return ""
-
-
-def _histories(
-    cells: Sequence[Cell], steps: Mapping[str, Sequence[Cell]], diagnostics: Iterable[Diagnostic]
-) -> dict[str, str]:
-    """Why a step's cells may have left something else than they would if all ran once from the top."""
-    found: dict[str, str] = {}
-    for told in diagnostics:
-        if told.code in HISTORY:
-            for name in [told.where.step] if told.where.step in steps else steps:
-                found.setdefault(name, f"{told.code.code}: see the warning before the run")
-    latest: Cell | None = None
-    for cell in cells:
-        if cell.kind == "skip" or cell.execution_count is None:
-            continue
-        affected = [cell.name] if cell.kind == "step" else list(steps)
-        if latest is not None and cell.execution_count < (latest.execution_count or 0):
-            for name in affected:
-                found.setdefault(name, f"{latest.label} ran after {cell.label}")
-        elif cell.earlier:
-            for name in affected:
-                found.setdefault(name, f"{cell.label} ran more than once")
-        if latest is None or cell.execution_count > (latest.execution_count or 0):
-            latest = cell
-    return found
-
-
 class Checker:
     """Checks one run.
 
@@ -227,16 +133,28 @@ class Checker:
             state = self.run.steps.get(step.name)
             if state is None or state.state != "succeeded":
                 continue
-            texts = state.fingerprints
-            for artifact in step.outputs:
-                told = _read_fingerprints(texts.get(artifact.key))
-                for name in artifact.names:
-                    if name not in GENERATORS:
-                        self._rows[step.name, name] = self._row(step, name, told.get(name))
-            for name, value in state.metrics.items():
-                if (step.name, name) not in self._rows:
-                    self._rows[step.name, name] = self._row(step, name, _fingerprint_of_metric(value))
+            for row in self._rows_of(step, state):
+                self._rows[row.step, row.variable] = row
         return Check(tuple(self._rows.values()))
+
+    def _rows_of(self, step: Step, state: StepRun) -> list[CheckRow]:
+        """What it hands on, what it logs, what it has bound or changed, and what else differs."""
+        metrics = {name: _fingerprint_of_metric(value) for name, value in state.metrics.items()}
+        told = {**metrics, **state.fingerprints}
+        own = [name for artifact in step.outputs for name in artifact.names if name not in GENERATORS]
+        own += metrics
+        made = self.expected.changed.get(step.name, frozenset())
+        rows = [self._row(step, name, told.get(name)) for name in dict.fromkeys(own)]
+        others = [self._row(step, name, told[name]) for name in told if name not in own]
+        rows += [r for r in others if r.verdict == "differs" or (r.variable in made and r.verdict == "equal")]
+        taken = [row.variable for row in rows if row.verdict == "differs" and row.variable not in made]
+        # All else that differs follows from what the step has taken.
+        return [
+            replace(row, reason=f"{taken[0]} differs", follows=True)
+            if taken and row.verdict == "differs" and row.variable not in taken
+            else row
+            for row in rows
+        ]
 
     def _inherit(self, step: Step) -> None:
         """Find out why a step may have other values than the notebook, by itself or by what it takes."""
@@ -261,7 +179,7 @@ class Checker:
         if found.verdict == "differs":
             source = self._differing_input(step)
             found = found if source else self._excused(step, name, told, found)
-        reason = (source or self._likely_reason(step)) if found.verdict == "differs" else ""
+        reason = (source or self._likely_reason(step, name)) if found.verdict == "differs" else ""
         return CheckRow(step.name, name, found.verdict, found.what, reason, label, bool(source))
 
     def _compared(self, step: Step, name: str, told: Any) -> Difference:
@@ -292,8 +210,13 @@ class Checker:
             (f"{row.variable} of step {row.step} differs" for row in rows if row.verdict == "differs"), ""
         )
 
-    def _likely_reason(self, step: Step) -> str:
+    def _likely_reason(self, step: Step, name: str) -> str:
         """Why a value of a step may differ; empty if nothing is known."""
+        changer = self.expected.changers.get(step.name, {}).get(name, "")
+        giver = next((i.step for i in step.inputs if name in i.names), "")
+        if changer not in ("", giver, step.name) and name not in self.expected.changed.get(step.name, ()):
+            source = f"takes it from step {giver}" if giver else "does not take it"
+            return f"step {changer} changes it, and step {step.name} {source}"
         state, marked_at = self.run.steps[step.name], self.expected.cells.get(step.name, ("", 0.0))[1]
         return step.varies or next(_reasons_of_entry(state.folder, marked_at), "") or _by_order(step)
 
@@ -308,13 +231,6 @@ def _fingerprint_of_metric(value: float) -> dict[str, Any]:
 
 def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
-
-
-def _read_fingerprints(text: Any) -> dict[str, Any]:
-    """The fingerprints of a manifest by variable; none if it has none."""
-    with contextlib.suppress(ValueError, TypeError):  # another version has written it
-        return dict(json.loads(text))
-    return {}
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
@@ -390,6 +306,7 @@ FIXES = (
     ("clock", "make the time a parameter of the pipeline"),
     ("has changed since", "run the cell again, then %kale_run"),
     ("order of a set", "sort what comes of the set"),
+    ("changes it, and step", "give the cells of both steps one name: the analysis has missed a change"),
 )
 """What helps, by a word of the likely reason; the last one that fits counts."""
 

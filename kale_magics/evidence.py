@@ -87,10 +87,17 @@ class Watch:
         source: The cell.
         values: The session's variables.
         hidden: The names of those that are the shell's own.
+        used: The names of which earlier cells of its step have kept a fingerprint.
     """
 
-    def __init__(self, source: str, values: Mapping[str, Any], hidden: Collection[str] = ()) -> None:
-        self._source, self._values, self._hidden = source, values, hidden
+    def __init__(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        hidden: Collection[str] = (),
+        used: Iterable[str] = (),
+    ) -> None:
+        self._source, self._values, self._hidden, self._used = source, values, hidden, tuple(used)
         self._files = FileObserver(source, values)
         self._generators = _generators()
         self._identities = Identities(values)
@@ -125,7 +132,7 @@ class Watch:
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
         bound.update(filter(self._is_users, self._identities.rebound(self._values)))
-        mentioned = (*sorted(changed), *_WORD.findall(self._source), *_reachable(self._source, self._values))
+        used = (*self._used, *filter(str.isidentifier, sorted(changed)))
         return self._with_sharing(
             Evidence(
                 frozenset(changed),
@@ -133,7 +140,7 @@ class Watch:
                 bound=frozenset(bound),
                 files=files,
                 settings=settings,
-                fingerprints=fingerprints_of(self._values, self._identities, mentioned),
+                fingerprints=fingerprints_of(self._values, self._identities, self._source, used),
             )
         )
 

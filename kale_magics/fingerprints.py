@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kale_magics.step_runtime.fingerprint import fingerprint_and_cost
+from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_names
 
 MAX_VALUES = 1
 """How many values a cell may have read whole, each as far as the budget of one value goes."""
@@ -39,31 +38,27 @@ class Identities:
 
 
 def fingerprints_of(
-    values: Mapping[str, Any], before: Identities, mentioned: Iterable[str]
+    values: Mapping[str, Any], before: Identities, source: str, kept: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """The fingerprints of what a cell has bound, and of what else it may have changed.
 
     Args:
         values: The session's variables, after the cell.
         before: What they were before it.
-        mentioned: The names in the cell, and those that its functions use.
+        source: The cell.
+        kept: What earlier cells of its step have used: it may change that by another name.
 
     Returns:
         The fingerprints by name, as many as the cell's budget allows.
     """
     took = min(time.perf_counter() - before.began, MAX_SECONDS)
     left = MAX_VALUES + MORE_VALUES * took
-    names = dict.fromkeys((*before.rebound(values), *mentioned))
+    rebound = " ".join(before.rebound(values))
     found: dict[str, dict[str, Any]] = {}
-    for name in sorted(filter(values.__contains__, names), key=lambda name: _is_definition(values[name])):
-        if name.startswith("_") or name in NOT_THE_USERS or issubclass(type(values[name]), types.ModuleType):
-            continue
+    for name in reached_names([source, " ".join(kept), rebound], values):
         if left <= 0:
             break
-        found[name], cost = fingerprint_and_cost(values[name])
-        left -= cost
+        if name not in NOT_THE_USERS:
+            found[name], cost = fingerprint_and_cost(values[name])
+            left -= cost
     return found
-
-
-def _is_definition(value: Any) -> bool:
-    return issubclass(type(value), (type, types.FunctionType))

@@ -252,7 +252,7 @@ class Marking:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
-        watch = _watch(magic, self._shell) if magic else None
+        watch = _watch(magic, self._shell, self._registry.cells) if magic else None
         modules = frozenset(sys.modules)
         self._executions.append(_Execution(info, count, time.time(), magic, watch, modules))
 
@@ -280,7 +280,7 @@ class Marking:
         return self._loaded[execution.key]
 
 
-def _watch(magic: Magic, shell: Any) -> Watch | None:
+def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> Watch | None:
     """Watch the cell that begins, if it is of those whose objects go from step to step."""
     # What it needs takes longer to import than the extension to load.
     from kale_magics.evidence import Watch
@@ -288,7 +288,9 @@ def _watch(magic: Magic, shell: Any) -> Watch | None:
     mark = _mark(magic)
     if not mark.run or mark.kind == "skip":
         return None
-    return Watch(magic.source, shell.user_ns, shell.user_ns_hidden)
+    own = (c.evidence for c in cells if c.kind == "step" and c.name == mark.name and c.evidence)
+    used = dict.fromkeys(name for evidence in own for name in evidence.fingerprints)
+    return Watch(magic.source, shell.user_ns, shell.user_ns_hidden, used)
 
 
 def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:

@@ -102,11 +102,11 @@ class StepRun:
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:
-        """The fingerprints of what it hands on, as text by the artifact's key; none before its end."""
+        """The fingerprints of its variables when its cells had run; none before its end."""
         try:
             told = json.loads((self.folder / "result.json").read_text(encoding="utf-8"))
-            return {key: about.get("fingerprints") for key, about in told["outputs"].items()}
-        except (OSError, ValueError, KeyError, AttributeError):  # it has not ended, or the file is damaged
+            return dict(told["fingerprints"])
+        except (OSError, ValueError, KeyError, TypeError):  # it has not ended, or the file is damaged
             return {}
 
     def __repr__(self) -> str:

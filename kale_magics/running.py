@@ -11,8 +11,9 @@ from textwrap import indent
 from typing import Any
 
 from kale_magics.arguments import quoted
-from kale_magics.check import Expected, check_run, diagnostics_of, errors_of
+from kale_magics.check import check_run, diagnostics_of, errors_of
 from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where
+from kale_magics.expected import Expected
 from kale_magics.local.cancel import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
 from kale_magics.pipeline import Json, Pipeline

@@ -261,7 +261,8 @@ def describe(pipeline: Pipeline, report: Report) -> None:
 def check_runs(shell: InteractiveShell, pipeline: Pipeline, runs: list[Run], report: Report) -> None:
     """Compare what the engine's runs have with what the notebook has."""
     from kale_magics.assemble import assemble
-    from kale_magics.check import check_run, diagnostics_of, expected_of
+    from kale_magics.check import check_run, diagnostics_of
+    from kale_magics.expected import expected_of
     from kale_magics.session import Session
 
     cells = registered_cells(shell)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kale_magics.check import Expected, check_run
+from kale_magics.check import check_run
 from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.expected import Expected
 from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
@@ -49,7 +50,7 @@ class RemoteStepRun(StepRun):
         nodes: What its pod may be called.
         complete: Whether all of its log is here.
         places: Where in the cluster's store its artifacts are, by key, as it has said itself.
-        told_fingerprints: Those of its artifacts, as text by key, as it has said itself.
+        told_fingerprints: Those of its variables when its cells had run, as it has said itself.
     """
 
     def __init__(self, name: str, folder: Path, artifacts: Mapping[str, Path], run: RemoteRun) -> None:
@@ -58,11 +59,11 @@ class RemoteStepRun(StepRun):
         self.nodes: tuple[str, ...] = ()
         self.complete = False
         self.places: dict[str, str] = {}
-        self.told_fingerprints: dict[str, str] = {}
+        self.told_fingerprints: dict[str, Any] = {}
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:
-        """The fingerprints of what it hands on, as text by the artifact's key."""
+        """The fingerprints of its variables when its cells had run."""
         self.run.fetch_log(self)
         return self.told_fingerprints
 
@@ -263,7 +264,7 @@ class RemoteRun(Run):
         if answer is not None:
             step.metrics = answer.get("metrics", {})
             step.places = answer.get("artifacts", {})
-            step.told_fingerprints = answer.get("fingerprints", {})
+            step.told_fingerprints = json.loads(answer.get("fingerprints", "{}"))
             step.error = self._error(answer.get("error")) or step.error
 
     def _error(self, told: Mapping[str, Any] | None) -> StepError | None:

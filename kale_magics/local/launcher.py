@@ -92,6 +92,17 @@ def perform(task: dict[str, Any]) -> dict[str, Any]:
     return {"metrics": results.pop("metrics", {}), "outputs": results}
 
 
+def take_fingerprints(path: str) -> Any:
+    """What the step has left there of its variables; the file is taken away."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            told = FIXED["from_json"](file.read())
+        os.remove(path)
+    except (OSError, ValueError):  # nobody could write it: the step is right all the same
+        return {}
+    return told
+
+
 def save(path: str, value: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(f"{path}.part", "w", encoding="utf-8") as file:
@@ -109,10 +120,12 @@ def main() -> None:
         task = FIXED["from_json"](file.read())
     # The step itself says there why it failed, and ends with SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
+    os.environ["KALE_FINGERPRINTS_FILE"] = f"{task['result']}.fingerprints"
     try:
         recorder = RECORDER["begin"](task, LOOKS)
         result = perform(task)
         RECORDER["end"](recorder)
+        result["fingerprints"] = take_fingerprints(f"{task['result']}.fingerprints")
         save(task["result"], result)
     except Exception as error:  # not the user's code: the program does not start, or its result is not kept
         told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}

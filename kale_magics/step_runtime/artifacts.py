@@ -25,7 +25,7 @@ from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
 from kale_magics.step_runtime.depth import Later, dump_shallowly, is_too_deep
-from kale_magics.step_runtime.fingerprint import fingerprints_text
+from kale_magics.step_runtime.fingerprint import fingerprint_texts, joined_texts
 from kale_magics.step_runtime.fixed import from_json, to_json
 from kale_magics.step_runtime.helpers import Helpers
 from kale_magics.step_runtime.pickling import (
@@ -75,7 +75,7 @@ def save_artifact(
         StepError: A value cannot be pickled, or the file cannot be written.
     """
     part = path + ".part"
-    fingerprints = fingerprints_text(values)  # before pickling, which may run code of theirs
+    fingerprints = joined_texts(fingerprint_texts(values))  # before pickling, which may run code of theirs
     try:
         with ArtifactFile(part, twin) as file:
             sizes = write_values(file, values, namespace, definitions, helpers)

@@ -24,8 +24,11 @@ so that equal values have equal fingerprints in every process.
 from __future__ import annotations
 
 import json
+import math
+import re
 import sys
 import types
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, ENUM, read_elements
@@ -55,7 +58,10 @@ MAX_FINGERPRINT_TEXT = 3_000
 """Characters of one fingerprint in a manifest."""
 
 MAX_FINGERPRINTS_TEXT = 12_000
-"""Characters of all fingerprints of a manifest."""
+"""Characters of all fingerprints of a manifest, or in the log of a pod."""
+
+MAX_STEP_VALUES = 4.0
+"""How many values of a step that it does not hand on are read whole."""
 
 CLOSED_LIBRARIES = frozenset(
     "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
@@ -114,24 +120,35 @@ def versions_of(kind: type) -> str:
     return f"{python}, {library} {version}" if type(version) is str else python
 
 
-def fingerprints_text(values: dict[str, Any]) -> str:
-    """The fingerprints of variables as one compact JSON text, as long as a manifest may have it."""
+def fingerprint_texts(values: dict[str, Any], most: float = math.inf) -> dict[str, str]:
+    """The fingerprints of variables as compact JSON, as long as a manifest may have them.
+
+    Args:
+        values: The variables.
+        most: How many values may be read, each as far as the budget of one value goes.
+    """
     limit = min(MAX_FINGERPRINT_TEXT, MAX_FINGERPRINTS_TEXT // max(1, len(values)))
-    texts = (
-        f"{json.dumps(name)}:{fingerprint_text(fingerprint(value), limit)}" for name, value in values.items()
-    )
-    return "{" + ",".join(texts) + "}"
+    texts: dict[str, str] = {}
+    for name, value in values.items():
+        if most <= 0:
+            break
+        node, cost = fingerprint_and_cost(value)
+        texts[name] = fingerprint_text(node, limit)
+        most -= cost
+    return texts
+
+
+def joined_texts(texts: dict[str, str]) -> str:
+    """The fingerprints of several variables as one JSON text."""
+    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
 
 
 def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> dict[str, str]:
-    """Texts of `fingerprints_text` that together are not too long for the log of a pod."""
+    """Fingerprints that together are not too long for the log of a pod."""
     if sum(map(len, texts.values())) <= limit:
         return texts
-    trees = {key: json.loads(text) for key, text in texts.items()}
-    return {
-        key: json.dumps({name: pruned(node, 0, 0) for name, node in tree.items()}, separators=(",", ":"))
-        for key, tree in trees.items()
-    }
+    trees = {name: pruned(json.loads(text), 0, 0) for name, text in texts.items()}
+    return {name: json.dumps(tree, separators=(",", ":")) for name, tree in trees.items()}
 
 
 def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
@@ -151,6 +168,40 @@ def pruned(node: dict[str, Any], depth: int, count: int) -> dict[str, Any]:
     if depth and count and "p" in node:
         kept["p"] = {label: pruned(part, depth - 1, count) for label, part in list(node["p"].items())[:count]}
     return kept
+
+
+def reached_names(sources: Iterable[str], values: Mapping[str, Any]) -> list[str]:
+    """The variables whose values code may change: those in its text, and those that their functions use.
+
+    Args:
+        sources: The code.
+        values: All variables.
+
+    Returns:
+        Their names but those with an underscore before them; definitions last.
+    """
+    found: dict[str, None] = {}
+    pending: list[Any] = [re.findall(r"[^\W\d]\w*", source) for source in sources]
+    while pending:
+        for name in pending.pop():
+            if name in values and name not in found and not name.startswith("_"):
+                found[name] = None
+                if type(values[name]) is types.FunctionType and values[name].__globals__ is values:
+                    pending.append(names_in_code(values[name].__code__))
+    names = [name for name in found if not is_of_a_kind(values[name], types.ModuleType)]
+    return sorted(names, key=lambda name: is_of_a_kind(values[name], type, types.FunctionType))
+
+
+def names_in_code(code: types.CodeType) -> set[str]:
+    """The names that code looks up, and those of the functions in it."""
+    inner = (constant for constant in code.co_consts if type(constant) is types.CodeType)
+    return set(code.co_names).union(*map(names_in_code, inner))
+
+
+def is_of_a_kind(value: Any, *kinds: type) -> bool:
+    """Whether the class of an object is or has one of these, whatever the object says."""
+    bases = type.__dict__["__mro__"].__get__(type(value))
+    return any(base is kind for base in bases for kind in kinds)
 
 
 class FingerprintReader:

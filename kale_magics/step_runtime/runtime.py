@@ -8,6 +8,7 @@ from __future__ import annotations
 import __future__
 
 import ast
+import contextlib
 import errno
 import io
 import itertools
@@ -23,8 +24,14 @@ from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
 from kale_magics.step_runtime.figures import Figures
-from kale_magics.step_runtime.fingerprint import shorter_texts
-from kale_magics.step_runtime.fixed import fix_modules, to_json
+from kale_magics.step_runtime.fingerprint import (
+    MAX_STEP_VALUES,
+    fingerprint_texts,
+    joined_texts,
+    reached_names,
+    shorter_texts,
+)
+from kale_magics.step_runtime.fixed import fix_modules, from_json, to_json
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.parameters import restore
@@ -84,7 +91,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     if in_pod:
         places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
         told = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
-        leave_pod({**told, "fingerprints": shorter_texts(run.fingerprints)})
+        leave_pod({**told, "fingerprints": joined_texts(shorter_texts(run.fingerprints))})
 
 
 class StepRun:
@@ -98,7 +105,7 @@ class StepRun:
         namespace: The variables.
         shell: What `get_ipython()` gives.
         metrics: What was logged.
-        fingerprints: Those of what was handed on, as text by the key of the output.
+        fingerprints: Those of its variables when its cells had run, as text.
         page: The report that is being made; None if nobody wants one.
         figures: The report, or what treats figures where there is none.
     """
@@ -153,7 +160,9 @@ class StepRun:
             helpers = Helpers(self.namespace, self.everywhere(), self.spec.get("late"))
             manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
             arguments[key].metadata.update(manifest)
-            self.fingerprints[key] = manifest["fingerprints"]
+            trees = from_json(manifest["fingerprints"])
+            self.fingerprints.update((name, to_json(tree)) for name, tree in trees.items())
+        self.take_fingerprints()
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:
@@ -172,6 +181,18 @@ class StepRun:
         except ValueError as error:
             fix = "start the run again, with another value"
             raise StepError(f"parameter {name} is {kind}, not {value!r}", "KALE108", fix) from error
+
+    def take_fingerprints(self) -> None:
+        """Describe what else the step's cells have bound or changed."""
+        names = reached_names((source for _, source, _ in self.spec["cells"]), self.namespace)
+        others = {name: self.namespace[name] for name in names if name not in self.fingerprints}
+        others.update((name, self.namespace[name]) for name in self.spec["metrics"] if name in self.namespace)
+        self.fingerprints.update(fingerprint_texts(others, MAX_STEP_VALUES))
+        place = os.environ.get("KALE_FINGERPRINTS_FILE")
+        with contextlib.suppress(OSError):  # the run is not checked then, and is right all the same
+            if place:
+                with open(place, "w", encoding="utf-8") as file:
+                    file.write(joined_texts(self.fingerprints))
 
     def compile(self, pieces: list[Any]) -> Iterator[Any]:
         """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.

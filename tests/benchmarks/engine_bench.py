@@ -143,21 +143,17 @@ def frame(size: int) -> list[tuple[str, str]]:
 
 def checking(pipeline: Any, folder: Path) -> tuple[float, float]:
     """Seconds that a run's fingerprints and their comparison take, and those that the run took."""
-    import json
-
-    from kale_magics.check import Expected, check_run
-    from kale_magics.step_runtime.fingerprint import fingerprints_text
+    from kale_magics.check import check_run
+    from kale_magics.expected import Expected
+    from kale_magics.step_runtime.fingerprint import fingerprint_texts
 
     run = run_here(pipeline, folder)
-    texts = {name: state.fingerprints.values() for name, state in run.steps.items()}
-    told = {
-        name: {k: v for text in some for k, v in json.loads(text).items()} for name, some in texts.items()
-    }
+    told = {name: state.fingerprints for name, state in run.steps.items()}
     check = check_run(run, pipeline, Expected(told))
     if not check.rows or check.differences:
         raise RuntimeError(f"the benchmark's run is checked wrongly: {check}")
     values = [dict(run.outputs[name]) for name in run.outputs]
-    made = sum(best(lambda some=some: fingerprints_text(some), 3) for some in values)  # type: ignore[misc]
+    made = sum(best(lambda some=some: fingerprint_texts(some), 3) for some in values)  # type: ignore[misc]
     return made + best(lambda: check_run(run, pipeline, Expected(told)), 3), run.seconds or 0.0
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.assemble import assemble
-from kale_magics.check import Expected, check_run, diagnostics_of, expected_of
+from kale_magics.check import check_run, diagnostics_of
 from kale_magics.evidence import Evidence, Watch
+from kale_magics.expected import Expected, expected_of
 from kale_magics.pipeline import Pipeline
 from kale_magics.registry import Cell
 from kale_magics.run import Run, StepRun

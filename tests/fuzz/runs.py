@@ -100,11 +100,11 @@ def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tupl
     for step in pipeline.steps:
         place = folder / step.key
         place.mkdir()
-        output, known, error = in_child(_perform, pipeline, step, given, folder, metadata)
+        output, known, error, made = in_child(_perform, pipeline, step, given, folder, metadata)
         if error:
             kind = _failure(error["kale_code"], error["type"])
             return kind, f"step {step.name}: {error['traceback'] or error['message']}"
-        (place / RESULT).write_text(json.dumps({"outputs": known, "metrics": {}}), encoding="utf-8")
+        (place / RESULT).write_text(json.dumps({"outputs": known, "fingerprints": made}), encoding="utf-8")
         metadata |= {(step.name, key): value for key, value in known.items()}
         printed += output
     return "", printed
@@ -116,8 +116,10 @@ def _perform(
     given: Mapping[str, Any],
     folder: Path,
     metadata: dict[tuple[str, str], dict[str, Any]],
-) -> tuple[str, dict[str, Any], Any]:
+) -> tuple[str, dict[str, Any], Any, dict[str, Any]]:
     os.environ["KALE_ERROR_FILE"] = str(folder / step.key / "error.json")
+    fingerprints = folder / step.key / "fingerprints.json"
+    os.environ["KALE_FINGERPRINTS_FILE"] = str(fingerprints)
     names = {"__name__": "kale_step", "Input": Direction, "Output": Direction, "compile": compiled}
     namespace: dict[str, Any] = {**names, **KINDS}
     exec(compile(render_program(step), f"<program of {step.name}>", "exec", dont_inherit=True), namespace)
@@ -137,5 +139,7 @@ def _perform(
         with contextlib.redirect_stdout(output):
             namespace[step.key](**parameters, **inputs, **outputs)
     except SystemExit:
-        return "", {}, json.loads((folder / step.key / "error.json").read_text(encoding="utf-8"))
-    return output.getvalue(), {key: artifact.metadata for key, artifact in outputs.items()}, None
+        error = json.loads((folder / step.key / "error.json").read_text(encoding="utf-8"))
+        return "", {}, error, {}
+    known = {key: artifact.metadata for key, artifact in outputs.items()}
+    return output.getvalue(), known, None, json.loads(fingerprints.read_text(encoding="utf-8"))
