@@ -11,6 +11,7 @@ from kale_magics.analysis.library import (
     LibraryEffects,
     attribute_shares,
     function_effects,
+    has_old_pandas,
     known_types,
     method_effects,
     parse_effects,
@@ -219,18 +220,17 @@ def test_differences_have_a_line_each() -> None:
     ]
 
 
-def test_the_data_is_small_and_sorted() -> None:
-    assert data.DATA.stat().st_size < 400_000
-    stored = data.read()
+@pytest.mark.parametrize("path", [data.DATA, data.OLD_PANDAS])
+def test_the_data_is_small_and_sorted(path: Path) -> None:
+    assert path.stat().st_size < 400_000
+    stored = data.read(path)
     assert data.as_data(dict(data.stored_facts(stored)), stored["versions"]) == stored
-
-
-DISTRIBUTION = {"sklearn": "scikit-learn", "stdlib": "python"}
 
 
 def sampled(library: str) -> dict[str, str]:
     """Facts that are probed again: those of this page, and some others of each library."""
-    stored = {key: text for key, text in data.stored_facts(data.read()) if library_of(key) == library}
+    path = data.OLD_PANDAS if library == "pandas" and has_old_pandas() else data.DATA
+    stored = {key: text for key, text in data.stored_facts(data.read(path)) if library_of(key) == library}
     of_callables = [key for key in stored if key.startswith(("function", "method"))]
     known = {name for name, _, _ in FUNCTIONS} | {f"{kind}.{method}" for method, kind, _, _ in METHODS}
     chosen = [key for key in of_callables if key.partition(" ")[2].removeprefix("builtins.") in known]
@@ -243,8 +243,7 @@ def test_probing_again_finds_the_same(library: str, tmp_path: Path) -> None:
     expected = sampled(library)
     names = sorted({key.partition(" ")[2] for key in expected})
     found = data.facts(probed(library, tmp_path, names))
-    name = DISTRIBUTION.get(library, library)
-    if data.versions()[name] == versions()[name]:
+    if data.versions([library], {})[library] == versions()[library]:
         assert {key: found.get(key) for key in expected} == expected
     for key, aspect, labels in _well_known(found):
         assert has(parse_effects(found[key]), aspect, labels), key

@@ -1,7 +1,9 @@
 """What calls of library functions do to their arguments, as measured with the installed libraries.
 
 `make probe UPDATE=1` calls the public functions and methods of the libraries on small samples and writes
-library_effects.json, which this module reads on first use. What could not be called is not in it.
+library_effects.json, which this module reads on first use. What could not be called is not in it. Before
+version 3, results of pandas share memory with what they were made of: library_effects_pandas2.json is read
+for pandas where it is installed in such a version, and written by `make probe` there.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -160,7 +163,7 @@ def known_types(method: str) -> frozenset[str]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that were probed, and Python's."""
+    """Return the versions of the libraries that were probed; that of "stdlib" is Python's."""
     return dict(_data()["versions"])
 
 
@@ -186,9 +189,29 @@ def _labels(texts: Iterable[str]) -> Iterator[int | str]:
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    path = Path(__file__).with_name("library_effects.json")
-    loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    data = _read("library_effects.json")
+    if not has_old_pandas():
+        return data
+    old = _read("library_effects_pandas2.json")
+    merged = {
+        section: {name: facts for name, facts in of_all.items() if name.partition(".")[0] != "pandas"}
+        for section, of_all in data.items()
+    }
+    return {section: {**of_others, **old[section]} for section, of_others in merged.items()}
+
+
+def _read(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(Path(__file__).with_name(name).read_text("utf-8"))
     return loaded
+
+
+@functools.cache
+def has_old_pandas() -> bool:
+    """Return whether the installed pandas is older than 3: its frames share memory with each other."""
+    try:
+        return int(metadata.version("pandas").partition(".")[0]) < 3
+    except metadata.PackageNotFoundError:
+        return False
 
 
 @functools.cache

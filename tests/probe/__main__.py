@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.library import has_old_pandas
 from tests.probe import data
 from tests.probe.modules import MODULES
 
@@ -48,16 +49,29 @@ def main() -> int:
 def compare(lines: list[data.Line], libraries: Sequence[str], update: bool) -> int:
     """Show what differs from the data in the tree, and write it if that is asked for."""
     new = data.facts(lines)
-    old = dict(data.stored_facts(data.read())) if data.DATA.exists() else {}
-    if set(libraries) != set(MODULES):
-        new |= {key: text for key, text in old.items() if library_of(key) not in libraries}
-    stored = data.as_data(new, data.versions())
-    changed = list(data.differences(old, dict(data.stored_facts(stored))))
-    print("\n".join(changed) or "Nothing differs from the data in the tree.")
+    differing = 0
+    paths = {data.DATA: [name for name in libraries if name != "pandas" or not has_old_pandas()]}
+    if has_old_pandas() and "pandas" in libraries:
+        paths[data.OLD_PANDAS] = ["pandas"]
+    for path, of in paths.items():
+        differing += _compare(path, {k: v for k, v in new.items() if library_of(k) in of}, of, update)
+    if not differing:
+        print("Nothing differs from the data in the tree.")
+    return 1 if differing and not update else 0
+
+
+def _compare(path: Path, new: data.Facts, libraries: Sequence[str], update: bool) -> int:
+    """Show what differs from one file; how many facts do."""
+    stored = data.read(path)
+    old = dict(data.stored_facts(stored))
+    kept = {key: text for key, text in old.items() if library_of(key) not in libraries}
+    changed = data.as_data(new | kept, data.versions(libraries, stored.get("versions", {})))
+    lines = list(data.differences(old, dict(data.stored_facts(changed))))
+    for line in lines:
+        print(line)
     if update:
-        data.write(stored)
-        return 0
-    return 1 if changed else 0
+        data.write(changed, path)
+    return len(lines)
 
 
 def library_of(key: str) -> str:

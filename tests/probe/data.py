@@ -10,8 +10,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parents[2] / "kale_magics" / "analysis" / "library_effects.json"
-DISTRIBUTIONS = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
+FOLDER = Path(__file__).parents[2] / "kale_magics" / "analysis"
+DATA = FOLDER / "library_effects.json"
+OLD_PANDAS = FOLDER / "library_effects_pandas2.json"
+"""What is known of pandas before version 3."""
+
+DISTRIBUTIONS = {name: name for name in ("matplotlib", "numpy", "pandas", "scipy")} | {
+    "sklearn": "scikit-learn"
+}
+"""What the libraries are called where they come from."""
 
 FIELDS = ("changes", "may_change", "shares", "may_share", "keeps", "consumes", "calls", "options")
 
@@ -20,10 +27,11 @@ Facts = dict[str, str]
 """From "method pandas.DataFrame.drop" and the like to what was found, as a text."""
 
 
-def versions() -> dict[str, str]:
-    """Return the versions that are probed; of Python the first two numbers."""
-    found = {name: metadata.version(name) for name in DISTRIBUTIONS}
-    return {**found, "python": ".".join(platform.python_version_tuple()[:2])}
+def versions(libraries: Iterable[str], others: dict[str, str]) -> dict[str, str]:
+    """Return the versions of libraries as installed, and those of the others; of Python two numbers."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    own = {name: python if name == "stdlib" else metadata.version(DISTRIBUTIONS[name]) for name in libraries}
+    return dict(sorted({**others, **own}.items()))
 
 
 def facts(lines: Iterable[Line]) -> Facts:
@@ -99,8 +107,8 @@ def _is_inherited(key: str, text: str, found: Facts, bases: dict[str, list[str]]
 
 
 def read(path: Path = DATA) -> dict[str, Any]:
-    """Return the data in the tree."""
-    loaded: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    """Return the data in the tree; empty if there is none."""
+    loaded: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return loaded
 
 
@@ -111,10 +119,10 @@ def write(data: dict[str, Any], path: Path = DATA) -> None:
 
 def stored_facts(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """The facts of stored data, without those that base classes have just so."""
-    for path, text in data["bases"].items():
+    for path, text in data.get("bases", {}).items():
         yield f"bases {path}", text
     for what in ("function", "method", "attribute", "result"):
-        for owner, by_text in data[f"{what}s"].items():
+        for owner, by_text in data.get(f"{what}s", {}).items():
             for text, names in by_text.items():
                 for name in names.split():
                     yield f"{what} {owner}.{name}", text
