@@ -288,4 +288,20 @@ print("RESULT", repr(x))
 """,
         "'3'",
     ),
+    Case(
+        "a logger arrives with its level",
+        """
+%%kale imports
+import logging
+%%kale step a
+log = logging.getLogger("kale crossing")
+log.setLevel(logging.INFO)
+log.propagate = False
+holder = {"log": log}
+%%kale step b
+same = holder["log"] is logging.getLogger("kale crossing")
+print("RESULT", log.level, log.propagate, log.isEnabledFor(logging.INFO), same)
+""",
+        "20 False True True",
+    ),
 ]
