@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,7 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameters import metric_names, read_parameters
+from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.shell_calls import BEGIN, END
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.submodules import used_submodules
@@ -390,3 +392,13 @@ def test_submodules_that_nothing_imports() -> None:
         "xml.dom.minidom.x; os.path.x; mime.text.x",
     ]
     assert used_submodules(sources) == ("email.mime.text", "xml.dom", "xml.dom.minidom")
+
+
+def test_a_script_says_what_it_binds_and_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "script.py").write_text("import json\nfrom random import *\nn = 1\ndef _f(): x = 2\n")
+    cell = read_cell("\n%run script.py a")
+    bound = {e.name for e in cell.statements[0] if isinstance(e, Bind)}
+    assert bound >= {"json", "n", "_f", "shuffle"}
+    assert "x" not in bound
+    assert paths_of_scripts(cell.python.tree) == {"json", "random.*"}
