@@ -171,7 +171,7 @@ HARMLESS_DECORATORS = frozenset(
 """Builtins, and modules, whose decorators tell nobody else of what they decorate."""
 
 FRAMES = "pandas."
-"""What the names of types begin with whose results hold the objects in their columns, but not their memory."""
+"""What the names of types begin with whose results hold the objects in their columns, not their memory."""
 
 COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
 """Types whose operators and `copy` give objects of their own."""
