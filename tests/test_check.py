@@ -142,6 +142,7 @@ def test_how_an_array_lies_in_memory_is_no_difference() -> None:
         (repr(object()), repr(pytest), "a memory address"),
         ("/tmp/a1/x.csv", "/tmp/b2/x.csv", "a path in a folder for temporary files"),
     ],
+    ids=["order of a list", "order of a dict", "generators", "addresses", "temporary files"],
 )
 def test_what_cannot_be_compared_says_why(run: Any, notebook: Any, why: str) -> None:
     verdict, what = told(run, notebook)
