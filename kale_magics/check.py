@@ -125,6 +125,7 @@ class Checker:
         self._parameters: dict[str, str] = {}
         self._history: dict[str, str] = {}
         self._rows: dict[tuple[str, str], CheckRow] = {}
+        self._excuses: dict[tuple[str, str], str] = {}
 
     def check(self) -> Check:
         """Compare all values."""
@@ -145,16 +146,31 @@ class Checker:
         own += metrics
         made = self.expected.changed.get(step.name, frozenset())
         rows = [self._row(step, name, told.get(name)) for name in dict.fromkeys(own)]
-        others = [self._row(step, name, told[name]) for name in told if name not in own]
-        rows += [r for r in others if r.verdict == "differs" or (r.variable in made and r.verdict == "equal")]
-        taken = [row.variable for row in rows if row.verdict == "differs" and row.variable not in made]
-        # All else that differs follows from what the step has taken.
-        return [
-            replace(row, reason=f"{taken[0]} differs", follows=True)
-            if taken and row.verdict == "differs" and row.variable not in taken
-            else row
-            for row in rows
-        ]
+        for row in (self._row(step, name, told[name]) for name in told if name not in own):
+            is_new = row.variable in made if row.verdict == "equal" else not self._is_told(step, row.variable)
+            if row.verdict != "not compared" and is_new:
+                rows.append(row)
+        return self._related(step, rows, made)
+
+    def _is_told(self, step: Step, name: str) -> bool:
+        """Whether a variable that a step takes is known not to be the notebook's."""
+        sources = [(i.step, name) for i in step.inputs if name in i.names]
+        return any(self._rows[source].verdict != "equal" for source in sources if source in self._rows)
+
+    def _related(self, step: Step, rows: list[CheckRow], made: frozenset[str]) -> list[CheckRow]:
+        """The rows of a step; those that follow from another one say so."""
+        differing = [row for row in rows if row.verdict == "differs"]
+        excused = [row.variable for row in rows if (step.name, row.variable) in self._excuses]
+        taken = [row.variable for row in differing if row.variable not in made]
+        changes: dict[str, Any] = {}
+        if excused:
+            what = f"it may follow from {excused[0]}: {self._excuses[step.name, excused[0]]}"
+            changes = {"verdict": "not compared", "what": what, "reason": ""}
+            self._excuses.update(((step.name, row.variable), what) for row in differing)
+        elif taken:
+            changes = {"reason": f"{taken[0]} differs", "follows": True}
+        follow = [row for row in differing if excused or row.variable not in taken]
+        return [replace(row, **changes) if row in follow and changes else row for row in rows]
 
     def _inherit(self, step: Step) -> None:
         """Find out why a step may have other values than the notebook, by itself or by what it takes."""
@@ -170,6 +186,10 @@ class Checker:
         history = history or (f"step {given[0]} is of an earlier run" if given else "")
         history = history or next((self._history[name] for name in before if name in self._history), "")
         history = history or next((self.expected.absent[n] for n in before if n in self.expected.absent), "")
+        sources = ((i.step, name) for i in step.inputs for name in i.names)
+        history = history or next(
+            (self._excuses[source] for source in sources if source in self._excuses), ""
+        )
         if history:
             self._history[step.name] = history
 
@@ -179,6 +199,8 @@ class Checker:
         if found.verdict == "differs":
             source = self._differing_input(step)
             found = found if source else self._excused(step, name, told, found)
+        if found.excused:
+            self._excuses[step.name, name] = found.what
         reason = (source or self._likely_reason(step, name)) if found.verdict == "differs" else ""
         return CheckRow(step.name, name, found.verdict, found.what, reason, label, bool(source))
 
@@ -196,7 +218,7 @@ class Checker:
         if step.name in self._history:
             return Difference("not compared", self._history[step.name])
         if found.is_number and mentioned(_sources(step), HARMLESS, called=True):
-            return Difference("not compared", MEASURES)
+            return Difference("not compared", MEASURES, excused=True)
         # A later cell of the step may have changed it by another name.
         now = self.expected.current(name)
         same = now is not None and "metric" not in told and compare(told, now).verdict == "equal"
