@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import json
 import os
+import symtable
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -147,8 +149,9 @@ class Checker:
         made = self.expected.changed.get(step.name, frozenset())
         rows = [self._row(step, name, told.get(name)) for name in dict.fromkeys(own)]
         for row in (self._row(step, name, told[name]) for name in told if name not in own):
-            is_new = row.variable in made if row.verdict == "equal" else not self._is_told(step, row.variable)
-            if row.verdict != "not compared" and is_new:
+            name, is_made = row.variable, row.variable in made
+            is_fault = row.verdict == "differs" and not self._is_told(step, name)
+            if is_made if row.verdict == "equal" else is_fault and (is_made or self._is_read(step, name)):
                 rows.append(row)
         return self._related(step, rows, made)
 
@@ -156,6 +159,11 @@ class Checker:
         """Whether a variable that a step takes is known not to be the notebook's."""
         sources = [(i.step, name) for i in step.inputs if name in i.names]
         return any(self._rows[source].verdict != "equal" for source in sources if source in self._rows)
+
+    def _is_read(self, step: Step, name: str) -> bool:
+        """Whether a step certainly uses a variable that it does not make."""
+        taken = any(name in i.names for i in step.inputs)
+        return taken or any(name in _read_at_top(code.source) for code in step.cells)
 
     def _related(self, step: Step, rows: list[CheckRow], made: frozenset[str]) -> list[CheckRow]:
         """The rows of a step; those that follow from another one say so."""
@@ -253,6 +261,16 @@ def _fingerprint_of_metric(value: float) -> dict[str, Any]:
 
 def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_at_top(source: str) -> frozenset[str]:
+    """The variables that a cell itself reads, and not only a function in it, which nobody may call."""
+    try:
+        symbols = symtable.symtable(source, "<cell>", "exec").get_symbols()
+    except SyntaxError:  # it awaits at its top level: nobody knows
+        return frozenset()
+    return frozenset(symbol.get_name() for symbol in symbols if symbol.is_referenced())
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
