@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import json
 import os
+import symtable
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -125,6 +127,7 @@ class Checker:
         self._parameters: dict[str, str] = {}
         self._history: dict[str, str] = {}
         self._rows: dict[tuple[str, str], CheckRow] = {}
+        self._excuses: dict[tuple[str, str], str] = {}
 
     def check(self) -> Check:
         """Compare all values."""
@@ -145,16 +148,37 @@ class Checker:
         own += metrics
         made = self.expected.changed.get(step.name, frozenset())
         rows = [self._row(step, name, told.get(name)) for name in dict.fromkeys(own)]
-        others = [self._row(step, name, told[name]) for name in told if name not in own]
-        rows += [r for r in others if r.verdict == "differs" or (r.variable in made and r.verdict == "equal")]
-        taken = [row.variable for row in rows if row.verdict == "differs" and row.variable not in made]
-        # All else that differs follows from what the step has taken.
-        return [
-            replace(row, reason=f"{taken[0]} differs", follows=True)
-            if taken and row.verdict == "differs" and row.variable not in taken
-            else row
-            for row in rows
-        ]
+        for row in (self._row(step, name, told[name]) for name in told if name not in own):
+            name, is_made = row.variable, row.variable in made
+            is_fault = row.verdict == "differs" and not self._is_told(step, name)
+            if is_made if row.verdict == "equal" else is_fault and (is_made or self._is_read(step, name)):
+                rows.append(row)
+        return self._related(step, rows, made)
+
+    def _is_told(self, step: Step, name: str) -> bool:
+        """Whether a variable that a step takes is known not to be the notebook's."""
+        sources = [(i.step, name) for i in step.inputs if name in i.names]
+        return any(self._rows[source].verdict != "equal" for source in sources if source in self._rows)
+
+    def _is_read(self, step: Step, name: str) -> bool:
+        """Whether a step certainly uses a variable that it does not make."""
+        taken = any(name in i.names for i in step.inputs)
+        return taken or any(name in _read_at_top(code.source) for code in step.cells)
+
+    def _related(self, step: Step, rows: list[CheckRow], made: frozenset[str]) -> list[CheckRow]:
+        """The rows of a step; those that follow from another one say so."""
+        differing = [row for row in rows if row.verdict == "differs"]
+        excused = [row.variable for row in rows if (step.name, row.variable) in self._excuses]
+        taken = [row.variable for row in differing if row.variable not in made]
+        changes: dict[str, Any] = {}
+        if excused:
+            what = f"it may follow from {excused[0]}: {self._excuses[step.name, excused[0]]}"
+            changes = {"verdict": "not compared", "what": what, "reason": ""}
+            self._excuses.update(((step.name, row.variable), what) for row in differing)
+        elif taken:
+            changes = {"reason": f"{taken[0]} differs", "follows": True}
+        follow = [row for row in differing if excused or row.variable not in taken]
+        return [replace(row, **changes) if row in follow and changes else row for row in rows]
 
     def _inherit(self, step: Step) -> None:
         """Find out why a step may have other values than the notebook, by itself or by what it takes."""
@@ -170,6 +194,10 @@ class Checker:
         history = history or (f"step {given[0]} is of an earlier run" if given else "")
         history = history or next((self._history[name] for name in before if name in self._history), "")
         history = history or next((self.expected.absent[n] for n in before if n in self.expected.absent), "")
+        sources = ((i.step, name) for i in step.inputs for name in i.names)
+        history = history or next(
+            (self._excuses[source] for source in sources if source in self._excuses), ""
+        )
         if history:
             self._history[step.name] = history
 
@@ -179,6 +207,8 @@ class Checker:
         if found.verdict == "differs":
             source = self._differing_input(step)
             found = found if source else self._excused(step, name, told, found)
+        if found.excused:
+            self._excuses[step.name, name] = found.what
         reason = (source or self._likely_reason(step, name)) if found.verdict == "differs" else ""
         return CheckRow(step.name, name, found.verdict, found.what, reason, label, bool(source))
 
@@ -196,7 +226,7 @@ class Checker:
         if step.name in self._history:
             return Difference("not compared", self._history[step.name])
         if found.is_number and mentioned(_sources(step), HARMLESS, called=True):
-            return Difference("not compared", MEASURES)
+            return Difference("not compared", MEASURES, excused=True)
         # A later cell of the step may have changed it by another name.
         now = self.expected.current(name)
         same = now is not None and "metric" not in told and compare(told, now).verdict == "equal"
@@ -231,6 +261,16 @@ def _fingerprint_of_metric(value: float) -> dict[str, Any]:
 
 def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
+
+
+@functools.lru_cache(maxsize=4096)
+def _read_at_top(source: str) -> frozenset[str]:
+    """The variables that a cell itself reads, and not only a function in it, which nobody may call."""
+    try:
+        symbols = symtable.symtable(source, "<cell>", "exec").get_symbols()
+    except SyntaxError:  # it awaits at its top level: nobody knows
+        return frozenset()
+    return frozenset(symbol.get_name() for symbol in symbols if symbol.is_referenced())
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:

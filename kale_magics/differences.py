@@ -26,11 +26,13 @@ class Difference:
         verdict: Whether the values are equal.
         what: What differs, or why nothing can be said.
         is_number: Whether a number differs, and nothing else is known to.
+        excused: Whether the values differ for a reason that is no fault.
     """
 
     verdict: Verdict
     what: str = ""
     is_number: bool = False
+    excused: bool = False
 
 
 def compare(run: Node, notebook: Node) -> Difference:
@@ -51,9 +53,10 @@ def compare(run: Node, notebook: Node) -> Difference:
     if _equal_but_for_rounding(run, notebook):
         return Difference("equal", "but for rounding")
     if run.get("v") != notebook.get("v"):
-        return Difference("not compared", f"made by {run.get('v')}, in the notebook by {notebook.get('v')}")
+        what = f"made by {run.get('v')}, in the notebook by {notebook.get('v')}"
+        return Difference("not compared", what, excused=True)
     if run["t"] == notebook["t"] and "u" in run and run["u"] == notebook.get("u"):
-        return Difference("not compared", ONLY_ORDER)
+        return Difference("not compared", ONLY_ORDER, excused=True)
     found = next(_differences(run, notebook), None)
     if found is None and run.get("some") != notebook.get("some"):
         return Difference("not compared", str((run.get("some") or notebook.get("some") or ("",))[0]))

@@ -11,6 +11,7 @@ import enum
 import functools
 import itertools
 import math
+import opcode
 import random
 import re
 import struct
@@ -261,17 +262,27 @@ def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict
 
 
 def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """What code does, wherever it stands."""
+    """What code names, its constants and its operators."""
     if "get_ipython" in value.co_names:
         return {"no": "code with notebook syntax"}
     names = [" ".join(part) for part in (value.co_names, value.co_varnames, value.co_freevars)]
     texts = [constant for constant in value.co_consts if type(constant) is str]
     others = [constant for constant in value.co_consts if type(constant) is not str]
     parts = Parts("\0".join(["{}.{}".format(*sys.version_info), *names, *texts]))
-    parts.add("the instructions", text_node("bytes", value.co_name, value.co_code))
+    parts.add("the operators", text_node("bytes", value.co_name, operators_in(value.co_code)))
     for place, constant in enumerate(others):
         parts.add(f"constant {place}", reader.read(constant, depth + 1, in_library))
     return parts.whole(x=short_text(value.co_name))
+
+
+def operators_in(code: bytes) -> bytes:
+    """The operators in code; how names are looked up depends on what was compiled together with it."""
+    pairs = (code[place : place + 2] for place in range(0, len(code), 2))
+    return b"".join(pair for pair in pairs if opcode.opname[pair[0]].startswith(OPERATORS))
+
+
+OPERATORS = ("BINARY_", "COMPARE_", "CONTAINS_", "INPLACE_", "IS_", "UNARY_")
+"""How the instructions of operators are called."""
 
 
 def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:

@@ -66,7 +66,7 @@ MAX_STEP_VALUES = 4.0
 CLOSED_LIBRARIES = frozenset(
     "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
     " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent"
-    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io typing".split()
+    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io kale_step_runtime".split()
 )
 """Libraries whose objects hold devices, memory addresses, locks or caches."""
 
@@ -271,8 +271,9 @@ class FingerprintReader:
         name, bases = class_name(kind), type.__dict__["__mro__"].__get__(kind)
         if name in SHOWN_TYPES and is_known_class(kind, name):
             return shown_node(value, name)
-        library = name.partition(".")[0] if "." in name and module_name(kind) in sys.modules else ""
-        if library in CLOSED_LIBRARIES and CLASS not in map(id, bases):
+        library = name.partition(".")[0] if "." in name else ""
+        closed = CLOSED_LIBRARIES.intersection(module_name(base).partition(".")[0] for base in bases)
+        if (closed or library == "typing") and CLASS not in map(id, bases):
             return unknown_node(name, f"a {name} is not compared")
         if ENUM in map(id, bases):
             member = object_state(value, bases)[0].get("_name_")
