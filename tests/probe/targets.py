@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -99,6 +100,7 @@ def _class_methods(kind: type, library: str, seen: set[str]) -> Iterator[Target]
             yield _function(path, getattr(kind, name), library)
 
 
+@functools.cache
 def objects(library: str) -> dict[str, tuple[type, list[Factory], list[tuple[str, Factory]]]]:
     """For the name of each type: the type, what makes its objects, and what makes them with an option."""
     found: dict[str, tuple[type, list[Factory], list[tuple[str, Factory]]]] = {}
