@@ -43,12 +43,17 @@ def main() -> int:
     if asked.coverage:
         for name, lines in found.items():
             print(coverage(name, lines))
-    return compare([line for lines in found.values() for line in lines], libraries, asked.update)
+    new = {
+        key: text
+        for library, lines in found.items()
+        for key, text in data.facts(lines).items()
+        if library_of(key) == library
+    }
+    return compare(new, libraries, asked.update)
 
 
-def compare(lines: list[data.Line], libraries: Sequence[str], update: bool) -> int:
+def compare(new: data.Facts, libraries: Sequence[str], update: bool) -> int:
     """Show what differs from the data in the tree, and write it if that is asked for."""
-    new = data.facts(lines)
     differing = 0
     paths = {data.DATA: [name for name in libraries if name != "pandas" or not has_old_pandas()]}
     if has_old_pandas() and "pandas" in libraries:

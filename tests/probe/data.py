@@ -57,11 +57,14 @@ def _is_unseen(line: Line) -> bool:
 
 
 def _is_doubtful(line: Line) -> bool:
-    """Whether a setter seems to set nothing: it was called with what its object has already."""
-    name, effects = line["name"], line["effects"]
-    setters = name.startswith("matplotlib.") or name.endswith((".set_params", ".set_output"))
-    is_setter = setters and name.rpartition(".")[2].startswith("set_")
-    return is_setter and line["what"] == "method" and "self" not in effects.get("changes", ())
+    """Whether a method seems to do nothing, or a setter to set nothing: no sample showed what it does."""
+    name, effects = line["name"].rpartition(".")[2], line["effects"]
+    if line["what"] != "method" or "self" in effects.get("changes", ()):
+        return False
+    if line["result"] == "NoneType":
+        return not (effects.keys() - {"calls"} or name.startswith(("get", "is", "has")))
+    of_matplotlib = line["name"].startswith("matplotlib.") and name.startswith("set_")
+    return of_matplotlib or name in ("set_params", "set_output")
 
 
 def effects_text(effects: dict[str, list[str]]) -> str:

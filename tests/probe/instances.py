@@ -47,14 +47,13 @@ def stdlib_instances() -> Iterator[Factory]:
     yield lambda: 2.5
     yield lambda: collections.OrderedDict(a=[1000], b=[2000])
     yield lambda: collections.defaultdict(list, a=[1000])
-    yield lambda: collections.ChainMap({"a": [1000]}, {"b": [2000]})
-    yield lambda: collections.UserDict(a=[1000])
-    yield lambda: collections.UserList([[1000], [2000]])
+    yield lambda: collections.ChainMap({"a": [1000], "b": [2000]}, {"c": [3000]})
+    yield lambda: collections.UserDict(a=[1000], b=[2000])
+    yield lambda: collections.UserList([[2000], [1000]])
     yield lambda: collections.UserString("beta")
     yield lambda: io.StringIO("a,b\n1,2\n")
     yield lambda: io.BytesIO(b"a,b\n1,2\n")
     yield lambda: random.Random(7)
-    yield lambda: queue.Queue()
     yield lambda: _filled(queue.Queue())
     yield lambda: _filled(queue.LifoQueue())
     yield lambda: _filled(queue.PriorityQueue())
@@ -154,6 +153,10 @@ def scipy_instances() -> Iterator[Factory]:
         yield lambda form=form: square().asformat(form)
     for form in ("csr", "csc", "coo", "lil", "dok"):
         yield lambda form=form: scipy.sparse.csr_array(square().toarray()).asformat(form)
+    yield lambda: scipy.sparse.csr_matrix(_untidy())
+    yield lambda: scipy.sparse.csc_matrix(_untidy())
+    yield lambda: scipy.sparse.csr_array(_untidy())
+    yield lambda: scipy.sparse.csc_array(_untidy())
     points = samples.LIBRARY_KINDS["numpy"]()["points"]
     yield lambda: scipy.spatial.cKDTree(points())
     yield lambda: scipy.spatial.KDTree(points())
@@ -169,6 +172,13 @@ def scipy_instances() -> Iterator[Factory]:
     yield lambda: scipy.stats.norm(0, 1)
     yield lambda: scipy.stats.poisson(2)
     yield lambda: scipy.stats.multivariate_normal([0, 0])
+
+
+def _untidy() -> Any:
+    """The parts of a sparse matrix with a zero, with an element in two parts, and out of order."""
+    import numpy as np
+
+    return np.array([1.0, 0.0, 2.0, 3.0, 4.0]), np.array([2, 0, 1, 1, 0]), np.array([0, 2, 5])
 
 
 def matplotlib_instances() -> Iterator[Factory]:

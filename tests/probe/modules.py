@@ -69,11 +69,3 @@ DENIED = re.compile(
     )
 )
 """What is never called: it waits, opens, reads or sets what does not belong to a sample."""
-
-BLOCKING = {
-    ("queue.Queue", "get"),
-    ("queue.Queue", "put"),
-    ("queue.LifoQueue", "put"),
-    ("queue.PriorityQueue", "put"),
-}
-"""Methods that may wait for another thread."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import sys
 import types
@@ -13,7 +14,14 @@ from typing import Any
 MAX_OBJECTS = 5000
 
 ATOMS = (int, float, complex, str, bytes, range, slice, type(None), type(...), type, types.ModuleType)
-PASSED_OVER = (weakref.ref, weakref.WeakKeyDictionary, weakref.WeakValueDictionary, types.CodeType)
+COMMON_ATOMS = frozenset(ATOMS)
+PASSED_OVER = (
+    *ATOMS,
+    weakref.ref,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    types.CodeType,
+)
 UNCOUNTED = (
     tuple,
     frozenset,
@@ -60,10 +68,10 @@ def reach(value: Any, indexes: bool = False) -> Reach:
     """
     found = Reach()
     seen: dict[int, Any] = {}
-    pending = [value]
+    pending = collections.deque([value])
     while pending and len(seen) < MAX_OBJECTS:
-        item = pending.pop()
-        if id(item) in seen or isinstance(item, (*ATOMS, *PASSED_OVER)):
+        item = pending.popleft()
+        if type(item) in COMMON_ATOMS or id(item) in seen or isinstance(item, PASSED_OVER):
             continue
         seen[id(item)] = item
         if not isinstance(item, UNCOUNTED) and not _is_immutable(item):
@@ -140,6 +148,8 @@ def _memory(values: Any) -> list[Any]:
 
 def _is_immutable(item: Any) -> bool:
     kind = type(item)
+    if kind is dict or kind is list:
+        return False
     if kind.__module__ == "numpy":
         import numpy as np
 

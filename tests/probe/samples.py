@@ -131,6 +131,8 @@ PLAIN_KINDS: dict[str, Callable[[], Any]] = {
     "deque": lambda: collections.deque([[1000], [2000]]),
     "counter": lambda: collections.Counter("abca"),
     "array": lambda: array.array("d", [1.0, 2.0, 3.0, 4.0]),
+    "part": lambda: [1000],
+    "first_key": lambda: "a",
     "empty": lambda: [],
     # objects
     "thing": lambda: Thing(),

@@ -86,10 +86,11 @@ def lines(library: str, done: Collection[str], only: Collection[str] = ()) -> It
             finding = Prober(target, kinds).probe()
             if finding is not None:
                 yield _line(what, target.name, finding)
+    if only:
+        return
     for type_name, (kind, _, _) in objects(library).items():
-        if not only:
-            bases = " ".join(public_name(base) for base in kind.__mro__[1:-1])
-            yield {"name": type_name, "what": "type", "bases": bases}
+        bases = " ".join(public_name(base) for base in kind.__mro__[1:-1])
+        yield {"name": type_name, "what": "type", "bases": bases}
     for type_name, name, makes in attributes(library, wanted):
         path = f"{type_name}.{name}"
         yield {"name": path, "what": "attribute"}
