@@ -19,6 +19,7 @@ from kale_magics.analysis.knowledge import (
     method_changes,
 )
 from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
+from kale_magics.analysis.names import part_of
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
@@ -285,6 +286,11 @@ class Calls(Changes):
         functions = [b.direct for b in bindings if b.direct is not None]
         functions += [b for one in bindings if one.direct is None for b in one.behaviours]
         functions += call.behaviours
+        data = [s for s in sources if s.name in self.names and self.names[s.name].direct is None]
+        for function in functions:
+            if not function.is_class:
+                given = {name: part_of(data) for name in function.parameters}
+                self._link(self.summary(function).links, given)
         for binding in bindings:
             called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
             if binding.direct is None and any(

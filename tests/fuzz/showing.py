@@ -91,7 +91,8 @@ def _ordinary(values: Mapping[str, object]) -> tuple[str, ...]:
     held = [f"[x is {b} for x in {a}]" for a in lists for b in changing if a != b]
     dicts = [n for n in changing if isinstance(values[n], dict)]
     held += [f"[x is {b} for x in {a}.values()]" for a in dicts for b in changing if a != b]
-    objects = [n for n in changing if n not in lists and n not in dicts]
+    # What a library keeps beside an object's content is its own affair.
+    objects = [n for n in changing if type(values[n]).__module__ == "__main__"]
     held += [f"[x is {b} for x in vars({a}).values()]" for a in objects for b in changing if a != b]
     classes = [n for n in NAMES["C"] + NAMES["B"] if n in values]
     parts = [f"{n}.{part}" for n in classes for part in ("made", "shared") if hasattr(values[n], part)]
