@@ -14,8 +14,8 @@ from typing import Any
 
 THEMES = (
     "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
-    "names", "values", "metrics", "prelude", "sizes", "refused", "views", "frames", "estimators", "registries", "holders", "overrides",
-    "runtime",
+    "names", "values", "metrics", "prelude", "sizes", "views", "frames", "estimators", "registries", "holders", "overrides", "runtime",
+    "refused",  # last: then the package's function of this name has done its work
 )  # fmt: skip
 
 START = re.compile(r"^(?=%%?kale )|^# %%\n", re.MULTILINE)
