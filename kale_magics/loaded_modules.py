@@ -29,6 +29,6 @@ def _distinct(name: str) -> str:
 def _has_file(name: str) -> bool:
     """Whether a module is one with a file; no code of the module runs, as lazy modules have some."""
     module = sys.modules.get(name)
-    return isinstance(module, types.ModuleType) and bool(
+    return issubclass(type(module), types.ModuleType) and bool(
         object.__getattribute__(module, "__dict__").get("__file__")
     )
