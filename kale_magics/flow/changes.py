@@ -61,6 +61,8 @@ class Changes(Lookup):
             what: What is done, for people.
             ran: Whether that has happened for certain when the cell ran in the session.
         """
+        if name in self.step.reads:
+            return
         for one in self.group(name):
             binding = self.names.get(one)
             if binding is None or self.immutable(binding):
