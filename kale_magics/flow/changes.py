@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
+from kale_magics.analysis.effects import PARAMETER, Behaviour, Bond, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
 from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAMES
 from kale_magics.analysis.library import (
@@ -190,7 +190,7 @@ class Changes(Lookup):
     def reaches(self, source: Source) -> bool:
         """Whether a change of what an expression gives changes what the name stands for."""
         if source.bond in ("call", "entered"):
-            return self._given_back(source)
+            return self._relation(source) != "weak"
         return source.bond != "weak"
 
     def expanded(self, sources: Iterable[Source]) -> Iterator[Source]:
@@ -252,8 +252,10 @@ class Changes(Lookup):
         found: dict[str, bool] = {}
         known = self.certain_facts(binding) is not None
         for source in () if self.immutable(binding) else self.expanded(sources):
-            if source.bond in ("call", "entered") and not self._given_back(source, binding.inplace):
-                source = replace(source, bond="weak")
+            if source.bond in ("call", "entered"):
+                bond = self._relation(source, binding.inplace)
+                # What a `with` gives is mostly what it got.
+                source = replace(source, bond="part" if (source.bond, bond) == ("entered", "mixed") else bond)
             if source.bond == "weak" and not known:
                 continue
             names = [source.name]
@@ -294,36 +296,37 @@ class Changes(Lookup):
         copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
         return shared is True if copied or source.bond == "weak" else shared is not False
 
-    def _given_back(self, source: Source, inplace: bool = False) -> bool:
-        """Whether what is called may give back, or hold, what it got."""
+    def _relation(self, source: Source, inplace: bool = False) -> Bond:
+        """How what a call gives is related to what it got: by "part" if it may be or hold it.
+
+        By "mixed" where nothing is known of what is called: a change of the one may be one of the other.
+        """
         if not source.callee and not source.method:
-            return True
+            return "part"
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
-        if origin.startswith(FRAMES):
-            return True
         if origin or (called is None and not source.method):
-            return _shares(function_effects(origin or source.callee), source, inplace)
+            return _of_library(origin, function_effects(origin or source.callee), source, inplace)
         if source.method:
-            owner = self.names.get(
-                source.name if source.argument == "self" else source.callee.partition(".")[0]
-            )
-            methods = (
-                [b.methods[source.method] for b in owner.behaviours if source.method in b.methods]
-                if owner
-                else []
-            )
-            if methods and source.argument == "self":
-                return True
-            if methods:
-                return any(self._returns(method, source.argument, bound=True) for method in methods)
-            kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
-            if kind.startswith(FRAMES) or (not kind and _is_of_frames(source.method)):
-                return True
-            return _shares(method_effects(source.method, kind), source, inplace)
+            return self._relation_to_method(source, inplace)
         if called is None or called.direct is None:
-            return called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
-        return called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
+            given = called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
+        else:
+            given = called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
+        return "part" if given else "weak"
+
+    def _relation_to_method(self, source: Source, inplace: bool) -> Bond:
+        is_object = source.argument == "self"
+        owner = self.names.get(source.name if is_object else source.callee.partition(".")[0])
+        behaviours = owner.behaviours if owner is not None else frozenset[Behaviour]()
+        methods = [b.methods[source.method] for b in behaviours if source.method in b.methods]
+        if methods:
+            returned = is_object or any(self._returns(m, source.argument, bound=True) for m in methods)
+            return "part" if returned else "weak"
+        kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
+        if not kind and _is_of_frames(source.method):
+            return "part"
+        return _of_library(kind, method_effects(source.method, kind), source, inplace)
 
     def _known_type(self, binding: Binding) -> str:
         facts = self.certain_facts(binding)
@@ -387,9 +390,11 @@ def _is_of_frames(method: str) -> bool:
     return any(kind.startswith(FRAMES) for kind in known_types(method))
 
 
-def _shares(effects: LibraryEffects | None, source: Source, inplace: bool) -> bool:
-    """Whether the result of a library's function may share an object with an argument; careful if unknown."""
+def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Bond:
+    """How the result of a library's function is related to an argument; `kind` is the function, or a type."""
+    if kind.startswith(FRAMES):
+        return "part"
     if effects is None:
-        return True
+        return "mixed"
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
-    return matches(source.argument, labels)
+    return "part" if matches(source.argument, labels) else "weak"
