@@ -19,6 +19,9 @@ from typing import Any, TypeVar
 MAX_POSITIONS = 10
 """As many positions of `*args` are listed one by one."""
 
+ITSELF = "itself"
+"""In the data, the type of what a class gives."""
+
 Fact = TypeVar("Fact")
 Labels = frozenset[int | str]
 Effects = Mapping[str, Mapping[str, str]]
@@ -225,7 +228,10 @@ def _tables() -> _Tables:
         functions=_effects_by_name(data["functions"]),
         methods=_effects_by_name(data["methods"]),
         attributes=_by_name(data["attributes"], bool),
-        results=_by_name(data["results"], str),
+        results={
+            owner: {name: f"{owner}.{name}" if kind == ITSELF else kind for name, kind in kinds.items()}
+            for owner, kinds in _by_name(data["results"], str).items()
+        },
         bases=bases,
         short_names={short: names[0] for short, names in by_short.items() if len(names) == 1},
     )

@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.library import ITSELF
+
 FOLDER = Path(__file__).parents[2] / "kale_magics" / "analysis"
 DATA = FOLDER / "library_effects.json"
 OLD_PANDAS = FOLDER / "library_effects_pandas2.json"
@@ -44,7 +46,7 @@ def facts(lines: Iterable[Line]) -> Facts:
         elif what == "attribute" and "shares" in line:
             found[f"attribute {name}"] = "shares" if line["shares"] else ""
         elif "effects" in line and not _is_unseen(line) and not _is_doubtful(line):
-            found[f"{what} {name}"] = effects_text(line["effects"])
+            found[f"{what} {name}"] = effects_text(_without_caches(line))
             if line["result"] not in ("", "NoneType"):
                 found[f"result {name}"] = line["result"]
     return found
@@ -63,8 +65,19 @@ def _is_doubtful(line: Line) -> bool:
         return False
     if line["result"] == "NoneType":
         return not (effects.keys() - {"calls"} or name.startswith(("get", "is", "has")))
-    of_matplotlib = line["name"].startswith("matplotlib.") and name.startswith("set_")
-    return of_matplotlib or name in ("set_params", "set_output")
+    return (_is_drawing(line) and name.startswith("set")) or name in ("set_params", "set_output")
+
+
+def _is_drawing(line: Line) -> bool:
+    return line["name"].startswith(("matplotlib.", "mpl_toolkits."))
+
+
+def _without_caches(line: Line) -> dict[str, list[str]]:
+    """The effects of a line; what reads a drawing may fill its caches, and changes nothing."""
+    effects: dict[str, list[str]] = dict(line["effects"])
+    if _is_drawing(line) and line["name"].rpartition(".")[2].startswith("get_"):
+        effects["changes"] = [label for label in effects.get("changes", ()) if label != "self"]
+    return effects
 
 
 def effects_text(effects: dict[str, list[str]]) -> str:
@@ -78,13 +91,15 @@ def as_data(found: Facts, of: dict[str, str]) -> dict[str, Any]:
         lambda: defaultdict(lambda: defaultdict(list))
     )
     bases: dict[str, str] = {}
-    for key, text in without_inherited(found).items():
+    own = without_inherited(found)
+    having = {key.partition(" ")[2].rpartition(".")[0] for key in own if not key.startswith("bases ")}
+    for key, text in own.items():
         what, _, path = key.partition(" ")
         owner, _, name = path.rpartition(".")
         if what == "bases":
-            bases[path] = text
+            bases[path] = " ".join(base for base in text.split() if base in having)
         else:
-            groups[what][owner][text].append(name)
+            groups[what][owner][ITSELF if what == "result" and text == path else text].append(name)
     stored = {
         f"{what}s": {
             owner: {text: " ".join(sorted(names)) for text, names in sorted(by_text.items())}
@@ -128,7 +143,7 @@ def stored_facts(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for owner, by_text in data.get(f"{what}s", {}).items():
             for text, names in by_text.items():
                 for name in names.split():
-                    yield f"{what} {owner}.{name}", text
+                    yield f"{what} {owner}.{name}", f"{owner}.{name}" if text == ITSELF else text
 
 
 def differences(old: Facts, new: Facts) -> Iterator[str]:

@@ -234,6 +234,7 @@ def _numpy_kinds() -> dict[str, Callable[[], Any]]:
         "npy_file": _npy_file,
         "features": features,
         "labels": labels,
+        "class_labels": lambda: np.array([0, 1]),
         "label_texts": lambda: np.array(["a", "b"] * 6),
         "targets": lambda: np.linspace(1, 3, 12) ** 2,
         "two_targets": lambda: np.column_stack([labels(), 1 - labels()]),
@@ -350,7 +351,9 @@ def _matplotlib_kinds() -> dict[str, Callable[[], Any]]:
         "patch": lambda: Rectangle((0, 0), 1, 1),
         "collection": lambda: LineCollection([[(0, 0), (1, 1)]]),
         "mappable": lambda: drawn().scatter([1, 2], [3, 4], c=[1, 2]),
+        "bars": lambda: drawn().bar([1, 2], [3, 4]),
         "color": lambda: "red",
+        "scale": lambda: "symlog",
         "ticks": lambda: [1, 2],
     }
 
