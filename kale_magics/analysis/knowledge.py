@@ -170,6 +170,9 @@ HARMLESS_DECORATORS = frozenset(
 )
 """Builtins, and modules, whose decorators tell nobody else of what they decorate."""
 
+SPLITTERS = "sklearn.model_selection"
+"""What the names of types begin with that split data at random."""
+
 FRAMES = "pandas."
 """What the names of types begin with whose results hold the objects in their columns, not their memory."""
 

@@ -13,6 +13,7 @@ from kale_magics.analysis.knowledge import (
     CONSUMING_FUNCTIONS,
     FACTORIES,
     HOLDING_METHODS,
+    SPLITTERS,
     VARYING,
     generator_use,
     is_known,
@@ -246,6 +247,8 @@ class Calls(Changes):
         """Whether a method of a library changes its object."""
         if call.inplace:
             return "perhaps"
+        if kind.startswith(SPLITTERS) and call.method == "split":
+            return "perhaps"  # it draws from the state that it holds, but only when its splits are taken
         effects, known = method_effects(call.method, kind), method_changes(call.method, kind)
         if effects is None or known == "yes" or (not kind and known == "no"):
             return known

@@ -110,7 +110,7 @@ class Changes(Lookup):
     def _hold_definitions(self, name: str, definitions: Iterable[str]) -> None:
         """A value holds functions or classes of the notebook: who has it may call them."""
         binding = self.names.get(name)
-        if binding is None or binding.direct is not None:
+        if binding is None or binding.direct is not None or self.cell not in (binding.cell, binding.changed):
             return
         held = self.behaviours_of(definition.partition(".")[0] for definition in definitions)
         if not held <= binding.behaviours:
