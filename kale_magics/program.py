@@ -2,9 +2,10 @@
 
     def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
         arguments = {**locals()}
-        import ast, base64, builtins, zlib
+        import ast, base64, builtins, importlib
         step = {...}             # the step, in literals; the user's code line by line
         packed = '...'           # the text of `step_runtime`, compressed
+        unpack = ...             # `zlib`'s, or `lzma`'s where the program would be too large
         runtime = {...}
         exec(...)
         runtime['run_step'](step, arguments)
@@ -24,6 +25,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ from kale_magics.step_runtime.parameters import input_form
 
 LARGEST_PROGRAM = 120_000
 """Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
+
+LZMA = b"\xfd"
+"""How what `lzma` has compressed begins; `zlib` begins otherwise."""
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """The first time that a ZIP knows."""
@@ -94,6 +99,9 @@ def render_program(step: Step, pod: Pod | None = None) -> str:
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
     if len(program) > LARGEST_PROGRAM:
+        packed = _pack(repr(spec).encode("utf-8", "backslashreplace"), "lzma")
+        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod, "lzma")
+    if len(program) > LARGEST_PROGRAM:
         raise _too_large(step, pod)
     return program
 
@@ -120,8 +128,10 @@ def read_specification(program: str) -> dict[str, Any]:
         body = functions[-1].body if functions else []
         value = next(n.value for n in body if isinstance(n, ast.Assign) and _name_of(n) == "step")
         if isinstance(value, ast.Call):
-            packed = next(n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
-            return dict(ast.literal_eval(zlib.decompress(base64.b64decode(str(packed))).decode()))
+            texts = (str(n.value) for n in ast.walk(value) if isinstance(n, ast.Constant))
+            data = base64.b64decode(max(texts, key=len))
+            unpack = import_module("lzma" if data[:1] == LZMA else "zlib").decompress
+            return dict(ast.literal_eval(unpack(data).decode()))
         return dict(ast.literal_eval(value))
     except (SyntaxError, IndexError, StopIteration, TypeError, zlib.error) as error:
         raise ValueError("this is no program of a step") from error
@@ -204,9 +214,9 @@ def _text(text: str) -> str:
     return text.replace("$$", r"$\x24").replace("$(", r"\x24(")
 
 
-def _assemble(step: Step, spec: str, pod: Pod | None) -> str:
+def _assemble(step: Step, spec: str, pod: Pod | None, module: str = "zlib") -> str:
     pod = pod or Pod()
-    packed = f"packed = '{packed_runtime()}'"
+    packed = f"packed = '{packed_runtime(module)}'"
     if pod.runtime:
         packed = "with open(kale_runtime.path) as file: packed = file.read()"
     elif pod.gives:
@@ -214,11 +224,13 @@ def _assemble(step: Step, spec: str, pod: Pod | None) -> str:
     return f"""\
 def {step.key}({_signature(step, pod)}):
     arguments = {{**locals()}}
-    import ast, base64, builtins, zlib
+    import ast, base64, builtins, importlib
     {spec}
     {packed}
+    packed = base64.b64decode(packed)
+    unpack = importlib.import_module('lzma' if packed[:1] == {LZMA!r} else 'zlib').decompress
     runtime = {{'__name__': 'kale_step_runtime', '__builtins__': dict(vars(builtins))}}
-    exec(compile(zlib.decompress(base64.b64decode(packed)), '<kale step runtime>', 'exec'), runtime)
+    exec(compile(unpack(packed), '<kale step runtime>', 'exec'), runtime)
     runtime['run_step'](step, arguments)
 """
 
@@ -234,8 +246,18 @@ def _signature(step: Step, pod: Pod) -> str:
     return ", ".join([*inputs, *outputs])
 
 
-def _pack(text: bytes) -> str:
-    return f"zlib.decompress(base64.b64decode('{base64.b64encode(zlib.compress(text, 9)).decode()}'))"
+def _pack(text: bytes, module: str = "zlib") -> str:
+    """An expression that gives a text; by `lzma`, which not every Python has, where it must be short."""
+    packed = base64.b64encode(_compressed(text, module)).decode()
+    return f"importlib.import_module('{module}').decompress(base64.b64decode('{packed}'))"
+
+
+def _compressed(text: bytes, module: str) -> bytes:
+    if module == "zlib":
+        return zlib.compress(text, 9)
+    import lzma
+
+    return lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
 
 
 @functools.cache
@@ -247,9 +269,9 @@ def runtime_source() -> str:
 
 
 @functools.cache
-def packed_runtime() -> str:
-    """The text of `step_runtime`, compressed, in base64."""
-    return base64.b64encode(zlib.compress(runtime_source().encode(), 9)).decode()
+def packed_runtime(module: str = "zlib") -> str:
+    """The text of `step_runtime`, compressed by a module, in base64."""
+    return base64.b64encode(_compressed(runtime_source().encode(), module)).decode()
 
 
 def minify(source: str) -> str:
