@@ -23,7 +23,6 @@ so that equal values have equal fingerprints in every process.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -32,6 +31,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, ENUM, read_elements
+from kale_magics.step_runtime.fixed import from_json, to_json
 from kale_magics.step_runtime.nodes import (
     MAX_PARTS,
     MEASURED,
@@ -139,23 +139,25 @@ def fingerprint_texts(values: dict[str, Any], most: float = math.inf) -> dict[st
 
 
 def joined_texts(texts: dict[str, str]) -> str:
-    """The fingerprints of several variables as one JSON text."""
-    return "{" + ",".join(f"{json.dumps(name)}:{text}" for name, text in texts.items()) + "}"
+    """The fingerprints of several variables as one JSON text, with nothing that KFP replaces in metadata."""
+    joined = "{" + ",".join(f"{to_json(name)}:{text}" for name, text in texts.items()) + "}"
+    # JSON itself has no dollar and no two braces side by side: here they are in texts.
+    return joined.replace("$", r"\u0024").replace("{{", r"{\u007b")
 
 
 def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> dict[str, str]:
     """Fingerprints that together are not too long for the log of a pod."""
     if sum(map(len, texts.values())) <= limit:
         return texts
-    trees = {name: pruned(json.loads(text), 0, 0) for name, text in texts.items()}
-    return {name: json.dumps(tree, separators=(",", ":")) for name, tree in trees.items()}
+    trees = {name: pruned(from_json(text), 0, 0) for name, text in texts.items()}
+    return {name: to_json(tree, separators=(",", ":")) for name, tree in trees.items()}
 
 
 def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
     """A fingerprint as compact JSON: parts are left out, always the same ones, until it is short enough."""
     text = ""
     for depth, count in ((4, MAX_PARTS), (3, 24), (2, 12), (1, 12), (1, 4), (0, 0)):
-        text = json.dumps(pruned(node, depth, count), separators=(",", ":"))
+        text = to_json(pruned(node, depth, count), separators=(",", ":"))
         if len(text) <= limit:
             break
     return text
