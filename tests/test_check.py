@@ -147,8 +147,10 @@ def test_how_an_array_lies_in_memory_is_no_difference() -> None:
         ((n for n in "a"), (n for n in "b"), "a generator is not compared"),
         (repr(object()), repr(pytest), "a memory address"),
         ("/tmp/a1/x.csv", "/tmp/b2/x.csv", "a path in a folder for temporary files"),
+        (sys.path, ["elsewhere"], "it belongs to the process"),
+        (os.environ, {}, "is not compared"),
     ],
-    ids=["lists", "dicts", "generators", "addresses", "paths"],
+    ids=["lists", "dicts", "generators", "addresses", "paths", "process", "environment"],
 )
 def test_what_cannot_be_compared_says_why(run: Any, notebook: Any, why: str) -> None:
     verdict, what = told(run, notebook)
