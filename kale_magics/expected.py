@@ -79,10 +79,10 @@ def _what_cells_left(
         if cell.kind == "step":
             changers.setdefault(cell.name, dict(last))
         for name, node in (cell.evidence.fingerprints if cell.evidence else {}).items():
-            if latest.get(name) != node["h"]:
+            if "no" not in node and latest.get(name) != node["h"]:
                 changed.setdefault(cell.name, set()).add(name)
                 last[name] = cell.name
-            latest[name] = node["h"]
+            latest[name] = latest.get(name, "") if "no" in node else node["h"]
             left.setdefault(cell.name, {})[name] = node
     return left, {name: frozenset(names) for name, names in changed.items()}, changers
 

@@ -7,12 +7,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_names
+from kale_magics.step_runtime.nodes import unknown_node
 
 MAX_VALUES = 1
 """How many values a cell may have read whole, each as far as the budget of one value goes."""
 
 MORE_VALUES = 15
 """How many more for each second that the cell took."""
+
+MIN_SECONDS = 0.002
+"""Processor time that a cell's fingerprints may take in any case."""
 
 MAX_SECONDS = 20
 """Seconds of a cell beyond which it may have no more values read."""
@@ -52,13 +56,15 @@ def fingerprints_of(
         The fingerprints by name, as many as the cell's budget allows.
     """
     took = min(time.perf_counter() - before.began, MAX_SECONDS)
-    left = MAX_VALUES + MORE_VALUES * took
+    left, until = MAX_VALUES + MORE_VALUES * took, time.thread_time() + MIN_SECONDS
     rebound = " ".join(before.rebound(values))
     found: dict[str, dict[str, Any]] = {}
     for name in reached_names([source, " ".join(kept), rebound], values):
-        if left <= 0:
-            break
-        if name not in NOT_THE_USERS:
-            found[name], cost = fingerprint_and_cost(values[name])
-            left -= cost
+        if name in NOT_THE_USERS:
+            continue
+        if left <= 0 and time.thread_time() > until:
+            found[name] = unknown_node("", "its cell has more values than are read")
+            continue
+        found[name], cost = fingerprint_and_cost(values[name])
+        left -= cost
     return found

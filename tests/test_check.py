@@ -14,7 +14,13 @@ import pytest
 from hypothesis import given, settings
 
 import kale_magics
+from kale_magics.check import check_run, diagnostics_of
 from kale_magics.differences import ONLY_ORDER, compare
+from kale_magics.evidence import Evidence
+from kale_magics.expected import expected_of
+from kale_magics.pipeline import Artifact, Code, Input, Pipeline, Step
+from kale_magics.registry import Cell
+from kale_magics.run import Run, StepRun
 from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer
@@ -141,8 +147,10 @@ def test_how_an_array_lies_in_memory_is_no_difference() -> None:
         ((n for n in "a"), (n for n in "b"), "a generator is not compared"),
         (repr(object()), repr(pytest), "a memory address"),
         ("/tmp/a1/x.csv", "/tmp/b2/x.csv", "a path in a folder for temporary files"),
+        (sys.path, ["elsewhere"], "it belongs to the process"),
+        (os.environ, {}, "is not compared"),
     ],
-    ids=["order of a list", "order of a dict", "generators", "addresses", "temporary files"],
+    ids=["lists", "dicts", "generators", "addresses", "paths", "process", "environment"],
 )
 def test_what_cannot_be_compared_says_why(run: Any, notebook: Any, why: str) -> None:
     verdict, what = told(run, notebook)
@@ -293,6 +301,36 @@ def test_a_measured_time_is_not_compared(shell: Shell) -> None:
     shell.run("%%kale step use\nprint(took)")
     assert shell.run("%kale_run --check").success
     assert verdicts()["timed.took"] == "not compared"
+
+
+def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None:
+    made = {"load": {"rows": [1]}, "add": {"rows": [1, 2]}, "show": {"rows": [1], "total": 1}}
+    left = {"load": {"rows": [1]}, "add": {"rows": [1, 2]}, "show": {"rows": [1, 2], "total": 3}}
+    rows = Artifact(("rows",), "out_rows")
+    sources = {"load": "rows = [1]", "add": "rows += [2]", "show": "total = sum(rows)"}
+    takes = {"add": (Input(("rows",), "in_rows", "load", rows),)}
+    takes["show"] = takes["add"]
+    steps, cells, runs = [], [], {}
+    for number, (name, values) in enumerate(made.items(), 1):
+        steps.append(
+            Step(
+                name, name, (), (Code(sources[name], name),), inputs=takes.get(name, ()),
+                outputs=(rows,) * (name == "load"),
+            )
+        )  # fmt: skip
+        evidence = Evidence(fingerprints={n: fingerprint(v) for n, v in left[name].items()})
+        cells.append(Cell("step", sources[name], name, execution_count=number, evidence=evidence))
+        runs[name] = StepRun(name, tmp_path / name, {}, "succeeded")
+        runs[name].folder.mkdir()
+        told = {"fingerprints": {n: fingerprint(v) for n, v in values.items()}}
+        (runs[name].folder / "result.json").write_text(json.dumps(told))
+    run, pipeline = Run("lost", tmp_path, {}, runs), Pipeline("lost", tuple(steps))
+    check = check_run(run, pipeline, expected_of(cells, ()))
+    (warning,) = diagnostics_of(check)
+    assert "step show: rows differs from the notebook's (length 1, not 2)" in str(warning)
+    assert "step add changes it, and step show takes it from step load" in str(warning)
+    assert str(check) == "2 of 4 values equal the notebook's"
+    assert run.check == check
 
 
 def test_metrics_are_compared(shell: Shell) -> None:

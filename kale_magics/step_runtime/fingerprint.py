@@ -66,7 +66,7 @@ MAX_STEP_VALUES = 4.0
 CLOSED_LIBRARIES = frozenset(
     "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
     " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent"
-    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io kale_step_runtime".split()
+    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io os kale_step_runtime".split()
 )
 """Libraries whose objects hold devices, memory addresses, locks or caches."""
 
@@ -243,6 +243,8 @@ class FingerprintReader:
         if key in self._depths:
             self._lowest = min(self._lowest, self._depths[key])
             return text_node("cycle", f"{depth - self._depths[key]} levels up")
+        if any(value is own for own in (sys.path, sys.argv, sys.modules)):
+            return unknown_node(class_name(kind), "it belongs to the process")
         if depth > MAX_FINGERPRINT_DEPTH:
             return unknown_node(class_name(kind), "it is nested too deeply")
         known = self._known.get(key)

@@ -199,7 +199,21 @@ def known_parts(obj: Any) -> Any:
     if kind.__module__ == "typing":
         by_name = REDUCERS_BY_NAME.get(f"typing.{kind.__name__}")
         return by_name(obj) if by_name else None
-    return exception_parts(obj) if issubclass(kind, BaseException) else None
+    if issubclass(kind, BaseException):
+        return exception_parts(obj)
+    return instance_parts(obj, kind) if in_main(kind) else None
+
+
+def instance_parts(obj: Any, kind: type) -> Any:
+    """An object of a class of the notebook that makes its objects itself: pickle would have it make another."""
+    for name in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__"):
+        if getattr(kind, name, None) is not getattr(object, name, None):
+            return None
+    makers = [vars(base)["__new__"] for base in kind.__mro__ if "__new__" in vars(base)]
+    if len(makers) < 2 or kind.__mro__[-2].__flags__ & HEAP_TYPE == 0:
+        return None
+    made: Any = object.__reduce_ex__(obj, 4)
+    return runtime_reference("make_instance"), (kind,), made[2] if len(made) > 2 else None
 
 
 class Makers:
@@ -218,6 +232,10 @@ class Makers:
         """As `logger_parts` said."""
         logger.setLevel(state.pop("level"))
         vars(logger).update(state)
+
+    def make_instance(self, kind: Any) -> Any:
+        """As `instance_parts` said."""
+        return object.__new__(kind)
 
     def make_exception(self, kind: Any, args: tuple[Any, ...]) -> BaseException:
         """As `exception_parts` said."""
