@@ -78,6 +78,8 @@ WRITTEN: dict[str, list[str]] = {
     "scipy.integrate.solve_ivp": ["rhs span guess"],
     "scipy.integrate.odeint": ["rhs guess vec"],
     "scipy.integrate.quad": ["integrand zero one"],
+    "scipy.spatial.ConvexHull": ["points"],
+    "scipy.spatial.distance.squareform": ["distances"],
     "pandas.merge": ["frame frame on=column"],
     "pandas.concat": ["frames", "series_list"],
     "pandas.date_range": ["range_start range_end"],
@@ -137,12 +139,14 @@ ONLY_EXAMPLES = frozenset(
     {
         "numpy.resize",
         "numpy.ma.resize",
+        "scipy.spatial.ConvexHull",
+        "scipy.spatial.distance.squareform",
         "numpy.random.zipf",
         "numpy.random.RandomState.zipf",
         "numpy.random.Generator.zipf",
     }
 )
-"""What must not be called with other samples: it would not end."""
+"""What must not be called with other samples: it would not end, or end the process."""
 
 
 def _parsed(text: str) -> tuple[tuple[str, ...], dict[str, str]]:

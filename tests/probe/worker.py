@@ -42,18 +42,24 @@ Line = dict[str, Any]
 def main() -> None:
     """Probe what is not in the output yet; a line without findings tells what is being probed."""
     library, output = sys.argv[1], Path(sys.argv[2])
-    only = set(sys.argv[3:])
-    prepare(library)
-    done = (
-        {json.loads(line)["name"] for line in output.read_text("utf-8").splitlines()}
-        if output.exists()
-        else set()
-    )
+    shown = os.fdopen(os.dup(2), "w")
+    try:
+        prepare(library)
+        _write(library, output, set(sys.argv[3:]))
+    except Exception:
+        traceback.print_exc(file=shown)
+        shown.flush()
+        os._exit(1)
+    os._exit(0)  # threads and exit handlers of libraries shall not hold up the process
+
+
+def _write(library: str, output: Path, only: Collection[str]) -> None:
+    before = output.read_text("utf-8").splitlines() if output.exists() else []
+    done = {json.loads(line)["name"] for line in before}
     with output.open("a", encoding="utf-8") as file:
         for line in lines(library, done, only):
             file.write(json.dumps(line) + "\n")
             file.flush()
-    os._exit(0)  # threads and exit handlers of libraries shall not hold up the process
 
 
 def prepare(library: str) -> None:
@@ -65,8 +71,6 @@ def prepare(library: str) -> None:
     os.environ["MPLBACKEND"] = "Agg"
     for name in IMPORTED.get(library, "").split():
         importlib.import_module(name)
-    shown = os.fdopen(os.dup(2), "w")
-    sys.excepthook = lambda kind, error, trace: traceback.print_exception(error, file=shown)
     silence = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):  # what compiled code prints, too
         os.dup2(silence, stream)
