@@ -205,7 +205,7 @@ def known_parts(obj: Any) -> Any:
 
 
 def instance_parts(obj: Any, kind: type) -> Any:
-    """An object of a class of the notebook that makes its objects itself: pickle would have it make another."""
+    """An object of a class of the notebook that makes its objects itself: pickle would make another."""
     for name in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__"):
         if getattr(kind, name, None) is not getattr(object, name, None):
             return None
