@@ -107,11 +107,12 @@ class Calls(Changes):
         else:
             self._change_all(changed)
         if call.inplace or any(self._may_work_in_place(source) for source in receiver):
-            self._guess_all(self._labelled(call, effects.may_change), f".{call.method}()", call.certain)
+            first = {0} if self.origin(call.path) and call.inplace else set[int]()
+            may_change = self._labelled(call, effects.may_change | first)
+            self._guess_all(may_change, f"{call.path or call.method}()", call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
         for _, path in call.paths:
-            named = function_effects(self.origin(path)) if self.origin(path) else None
-            if named is not None and named.changes:
+            if _changes_something(self.origin(path)):
                 self._guess_all(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)
         holders = [s for s in receiver if s.bond in ("same", "holds", "part")] if call.method else []
@@ -319,3 +320,11 @@ class Calls(Changes):
                 continue
             if self.reaches(source) and not self.immutable(binding):
                 self.guess(source.name, what, ran)
+
+
+def _changes_something(origin: str) -> bool:
+    """Whether a function of a library, or a method that is taken from its class, changes what it gets."""
+    owner, _, name = origin.rpartition(".")
+    function = function_effects(origin) if origin else None
+    method = method_effects(name, owner) if owner else None
+    return bool((function is not None and function.changes) or (method is not None and method.changes))

@@ -218,6 +218,7 @@ class Changes(Lookup):
                         yield Source(held)
                     elif held == init.parameters[0] and not holder.startswith(PARAMETER):
                         yield Source(holder, "part")  # where the object puts itself
+            yield from self._globals(binding.direct.methods.get("__new__"), seen)
         elif binding.direct is not None:
             yield from self._globals(binding.direct, seen)
             if binding.memory == "cached":
