@@ -170,6 +170,9 @@ HARMLESS_DECORATORS = frozenset(
 )
 """Builtins, and modules, whose decorators tell nobody else of what they decorate."""
 
+GENERATOR_ARGUMENTS: frozenset[int | str] = frozenset({"random_state", "rng", "generator", "bit_generator"})
+"""Arguments of a class that its object keeps, and draws from when it is used."""
+
 SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""
 

@@ -12,6 +12,7 @@ from kale_magics.analysis.knowledge import (
     CLOCKS,
     CONSUMING_FUNCTIONS,
     FACTORIES,
+    GENERATOR_ARGUMENTS,
     HOLDING_METHODS,
     SPLITTERS,
     VARYING,
@@ -59,6 +60,8 @@ class Calls(Changes):
         effects = self._effects_of(call, origin, receiver)
         if effects is not None:
             self._take_effects(call, effects, receiver)
+        elif drawn := self._labelled(call, GENERATOR_ARGUMENTS):
+            self._guess_all(drawn, f"{call.path}()", call.certain)
         elif origin and call.inplace:
             self._guess_all(self._labelled(call, frozenset({0})), f"{call.path}()", call.certain)
         elif origin and not is_known(origin):

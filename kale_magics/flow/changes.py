@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bond, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
-from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAMES
+from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAMES, GENERATOR_ARGUMENTS
 from kale_magics.analysis.library import (
     LibraryEffects,
     function_effects,
@@ -394,6 +394,9 @@ def _is_of_frames(method: str) -> bool:
 def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Bond:
     """How the result of a library's function is related to an argument; `kind` is the function, or a type."""
     if kind.startswith(FRAMES):
+        return "part"
+    is_class = kind.rpartition(".")[2][:1].isupper()
+    if is_class and source.argument in GENERATOR_ARGUMENTS:
         return "part"
     if effects is None:
         return "mixed"
