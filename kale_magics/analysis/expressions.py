@@ -148,7 +148,8 @@ class ExpressionReader(NameReader):
             if source.bond == "same":
                 self.out.append(Mutate(source, node.iter.lineno, "iteration"))
         if scope is None:
-            self.bind(node.target, part_of(sources), self.names_in(node.iter))
+            counts = isinstance(node.iter, ast.Call) and dotted(node.iter.func) == "range"
+            self.bind(node.target, part_of(sources), self.names_in(node.iter), constant=counts)
         else:
             with self.scope(scope):
                 self.bind(node.target, part_of(sources), frozenset())

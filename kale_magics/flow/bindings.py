@@ -67,6 +67,7 @@ class Binding:
         type_name: The type of what a library's function or class made it, as in "collections.defaultdict", as
             far as the code tells; for one that makes a class, that function.
         inplace: Whether it may have been asked, when it was made, to work in place.
+        fresh: The step that has bound the name for certain: the value is not one that it took.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Binding:
     flag: bool = False
     type_name: str = ""
     inplace: bool = False
+    fresh: str = ""
 
     @property
     def is_import(self) -> bool:

@@ -103,7 +103,7 @@ class Lookup:
         if known is not None:
             if known is not binding and binding is not None:
                 self.conflict(self.step, name, binding)
-            if not carry and name in self.step.carried:
+            if not carry and name in self.step.carried and known.fresh != self.step.name:
                 self.step.takes[name] = self.step.carried.pop(name)
         elif binding is None:
             if name not in BUILTINS and not carry:

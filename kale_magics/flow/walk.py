@@ -131,6 +131,7 @@ class Flow(Calls):
             unsure=not effect.constant and self._is_unsure(effect),
             type_name=self._type_made(effect.made_by),
             inplace=effect.inplace,
+            fresh="" if late else self.step.name,
         )
         if any(self.varies(name) for name in effect.uses) and self.immutable(binding):
             facts = self.certain_facts(binding)
@@ -366,9 +367,11 @@ class Flow(Calls):
             self.step.local[name] = None
             return
         newest = max(present, key=lambda b: (b.cell, b.line))
+        fresh = always and len(present) == len(found) and all(b.fresh == self.step.name for b in present)
         self.rebind(
             replace(
                 newest,
+                fresh=self.step.name if fresh else "",
                 kind=self.made,
                 maker=self.step.name,
                 definition=present[0].definition if len({b.definition for b in present}) == 1 else None,
