@@ -115,6 +115,7 @@ def _begin(library: str) -> None:
         import matplotlib.pyplot as plt
 
         plt.close("all")
+        plt.rcdefaults()
         plt.rcParams["figure.figsize"] = (2, 2)
         plt.rcParams["figure.dpi"] = 40
 
