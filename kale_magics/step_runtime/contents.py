@@ -182,7 +182,10 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
     """A dict, in its order."""
     bases = map(id, type.__dict__["__mro__"].__get__(type(value)))
     base: Any = collections.OrderedDict if id(collections.OrderedDict) in bases else dict
-    pairs = list(base.items(value))
+    # Python puts its builtins into a dict in which code is executed.
+    pairs = [
+        (key, item) for key, item in base.items(value) if not (type(key) is str and key == "__builtins__")
+    ]
     if MAX_PARTS < len(pairs) <= MAX_SEQUENCE:
         known = read_plain_mapping(reader, pairs, depth)
         if known is not None:

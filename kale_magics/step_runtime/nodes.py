@@ -91,10 +91,10 @@ def float_bits(value: float) -> bytes:
 
 
 def class_name(kind: type) -> str:
-    """The name of a class with its module; without, for builtins and the notebook's own."""
+    """The name of a class with its module; without, for builtins and those that the notebook or we made."""
     module = module_name(kind)
     name = str(type.__dict__["__qualname__"].__get__(kind))
-    return name if module in ("", "builtins", "__main__") else f"{module}.{name}"
+    return name if module in ("", "builtins", "__main__", "kale_step_runtime") else f"{module}.{name}"
 
 
 def module_name(kind: type) -> str:
