@@ -26,7 +26,7 @@ def pool() -> Iterator[Pool]:
 
 # Failures are made small by `told`, which knows what a notebook is, so hypothesis does not shrink them.
 SAMPLE = settings(
-    max_examples=80,
+    max_examples=120,
     derandomize=True,
     deadline=None,
     database=None,
