@@ -71,4 +71,6 @@ def fresh_shell(read: Callable[[], str]) -> Iterator[Shell]:
         try:
             yield Shell(InteractiveShell.instance(config=config), read)
         finally:
+            if pyplot := sys.modules.get("matplotlib.pyplot"):
+                pyplot.uninstall_repl_displayhook()  # or it asks for the shell that it was imported in
             InteractiveShell.clear_instance()
