@@ -23,53 +23,13 @@ FRESH = frozenset(
 )
 """Functions whose result shares no object with what they get."""
 
-CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {
-    "setattr": (0,),
-    "delattr": (0,),
-    "next": (0,),
-    "anext": (0,),
-    "shuffle": (0,),
-    **dict.fromkeys(
-        (
-            f"{prefix}{name}"
-            for prefix in ("np.", "numpy.")
-            for name in ("put", "place", "putmask", "copyto", "fill_diagonal", "put_along_axis")
-        ),
-        (0,),
-    ),
-    "operator.setitem": (0,),
-    "operator.delitem": (0,),
-    "operator.iadd": (0,),
-    "setitem": (0,),
-    "delitem": (0,),
-    "iadd": (0,),
-    "collections.deque.append": (0,),
-    "list.append": (0,),
-    "list.sort": (0,),
-    "list.extend": (0,),
-    "dict.update": (0,),
-    "dict.setdefault": (0,),
-    "set.add": (0,),
-    "object.__setattr__": (0,),
-    **dict.fromkeys(
-        (
-            f"{prefix}{name}"
-            for prefix in ("", "heapq.")
-            for name in ("heappush", "heappop", "heapify", "heapreplace", "heappushpop")
-        ),
-        (0,),
-    ),
-    **dict.fromkeys(
-        (f"{p}{name}" for p in ("", "bisect.") for name in ("insort", "insort_left", "insort_right")), (0,)
-    ),
-}
-"""Functions, as they are usually written, and the positions of the arguments that they change."""
+CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {"anext": (0,), "object.__setattr__": (0,)}
+"""Functions that were not probed (`library`), and the positions of the arguments that they change."""
 
 CONSUMING_FUNCTIONS = frozenset(
-    "list tuple set frozenset dict sorted sum min max any all enumerate zip map filter reversed"
-    " itertools.islice islice itertools.chain chain collections.deque deque ''.join".split()
+    "enumerate zip map filter reversed itertools.islice islice itertools.chain chain deque ''.join".split()
 )
-"""Functions that use up an iterator that they get."""
+"""Functions that use up an iterator that they get, but only when what they give is used: no probe sees it."""
 
 CHANGING_METHODS = frozenset(
     "append appendleft extend extendleft insert pop popitem popleft remove clear sort reverse rotate add"

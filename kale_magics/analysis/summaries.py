@@ -134,7 +134,8 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
     imported = origin(call.path)
     yield from arguments_changed(call, imported)
     if target is None:
-        known = function_effects(imported or call.path) if imported or not call.method else None
+        # A variable that is called like a module is taken for it, which errs on the careful side.
+        known = function_effects(imported or call.path) if call.path else None
         if known is None and call.method:
             known = method_effects(call.method)
         labels = known.changes | (known.may_change if call.inplace else frozenset()) if known else frozenset()

@@ -70,7 +70,7 @@ class Calls(Changes):
             self._guess_all(self._arguments(call), "a call of what a call gave", call.certain)
             for source in receiver:
                 self._may_hold(source, call)
-        if effects is None and call.path in CONSUMING_FUNCTIONS:
+        if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
         self._draw(call, origin)
         if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
@@ -80,10 +80,10 @@ class Calls(Changes):
 
     def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
         """What is known of the function of a library that is called; of a method, without its object."""
-        if origin:
-            return function_effects(origin)
-        if not call.method:
-            return function_effects(call.path) if call.path and call.path not in self.names else None
+        named = origin or ("" if call.path.partition(".")[0] in self.names else call.path)
+        effects = function_effects(named) if named else None  # `list.append(xs, 1)` is one too
+        if effects is not None or origin or not call.method:
+            return effects
         kinds = {self._type_of(source) for source in receiver}
         if any(self._has_method(source, call.method) for source in receiver):
             return NOTHING_KNOWN if kinds <= {""} else None
@@ -97,10 +97,7 @@ class Calls(Changes):
     def _type_of(self, source: Source) -> str:
         """The type of what an expression gives; empty if it is not known."""
         binding = self.names.get(source.name)
-        if binding is None or source.bond != "same":
-            return ""
-        facts = self.certain_facts(binding)
-        return facts.type_name if facts is not None else binding.type_name
+        return self._known_type(binding) if binding is not None and source.bond == "same" else ""
 
     def _take_effects(self, call: Call, effects: LibraryEffects, receiver: Sequence[Source]) -> None:
         """A function of a library does to its arguments what was observed when it was probed."""
@@ -225,7 +222,7 @@ class Calls(Changes):
             self._apply(method, call, bound=True, owner=binding.name)
         if methods and (facts is None or facts.own):
             return
-        kind = facts.type_name if facts is not None else binding.type_name if source.bond == "same" else ""
+        kind = self._type_of(source)
         verdict = self._verdict(call, kind)
         certain = self.reaches(source)
         if verdict == "no" or not certain or (verdict == "perhaps" and binding.is_import):
