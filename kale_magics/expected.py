@@ -83,7 +83,9 @@ def _what_cells_left(
                 changed.setdefault(cell.name, set()).add(name)
                 last[name] = cell.name
             latest[name] = latest.get(name, "") if "no" in node else node["h"]
-            left.setdefault(cell.name, {})[name] = node
+            own = left.setdefault(cell.name, {})
+            if name not in own or last.get(name, cell.name) == cell.name:
+                own[name] = node  # else another step has changed it between two cells of this one
     return left, {name: frozenset(names) for name, names in changed.items()}, changers
 
 

@@ -278,6 +278,22 @@ print("RESULT", x, y, z)
         parallel="load other",
     ),
     Case(
+        "a step that goes on mentions what another one has changed meanwhile",
+        """
+%%kale step load
+rows = [1]
+%%kale step grow
+rows.append(2)
+%%kale step load
+def count():
+    return len(rows)
+%%kale step show
+print("RESULT", rows, count())
+""",
+        "[1, 2] 2",
+        cold=True,
+    ),
+    Case(
         "skipped and unmarked cells between the steps",
         """
 %%kale step a

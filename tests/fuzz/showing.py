@@ -84,7 +84,7 @@ def _checked(text: str, values: dict[str, Any]) -> str:
 
 def _ordinary(values: Mapping[str, object]) -> tuple[str, ...]:
     data = [n for kind in "IRSLDO" for n in NAMES[kind] if n in values and not callable(values[n])]
-    changing = [n for n in data if not isinstance(values[n], (int, str, type(None), tuple))]
+    changing = [n for n in data if not isinstance(values[n], (int, float, str, type(None), tuple))]
     pairs = combinations(changing, 2)
     same = [f"{a} is {b}" for a, b in pairs if type(values[a]) is type(values[b])]
     lists = [n for n in changing if isinstance(values[n], list)]
