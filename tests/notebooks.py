@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 PRELOADED = (
     "__main__ tests.notebooks pytest IPython.core.interactiveshell kfp.components kfp.local pandas"
     " sklearn.compose sklearn.datasets sklearn.ensemble sklearn.linear_model sklearn.model_selection"
-    " kale_magics.magics kale_magics.assemble kale_magics.check kale_magics.expected kale_magics.local.engine"
-    " kale_magics.kubeflow.compiler"
+    " tests.warm"
 ).split()
 """What the server imports, once for all processes."""
 

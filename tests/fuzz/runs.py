@@ -18,15 +18,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import needs_of
-from kale_magics.assemble import assemble
 from kale_magics.diagnostics import Code
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.folder import RESULT
 from kale_magics.local.launcher import KINDS, Direction
 from kale_magics.pipeline import Pipeline, Step
 from kale_magics.program import render_program
-from kale_magics.registry import Cell
 from tests.fuzz.forks import in_child
 
 CANNOT_CROSS = Code.CANNOT_CROSS.code
@@ -52,15 +49,13 @@ def warm_up(levels: Iterable[str]) -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a fork must not lose threads
     for library in ("mmap", "cloudpickle", *(LIBRARIES if "data" in levels else ())):
         importlib.import_module(library)
-    needs_of(["cloudpickle", "dict", "int", "list", "str", "tuple", "numpy", "pandas", "scipy", "sklearn"])
-    pipeline = assemble([Cell("step", "\nx = 1\n", "s")]).pipeline
-    if pipeline is None:
-        raise RuntimeError("the simplest notebook is refused")
+    from tests.warm import program
+
     stand_in: dict[str, Any] = {
         "compile": compiled,
         "exec": lambda code, names: names.update(run_step=lambda *_: None),
     }
-    exec(compile(render_program(pipeline.steps[0]), "<program>", "exec", dont_inherit=True), stand_in)
+    exec(compile(program, "<program>", "exec", dont_inherit=True), stand_in)
     stand_in["s"]()
     gc.freeze()
 

@@ -1,0 +1,25 @@
+"""Does, when it is imported, what each of the processes that are forked for notebooks would do again.
+
+Kale_magics reads once in a process what is installed, what is known of libraries, and the runtime's text.
+"""
+
+from __future__ import annotations
+
+import gc
+
+import kale_magics.check
+import kale_magics.expected
+import kale_magics.kubeflow.compiler
+import kale_magics.local.engine
+import kale_magics.magics  # noqa: F401
+from kale_magics.analysis.packages import needs_of
+from kale_magics.assemble import assemble
+from kale_magics.program import render_program
+from kale_magics.registry import Cell
+
+needs_of(["cloudpickle", "numpy", "pandas", "scipy", "sklearn"])
+simplest = assemble([Cell("step", "\nx = sorted([1])\nx.sort()\n", "s")]).pipeline
+if simplest is None:
+    raise RuntimeError("the simplest notebook is refused")
+program = render_program(simplest.steps[0])
+gc.freeze()
