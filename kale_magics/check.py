@@ -11,19 +11,21 @@ import contextlib
 import functools
 import json
 import os
-import symtable
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from kale_magics.analysis.effects import Bind, Branch, Define, Effect, Read
 from kale_magics.analysis.knowledge import HARMLESS
+from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.uses import mentioned
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.differences import Difference, Verdict, compare, compare_numbers
 from kale_magics.expected import Expected
+from kale_magics.flow.bindings import bound_by
 from kale_magics.pipeline import Json, Pipeline, Step
 from kale_magics.run import Run, StepRun
 from kale_magics.step_runtime.generators import GENERATORS
@@ -151,7 +153,8 @@ class Checker:
         for row in (self._row(step, name, told[name]) for name in told if name not in own):
             name, is_made = row.variable, row.variable in made
             is_fault = row.verdict == "differs" and not self._is_told(step, name)
-            if is_made if row.verdict == "equal" else is_fault and (is_made or self._is_read(step, name)):
+            is_named = is_made and any(name in _bound_at_top(code.source) for code in step.cells)
+            if is_made if row.verdict == "equal" else is_fault and (is_named or self._is_read(step, name)):
                 rows.append(row)
         return self._related(step, rows, made)
 
@@ -264,13 +267,37 @@ def _sources(step: Step) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=4096)
-def _read_at_top(source: str) -> frozenset[str]:
-    """The variables that a cell itself reads, and not only a function in it, which nobody may call."""
+def _effects(source: str) -> tuple[Effect, ...]:
+    """What a cell itself does, without what functions in it do, which nobody may call."""
     try:
-        symbols = symtable.symtable(source, "<cell>", "exec").get_symbols()
+        body = ast.parse(source).body
     except SyntaxError:  # it awaits at its top level: nobody knows
-        return frozenset()
-    return frozenset(symbol.get_name() for symbol in symbols if symbol.is_referenced())
+        return ()
+    return tuple(effect for statement in body for effect in effects_of(statement))
+
+
+def _read_at_top(source: str) -> set[str]:
+    """The variables that a cell reads before it has bound them."""
+    return set(_read_first(_effects(source), set()))
+
+
+def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
+    for effect in effects:
+        if isinstance(effect, Read) and effect.name not in bound:
+            yield effect.name
+        elif isinstance(effect, Bind):
+            bound.add(effect.name)
+        elif isinstance(effect, Define):
+            yield from _read_first(effect.at_once, bound)
+            bound.update(effect.names)
+        elif isinstance(effect, Branch):
+            for path in effect.paths:
+                yield from _read_first(path.effects, set(bound))
+
+
+def _bound_at_top(source: str) -> set[str]:
+    """The variables that a cell binds."""
+    return set(bound_by(_effects(source)))
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:

@@ -242,6 +242,7 @@ class Behaviour:
         keeps_state: Whether it makes functions that change what they have taken along, as a decorator that
             counts calls does.
         chooses: Whether its arguments may decide what it gives: it has branches, or looks things up by them.
+        attributes: For a class: its own variables whose objects can change.
     """
 
     name: str
@@ -256,6 +257,7 @@ class Behaviour:
     implicit: bool = False
     keeps_state: bool = False
     chooses: bool = False
+    attributes: frozenset[str] = frozenset()
 
     @property
     def is_class(self) -> bool:

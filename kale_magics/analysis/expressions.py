@@ -31,6 +31,7 @@ from kale_magics.analysis.names import (
     is_constant,
     labelled,
     part_of,
+    variable_of_globals,
 )
 from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
 from kale_magics.analysis.syntax import is_of_shell
@@ -222,6 +223,10 @@ class ExpressionReader(NameReader):
     _yieldfrom = _yield
 
     def _subscript(self, node: ast.Subscript) -> None:
+        named = variable_of_globals(node)
+        if named and isinstance(node.ctx, ast.Load) and not self.in_function:
+            self.out.append(Read(named, node.lineno, self.certain))
+            return
         self.expression(node.value)
         self.expression(node.slice)
         self.out += [Mutate(s, node.lineno, "item") for s in self.roots(node.value) if s.bond == "same"]

@@ -133,6 +133,12 @@ HARMLESS_DECORATORS = frozenset(
 GENERATOR_ARGUMENTS: frozenset[int | str] = frozenset({"random_state", "rng", "generator", "bit_generator"})
 """Arguments of a class that its object keeps, and draws from when it is used."""
 
+GENERATORS_OF_BITS = frozenset({"numpy.random.Generator", "numpy.random.RandomState"})
+"""Classes whose objects draw from the bit generator that they get."""
+
+CALLERS = frozenset({"operator.methodcaller", "functools.partial"})
+"""Types whose objects call another function with what they get."""
+
 SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""
 

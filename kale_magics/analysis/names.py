@@ -90,7 +90,7 @@ def _class_of(node: ast.AST) -> str:
     return ""
 
 
-def _variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
+def variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
     """The variable that `globals()["name"]` is; empty for anything else."""
     key = node.slice if isinstance(node, ast.Subscript) else None
     if not isinstance(key, ast.Constant) or not isinstance(node.value, ast.Call):
@@ -198,7 +198,7 @@ class NameReader:
         if self.owner[0] and _class_of(node) == self.owner[1]:
             return (Source(self.owner[0]),)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
-            named = _variable_of_globals(node)
+            named = variable_of_globals(node)
             found = (Source(named),) if named else part_of(self.roots(node.value))
             return (*found, Source(self.owner[0])) if self._is_of_class(node) else found
         if isinstance(node, ast.Starred):

@@ -256,7 +256,8 @@ class StatementReader(ExpressionReader):
             return
         effects = tuple(e for name, m in methods.items() if name != "__init_subclass__" for e in m.effects)
         methods.setdefault("", Behaviour(node.name))
-        behaviour = Behaviour(node.name, effects=effects, methods=methods)
+        attributes = frozenset(_changeable(node.body))
+        behaviour = Behaviour(node.name, effects=effects, methods=methods, attributes=attributes)
         self.out.append(
             Define(
                 "class",

@@ -9,6 +9,7 @@ from typing import Literal
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
+    CALLERS,
     CLOCKS,
     CONSUMING_FUNCTIONS,
     FACTORIES,
@@ -207,6 +208,8 @@ class Calls(Changes):
                 self.change(binding.name)
         if facts is None or facts.calls_change_it:
             self.guess(binding.name, f"{binding.name}()", call.certain)
+        if not binding.behaviours and self._known_type(binding) in ("", *CALLERS):
+            self._guess_all(self._arguments(call), f"{binding.name}()", call.certain)
 
     def _call_method(self, call: Call, source: Source) -> None:
         if method_changes(call.method, "") == "yes":

@@ -8,7 +8,13 @@ from dataclasses import replace
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bond, Mutate, Source
 from kale_magics.analysis.expressions import COPYING
-from kale_magics.analysis.knowledge import COPYING_TYPES, FACTORIES, FRAMES, GENERATOR_ARGUMENTS
+from kale_magics.analysis.knowledge import (
+    COPYING_TYPES,
+    FACTORIES,
+    FRAMES,
+    GENERATOR_ARGUMENTS,
+    GENERATORS_OF_BITS,
+)
 from kale_magics.analysis.library import (
     LibraryEffects,
     function_effects,
@@ -52,6 +58,20 @@ class Changes(Lookup):
             return  # a function that may be called would change it, and has not
         for one in self.group(name):
             self._change_one(one)
+            for other in self._classes(one):
+                if not self._is_kept(other):
+                    self._change_one(other)
+
+    def _classes(self, name: str) -> list[str]:
+        """The classes of the notebook that what changes in an object, or in a class, may belong to."""
+        binding = self.names.get(name)
+        if binding is None or (binding.direct is not None and not binding.direct.is_class):
+            return []
+        found: list[str] = []
+        for behaviour in binding.behaviours:
+            definition = self._of_behaviour.get(behaviour) if behaviour.attributes else None
+            found += definition.names if definition is not None and behaviour is not binding.direct else ()
+        return sorted(n for n in found if n in self.names and self.names[n].direct in binding.behaviours)
 
     def guess(self, name: str, what: str, ran: bool) -> None:
         """The step does to an object what nothing is known of: it may change it.
@@ -182,10 +202,12 @@ class Changes(Lookup):
         held = {*behaviours, *self.behaviours_of(source.name for source in sources)}
         if any(source.name.startswith(PARAMETER) for source in sources):
             held |= set(self._expanding)  # as when an object puts itself away
-        binding = self.names[name]
-        if not held <= binding.behaviours:
-            self.rebind(replace(binding, behaviours=binding.behaviours | held))
-        self.join_all(name, self.sharers(binding, sources))
+        if not held <= self.names[name].behaviours:
+            self.read(name, 0, certain=False, carry=True)
+            binding = self.names[name]
+            maker = self.step.name if binding.kind == "value" else binding.maker
+            self.rebind(replace(binding, maker=maker, behaviours=binding.behaviours | held))
+        self.join_all(name, self.sharers(self.names[name], sources))
 
     def reaches(self, source: Source) -> bool:
         """Whether a change of what an expression gives changes what the name stands for."""
@@ -396,7 +418,7 @@ def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inpla
     if kind.startswith(FRAMES):
         return "part"
     is_class = kind.rpartition(".")[2][:1].isupper()
-    if is_class and source.argument in GENERATOR_ARGUMENTS:
+    if is_class and (source.argument in GENERATOR_ARGUMENTS or kind in GENERATORS_OF_BITS):
         return "part"
     if effects is None:
         return "mixed"

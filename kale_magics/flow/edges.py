@@ -149,11 +149,14 @@ class Edges:
                 there -= set() if names <= there else names
             if len(there) > 1:
                 found[maker] = there
-        if found:
-            maker = max(found, key=lambda maker: len(found[maker]))
-            self.providers[step.name] |= dict.fromkeys(sorted(found[maker]), maker)
-            together[maker].append(found[maker])
-            united.append(found[maker])
+        left = set(members)
+        for maker in sorted(found, key=lambda maker: -len(found[maker])):
+            there = found[maker] & left
+            if len(there) > 1:
+                self.providers[step.name] |= dict.fromkeys(sorted(there), maker)
+                together[maker].append(there)
+                united.append(there)
+                left -= there
 
     def _provide(self, step: StepFlow, binding: Binding, maker: StepFlow) -> None:
         """Check that a step can hand on what another one takes."""

@@ -66,6 +66,7 @@ class Lookup:
         self.incoming: list[frozenset[str]] = []
         self.definitions: list[Definition] = []
         self._of_behaviour: dict[Behaviour, Definition] = {}
+        self._states: dict[Definition, Binding] = {}
         self.uses: dict[tuple[int, int], str] = {}
         self.changes: dict[tuple[int, int], str] = {}
         self.settings: list[Setting] = []
@@ -84,6 +85,7 @@ class Lookup:
         self.names_indexes = False
         self._branches = 0
         self._unsure = 0
+        self._repeats = 0
         self._varies = False
         self._statement = -1
         self._summaries: dict[Behaviour, Summary] = {}
@@ -109,6 +111,8 @@ class Lookup:
             if name not in BUILTINS and not carry:
                 self.missing(self.step, name, line, certain and not self._branches)
         else:
+            if self.step.name and name in self.step.local:  # the step has deleted what it had under the name
+                self.conflict(self.step, name, binding)
             self.step.local[name] = binding
             self.take(binding, carry)
         if carry:
@@ -131,6 +135,8 @@ class Lookup:
         elif binding.kind == "parameter":
             self.step.parameters.add(binding.name)
         elif binding.kind == "value" and binding.maker != self.step.name:
+            if self.step.takes.get(binding.name, binding) is not binding:
+                self.conflict(self.step, binding.name, binding)
             (self.step.carried if carry else self.step.takes)[binding.name] = binding
             earlier = next((g for g in self.incoming if binding.name in g), None)
             group = earlier or self.groups.get(binding.name)
@@ -145,10 +151,19 @@ class Lookup:
             if definition is None or definition is binding.definition:
                 continue
             self.replay(definition)
-            for name in definition.names:
-                current = self.names.get(name)
-                if current is not None and current.kind == "value" and current.definition is definition:
-                    self.read(name, current.line, certain=False, carry=carry)
+            state = self._states.get(definition)
+            if state is not None and self.names.get(state.name) is state:
+                self.read(state.name, state.line, certain=False, carry=carry)
+            elif state is not None and state.maker != self.step.name:
+                self._take_state(state, carry)
+
+    def _take_state(self, state: Binding, carry: bool) -> None:
+        """Let the step have what belongs to a function or class whose name means something else by now."""
+        known = self.step.takes.get(state.name) or self.step.carried.get(state.name)
+        if known is None:  # what it binds to the name itself, it binds after it has read its inputs
+            (self.step.carried if carry else self.step.takes)[state.name] = state
+        elif known is not state:
+            self.conflict(self.step, state.name, known)
 
     def replay(self, definition: Definition) -> None:
         """Let the step have a definition, with all that it needs."""
@@ -186,6 +201,11 @@ class Lookup:
     def rebind(self, binding: Binding) -> None:
         """A name stands for something else from now on."""
         self.names[binding.name] = self.step.local[binding.name] = binding
+        if binding.definition is not None and binding.name in binding.definition.names:
+            if binding.kind == "value":
+                self._states[binding.definition] = binding
+            else:
+                self._states.pop(binding.definition, None)
         if binding.direct is not None:
             self._summaries.clear()
 

@@ -112,7 +112,7 @@ class Flow(Calls):
             return
         self.step.dynamic = True
         for name in list(self.names):
-            if name not in self.step.local:
+            if name not in self.step.local or name in self.step.carried:
                 self.read(name, line, certain=False)
                 if name in self.step.takes:
                     self.step.optional.add(name)
@@ -288,7 +288,8 @@ class Flow(Calls):
         names = sorted(_names_at_once(effect))
         before = dict(self.names) if names else {}
         # A decorator that has been called for another definition does its work again.
-        expanded, self._expanded = self._expanded, set()
+        idle = {(b, way) for b in self._bases(effect, names) for way in (True, False)}
+        expanded, self._expanded = self._expanded, set(idle)
         for name in names:
             self.read(name, effect.line, certain=_certain(effect, name))
         self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
@@ -297,7 +298,7 @@ class Flow(Calls):
                 for base in self.behaviours_of([name]):  # those that it inherits from too
                     if "__init_subclass__" in base.methods:
                         self.effects(base.methods["__init_subclass__"].effects, late=True)
-        self._expanded |= expanded
+        self._expanded = expanded | (self._expanded - idle)
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
             for binding in changed:
@@ -308,7 +309,15 @@ class Flow(Calls):
             return None
         for binding in changed:
             self.rebind(binding)
+        self._expanded = expanded  # who uses the definition changes what has just been put back
         return changed
+
+    def _bases(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
+        """What is behind the classes that a class is derived from: its statement calls nothing of that."""
+        calls = [e.path for e in flattened(effect.at_once) if isinstance(e, Call)]
+        called = {path.partition(".")[0] for path in (*calls, *effect.decorators)}
+        classes = (self.names[name] for name in names if name in self.names and name not in called)
+        return {b for c in classes if c.direct is not None and c.direct.is_class for b in c.behaviours}
 
     def _definition(
         self, effect: Define, statement: int, names: tuple[str, ...], needs: tuple[Binding, ...]
@@ -326,8 +335,12 @@ class Flow(Calls):
     def _branch(self, branch: Branch) -> None:
         """Go through every way, each from the same start; where they differ the step has its own value."""
         unsure = branch.loop is None or any(self.varies(name) for name in branch.loop)
+        again = branch.loop is not None and not self._repeats and _carries_over(branch.paths[0].effects)
+        paths = (Path(branch.paths[0].effects * 2), *branch.paths) if again else branch.paths
         self._unsure += unsure
-        self._paths(branch.paths)
+        self._repeats += again
+        self._paths(paths)
+        self._repeats -= again
         self._unsure -= unsure
 
     def _paths(self, paths: tuple[Path, ...]) -> None:
@@ -392,6 +405,17 @@ def _bound_again(facts: CellFacts) -> set[str]:
     """The names that a cell binds more than once."""
     times = Counter(name for effects in facts.statements for name in bound_by(effects))
     return {name for name, count in times.items() if count > 1}
+
+
+def _carries_over(effects: tuple[Effect, ...]) -> bool:
+    """Whether a loop uses a name above the place where it binds it: the next round finds it bound."""
+    used = set[str]()
+    for effect in flattened(effects):
+        if isinstance(effect, Read):
+            used.add(effect.name)
+        elif isinstance(effect, Bind) and effect.name in used:
+            return True
+    return False
 
 
 def _names_at_once(effect: Define) -> set[str]:

@@ -1,6 +1,6 @@
 """Classes: instances that find their class again, in whatever step they arrive."""
 
-from tests.cases import Case
+from tests.cases import Case, refused
 
 CASES = [
     Case(
@@ -535,5 +535,67 @@ c = Box()
 print("RESULT", isinstance(b, Box), b.kind, isinstance(c, Box), type(c) is Box)
 """,
         "True fancy True True",
+    ),
+    Case(
+        "a class whose base has another meaning where it is used",
+        """
+%%kale step make
+class Task:
+    all = []
+    def __init__(self, n):
+        self.all.append(n)
+class Job(Task):
+    pass
+job = Job(3)
+%%kale step show
+class Task:
+    pass
+print("RESULT", Job.all, job.all is Job.all, isinstance(job, Task))
+""",
+        "[3] True False",
+        cold=True,
+    ),
+    refused(
+        "a class whose base is another one where both are used",
+        """
+%%kale step make
+class Task:
+    all = []
+class Job(Task):
+    pass
+Job.all.append(3)
+%%kale step change
+class Task:
+    all = [4]
+Task.all.append(5)
+%%kale step show
+print("RESULT", Job.all, Task.all)
+""",
+        "KALE210",
+        "Task",
+    ),
+    Case(
+        "what a class has of its base, changed through the class and through an object",
+        """
+%%kale step make
+class Task:
+    all = []
+class Middle(Task):
+    pass
+class Job(Middle):
+    @classmethod
+    def more(cls):
+        cls.all.append(4)
+job = Job()
+job.all.append(3)
+%%kale step use
+Job.more()
+%%kale step again
+Job.all.append(5)
+%%kale step show
+print("RESULT", Task.all, Middle.all, job.all is Job.all)
+""",
+        "[3, 4, 5] [3, 4, 5] True",
+        cold=True,
     ),
 ]

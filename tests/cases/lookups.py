@@ -1,6 +1,6 @@
 """Names that are looked up in odd places: texts, decorators, defaults, annotations, modules."""
 
-from tests.cases import Case
+from tests.cases import Case, refused
 
 CASES = [
     Case(
@@ -238,5 +238,39 @@ class Safe:
 print("RESULT", Safe().show(), Safe._Safe__secret, __secret)
 """,
         "class class global",
+    ),
+    Case(
+        "a name of another step that is looked up in globals and bound again",
+        """
+%%kale parameters
+limit = 3
+%%kale functions
+bound = globals()["limit"] + 1
+%%kale step make
+rows = [1]
+same = rows
+%%kale step look
+same = same
+rows = globals()["rows"]
+print("RESULT", rows, same is rows, bound)
+""",
+        "[1] True 4",
+        cold=True,
+    ),
+    refused(
+        "a step that has deleted a name and goes on with another step's",
+        """
+%%kale step first
+total = 1
+del total
+%%kale step second
+total = 2
+%%kale step first
+doubled = total * 2
+%%kale step show
+print("RESULT", doubled)
+""",
+        "KALE210",
+        "total",
     ),
 ]

@@ -441,4 +441,59 @@ print("RESULT", meter.total)
         "5",
         cold=True,
     ),
+    Case(
+        "what a function that is never called would put into an object",
+        """
+%%kale step make
+found = {"a": 1}
+%%kale step name
+def search():
+    found["b"] = search()
+search_again = search
+print(found)
+%%kale step show
+for kind in [search_again]:
+    found
+print("RESULT", found)
+""",
+        "{'a': 1}",
+        cold=True,
+    ),
+    Case(
+        "a call that was put together for later",
+        """
+%%kale step make
+import numpy as np
+from functools import partial
+from operator import methodcaller
+scores = np.arange(3.0)
+sizes = np.arange(3.0)
+clear = methodcaller("fill", 0)
+copy = partial(np.copyto, sizes)
+%%kale step clear
+clear(scores)
+copy(scores)
+%%kale step show
+print("RESULT", scores.tolist(), sizes.tolist())
+""",
+        "[0.0, 0.0, 0.0] [0.0, 0.0, 0.0]",
+        cold=True,
+    ),
+    Case(
+        "a method of a list that goes on beside what another step has changed",
+        """
+%%kale step make
+rows = [0, 1]
+rows = [(last := row) for row in rows]
+add = rows.append
+more = [row for row in rows if row]
+%%kale step grow
+getattr(more, "append")(3)
+%%kale step show
+[add(row) for row in more]
+print("RESULT", last, rows)
+""",
+        "1 [0, 1, 1, 3]",
+        cold=True,
+    ),
 ]

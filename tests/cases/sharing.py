@@ -853,4 +853,59 @@ print('RESULT', m)
 """,
         "2",
     ),
+    Case(
+        "what the next round of a loop finds",
+        """
+%%kale step make
+one = {"x": 1}
+two = {"x": []}
+current = one
+for _ in range(2):
+    part = current["x"]
+    current = two
+%%kale step fill
+part.append(4)
+%%kale step show
+print("RESULT", two, current is two)
+""",
+        "{'x': [4]} True",
+        cold=True,
+    ),
+    Case(
+        "a generator that draws from the bits of another one",
+        """
+%%kale imports
+import numpy as np
+%%kale functions
+one = np.random.default_rng(2)
+%%kale step make
+two = np.random.Generator(one.bit_generator)
+%%kale step show
+print("RESULT", int(one.integers(1000)), int(two.integers(1000)))
+""",
+        "837 261",
+        cold=True,
+    ),
+    Case(
+        "names of functions and parameters cells that nobody reads",
+        """
+%%kale parameters
+sizes = [2, 4]
+n = 2
+double = n * 2
+%%kale functions
+for held, size in zip([1, sizes], sizes):
+    pass
+%%kale step make
+n = 5
+kept, count = sizes, 1
+%%kale step add
+sizes.append(6)
+if not sizes:
+    counts[1] += [(n := 5), n]
+print("RESULT", count)
+""",
+        "1",
+        cold=True,
+    ),
 ]
