@@ -70,6 +70,11 @@ settings = Settings()
 def debug():
     global DEBUG
     DEBUG = True
+total = 0
+def count():
+    global total
+    total += 1
+    return total
 def square(n):
     _cache[n] = n * n
     return _cache[n]
@@ -137,6 +142,7 @@ LOST: list[tuple[str, str, str, str, str]] = [
     ("a dict of it", "ownconf.OPTIONS['depth'] = 2\nx = 1", "print(ownconf.OPTIONS)", "OPTIONS", "OPTIONS"),
     ("an object of it", "ownconf.settings.level = 2\nx = 1", "print(ownconf.settings.level)", "settings", "settings"),
     ("a function of it", "ownconf.debug()\nx = 1", "print(ownconf.DEBUG)", "DEBUG of module ownconf", ""),
+    ("a function of it that counts", "x = ownconf.count()", "print(ownconf.count())", "total of module ownconf", ""),
     ("a class of it", "c = Counter()\nx = 1", "print(Counter.made)", "Counter.made of module ownconf", ""),
     ("what it sets elsewhere", "ownconf.harden()\nx = 1", "print(x)", "the environment variable HARD", ""),
     ("only under a parameter", "if strict:\n    np.seterr(divide='raise')\nxs = np.ones(2)", "ys = 1 / xs", "np.seterr",

@@ -67,6 +67,12 @@ COPYING = frozenset({"copy", "copy_x", "copy_X"})
 _CHOOSING_FUNCTIONS = frozenset({"getattr", "operator.attrgetter", "attrgetter", "itemgetter"})
 """Functions whose arguments say which attribute or element they give."""
 
+_LAYOUTS = frozenset({"dtype", "order", "copy", "subok", "deep"})
+"""Arguments that decide whether an array or a frame is copied."""
+
+_CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
+"""Functions that copy only what has another type or order than their other arguments say."""
+
 _BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Match, ast.Try)
 
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
@@ -422,6 +428,9 @@ def _choosing(value: ast.expr) -> Iterator[ast.AST]:
             yield from (node.left, node.right)
         elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
             yield from node.args
+        elif isinstance(node, ast.Call):
+            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS)
+            yield from node.args[1:] if dotted(node.func).rpartition(".")[2] in _CONVERTING else ()
 
 
 def _repeats(node: ast.BinOp) -> bool:

@@ -218,6 +218,28 @@ def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "
     return [("state of numpy.random", "draw")] if not origin and method == "sample" else []
 
 
+_DRAWING_METHODS = frozenset(
+    "fit fit_transform fit_predict fit_resample partial_fit rvs split resample".split()
+)
+
+
+def may_draw(origin: str, method: str, kind: str) -> bool:
+    """Whether a call may draw from the random generator that numpy keeps for everybody, without saying so.
+
+    Args:
+        origin: What is called, as in "sklearn.utils.shuffle"; empty if that is nothing imported.
+        method: The last attribute.
+        kind: The type of the object whose method it is; empty if that is not known.
+    """
+    root, _, rest = origin.partition(".")
+    if not origin:
+        return method in _DRAWING_METHODS and (not kind or kind.startswith(("sklearn.", "scipy.")))
+    if root in ("sklearn", "scipy"):
+        area, _, last = rest.rpartition(".")
+        return not last[:1].isupper() and not area.startswith(("metrics", "linalg", "sparse.linalg"))
+    return not is_known(origin) and root not in sys.stdlib_module_names
+
+
 def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps"]:
     """Whether a method changes its object.
 

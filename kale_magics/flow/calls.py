@@ -19,6 +19,7 @@ from kale_magics.analysis.knowledge import (
     VARYING,
     generator_use,
     is_known,
+    may_draw,
     method_changes,
 )
 from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
@@ -27,6 +28,7 @@ from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
 from kale_magics.flow.surroundings import CHANGED_MEMORY, REMEMBERED
+from kale_magics.step_runtime.generators import GENERATORS
 
 NOTHING_KNOWN = LibraryEffects()
 
@@ -74,6 +76,7 @@ class Calls(Changes):
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
         self._draw(call, origin)
+        self._perhaps_draw(call, origin, receiver)
         if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
             self._varies = True
             self.step.varies.setdefault(origin, (self.cell, call.line))
@@ -150,6 +153,17 @@ class Calls(Changes):
                 self.change(name)
             elif use == "draw":
                 self._varies = True  # without a seed, every process draws something else
+
+    def _perhaps_draw(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
+        """A library may draw from a generator that the notebook has seeded: only what was observed tells."""
+        if call.method and any(self._has_method(source, call.method) for source in receiver):
+            return
+        kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
+        if may_draw(origin, call.method, kind):
+            for name in GENERATORS.keys() & self.names.keys():
+                if not self._is_kept(name):
+                    self.read(name, 0, certain=False)
+                    self.change(name)
 
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""

@@ -199,7 +199,9 @@ class StateFlow:
         for below in (n for n in other.cells if n > number):
             # What the session has seen and the text does not show, some function has done.
             hidden = [f for f in self._found[below] if not f.text]
-            if any(f.change == found.change for f in hidden):
+            # A module of the user's own may count: it goes on from what it has.
+            counts = found.change.holder.startswith("module:")
+            if not counts and any(f.change == found.change for f in hidden):
                 return None
             for statement, setters in zip(self._statements[below], self._setters[below], strict=True):
                 if any(_sets_same(setter, found) for setter in setters):

@@ -375,4 +375,29 @@ print("RESULT", rows)
         "does not use it",
         "did you mean rows?",
     ),
+    Case(
+        "libraries that draw from the seeded generator without saying so",
+        """
+%%kale imports
+import numpy as np
+from scipy import stats
+from sklearn.cluster import KMeans
+from sklearn.model_selection import train_test_split
+%%kale step make
+np.random.seed(7)
+xs = np.arange(20)
+%%kale step draw
+first = np.random.rand(2).round(3).tolist()
+%%kale step split
+train, test = train_test_split(xs, test_size=4)
+%%kale step noise
+noise = stats.uniform.rvs(size=2).round(3).tolist()
+%%kale step cluster
+model = KMeans(n_clusters=2, n_init=1).fit(xs.reshape(-1, 1))
+%%kale step show
+print("RESULT", first, test, noise, np.random.randint(1000))
+""",
+        "[0.076, 0.78] [ 1  5  2 15] [0.91, 0.213] 763",
+        cold=True,
+    ),
 ]

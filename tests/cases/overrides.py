@@ -700,4 +700,54 @@ print("RESULT", dict(counts), n)
         given={"ask": True},
         cold=True,
     ),
+    Case(
+        "a parameter decides by its type or order whether an array is copied",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+kind = "float32"
+order = "F"
+%%kale step make
+x = np.zeros(3)
+y = np.asarray(x, dtype=kind)
+a = np.arange(6.0).reshape(2, 3)
+b = a.reshape(-1, order=order)
+%%kale step write
+y[0] = 5
+b[0] = 50
+%%kale step show
+print("RESULT", x.tolist(), a[0].tolist())
+""",
+        "[5.0, 0.0, 0.0] [50.0, 1.0, 2.0]",
+        given={"kind": "float64", "order": "C"},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides whether a library draws from the seeded generator",
+        """
+%%kale imports
+import numpy as np
+from sklearn.linear_model import Ridge
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.utils import shuffle
+%%kale parameters
+augment = False
+model = "ridge"
+%%kale step make
+np.random.seed(1)
+x = np.arange(8)
+%%kale step mix
+mixed = shuffle(x) if augment else x
+%%kale step choose
+estimator = {"ridge": Ridge, "forest": RandomForestRegressor}[model]()
+%%kale step fit
+estimator.fit(x.reshape(-1, 1), x)
+%%kale step show
+print("RESULT", mixed, round(np.random.rand(), 4))
+""",
+        "[7 2 1 6 0 4 3 5] 0.2989",
+        given={"augment": True, "model": "forest"},
+        cold=True,
+    ),
 ]
