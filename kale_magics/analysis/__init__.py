@@ -6,6 +6,7 @@ effects      the facts: reads, bindings, changes, calls, branches
 scopes       which name belongs to which scope
 names        names in their scopes, and what an expression may share objects with
 expressions  from the tree of an expression to its effects
+choices      what in an expression decides which object it gives
 reader       from the tree of a statement to its effects
 summaries    what calling a function does to what it gets
 knowledge    what is known of methods and functions of libraries: do they change what they get

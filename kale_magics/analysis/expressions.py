@@ -8,6 +8,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from kale_magics.analysis.choices import asks_for_place, chooses, choosing, may_be_flag
 from kale_magics.analysis.effects import (
     PARAMETER,
     Behaviour,
@@ -24,7 +25,6 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.knowledge import CHANGING_METHODS
 from kale_magics.analysis.names import (
-    CONTAINERS,
     NameReader,
     Scope,
     dotted,
@@ -59,21 +59,6 @@ MOST_OTHERS = 8
 
 QUERIES = frozenset({"query", "eval"})
 """Methods of frames that find the notebook's variables by `@name`."""
-
-IN_PLACE = frozenset({"inplace", "in_place"})
-COPYING = frozenset({"copy", "copy_x", "copy_X"})
-"""Arguments that ask for work in place, and those that ask for it if they are false."""
-
-_CHOOSING_FUNCTIONS = frozenset({"getattr", "operator.attrgetter", "attrgetter", "itemgetter"})
-"""Functions whose arguments say which attribute or element they give."""
-
-_LAYOUTS = frozenset({"dtype", "order", "copy", "subok", "deep"})
-"""Arguments that decide whether an array or a frame is copied."""
-
-_CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
-"""Functions that copy only what has another type or order than their other arguments say."""
-
-_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Match, ast.Try)
 
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
@@ -213,7 +198,7 @@ class ExpressionReader(NameReader):
             vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",
             kwarg=PARAMETER + arguments.kwarg.arg if arguments.kwarg else "",
             remembering=_remembering(arguments),
-            chooses=any(isinstance(n, _BRANCHES) or _is_lookup(n) for one in body for n in ast.walk(one)),
+            chooses=any(map(chooses, body)),
         )
 
     def body(self, body: Sequence[ast.AST]) -> None:
@@ -261,9 +246,9 @@ class ExpressionReader(NameReader):
             method,
             receiver,
             tuple(arguments),
-            inplace=any(_asks_for_place(keyword) for call in calls for keyword in call.keywords),
+            inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
             behaviours=tuple(self.behaviours[made:]),
-            choosers=frozenset().union(*map(self.names_in, _choosing(node))),
+            choosers=frozenset().union(*map(self.names_in, choosing(node))),
             paths=tuple((label, named) for label, value in labelled(node) if (named := dotted(value))),
         )
         self.out.append(call)
@@ -347,9 +332,9 @@ class ExpressionReader(NameReader):
         arguments = [argument for call in calls for _, argument in labelled(call)]
         bound = replace(
             bound,
-            choosers=frozenset().union(*map(self.names_in, _choosing(value))),
-            flags=frozenset().union(*(self.names_in(a) for a in arguments if _may_be_flag(a))),
-            inplace=any(_asks_for_place(keyword) for call in calls for keyword in call.keywords),
+            choosers=frozenset().union(*map(self.names_in, choosing(value))),
+            flags=frozenset().union(*(self.names_in(a) for a in arguments if may_be_flag(a))),
+            inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
         )
         if isinstance(value, ast.Name):
             return replace(bound, alias=value.id if self.find(value.id) is None else "")
@@ -413,43 +398,6 @@ class ExpressionReader(NameReader):
             own += [source for source in sources if source not in own]
 
 
-def _choosing(value: ast.expr) -> Iterator[ast.AST]:
-    """The expressions in an expression that decide which object, or of which type, it gives."""
-    for node in ast.walk(value):
-        if isinstance(node, ast.IfExp):
-            yield node.test
-        elif isinstance(node, ast.BoolOp):
-            yield from node.values[:-1]
-        elif isinstance(node, ast.Subscript):
-            yield node.slice
-        elif isinstance(node, ast.comprehension):
-            yield from node.ifs
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _repeats(node):
-            yield from (node.left, node.right)
-        elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
-            yield from node.args
-        elif isinstance(node, ast.Call):
-            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS)
-            yield from node.args[1:] if dotted(node.func).rpartition(".")[2] in _CONVERTING else ()
-
-
-def _repeats(node: ast.BinOp) -> bool:
-    """Whether a product repeats a list: how often decides whether it holds anything."""
-    return any(
-        isinstance(side, (*CONTAINERS, ast.BinOp)) or (isinstance(side, ast.Call) and not is_constant(side))
-        for side in (node.left, node.right)
-    )
-
-
-def _is_lookup(node: ast.AST) -> bool:
-    return isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Constant, ast.Slice))
-
-
-def _may_be_flag(node: ast.expr) -> bool:
-    """Whether an argument may be a bool that stands in a variable."""
-    return isinstance(node, (ast.Name, ast.Compare, ast.UnaryOp, ast.Attribute, ast.Subscript))
-
-
 def _remembering(arguments: ast.arguments) -> frozenset[str]:
     """The parameters whose default is an object that can change."""
     plain = [*arguments.posonlyargs, *arguments.args]
@@ -458,17 +406,6 @@ def _remembering(arguments: ast.arguments) -> frozenset[str]:
         (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
     ]
     return frozenset(PARAMETER + a.arg for a, default in pairs if not is_constant(default))
-
-
-def _asks_for_place(keyword: ast.keyword) -> bool:
-    """Whether an argument asks for work in place."""
-    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
-    name = keyword.arg
-    if name is None:
-        return True  # what is unpacked may say so
-    if name in IN_PLACE or name.startswith("overwrite_"):
-        return value is not False
-    return name in COPYING and value not in (True, None)
 
 
 def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from kale_magics.analysis.choices import COPYING
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bond, Mutate, Source
-from kale_magics.analysis.expressions import COPYING
 from kale_magics.analysis.knowledge import (
     COPYING_TYPES,
     FACTORIES,

@@ -1,0 +1,76 @@
+"""What in an expression decides which object it gives, of which type, and whether that is a copy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from kale_magics.analysis.names import CONTAINERS, dotted, is_constant
+
+IN_PLACE = frozenset({"inplace", "in_place"})
+COPYING = frozenset({"copy", "copy_x", "copy_X"})
+"""Arguments that ask for work in place, and those that ask for it if they are false."""
+
+_CHOOSING_FUNCTIONS = frozenset({"getattr", "operator.attrgetter", "attrgetter", "itemgetter"})
+"""Functions whose arguments say which attribute or element they give."""
+
+_LAYOUTS = frozenset({"dtype", "order", "subok", "deep"})
+"""Arguments that decide whether an array or a frame is copied."""
+
+_CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
+"""Functions that copy only what has another type or order than their other arguments say."""
+
+_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Match, ast.Try)
+
+
+def choosing(value: ast.expr) -> Iterator[ast.AST]:
+    """The expressions in an expression that decide which object, or of which type, it gives."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.IfExp):
+            yield node.test
+        elif isinstance(node, ast.BoolOp):
+            yield from node.values[:-1]
+        elif isinstance(node, ast.Subscript):
+            yield node.slice
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and _repeats(node):
+            yield from (node.left, node.right)
+        elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
+            yield from node.args
+        elif isinstance(node, ast.Call):
+            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS)
+            yield from node.args[1:] if dotted(node.func).rpartition(".")[2] in _CONVERTING else ()
+
+
+def _repeats(node: ast.BinOp) -> bool:
+    """Whether a product repeats a list: how often decides whether it holds anything."""
+    return any(
+        isinstance(side, (*CONTAINERS, ast.BinOp)) or (isinstance(side, ast.Call) and not is_constant(side))
+        for side in (node.left, node.right)
+    )
+
+
+def chooses(node: ast.AST) -> bool:
+    """Whether code may decide what it gives: it has branches, or looks things up."""
+    return any(isinstance(n, _BRANCHES) or _is_lookup(n) for n in ast.walk(node))
+
+
+def _is_lookup(node: ast.AST) -> bool:
+    return isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Constant, ast.Slice))
+
+
+def may_be_flag(node: ast.expr) -> bool:
+    """Whether an argument may be a bool that stands in a variable."""
+    return isinstance(node, (ast.Name, ast.Compare, ast.UnaryOp, ast.Attribute, ast.Subscript))
+
+
+def asks_for_place(keyword: ast.keyword) -> bool:
+    """Whether an argument asks for work in place."""
+    value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
+    name = keyword.arg
+    if name is None:
+        return True  # what is unpacked may say so
+    if name in IN_PLACE or name.startswith("overwrite_"):
+        return value is not False
+    return name in COPYING and value not in (True, None)
