@@ -357,7 +357,15 @@ def test_what_the_listener_raises_ends_every_process(kale, error, ignores):
     assert json.loads((kale.run.folder / "run.json").read_text())["state"] == "cancelled"
 
 
-def test_ctrl_c_while_waiting_ends_every_process(kale):
+@pytest.fixture
+def interruptible():
+    """A process that heeds Ctrl-C: one that a script has started in the background does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_waiting_ends_every_process(kale, interruptible):
     kale.when_printed("here", threading.Thread(target=os.kill, args=(os.getpid(), signal.SIGINT)).start)
     with pytest.raises(KeyboardInterrupt):
         kale(step("train", STAY))
