@@ -16,12 +16,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kale_magics.analysis.effects import Bind, Branch, Define, Effect, Read
-from kale_magics.analysis.knowledge import HARMLESS
 from kale_magics.analysis.reader import effects_of
-from kale_magics.analysis.uses import mentioned
+from kale_magics.analysis.uses import measures_time
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.differences import Difference, Verdict, compare, compare_numbers
 from kale_magics.expected import Expected
@@ -153,7 +152,7 @@ class Checker:
         for row in (self._row(step, name, told[name]) for name in told if name not in own):
             name, is_made = row.variable, row.variable in made
             is_fault = row.verdict == "differs" and not self._is_told(step, name)
-            is_named = is_made and any(name in _bound_at_top(code.source) for code in step.cells)
+            is_named = is_made and any(name in _names_of(code.source).bound for code in step.cells)
             if is_made if row.verdict == "equal" else is_fault and (is_named or self._is_read(step, name)):
                 rows.append(row)
         return self._related(step, rows, made)
@@ -166,7 +165,7 @@ class Checker:
     def _is_read(self, step: Step, name: str) -> bool:
         """Whether a step certainly uses a variable that it does not make."""
         taken = any(name in i.names for i in step.inputs)
-        return taken or any(name in _read_at_top(code.source) for code in step.cells)
+        return taken or any(name in _names_of(code.source).read for code in step.cells)
 
     def _related(self, step: Step, rows: list[CheckRow], made: frozenset[str]) -> list[CheckRow]:
         """The rows of a step; those that follow from another one say so."""
@@ -228,7 +227,7 @@ class Checker:
         """A difference, unless it is known why the session has another value than the notebook gives."""
         if step.name in self._history:
             return Difference("not compared", self._history[step.name])
-        if found.is_number and mentioned(_sources(step), HARMLESS, called=True):
+        if found.is_number and measures_time(_sources(step)):
             return Difference("not compared", MEASURES, excused=True)
         # A later cell of the step may have changed it by another name.
         now = self.expected.current(name)
@@ -266,19 +265,22 @@ def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
 
 
+class _Names(NamedTuple):
+    """The variables that a cell itself reads before it has bound them, and those that it binds."""
+
+    read: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+
+
 @functools.lru_cache(maxsize=4096)
-def _effects(source: str) -> tuple[Effect, ...]:
-    """What a cell itself does, without what functions in it do, which nobody may call."""
+def _names_of(source: str) -> _Names:
+    """The variables of a cell, without those of functions in it, which nobody may call."""
     try:
         body = ast.parse(source).body
     except SyntaxError:  # it awaits at its top level: nobody knows
-        return ()
-    return tuple(effect for statement in body for effect in effects_of(statement))
-
-
-def _read_at_top(source: str) -> set[str]:
-    """The variables that a cell reads before it has bound them."""
-    return set(_read_first(_effects(source), set()))
+        return _Names()
+    effects = tuple(effect for statement in body for effect in effects_of(statement))
+    return _Names(frozenset(_read_first(effects, set())), frozenset(bound_by(effects)))
 
 
 def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
@@ -293,11 +295,6 @@ def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
         elif isinstance(effect, Branch):
             for path in effect.paths:
                 yield from _read_first(path.effects, set(bound))
-
-
-def _bound_at_top(source: str) -> set[str]:
-    """The variables that a cell binds."""
-    return set(bound_by(_effects(source)))
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:

@@ -174,6 +174,9 @@ VARYING = frozenset(
 """Functions that give something else each time."""
 
 
+WALL_CLOCK = frozenset({"time.time", "time.time_ns"})
+"""Those of `VARYING` of which two calls are also used to measure a duration."""
+
 CLOCKS = ("now", "utcnow", "today")
 """What the functions of other libraries are called that ask the clock."""
 
@@ -218,13 +221,14 @@ def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "
     return [("state of numpy.random", "draw")] if not origin and method == "sample" else []
 
 
-_DRAWING_METHODS = frozenset(
-    "fit fit_transform fit_predict fit_resample partial_fit rvs split resample".split()
-)
+_DRAWING_METHODS = frozenset("fit fit_transform fit_predict fit_resample partial_fit rvs resample".split())
+_USUAL = ("state of numpy.random",)
 
 
-def may_draw(origin: str, method: str, kind: str) -> bool:
-    """Whether a call may draw from the random generator that numpy keeps for everybody, without saying so.
+def may_draw(origin: str, method: str, kind: str) -> tuple[str, ...]:
+    """The states of generators, of those that libraries keep for everybody, that a call may draw from.
+
+    It is for what does not say so: only what was observed tells whether it does.
 
     Args:
         origin: What is called, as in "sklearn.utils.shuffle"; empty if that is nothing imported.
@@ -233,11 +237,14 @@ def may_draw(origin: str, method: str, kind: str) -> bool:
     """
     root, _, rest = origin.partition(".")
     if not origin:
-        return method in _DRAWING_METHODS and (not kind or kind.startswith(("sklearn.", "scipy.")))
+        draws = not kind or kind.startswith(("sklearn.", "scipy."))
+        draws = draws and (method in _DRAWING_METHODS or (method == "split" and kind != ""))
+        return _USUAL if draws else ()
     if root in ("sklearn", "scipy"):
         area, _, last = rest.rpartition(".")
-        return not last[:1].isupper() and not area.startswith(("metrics", "linalg", "sparse.linalg"))
-    return not is_known(origin) and root not in sys.stdlib_module_names
+        draws = not last[:1].isupper() and not area.startswith(("metrics", "linalg", "sparse.linalg"))
+        return _USUAL if draws else ()
+    return () if is_known(origin) else tuple(GENERATORS)
 
 
 def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps"]:

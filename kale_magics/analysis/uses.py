@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kale_magics.analysis.knowledge import generator_use
+from kale_magics.analysis.knowledge import HARMLESS, WALL_CLOCK, generator_use
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.packages import imported_modules
 
@@ -149,6 +149,26 @@ def mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> 
             if origin in names:
                 return origin
     return ""
+
+
+@functools.lru_cache(maxsize=1024)
+def measures_time(sources: tuple[str, ...]) -> bool:
+    """Whether code measures how long something takes, by a stopwatch or by two looks at the clock.
+
+    Args:
+        sources: Pieces of code that are executed one after the other.
+
+    Raises:
+        SyntaxError: It is not Python.
+    """
+    if mentioned(sources, HARMLESS, called=True):
+        return True
+    trees = [ast.parse(source) for source in sources]
+    origins = _origins(trees, WALL_CLOCK)
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    differences = (n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub))
+    operands = (one for n in differences for one in (n.left, n.right) if isinstance(one, ast.Call))
+    return any(_origin(one.func, origins) in WALL_CLOCK for one in operands)
 
 
 @functools.lru_cache(maxsize=1024)
