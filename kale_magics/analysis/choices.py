@@ -71,6 +71,7 @@ def asks_for_place(keyword: ast.keyword) -> bool:
     name = keyword.arg
     if name is None:
         return True  # what is unpacked may say so
+    name = name.rpartition("__")[2]  # as `set_params` names an argument of a part
     if name in IN_PLACE or name.startswith("overwrite_"):
         return value is not False
     return name in COPYING and value not in (True, None)

@@ -125,11 +125,14 @@ class ExpressionReader(NameReader):
                 for value in values:
                     self.expression(value)
                 self._elements[node] = tuple(s for value in values for s in self.roots(value))
+        loop = self.names_in(node.generators[0].iter)
         if any(isinstance(effect, Bind) for effect in flattened(tuple(effects))):
-            loop = self.names_in(node.generators[0].iter)
             self.out.append(Branch((Path(tuple(effects)), Path(())), loop))
         else:
-            self.out += effects
+            self.out += [
+                replace(effect, choosers=effect.choosers | loop) if isinstance(effect, Call) else effect
+                for effect in effects
+            ]
 
     _setcomp = _dictcomp = _generatorexp = _listcomp
 

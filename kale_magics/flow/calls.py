@@ -28,7 +28,6 @@ from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.changes import WRITING, Changes
 from kale_magics.flow.surroundings import CHANGED_MEMORY, REMEMBERED
-from kale_magics.step_runtime.generators import GENERATORS
 
 NOTHING_KNOWN = LibraryEffects()
 
@@ -73,6 +72,8 @@ class Calls(Changes):
             self._guess_all(self._arguments(call), "a call of what a call gave", call.certain)
             for source in receiver:
                 self._may_hold(source, call)
+        if call.method and any(map(self._asked_for_place, receiver)):
+            self._guess_all(self._labelled(call, frozenset({0})), f"{call.path}()", call.certain)
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
         self._draw(call, origin)
@@ -128,6 +129,10 @@ class Calls(Changes):
         binding = self.names.get(source.name)
         return binding is not None and (binding.inplace or binding.unsure)
 
+    def _asked_for_place(self, source: Source) -> bool:
+        binding = self.names.get(source.name)
+        return binding is not None and binding.inplace
+
     def _labelled(self, call: Call, labels: frozenset[int | str]) -> list[Source]:
         """The arguments of a call that some labels mean."""
         found = (s for label, sources in call.arguments if matches(label, labels) for s in sources)
@@ -159,11 +164,10 @@ class Calls(Changes):
         if call.method and any(self._has_method(source, call.method) for source in receiver):
             return
         kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
-        if may_draw(origin, call.method, kind):
-            for name in GENERATORS.keys() & self.names.keys():
-                if not self._is_kept(name):
-                    self.read(name, 0, certain=False)
-                    self.change(name)
+        for name in may_draw(origin, call.method, kind):
+            if name in self.names and not self._is_kept(name):
+                self.read(name, 0, certain=False)
+                self.change(name)
 
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""
@@ -237,7 +241,11 @@ class Calls(Changes):
         methods = [b.methods[call.method] for b in binding.behaviours if call.method in b.methods]
         for method in methods:
             self._apply(method, call, bound=True, owner=binding.name)
-        if methods and (facts is None or facts.own):
+        if methods and not binding.unsure and (facts is None or facts.own):
+            return
+        if call.method == "set_params" and call.inplace and self.reaches(source):
+            self.change(binding.name)
+            self.ask_for_place(binding.name, self._given_varies)
             return
         kind = self._type_of(source)
         verdict = self._verdict(call, kind)

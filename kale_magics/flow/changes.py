@@ -177,8 +177,21 @@ class Changes(Lookup):
 
     def _mutate_one(self, effect: Mutate, binding: Binding) -> None:
         self.change(binding.name)
+        if effect.path.rpartition(".")[2] in COPYING:
+            self.ask_for_place(binding.name, unsure=any(map(self.varies, effect.uses)))
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         self.hold(binding.name, effect.linked, behaviours)
+
+    def ask_for_place(self, name: str, unsure: bool) -> None:
+        """An object that the step changes may have been asked to work in place from now on.
+
+        Args:
+            name: The object's.
+            unsure: Whether that hangs on parameters.
+        """
+        binding = self.names[name]
+        if binding.maker == self.step.name:
+            self.rebind(replace(binding, inplace=True, unsure=binding.unsure or unsure))
 
     def change_memory(self, source: Source) -> None:
         """The step changes an object: it may be one that a cached function remembers."""

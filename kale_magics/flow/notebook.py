@@ -331,6 +331,17 @@ class NotebookFlow:
         if not step.name:
             return
         other = f"step {binding.maker}" if binding.maker else "an imports, functions or parameters cell"
+        taken = step.takes.get(name)
+        if taken is not None and max(binding.cell, binding.changed) < step.cells[0]:
+            self.tell(
+                Code.INTERLEAVED,
+                f"step {step.name} needs two values that are both called {name}: one of step {taken.maker},"
+                " and what has got that name since",
+                f"give one of the two another name than {name}",
+                self.place(self.flow.cell, 0),
+                about=name,
+            )
+            return
         self.tell(
             Code.INTERLEAVED,
             f"step {step.name} goes on with {name} after {other} has changed it; {RUN_TOGETHER}",

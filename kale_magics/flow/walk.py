@@ -123,19 +123,7 @@ class Flow(Calls):
 
     def _bind(self, effect: Bind, late: bool) -> None:
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
-        function = None if effect.sources else effect.function
-        binding = replace(
-            self._new(effect, effect.name),
-            constant=effect.constant,
-            direct=function,
-            unsure=not effect.constant and self._is_unsure(effect),
-            type_name=self._type_made(effect.made_by),
-            inplace=effect.inplace,
-            fresh="" if late else self.step.name,
-        )
-        if any(self.varies(name) for name in effect.uses) and self.immutable(binding):
-            facts = self.certain_facts(binding)
-            binding = replace(binding, derived=True, flag=facts is None or facts.type_name == "bool")
+        binding = self._bound(effect, late)
         facts = self.certain_facts(binding)
         plain = facts is not None and facts.plain and effect.name not in self.letting_go
         if effect.constant or plain:
@@ -169,6 +157,23 @@ class Flow(Calls):
             # It may not have happened: then they still share what they have shared.
             if other != effect.name:
                 self.join(effect.name, other)
+
+    def _bound(self, effect: Bind, late: bool) -> Binding:
+        """What a name stands for, as far as the statement itself tells."""
+        function = None if effect.sources else effect.function
+        binding = replace(
+            self._new(effect, effect.name),
+            constant=effect.constant,
+            direct=function,
+            unsure=not effect.constant and self._is_unsure(effect),
+            type_name=self._type_made(effect.made_by),
+            inplace=effect.inplace,
+            fresh="" if late else self.step.name,
+        )
+        if any(self.varies(name) for name in effect.uses) and self.immutable(binding):
+            facts = self.certain_facts(binding)
+            return replace(binding, derived=True, flag=facts is None or facts.type_name == "bool")
+        return binding
 
     def _is_unsure(self, effect: Bind) -> bool:
         """Whether other values of parameters may make a name stand for an object of another kind."""
@@ -288,7 +293,7 @@ class Flow(Calls):
         names = sorted(_names_at_once(effect))
         before = dict(self.names) if names else {}
         # A decorator that has been called for another definition does its work again.
-        idle = {(b, way) for b in self._bases(effect, names) for way in (True, False)}
+        idle = {(b, way) for b in self._idle_classes(effect, names) for way in (True, False)}
         expanded, self._expanded = self._expanded, set(idle)
         for name in names:
             self.read(name, effect.line, certain=_certain(effect, name))
@@ -312,8 +317,8 @@ class Flow(Calls):
         self._expanded = expanded  # who uses the definition changes what has just been put back
         return changed
 
-    def _bases(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
-        """What is behind the classes that a class is derived from: its statement calls nothing of that."""
+    def _idle_classes(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
+        """What is behind the classes that a definition names and does not call, as its bases."""
         calls = [e.path for e in flattened(effect.at_once) if isinstance(e, Call)]
         called = {path.partition(".")[0] for path in (*calls, *effect.decorators)}
         classes = (self.names[name] for name in names if name in self.names and name not in called)

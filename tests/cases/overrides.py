@@ -750,4 +750,77 @@ print("RESULT", mixed, round(np.random.rand(), 4))
         given={"augment": True, "model": "forest"},
         cold=True,
     ),
+    Case(
+        "a parameter names the class of an object that another step uses",
+        """
+%%kale parameters
+name = "Total"
+%%kale functions
+class Total:
+    def run(self, rows):
+        return sum(rows)
+class Fill:
+    def run(self, rows):
+        rows.append(0)
+        return len(rows)
+%%kale step make
+rows = [1, 2]
+worker = globals()[name]()
+%%kale step work
+found = worker.run(rows)
+%%kale step show
+print("RESULT", rows, found)
+""",
+        "[1, 2, 0] 3",
+        given={"name": "Fill"},
+        cold=True,
+    ),
+    Case(
+        "a parameter reaches an estimator after it was made",
+        """
+%%kale imports
+import numpy as np
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+%%kale parameters
+copy = True
+%%kale step make
+x = np.array([[1.0], [3.0]])
+y = x.copy()
+scaler = StandardScaler()
+scaler.copy = copy
+pipe = make_pipeline(MinMaxScaler())
+%%kale step set
+pipe.set_params(minmaxscaler__copy=copy)
+%%kale step scale
+scaled = scaler.fit_transform(x)
+%%kale step fit
+fitted = pipe.fit_transform(y)
+%%kale step show
+print("RESULT", x.tolist(), y.tolist())
+""",
+        "[[-1.0], [1.0]] [[0.0], [1.0]]",
+        given={"copy": False},
+        cold=True,
+    ),
+    Case(
+        "a parameter decides how often a comprehension draws",
+        """
+%%kale imports
+import numpy as np
+from sklearn.utils import resample
+%%kale parameters
+rounds = 0
+%%kale step make
+np.random.seed(1)
+x = np.arange(10)
+%%kale step draw
+means = [float(resample(x).mean()) for _ in range(rounds)]
+%%kale step show
+print("RESULT", means)
+""",
+        "[5.0, 4.6, 5.5]",
+        given={"rounds": 3},
+        cold=True,
+    ),
 ]
