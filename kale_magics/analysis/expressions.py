@@ -234,9 +234,8 @@ class ExpressionReader(NameReader):
         for label, value in labelled(node):
             self.expression(value)
             arguments.append((label, self.roots(value)))
-            if isinstance(value, ast.Attribute) and value.attr in CHANGING_METHODS:
-                # Who gets a method, as `map` does, may call it.
-                self.out.append(Call(value.lineno, "", value.attr, self.roots(value.value), certain=False))
+            if isinstance(value, ast.Attribute):
+                self._handed_on(value)
         self._arguments -= 1
         if path and self.find(path.partition(".")[0]) is not None:
             path = ""
@@ -270,6 +269,14 @@ class ExpressionReader(NameReader):
                 self.bind_name("_exit_code", node.lineno, constant=True)
         elif method in QUERIES:
             self._texts(node, _AT_NAME.findall)
+
+    def _handed_on(self, method: ast.Attribute) -> None:
+        """Who gets a method, as `map` does, may call it."""
+        owner = self.roots(method.value)
+        if method.attr in CHANGING_METHODS:
+            self.out.append(Call(method.lineno, "", method.attr, owner, certain=False))
+        elif method.attr == "__getitem__":
+            self.out += [Mutate(source, method.lineno, "item") for source in owner if source.bond == "same"]
 
     def _executed(self, node: ast.Call, path: str) -> None:
         """A text is executed or evaluated: one that is written out is read as if it stood here."""

@@ -23,8 +23,11 @@ FRESH = frozenset(
 )
 """Functions whose result shares no object with what they get."""
 
-CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = {"anext": (0,), "object.__setattr__": (0,)}
-"""Functions that were not probed (`library`), and the positions of the arguments that they change."""
+CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = dict.fromkeys(("next", "anext", "object.__setattr__"), (0,))
+"""Functions of which probes (`library`) do not tell all, and the positions of the arguments that they change.
+
+`next` takes nothing but iterators: it changes what it gets, also where the type of that is not known.
+"""
 
 CONSUMING_FUNCTIONS = frozenset(
     "enumerate zip map filter reversed itertools.islice islice itertools.chain chain deque ''.join".split()

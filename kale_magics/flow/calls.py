@@ -228,6 +228,7 @@ class Calls(Changes):
             self.guess(binding.name, f"{binding.name}()", call.certain)
         if not binding.behaviours and self._known_type(binding) in ("", *CALLERS):
             self._guess_all(self._arguments(call), f"{binding.name}()", call.certain)
+            self._may_hold(Source(binding.name), call)
 
     def _call_method(self, call: Call, source: Source) -> None:
         if method_changes(call.method, "") == "yes":
@@ -320,6 +321,8 @@ class Calls(Changes):
             if not function.is_class:
                 given = {name: part_of(data) for name in function.parameters}
                 self._link(self.summary(function).links, given)
+        if any(self._known_type(binding) in CALLERS for binding in bindings):
+            self._guess_all(sources, f"{call.path}()", call.certain)
         for binding in bindings:
             called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
             if binding.direct is None and any(

@@ -106,7 +106,7 @@ class Lookup:
             if known is not binding and binding is not None:
                 self.conflict(self.step, name, binding)
             if not carry and name in self.step.carried and known.fresh != self.step.name:
-                self.step.takes[name] = self.step.carried.pop(name)
+                self._need(name)
         elif binding is None:
             if name not in BUILTINS and not carry:
                 self.missing(self.step, name, line, certain and not self._branches)
@@ -121,6 +121,15 @@ class Lookup:
             self.note(self.uses, binding)
         for behaviour in (binding or known or Binding(name, "prelude")).behaviours:
             self._expand(behaviour, line)
+
+    def _need(self, name: str) -> None:
+        """The step does not only pass a value on: it needs it, and what belongs to its functions."""
+        binding = self.step.takes[name] = self.step.carried.pop(name)
+        for behaviour in binding.behaviours:
+            definition = self._of_behaviour.get(behaviour)
+            state = self._states.get(definition) if definition is not None else None
+            if state is not None and state.name in self.step.carried:
+                self._need(state.name)
 
     def note(self, pairs: dict[tuple[int, int], str], binding: Binding) -> None:
         """Remember which cell does something with what which other one has made."""

@@ -496,4 +496,61 @@ print("RESULT", last, rows)
         "1 [0, 1, 1, 3]",
         cold=True,
     ),
+    Case(
+        "what a function in a dictionary remembers, where the dictionary was first passed on only",
+        """
+%%kale step make
+rows = []
+def note(a, seen=[]):
+    seen.append(a)
+    return list(seen)
+tools = {"note": note}
+tools["rows"] = rows
+note(1)
+%%kale step use
+def counted(function):
+    def run(*args):
+        rows(1)
+@counted
+def never():
+    pass
+tools
+rows.append(2)
+print("RESULT", tools["note"](3), tools["rows"])
+""",
+        "[1, 3] [2]",
+        cold=True,
+    ),
+    Case(
+        "methods and calls for later that others call",
+        """
+%%kale step make
+from collections import defaultdict
+from operator import methodcaller
+import numpy as np
+tree = defaultdict(list)
+clear = methodcaller("fill", 0)
+grid = np.ones((2, 2))
+held, holder = [], []
+put = holder.append
+put(held)
+letters = enumerate("abc")
+%%kale step call
+list(map(tree.__getitem__, "xy"))
+list(map(clear, grid))
+next(letters)
+%%kale step handle
+try:
+    def mark(key):
+        tree[key] = 1
+    held[2]
+except IndexError:
+    mark("z")
+held.append(5)
+%%kale step show
+print("RESULT", dict(tree), grid.tolist(), holder, holder[0] is held, next(letters))
+""",
+        "{'x': [], 'y': [], 'z': 1} [[0.0, 0.0], [0.0, 0.0]] [[5]] True (1, 'b')",
+        cold=True,
+    ),
 ]
