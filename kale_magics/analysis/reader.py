@@ -144,9 +144,10 @@ class StatementReader(ExpressionReader):
 
     def _try(self, node: ast.Try) -> None:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
-        # What the body defines, a handler may call.
+        # What the body has defined before it failed, a handler may call.
         defined = tuple(effect for effect in paths[0].effects if isinstance(effect, Define))
-        paths[1:] = [replace(path, effects=defined + path.effects) for path in paths[1:]]
+        perhaps = (Branch((Path(defined), Path(()))),) if defined else ()
+        paths[1:] = [replace(path, effects=perhaps + path.effects) for path in paths[1:]]
         if node.handlers:
             self.out.append(Branch(tuple(paths)))
         else:

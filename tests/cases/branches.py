@@ -399,4 +399,25 @@ print("RESULT", best)
 """,
         "1",
     ),
+    Case(
+        "a definition that its try does not reach",
+        """
+%%kale step make
+rows = []
+get = lambda: rows
+try:
+    rows[2]
+    def get():
+        pass
+except IndexError:
+    pass
+%%kale step use
+found = get()
+found.append(1)
+%%kale step show
+print("RESULT", rows)
+""",
+        "[1]",
+        cold=True,
+    ),
 ]
