@@ -12,7 +12,7 @@ from kale_magics.step_runtime.nodes import NOISE
 Verdict = Literal["equal", "differs", "not compared"]
 Node = Mapping[str, Any]
 
-SAME_NUMBER = 1e-6
+SAME_NUMBER = 1e-10
 """The relative difference up to which two numbers count as one."""
 
 ONLY_ORDER = "only the order of its elements differs"

@@ -85,6 +85,11 @@ class Facts:
     own: bool
     modules: frozenset[str] = frozenset()
 
+    @property
+    def simple(self) -> bool:
+        """Whether it is a builtin container of numbers, texts and the like."""
+        return self.type_name in ("dict", "list", "tuple", "set") and self.modules <= {"builtins"}
+
 
 def facts_of(value: Any) -> Facts:
     """What is known of a value."""

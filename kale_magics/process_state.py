@@ -7,7 +7,6 @@ no change: every step imports it itself.
 from __future__ import annotations
 
 import abc
-import re
 import sys
 import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from itertools import islice
 from operator import is_
 from typing import Any
 
+from kale_magics.analysis.own_code import RESULTS
 from kale_magics.own_modules import is_own
 from kale_magics.state_holders import (
     READERS,
@@ -33,9 +33,6 @@ MAX_ATTRIBUTES = 4_000
 
 _OF_THE_CELL = frozenset({"folder", "pyplot", "default", "abc", "class", "module"})
 """The kinds of holders that no import changes: what else changes meanwhile may be the import's work."""
-
-_RESULTS = re.compile("cache|memo", re.IGNORECASE)
-"""Attributes that keep results: a step that does not find them computes them."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +185,7 @@ def _own_modules() -> Iterator[tuple[str, Reading]]:
 def _state_of(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in list(attributes.items()):
         special = name.startswith("__") and name.endswith("__")
-        if not (special or name == "_abc_impl" or type(value) is types.ModuleType or _RESULTS.search(name)):
+        if not (special or name == "_abc_impl" or type(value) is types.ModuleType or RESULTS.search(name)):
             yield name, value
 
 

@@ -36,6 +36,7 @@ WORDS: Mapping[str, str] = {
     "decimal": "the decimal context ({})",
     "matplotlib": "rcParams[{!r}]",
     "torch": "the torch setting {}",
+    "csv": "the csv setting {}",
     "warnings": "the warnings filters",
     "logging": "the {}",
     "locale": "the locale",
@@ -61,6 +62,7 @@ WITHOUT_KEY: Mapping[str, str] = {
     "decimal": "the decimal context",
     "matplotlib": "matplotlib's rcParams",
     "torch": "the settings of torch",
+    "csv": "the settings of csv",
     "logging": "the configuration of logging",
     "environment": "the environment variables",
     "variable": "the environment variables",
@@ -160,6 +162,16 @@ def _decimal() -> Reading | None:
     return reading | {"traps": tuple(signal.__name__ for signal, on in context.traps.items() if on)}
 
 
+def _csv() -> Reading | None:
+    module = _module("csv")
+    if not module:
+        return None
+    details = "delimiter quotechar doublequote skipinitialspace lineterminator quoting escapechar".split()
+    dialects = {name: module["get_dialect"](name) for name in module["list_dialects"]()}
+    found: Reading = {n: tuple(str(getattr(d, each)) for each in details) for n, d in dialects.items()}
+    return found | {"field_size_limit": module["field_size_limit"]()}
+
+
 def _torch() -> Reading | None:
     module = _module("torch")
     if not module or "is_grad_enabled" not in module or "get_default_dtype" not in module:
@@ -242,7 +254,7 @@ READERS: Mapping[str, Callable[[], Reading | None]] = {
     "pandas": _pandas, "numpy": _numpy, "numpy printing": _numpy_printing, "sklearn": _sklearn,
     "decimal": _decimal, "torch": _torch, "matplotlib": _matplotlib, "pyplot": _pyplot, "warnings": _warnings,
     "logging": _logging, "locale": _locale, "environment": _environment, "folder": _folder, "path": _path,
-    "recursion": _recursion,
+    "recursion": _recursion, "csv": _csv,
 }  # fmt: skip
 """The holders, each with its reader, which gives None while the library is not loaded."""
 

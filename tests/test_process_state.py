@@ -35,6 +35,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+import csv
 import ownconf
 from ownconf import Counter
 """
@@ -132,6 +133,14 @@ LOST: list[tuple[str, str, str, str, str]] = [
      "pyplot's current figure", "pyplot's current figure"),
     ("a method that is replaced", "pd.DataFrame.describe = lambda self: 1\ndf = pd.DataFrame({'v': [1]})",
      "print(df.describe())", "DataFrame.describe", "DataFrame.describe"),
+    ("a method that getattr finds", "pd.DataFrame.extra = lambda self: 1\ndf = pd.DataFrame({'v': [1]})",
+     "print(getattr(df, 'extra', None))", "DataFrame.extra", "DataFrame.extra"),
+    ("a method that hasattr looks for", "pd.DataFrame.extra = lambda self: 1\ndf = pd.DataFrame({'v': [1]})",
+     "print(hasattr(df, 'extra'))", "DataFrame.extra", "DataFrame.extra"),
+    ("a dialect of csv", "csv.register_dialect('semi', delimiter=';')\nx = ['a;b']", "print(list(csv.reader(x, 'semi')))",
+     "the csv setting semi", "the csv setting semi"),
+    ("the limit of csv", "csv.field_size_limit(10)\nx = ['a;b']", "print(list(csv.reader(x)))",
+     "the csv setting field_size_limit", "the settings of csv"),
     ("a function of a library", "json.extra = 1\nx = 1", "print(json.extra)", "json.extra", "json.extra"),
     ("a registered class", "Shape.register(Foreign)\nx = 1", "print(isinstance(Foreign(), Shape))", "Shape", "Shape"),
     ("subclasses", "class Leaf(Root): pass\nx = 1", "print(Root.__subclasses__())", "the subclasses of Root",
@@ -141,9 +150,12 @@ LOST: list[tuple[str, str, str, str, str]] = [
      "the attribute DEBUG of module ownconf"),
     ("a dict of it", "ownconf.OPTIONS['depth'] = 2\nx = 1", "print(ownconf.OPTIONS)", "OPTIONS", "OPTIONS"),
     ("an object of it", "ownconf.settings.level = 2\nx = 1", "print(ownconf.settings.level)", "settings", "settings"),
-    ("a function of it", "ownconf.debug()\nx = 1", "print(ownconf.DEBUG)", "DEBUG of module ownconf", ""),
-    ("a function of it that counts", "x = ownconf.count()", "print(ownconf.count())", "total of module ownconf", ""),
-    ("a class of it", "c = Counter()\nx = 1", "print(Counter.made)", "Counter.made of module ownconf", ""),
+    ("a function of it", "ownconf.debug()\nx = 1", "print(ownconf.DEBUG)", "DEBUG of module ownconf",
+     "DEBUG of module ownconf"),
+    ("a function of it that counts", "x = ownconf.count()", "print(ownconf.count())", "total of module ownconf",
+     "total of module ownconf"),
+    ("a class of it", "c = Counter()\nx = 1", "print(Counter.made)", "Counter.made of module ownconf",
+     "Counter.made of module ownconf"),
     ("what it sets elsewhere", "ownconf.harden()\nx = 1", "print(x)", "the environment variable HARD", ""),
     ("only under a parameter", "if strict:\n    np.seterr(divide='raise')\nxs = np.ones(2)", "ys = 1 / xs", "np.seterr",
      "np.seterr"),

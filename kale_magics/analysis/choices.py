@@ -39,7 +39,8 @@ def choosing(value: ast.expr) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
             yield from node.args
         elif isinstance(node, ast.Call):
-            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS)
+            # What is unpacked may say anything.
+            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
             yield from node.args[1:] if dotted(node.func).rpartition(".")[2] in _CONVERTING else ()
 
 

@@ -14,6 +14,9 @@ from typing import Literal
 PARAMETER = "@"
 """What a function's own parameters begin with among the names of its effects."""
 
+VARIABLES = "*"
+"""What stands among the names of sources for all variables: one of them is found by a computed name."""
+
 Bond = Literal["same", "holds", "part", "mixed", "call", "entered", "result", "weak"]
 """How an object is related to another one: it is the other or holds it ("same"), it is a container that holds
 it ("holds"), it is taken out of it ("part"), it holds parts of it if both are containers, as in `xs + ys`
@@ -34,6 +37,7 @@ class Source:
         method: For "call" and "entered": the last attribute of what is called; empty for a plain name.
         argument: For "call" and "entered": where the object went in, a position or a keyword; "self" for the
             object of a method.
+        guessed: Whether it is only one of many that may be meant.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Source:
     callee: str = ""
     method: str = ""
     argument: int | str = -1
+    guessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Bind:
         choosers: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
         flags: The names that a call gets as arguments: one that is a bool may decide too.
         inplace: Whether something in the expression is asked to work in place, as by `copy=False`.
+        path: The value as written, as in "random.shuffle", if it is a chain of names.
     """
 
     name: str
@@ -89,6 +95,7 @@ class Bind:
     choosers: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     inplace: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,10 +179,12 @@ class Branch:
     Attributes:
         paths: The ways.
         loop: For a loop, the names that say how often; None for other branches.
+        choosers: For other branches, the names that decide which way is taken.
     """
 
     paths: tuple[Path, ...]
     loop: frozenset[str] | None = None
+    choosers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -215,10 +224,14 @@ class Dynamic:
     Attributes:
         line: In the cell, from 1.
         executes: Whether names may be bound so too.
+        evaluates: Whether code runs that nobody has seen: it may change what it finds.
+        choosers: The names that decide what is looked up.
     """
 
     line: int
     executes: bool = False
+    evaluates: bool = False
+    choosers: frozenset[str] = frozenset()
 
 
 Effect = Read | Bind | Mutate | Call | Unbind | Branch | Define | Dynamic

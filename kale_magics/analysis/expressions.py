@@ -33,7 +33,7 @@ from kale_magics.analysis.names import (
     part_of,
     variable_of_globals,
 )
-from kale_magics.analysis.scopes import Comprehension, bound_names, parameters_of
+from kale_magics.analysis.scopes import Comprehension, bound_names, defaults_of, parameters_of
 from kale_magics.analysis.syntax import is_of_shell
 from kale_magics.analysis.texts import (
     NO_ARGUMENTS,
@@ -91,21 +91,22 @@ class ExpressionReader(NameReader):
 
     def _ifexp(self, node: ast.IfExp) -> None:
         self.expression(node.test)
-        self.branch([node.body], [node.orelse])
+        self.branch(self.names_in(node.test), [node.body], [node.orelse])
 
     def _boolop(self, node: ast.BoolOp) -> None:
         self.expression(node.values[0])
-        self.branch(node.values[1:], [])
+        chosen = frozenset[str]().union(*map(self.names_in, node.values[:-1]))
+        self.branch(chosen, node.values[1:], [])
 
-    def branch(self, *ways: Sequence[ast.AST]) -> None:
-        """Note that one of several sequences of expressions is evaluated."""
+    def branch(self, chosen: frozenset[str], *ways: Sequence[ast.AST]) -> None:
+        """Note that one of several sequences of expressions is evaluated; some names decide which one."""
         paths = []
         for way in ways:
             with self.collecting() as effects:
                 for node in way:
                     self.expression(node)
             paths.append(Path(tuple(effects)))
-        self.out.append(Branch(tuple(paths)))
+        self.out.append(Branch(tuple(paths), choosers=chosen))
 
     def _listcomp(self, node: Comprehension) -> None:
         self.expression(node.generators[0].iter)
@@ -158,7 +159,9 @@ class ExpressionReader(NameReader):
             self.inline(node.args, [node.body], ())
             self.late = before
         if not self.in_function:
-            self.behaviours.append(self.behaviour("lambda", node.args, [node.body]))
+            made = self.behaviour("lambda", node.args, [node.body])
+            self.behaviours.append(made)
+            self._elements[node] = tuple(s for s in made.returns if not s.name.startswith(PARAMETER))
 
     def inline(self, arguments: ast.arguments, body: Sequence[ast.AST], sources: Sequence[Source]) -> None:
         """Read a function's body where it stands, as if it were called with any of `sources`."""
@@ -178,6 +181,8 @@ class ExpressionReader(NameReader):
         bound, declared, _ = bound_names(body)
         names = {name: list[Source]() for name in bound}
         names |= {name: [Source(PARAMETER + name)] for name in parameters}
+        for argument, default in defaults_of(arguments):
+            names[argument.arg] += self.roots(default) if dotted(default) else ()
         if owner and parameters[:1] == ["cls"]:
             names["cls"].append(Source(owner))
         before, self.returns = self.returns, []
@@ -285,7 +290,8 @@ class ExpressionReader(NameReader):
             changed = self.roots(node.args[1]) if len(node.args) > 1 and path == "exec" else ()
             self.out += [Mutate(source, node.lineno) for source in changed]
         elif body is None:
-            self.out.append(Dynamic(node.lineno, executes=path == "exec"))
+            chosen = self.names_in(node)
+            self.out.append(Dynamic(node.lineno, path == "exec", evaluates=True, choosers=chosen))
         elif path == "exec" and self.in_function:  # what it binds there is the function's
             self.inline(NO_ARGUMENTS, body, ())
         else:
@@ -350,6 +356,12 @@ class ExpressionReader(NameReader):
             return replace(bound, alias=value.id if self.find(value.id) is None else "")
         if isinstance(value, ast.Lambda) and behaviours:
             return replace(bound, function=behaviours[-1])
+        if isinstance(value, (ast.Dict, ast.DictComp)):
+            return replace(bound, made_by="dict")
+        if isinstance(value, (ast.Set, ast.SetComp)):
+            return replace(bound, made_by="set")
+        if isinstance(value, ast.Attribute) and self.find(dotted(value).partition(".")[0]) is None:
+            return replace(bound, path=dotted(value))
         if isinstance(value, ast.Call):
             path = dotted(value.func)
             return replace(bound, made_by=path if self.find(path.partition(".")[0]) is None else "")
@@ -410,12 +422,7 @@ class ExpressionReader(NameReader):
 
 def _remembering(arguments: ast.arguments) -> frozenset[str]:
     """The parameters whose default is an object that can change."""
-    plain = [*arguments.posonlyargs, *arguments.args]
-    pairs = [*zip(plain[::-1], arguments.defaults[::-1], strict=False)]
-    pairs += [
-        (a, d) for a, d in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if d is not None
-    ]
-    return frozenset(PARAMETER + a.arg for a, default in pairs if not is_constant(default))
+    return frozenset(PARAMETER + a.arg for a, default in defaults_of(arguments) if not is_constant(default))
 
 
 def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:

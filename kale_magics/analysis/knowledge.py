@@ -9,6 +9,7 @@ import re
 import sys
 from typing import Literal
 
+from kale_magics.analysis.library import function_effects
 from kale_magics.step_runtime.generators import GENERATORS
 
 SCALAR_CALLS = frozenset(
@@ -198,7 +199,12 @@ _SEEDS = frozenset("seed setstate set_state manual_seed set_rng_state".split())
 _TORCH_DRAWS = frozenset(
     "rand randn randint randperm normal bernoulli multinomial rand_like randn_like randint_like".split()
 )
-_GENERATORS = (("random.", "state of random"), ("numpy.random.", "state of numpy.random"))
+_OWNERS = {
+    "random": "state of random",
+    **dict.fromkeys(
+        ("numpy.random", "numpy.random.mtrand", "numpy.random.mtrand._rand"), "state of numpy.random"
+    ),
+}
 _ALL_SEEDS = re.compile(r"(^|_)(seed|seeds|random_seed)($|_)")
 
 
@@ -214,14 +220,27 @@ def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "
     """
     last = origin.rpartition(".")[2]
     use: Literal["seed", "draw"] = "seed" if last in _SEEDS else "draw"
-    for prefix, name in _GENERATORS:
-        if origin.startswith(prefix) and origin.count(".") == prefix.count("."):
+    for name in GENERATORS:
+        if generator_of(origin.rpartition(".")[0]) == name:
             return [] if last in _MAKERS else [(name, use)]
     if origin.startswith("torch."):
         return [("state of torch", use)] if last in _SEEDS | _TORCH_DRAWS else []
     if origin and _ALL_SEEDS.search(last):
         return [(name, "seed") for name in GENERATORS]
     return [("state of numpy.random", "draw")] if not origin and method == "sample" else []
+
+
+def generator_of(origin: str) -> str:
+    """The state of the generator that a module, or the object in it, draws from; empty for others."""
+    return _OWNERS.get(origin, "")
+
+
+def draws_of(module: str, method: str) -> str:
+    """The state of the generator that a method draws from whose object may be a part of a module."""
+    owners = [owner for owner in _OWNERS if owner == module or owner.startswith(f"{module}.")]
+    states = {_OWNERS[owner] for owner in owners} if method not in _MAKERS else set()
+    known = (s for s in sorted(states) if function_effects(f"{s.removeprefix('state of ')}.{method}"))
+    return next(known, "")
 
 
 _DRAWING_METHODS = frozenset("fit fit_transform fit_predict fit_resample partial_fit rvs resample".split())

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kale_magics.analysis.effects import Bond, Effect, Read, Source
+from kale_magics.analysis.effects import VARIABLES, Bond, Effect, Read, Source
 from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
 
 
@@ -95,9 +95,17 @@ def variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
     key = node.slice if isinstance(node, ast.Subscript) else None
     if not isinstance(key, ast.Constant) or not isinstance(node.value, ast.Call):
         return ""
-    found = dotted(node.value.func) in ("globals", "vars", "locals") and not node.value.args
+    found = dotted(node.value.func) in NAMESPACES and not node.value.args
     return key.value if found and isinstance(key.value, str) else ""
 
+
+def is_computed(call: ast.Call) -> bool:
+    """Whether a call of `eval` or `exec` gets a text that is not written out."""
+    return bool(call.args) and not isinstance(call.args[0], ast.Constant)
+
+
+NAMESPACES = frozenset({"globals", "vars", "locals"})
+"""What gives the variables by their names."""
 
 CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
 """Expressions that make a container."""
@@ -224,9 +232,8 @@ class NameReader:
         if isinstance(node, ast.Call):
             return self._result(node)
         if isinstance(node, ast.Lambda):
-            return self.captured(node) + self.all_roots(
-                [*node.args.defaults, *filter(None, node.args.kw_defaults)]
-            )
+            defaults = self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)])
+            return self.captured(node) + defaults + holding(self._elements.get(node, ()))
         return holding(self._elements.get(node, ()))
 
     def _is_of_class(self, node: ast.Attribute | ast.Subscript) -> bool:
@@ -251,6 +258,10 @@ class NameReader:
         path = dotted(node.func)
         if path in FRESH or path in SCALAR_CALLS:
             return ()
+        if path in NAMESPACES and not node.args and (path == "globals" or not self.in_function):
+            return (Source(VARIABLES, "holds"),)
+        if path == "eval" and is_computed(node):
+            return (Source(VARIABLES, "part"),)
         arguments = labelled(node)
         own_root = bool(path) and self.find(path.partition(".")[0]) is not None
         everything = self.all_roots([value for _, value in arguments])

@@ -95,7 +95,8 @@ class StatementReader(ExpressionReader):
             self.body(node.body)
             return
         self.expression(node.test)
-        self.out.append(Branch((self.block(node.body), self.block(node.orelse))))
+        paths = self.block(node.body), self.block(node.orelse)
+        self.out.append(Branch(paths, choosers=self.names_in(node.test)))
 
     def _while(self, node: ast.While) -> None:
         self.expression(node.test)
@@ -185,7 +186,8 @@ class StatementReader(ExpressionReader):
         last = node.cases[-1]
         if last.guard or not (isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None):
             paths.append(Path(()))
-        self.out.append(Branch(tuple(paths)))
+        guards = (case.guard for case in node.cases if case.guard)
+        self.out.append(Branch(tuple(paths), choosers=uses.union(*map(self.names_in, guards))))
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         names = imported_names(node)

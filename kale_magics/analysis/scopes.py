@@ -19,6 +19,14 @@ def parameters_of(arguments: ast.arguments) -> list[str]:
     return [a.arg for a in (*plain, *rest) if a is not None]
 
 
+def defaults_of(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr]]:
+    """The parameters of a function that have a default, with it."""
+    plain = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(plain[::-1], arguments.defaults[::-1], strict=False)]
+    keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return pairs + [(argument, default) for argument, default in keywords if default is not None]
+
+
 def bound_names(body: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
     """The names that code binds in its own scope.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
+from kale_magics.analysis.own_code import set_by
 from kale_magics.analysis.setting_calls import (
     ABSTRACT,
     CALLS,
@@ -325,6 +326,8 @@ class _Finder(ast.NodeVisitor):
         elif path in CALLS and not (path == "locale.setlocale" and len(node.args) < 2 and not node.keywords):
             holder, rule = CALLS[path]
             self._add(holder, node, _keys(node, rule))
+        elif (found := set_by(path))[1]:
+            self._add(f"module:{found[0]}", node, found[1])
         elif isinstance(node.func, ast.Attribute):
             self._method(node, node.func, path)
         elif isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) > 1:

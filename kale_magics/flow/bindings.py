@@ -62,12 +62,15 @@ class Binding:
         memories: The cached functions that remember the value, or an object in it.
         unsure: Whether other values of parameters may make it another object, or one of another type: the
             session's value tells nothing for certain then.
-        derived: Whether it is a parameter, or a number, text or the like that is computed from one.
+        derived: Whether it is a parameter, or a number, text, list of such or the like that is computed from
+            one.
         flag: Whether it is such a value that is true or false.
         type_name: The type of what a library's function or class made it, as in "collections.defaultdict", as
             far as the code tells; for one that makes a class, that function.
         inplace: Whether it may have been asked, when it was made, to work in place.
         fresh: The step that has bound the name for certain: the value is not one that it took.
+        path: What of a library was assigned to the name, as in "random.shuffle"; empty for anything else.
+        perhaps: Of what imported modules it may be a part, as in `r = np.random if flag else generator`.
     """
 
     name: str
@@ -90,6 +93,8 @@ class Binding:
     type_name: str = ""
     inplace: bool = False
     fresh: str = ""
+    path: str = ""
+    perhaps: frozenset[str] = frozenset()
 
     @property
     def is_import(self) -> bool:

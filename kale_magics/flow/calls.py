@@ -17,6 +17,8 @@ from kale_magics.analysis.knowledge import (
     HOLDING_METHODS,
     SPLITTERS,
     VARYING,
+    draws_of,
+    generator_of,
     generator_use,
     is_known,
     may_draw,
@@ -164,7 +166,12 @@ class Calls(Changes):
         if call.method and any(self._has_method(source, call.method) for source in receiver):
             return
         kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
-        for name in may_draw(origin, call.method, kind):
+        perhaps = {*may_draw(origin, call.method, kind)}
+        perhaps |= {name for _, path in call.paths if (name := generator_of(self.origin(path)))}
+        if not origin and not kind:
+            modules = self.modules_of(receiver)
+            perhaps |= {name for module in modules if (name := draws_of(module, call.method))}
+        for name in sorted(perhaps):
             if name in self.names and not self._is_kept(name):
                 self.read(name, 0, certain=False)
                 self.change(name)
@@ -259,7 +266,7 @@ class Calls(Changes):
                 self._guess_all(self._arguments(call), f".{call.method}()", call.certain)
                 self._may_hold(source, call)
             return
-        self.change(binding.name)
+        self.change_what(source)
         if call.method in HOLDING_METHODS:
             held = (s for _, sources in call.arguments for s in sources)
             self.hold(binding.name, held, call.behaviours)
@@ -302,7 +309,8 @@ class Calls(Changes):
 
     def _link(self, links: Iterable[tuple[str, str]], given: dict[str, tuple[Source, ...]]) -> None:
         def sources(name: str) -> tuple[Source, ...]:
-            return given.get(name, () if name.startswith(PARAMETER) else (Source(name),))
+            own = () if name.startswith(PARAMETER) else tuple(self.expanded((Source(name),)))
+            return given.get(name, own)
 
         for holder, held in sorted(links):
             for one in sources(holder):
@@ -339,7 +347,7 @@ class Calls(Changes):
             self.change_memory(source)
             binding = self.names.get(source.name)
             if binding is not None and self.reaches(source) and not self.immutable(binding):
-                self.change(source.name)
+                self.change_what(source)
 
     def _guess_all(self, sources: Iterable[Source], what: str, ran: bool) -> None:
         for source in sources:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Bond, Mutate, Source
+from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bond, Mutate, Source
 from kale_magics.analysis.knowledge import (
     COPYING_TYPES,
     FACTORIES,
@@ -36,6 +36,10 @@ WRITING = ("write", "operator")
 
 FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
 """Types whose objects may change when an item is looked up."""
+
+
+DISPLAYED = frozenset({"dict", "set"})
+"""Types that the text of a display tells."""
 
 
 class Changes(Lookup):
@@ -72,6 +76,13 @@ class Changes(Lookup):
             definition = self._of_behaviour.get(behaviour) if behaviour.attributes else None
             found += definition.names if definition is not None and behaviour is not binding.direct else ()
         return sorted(n for n in found if n in self.names and self.names[n].direct in binding.behaviours)
+
+    def change_what(self, source: Source) -> None:
+        """The step changes what a source means; where several may be meant, what was observed tells."""
+        if source.guessed:
+            self.guess(source.name, "globals()[…]", ran=not self._cell_varies)
+        else:
+            self.change(source.name)
 
     def guess(self, name: str, what: str, ran: bool) -> None:
         """The step does to an object what nothing is known of: it may change it.
@@ -163,7 +174,7 @@ class Changes(Lookup):
             if binding is not None and binding.origin and not (self.step.name or self._late):
                 self.escaped |= self.behaviours_of(effect.uses) | {*effect.behaviours}
             if binding is not None and self._is_mutated(effect, source, binding):
-                self._mutate_one(effect, binding)
+                self._mutate_one(effect, source, binding)
 
     def _is_mutated(self, effect: Mutate, source: Source, binding: Binding) -> bool:
         if not self.reaches(source) or self.immutable(binding):
@@ -175,8 +186,8 @@ class Changes(Lookup):
             return (facts.type_name if facts is not None else binding.type_name) in FILLED_BY_LOOKUP
         return True
 
-    def _mutate_one(self, effect: Mutate, binding: Binding) -> None:
-        self.change(binding.name)
+    def _mutate_one(self, effect: Mutate, source: Source, binding: Binding) -> None:
+        self.change_what(source)
         if effect.path.rpartition(".")[2] in COPYING:
             self.ask_for_place(binding.name, unsure=any(map(self.varies, effect.uses)))
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
@@ -234,11 +245,28 @@ class Changes(Lookup):
             if source.bond == "result":
                 yield from self._results(source.name, set())
                 continue
+            if source.name == VARIABLES:
+                yield from self.variables() if source.bond != "holds" else ()
+                continue
             yield source
-            if source.bond == "call" and source.argument == "self":
-                binding = self.names.get(source.name)
-                for behaviour in binding.behaviours if binding is not None else ():
-                    yield from self._globals(behaviour.methods.get(source.method), set())
+            binding = self.names.get(source.name)
+            if binding is not None and binding.behaviours:
+                for function in self._functions_behind(source, binding):
+                    yield from self._globals(function, set())
+
+    def _functions_behind(self, source: Source, binding: Binding) -> Iterator[Behaviour | None]:
+        """The notebook's functions whose results an expression may give or hold without a call of them."""
+        if source.bond == "call" and source.argument == "self":
+            yield from (behaviour.methods.get(source.method) for behaviour in binding.behaviours)
+        elif source.bond != "same" and binding.direct is not None and not binding.direct.is_class:
+            yield binding.direct
+        elif source.bond == "part":  # properties, and what stands behind `[]`
+            yield from (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
+
+    def variables(self) -> list[Source]:
+        """All variables of the notebook: any of them may be meant."""
+        values = [b for b in self.names.values() if b.direct is None and not b.is_import]
+        return [Source(b.name, "mixed", guessed=True) for b in values if not self.immutable(b)]
 
     def _results(self, name: str, seen: set[str]) -> Iterator[Source]:
         binding = self.names.get(name)
@@ -280,6 +308,8 @@ class Changes(Lookup):
         for source in function.returns if function is not None else ():
             if source.bond == "result":
                 yield from self._results(source.name, seen)
+            elif source.name == VARIABLES:
+                yield from self.variables()
             elif not source.name.startswith(PARAMETER) and source.bond != "weak":
                 yield source
 
@@ -342,7 +372,10 @@ class Changes(Lookup):
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
         if origin or (called is None and not source.method):
-            return _of_library(origin, function_effects(origin or source.callee), source, inplace)
+            bond = _of_library(origin, function_effects(origin or source.callee), source, inplace)
+            # Of numbers, numpy makes a copy; anything else its arrays hold.
+            kept = origin.startswith("numpy.") and any(map(self._is_no_number, self.group(source.name)))
+            return "part" if kept else bond
         if source.method:
             return self._relation_to_method(source, inplace)
         if called is None or called.direct is None:
@@ -350,6 +383,12 @@ class Changes(Lookup):
         else:
             given = called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
         return "part" if given else "weak"
+
+    def _is_no_number(self, name: str) -> bool:
+        binding = self.names.get(name)
+        if binding is None or binding.direct is not None:
+            return False
+        return self._known_type(binding) in DISPLAYED or any(b.is_class for b in binding.behaviours)
 
     def _relation_to_method(self, source: Source, inplace: bool) -> Bond:
         is_object = source.argument == "self"
@@ -387,7 +426,8 @@ class Changes(Lookup):
         """What a chain of names is that begins with an imported one, as in "numpy.put"; else empty."""
         first, dot, rest = path.partition(".")
         root = self.names.get(first)
-        return root.origin + dot + rest if root is not None and root.origin else ""
+        known = root.origin or root.path if root is not None else ""
+        return known + dot + rest if known else ""
 
     def join(self, one: str, other: str) -> None:
         """Two names' values share an object from now on."""

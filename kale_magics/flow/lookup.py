@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Effect, Read
+from kale_magics.analysis.effects import PARAMETER, Behaviour, Effect, Read, Source
 from kale_magics.analysis.summaries import Summary
 from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, BindingKind, Definition, StepFlow
@@ -86,6 +86,7 @@ class Lookup:
         self._branches = 0
         self._unsure = 0
         self._repeats = 0
+        self._chosen = 0
         self._varies = False
         self._statement = -1
         self._summaries: dict[Behaviour, Summary] = {}
@@ -239,6 +240,11 @@ class Lookup:
         if facts is None:
             return binding.constant or binding.is_import
         return binding.constant or facts.immutable or (binding.is_import and not facts.calls_change_it)
+
+    def modules_of(self, sources: Iterable[Source]) -> frozenset[str]:
+        """The imported modules of which an object may be a part, or which it may be."""
+        found = [self.names[s.name] for s in sources if s.name in self.names and s.bond in ("same", "part")]
+        return frozenset(m for b in found for m in ([b.origin] if b.origin else b.perhaps))
 
     def behaviours_of(self, uses: Iterable[str]) -> set[Behaviour]:
         """The functions that may run when values of these names are used."""

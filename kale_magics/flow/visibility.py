@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from kale_magics.analysis.knowledge import is_known
+from kale_magics.analysis.names import dotted
 from kale_magics.analysis.setters import is_definition
 from kale_magics.flow.bindings import Binding, StepFlow
 from kale_magics.flow.lookup import Lookup
@@ -29,6 +30,12 @@ PLOTS = frozenset({"plot", "hist", "boxplot"})
 
 SHOWING = frozenset("print display str repr format pprint".split())
 SHOWING_METHODS = frozenset("to_string to_html to_markdown to_latex format info debug warning error".split())
+
+FINDING: Mapping[str, int] = {"getattr": 1, "hasattr": 1, "attrgetter": 0, "methodcaller": 0}
+"""Functions that find an attribute by its name, and the position of that."""
+
+COMPUTED = "*"
+"""What an attribute is called whose name is computed."""
 
 WITHOUT_ARITHMETIC = SHOWING | frozenset("len type isinstance id list dict tuple".split())
 """Functions that look at numbers and do not compute with them."""
@@ -57,8 +64,13 @@ class Statement:
 
     @property
     def attributes(self) -> set[str]:
-        """The names of attributes in it."""
-        return {node.attr for node in self.walk() if isinstance(node, ast.Attribute)}
+        """The names of attributes in it; `COMPUTED` where `getattr` or the like gets a computed name."""
+        found = {node.attr for node in self.walk() if isinstance(node, ast.Attribute)}
+        for node in self.walk():
+            if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in FINDING:
+                names = node.args[FINDING[dotted(node.func).rpartition(".")[2]] :][:1]
+                found |= {str(n.value) if isinstance(n, ast.Constant) else COMPUTED for n in names}
+        return found
 
     @property
     def shows(self) -> bool:
@@ -122,7 +134,7 @@ class Visibility:
 
     def _mentions(self, step: StepFlow, statement: Statement, path: str) -> bool:
         """Whether a statement uses an attribute, or has imported it by its name."""
-        if path.rpartition(".")[2] in statement.attributes:
+        if not {path.rpartition(".")[2], COMPUTED}.isdisjoint(statement.attributes):
             return True
         bindings = (self._binding(step, name) for name in statement.names)
         return any(binding is not None and binding.origin == path for binding in bindings)

@@ -108,14 +108,16 @@ class Flow(Calls):
     def _dynamic(self, effect: Dynamic) -> None:
         line = effect.line
         self.step.executes += [(self.cell, line)] if effect.executes else []
-        if self.step.dynamic or not self.step.name:
+        if not self.step.name:
             return
-        self.step.dynamic = True
-        for name in list(self.names):
+        for name in list(self.names) if not self.step.dynamic else ():
             if name not in self.step.local or name in self.step.carried:
                 self.read(name, line, certain=False)
                 if name in self.step.takes:
                     self.step.optional.add(name)
+        self.step.dynamic = True
+        for source in self.variables() if effect.evaluates else ():
+            self.guess(source.name, "eval()", not any(map(self.varies, effect.choosers)))
 
     def _new(self, effect: Bind | Define, name: str) -> Binding:
         loose = self._branches > 0 or name in self._rebound
@@ -150,6 +152,8 @@ class Flow(Calls):
                 memory=alias.memory,
                 type_name=alias.type_name,
                 inplace=alias.inplace,
+                path=alias.path,
+                perhaps=alias.perhaps,
             )
         self.rebind(replace(binding, behaviours=frozenset(behaviours), memories=memories))
         self.join_all(effect.name, linked)
@@ -169,16 +173,19 @@ class Flow(Calls):
             type_name=self._type_made(effect.made_by),
             inplace=effect.inplace,
             fresh="" if late else self.step.name,
+            path=self.origin(effect.path) if effect.path else "",
+            perhaps=self.modules_of(effect.sources),
         )
-        if any(self.varies(name) for name in effect.uses) and self.immutable(binding):
-            facts = self.certain_facts(binding)
+        facts = self.certain_facts(binding)
+        simple = self.immutable(binding) or (facts is not None and facts.simple)
+        if simple and any(self.varies(name) for name in effect.uses):
             return replace(binding, derived=True, flag=facts is None or facts.type_name == "bool")
         return binding
 
     def _is_unsure(self, effect: Bind) -> bool:
         """Whether other values of parameters may make a name stand for an object of another kind."""
         used = [self.names[name] for name in effect.uses if name in self.names]
-        if any(b.unsure for b in used) or any(map(self.varies, effect.choosers)):
+        if self._chosen or any(b.unsure for b in used) or any(map(self.varies, effect.choosers)):
             return True
         if any(self.names[name].flag for name in effect.flags if name in self.names):
             return True
@@ -342,9 +349,12 @@ class Flow(Calls):
         unsure = branch.loop is None or any(self.varies(name) for name in branch.loop)
         again = branch.loop is not None and not self._repeats and _carries_over(branch.paths[0].effects)
         paths = (Path(branch.paths[0].effects * 2), *branch.paths) if again else branch.paths
+        chosen = any(map(self.varies, branch.choosers))
         self._unsure += unsure
         self._repeats += again
+        self._chosen += chosen
         self._paths(paths)
+        self._chosen -= chosen
         self._repeats -= again
         self._unsure -= unsure
 
@@ -400,6 +410,8 @@ class Flow(Calls):
                 unsure=any(binding.unsure for binding in present),
                 derived=any(binding.derived for binding in present),
                 inplace=any(binding.inplace for binding in present),
+                path=newest.path if len({b.path for b in present}) == 1 else "",
+                perhaps=frozenset(module for binding in present for module in binding.perhaps),
             )
         )
         for other in others:

@@ -42,7 +42,7 @@ BYTES_OF_SAMPLED = 64
 MAX_OBJECTS = 400
 """Elements of an array of objects that are read."""
 
-ROUNDED_ARRAY_BITS = {8: 29, 4: 10}
+ROUNDED_ARRAY_BITS = {8: 18, 4: 6}
 """Bits of a float that rounding removes, by its size in bytes."""
 
 ARRAY_COST = 5

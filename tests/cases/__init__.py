@@ -15,6 +15,7 @@ from typing import Any
 THEMES = (
     "order", "scopes", "lookups", "branches", "mutation", "evidence", "sharing", "objects", "functions", "classes", "parameters", "syntax",
     "names", "values", "metrics", "prelude", "sizes", "views", "frames", "estimators", "registries", "holders", "overrides", "runtime",
+    "computed",
     "refused",  # last: then the package's function of this name has done its work
 )  # fmt: skip
 

@@ -303,7 +303,7 @@ PATTERNS = {
     "int": short("""
         <digit>  <digit>  <I>  <I>  <I> + <digit>  <I> * <R>  len(<L>)  len(<D>)  len(<S>)
         max(<I>, <digit>)  <O>.v  sum(1 for n in <L>)  <D>.get('a', <digit>)  [n := <int>, n + 1][1]
-        (lambda n: n + <digit>)(<I>)  <I> if <test> else <digit>  <C>.made  <M>.floor(<I> / 2)
+        (lambda n: n + <digit>)(<I>)  (<I> if <test> else <digit>)  <C>.made  <M>.floor(<I> / 2)
     """),
     "str": short("""
         '<letter>'  <S>  <S> + '<letter>'  str(<int>)  f'{<I>}-{<S>}'  '<letter>' * <digit>  <S>.upper()
@@ -314,7 +314,7 @@ PATTERNS = {
         <L>.copy()  [<L>]  [<L>, <L>]  [x for x in <L>]  [<I> for n in <L>]
         [y for x in [<L>, <L>] for y in x]
         <O>.items  list(<D>)  list(<D>.values())  list(range(<digit>))  list(zip(<L>, <L>))  <D>['x']
-        <D>.get('x', [])  <D>.setdefault('x', [])  <L> or [<value>]  <L> if <test> else <L>  <G>(<L>)
+        <D>.get('x', [])  <D>.setdefault('x', [])  <L> or [<value>]  (<L> if <test> else <L>)  <G>(<L>)
         <L>[0]  (<L>, <I>)[0]  list(map(<G>, [<L>]))  max([<L>, <L>], key=len)
         next(x for x in [<L>, <L>] if x is not None)
     """),
@@ -324,7 +324,7 @@ PATTERNS = {
         dict(<K>(str(<L>)))
     """),
     "object": short(
-        "<C>(<value>)  <C>(<L>)  <O>  <C>(<O>)  <O>.add(<value>)  <O> if <test> else <C>(1)  <B>(<value>)"
+        "<C>(<value>)  <C>(<L>)  <O>  <C>(<O>)  <O>.add(<value>)  (<O> if <test> else <C>(1))  <B>(<value>)"
     ),
     "value": short(
         "<int>  <int>  <str>  <list>  <L>  <D>  <O>  <C>(<int>)  <F>()  (<I>, <L>)  None  <G>(<L>)"
