@@ -35,6 +35,7 @@ class Setter:
         line: In the cell, from 1.
         text: The code.
         depends: The names that decide whether it happens.
+        adds: Whether what it sets may hang on what was there before.
     """
 
     holder: str
@@ -42,6 +43,7 @@ class Setter:
     line: int
     text: str
     depends: frozenset[str] = frozenset()
+    adds: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,12 +209,12 @@ class _Finder(ast.NodeVisitor):
         self._depends: list[frozenset[str]] = []
         self._restored: list[str] = []
 
-    def _add(self, holder: str, node: ast.AST, keys: Iterable[str] = ()) -> None:
+    def _add(self, holder: str, node: ast.AST, keys: Iterable[str] = (), adds: bool = False) -> None:
         if holder in self._restored:
             return
         depends = frozenset[str]().union(*self._depends)
         line = getattr(node, "lineno", 0)
-        self.found.append(Setter(holder, tuple(keys), line, ast.dump(node), depends))
+        self.found.append(Setter(holder, tuple(keys), line, ast.dump(node), depends, adds))
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Its body runs only when it is called."""
@@ -327,7 +329,7 @@ class _Finder(ast.NodeVisitor):
             holder, rule = CALLS[path]
             self._add(holder, node, _keys(node, rule))
         elif (found := set_by(path))[1]:
-            self._add(f"module:{found[0]}", node, found[1])
+            self._add(f"module:{found[0]}", node, found[1], adds=True)
         elif isinstance(node.func, ast.Attribute):
             self._method(node, node.func, path)
         elif isinstance(node.func, ast.Name) and node.func.id == "setattr" and len(node.args) > 1:

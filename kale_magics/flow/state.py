@@ -275,7 +275,7 @@ def _names(setter: Setter, change: StateChange) -> bool:
 
 def _sets_same(setter: Setter, found: _Found) -> bool:
     """Whether a place in a step's text makes what another one has set meaningless."""
-    if setter.holder != found.change.holder:
+    if setter.holder != found.change.holder or setter.adds:
         return False
     return _names(setter, found.change) or setter.text == found.text
 
