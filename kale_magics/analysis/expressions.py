@@ -395,6 +395,8 @@ class ExpressionReader(NameReader):
                 self.bind(element, (*part_of(sources), *others[:MOST_OTHERS]), uses, behaviours)
                 if isinstance(element, ast.Name):
                     others += part_of(self.roots(element))
+        elif isinstance(target, ast.Subscript) and (named := variable_of_globals(target)):
+            self.out.append(Bind(named, target.lineno, sources, uses, behaviours, constant))
         elif isinstance(target, (ast.Attribute, ast.Subscript)):
             self.expression(target.value)
             self.expression(getattr(target, "slice", None))

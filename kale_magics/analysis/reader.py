@@ -145,8 +145,8 @@ class StatementReader(ExpressionReader):
 
     def _try(self, node: ast.Try) -> None:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
-        # What the body has defined before it failed, a handler may call.
-        defined = tuple(effect for effect in paths[0].effects if isinstance(effect, Define))
+        # What the body has bound before it failed, a handler may use.
+        defined = tuple(effect for effect in paths[0].effects if isinstance(effect, (Bind, Define)))
         perhaps = (Branch((Path(defined), Path(()))),) if defined else ()
         paths[1:] = [replace(path, effects=perhaps + path.effects) for path in paths[1:]]
         if node.handlers:

@@ -58,13 +58,17 @@ class Changes(Lookup):
 
     def change(self, name: str) -> None:
         """The step changes the object that a name stands for, and so what all its other names stand for."""
-        if self._late and not self._cell_varies and self._is_kept(name):
-            return  # a function that may be called would change it, and has not
+        if self._is_idle(name):
+            return
         for one in self.group(name):
             self._change_one(one)
             for other in self._classes(one):
                 if not self._is_kept(other):
                     self._change_one(other)
+
+    def _is_idle(self, name: str) -> bool:
+        """Whether a function that may be called would change an object, and has not."""
+        return self._late and not self._cell_varies and self._is_kept(name)
 
     def _classes(self, name: str) -> list[str]:
         """The classes of the notebook that what changes in an object, or in a class, may belong to."""
@@ -187,6 +191,8 @@ class Changes(Lookup):
         return True
 
     def _mutate_one(self, effect: Mutate, source: Source, binding: Binding) -> None:
+        if self._is_idle(binding.name):
+            return
         self.change_what(source)
         if effect.path.rpartition(".")[2] in COPYING:
             self.ask_for_place(binding.name, unsure=any(map(self.varies, effect.uses)))
@@ -226,11 +232,12 @@ class Changes(Lookup):
         held = {*behaviours, *self.behaviours_of(source.name for source in sources)}
         if any(source.name.startswith(PARAMETER) for source in sources):
             held |= set(self._expanding)  # as when an object puts itself away
-        if not held <= self.names[name].behaviours:
-            self.read(name, 0, certain=False, carry=True)
-            binding = self.names[name]
-            maker = self.step.name if binding.kind == "value" else binding.maker
-            self.rebind(replace(binding, maker=maker, behaviours=binding.behaviours | held))
+        for one in self.group(name) if not held <= self.names[name].behaviours else ():
+            self.read(one, 0, certain=False, carry=True)
+            binding = self.names.get(one)
+            if binding is not None and (one == name or binding.kind == "value"):
+                maker = self.step.name if binding.kind == "value" else binding.maker
+                self.rebind(replace(binding, maker=maker, behaviours=binding.behaviours | held))
         self.join_all(name, self.sharers(self.names[name], sources))
 
     def reaches(self, source: Source) -> bool:

@@ -88,6 +88,11 @@ class Arrays:
         if obj.dtype.kind in "mM" and not obj.dtype.isnative:  # numpy would turn the bytes round
             numbers = obj.view(obj.dtype.byteorder + "i8").copy("K")
             return runtime_reference("make_of_type"), (numbers, obj.dtype)
+        if obj.dtype.kind == "O" and contiguous:
+            # Empty, and filled later: what an object in it refers to may be the array.
+            how, items = (obj.shape, "C" if obj.flags.c_contiguous else "F"), obj.ravel(order="K").tolist()
+            make = runtime_reference("make_array_of_objects")
+            return make, how, items, None, None, runtime_reference("fill_array_of_objects")
         if obj.dtype.hasobject or not (obj.flags.owndata or is_loaded(obj)):
             return None
         return runtime_reference("make_owned"), obj.__reduce_ex__(5)
@@ -277,7 +282,7 @@ class ArrayMakers:
         self, owner: Any, full: Any, offset: int, shape: Any, strides: Any, dtype: Any, writeable: bool
     ) -> Any:
         """As `make_view`, by means that respect references."""
-        if owner.shape != full:
+        if owner.shape != full:  # pickle's own way to make an array begins with one of another shape
             raise pickle.UnpicklingError("an array of objects that holds a view of itself cannot cross")
         numpy = sys.modules["numpy"]
         first, within = divmod(offset, owner.itemsize)
@@ -285,6 +290,14 @@ class ArrayMakers:
         if elements.dtype != dtype:
             elements = elements.getfield(dtype, within)
         return numpy.lib.stride_tricks.as_strided(elements, shape, strides, writeable=writeable)
+
+    def make_array_of_objects(self, shape: Any, order: Any) -> Any:
+        """An array that `fill_array_of_objects` fills."""
+        return sys.modules["numpy"].empty(shape, object, order)
+
+    def fill_array_of_objects(self, array: Any, items: list[Any]) -> None:
+        """Give an array its elements, in the order of its memory."""
+        array.ravel(order="K")[...] = sys.modules["numpy"].fromiter(items, object, len(items))
 
     def make_owned(self, make: Any, args: Any, state: Any = None) -> Any:
         """An array that owned its memory, and does so again unless it is large."""

@@ -45,6 +45,8 @@ FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future
 CO_COROUTINE = 0x80
 """`inspect.CO_COROUTINE`: in the flags of code with an `await` at its top level."""
 
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
 OWNERSHIP = re.compile(r"\bresize\b|\.base\b|\.flags\b|owndata", re.IGNORECASE)
 """What code names that tells apart an array with memory of its own, and one that shows other memory."""
 
@@ -198,17 +200,21 @@ class StepRun:
         """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.
 
         Yields:
-            What the piece is called, its code, its definitions, and in what parts the code is executed.
+            What the piece is called, its code, its definitions, each with whether it is a function without
+            decorators, and in what parts the code is executed.
         """
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         for number, (filename, source, defines) in enumerate(pieces):
             shown = f"<{filename}>"
             self.filenames[shown] = filename
             remember_source(shown, source)
-            code = compile(source, shown, "exec", flags, dont_inherit=True)
+            tree = compile(source, shown, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
+            plain = {n.name for n in tree.body if isinstance(n, FUNCTION) and not n.decorator_list}
+            code = compile(tree, shown, "exec", flags, dont_inherit=True)
             flags |= code.co_flags & FUTURE_FLAGS
             shows = self.page is not None and number >= len(self.spec["setup"])
-            yield filename, code, defines, (last_apart(source, shown, flags) if shows else ()) or (code,)
+            known = {name: (identity, name in plain) for name, identity in defines.items()}
+            yield filename, code, known, (last_apart(source, shown, flags) if shows else ()) or (code,)
 
     async def execute(self, pieces: list[Any], arguments: dict[str, Any]) -> StopIteration | None:
         """Execute the setup, read the inputs, execute the cells.
@@ -231,7 +237,9 @@ class StepRun:
                     self.figures.end(value)
                 del value  # the user's code says how long it lives
                 for name in defines.keys() & self.namespace.keys():
-                    self.definitions.add(defines[name], self.namespace[name])
+                    identity, plain = defines[name]
+                    if not plain or is_made_by(parts, self.namespace[name]):
+                        self.definitions.add(identity, self.namespace[name])
         except StopIteration as error:
             return error
         return None
@@ -325,6 +333,12 @@ def prepare_process() -> None:
     sys.stdin = NoAnswers()
     if "inline" in os.environ.get("MPLBACKEND", "inline"):
         os.environ["MPLBACKEND"] = "Agg"
+
+
+def is_made_by(parts: tuple[types.CodeType, ...], value: Any) -> bool:
+    """Whether a function is what a `def` of that code makes, and not what something has put in its place."""
+    made = [constant for part in parts for constant in part.co_consts if type(constant) is types.CodeType]
+    return type(value) is types.FunctionType and any(value.__code__ is code for code in made)
 
 
 def remember_source(filename: str, source: str) -> None:

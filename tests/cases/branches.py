@@ -420,4 +420,58 @@ print("RESULT", rows)
         "[1]",
         cold=True,
     ),
+    Case(
+        "what a try has bound before it failed, kept by its handler",
+        """
+%%kale step s3
+xs = []
+import numpy as np
+try:
+    vec = np.asarray(1)
+    xs[5]
+except IndexError:
+    w = vec
+%%kale step s6
+print("RESULT", np.shares_memory(vec, w))
+""",
+        "True",
+        cold=True,
+    ),
+    Case(
+        "what a try has bound before it failed, changed by its handler",
+        """
+%%kale step a
+xs = [1]
+%%kale step b
+try:
+    ys = xs
+    zs = [ys, 1]
+    1 / 0
+except ZeroDivisionError:
+    zs[0].append(2)
+%%kale step c
+print("RESULT", xs)
+""",
+        "[1, 2]",
+        cold=True,
+    ),
+    Case(
+        "what a try has bound before it failed, and an else",
+        """
+%%kale step b
+try:
+    ys = [1]
+    1 / 0
+except ZeroDivisionError:
+    ws = ys
+else:
+    ws = 3
+%%kale step c
+ws.append(3)
+%%kale step d
+print("RESULT", ys)
+""",
+        "[1, 3]",
+        cold=True,
+    ),
 ]

@@ -668,4 +668,91 @@ print("RESULT", h(3), g(1))
 """,
         "4 2",
     ),
+    Case(
+        "a function that puts another one in a function's place",
+        """
+%%kale step s1
+def g():
+    return 1
+def h():
+    global g
+    g = lambda: 2
+h()
+%%kale step s2
+print("RESULT", g())
+""",
+        "2",
+        cold=True,
+    ),
+    Case(
+        "a function that defines another one in its place",
+        """
+%%kale step s1
+def g():
+    return 1
+def h():
+    global g
+    def g():
+        return 2
+h()
+%%kale step s2
+print("RESULT", g())
+""",
+        "2",
+        cold=True,
+    ),
+    Case(
+        "a function that puts another one in its place through globals",
+        """
+%%kale step s1
+def g(a=1):
+    return 1
+def h():
+    globals()["g"] = lambda: 2
+h()
+%%kale step s2
+print("RESULT", g())
+""",
+        "2",
+        cold=True,
+    ),
+    Case(
+        "a function of every step in whose place another one is put",
+        """
+%%kale functions
+def g(): return 1
+def h():
+    global g
+    g = lambda: 2
+%%kale step s1
+h()
+x = g
+%%kale step s2
+print("RESULT", g(), x is g)
+""",
+        "2 True",
+        cold=True,
+    ),
+    Case(
+        "a function that puts a closure in its own place",
+        """
+%%kale step s1
+ys = 1
+rate = 1
+d = {'x': 1, 'a': 4}
+def g():
+    global g
+
+    def make(a):
+        return lambda: a
+    g = make(1)
+    return g()
+ys += g()
+%%kale step s2
+d.update(x=ys)
+print("RESULT", rate)
+""",
+        "1",
+        cold=True,
+    ),
 ]

@@ -908,4 +908,38 @@ print("RESULT", count)
         "1",
         cold=True,
     ),
+    Case(
+        "a class that would put its objects into a list, and has not",
+        """
+%%kale step s1
+d = []
+e = d
+class Crate:
+
+    def add(self, x):
+        e[1] = self
+%%kale step s3
+n = Crate
+%%kale step s5
+print("RESULT", d is e)
+""",
+        "True",
+        cold=True,
+    ),
+    Case(
+        "a frame that holds itself under another index",
+        """
+%%kale step s2
+import pandas as pd
+ys = []
+train = pd.DataFrame({'g': 1, 'v': 1, 'w': 1, 'l': [ys, 1]})
+ys[:1] = [train]
+train = train.set_index('g')
+%%kale step s3
+g = train
+print("RESULT", ' '.join(str(ys).split()))
+""",
+        "[ g v w l 0 1 1 1 [[g, v, w, l]] 1 1 1 1 1]",
+        cold=True,
+    ),
 ]
