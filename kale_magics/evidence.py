@@ -23,7 +23,7 @@ from kale_magics.holdings import Holdings, holdings_of
 from kale_magics.objects import is_immutable
 from kale_magics.observed_files import NO_FILES, FileObserver, ObservedFiles
 from kale_magics.process_state import ProcessState, StateChanges
-from kale_magics.step_runtime.generators import GENERATORS, generator_state
+from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
 from kale_magics.step_runtime.reducers import module_of
 
 WORK = 4 << 20
@@ -156,6 +156,8 @@ class Watch:
                 left -= len(found[name].own) + len(found[name].copied)
             if left <= 0:
                 break
+        for state in self._generators:
+            found[state] = Holdings(frozenset({id(owner_of_state(state))}))
         held = {name: its.definitions for name, its in found.items() if its.definitions}
         return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
 

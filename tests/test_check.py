@@ -130,6 +130,41 @@ def test_rounding_is_no_difference() -> None:
     assert told(0.1 + 0.2, 0.3) == ("equal", "but for rounding")
 
 
+def test_a_second_is_no_rounding() -> None:
+    np = pytest.importorskip("numpy")
+    assert told(2_000_000_000.0, 2_000_000_001.0)[0] == "differs"
+    assert told([1.76e9] * 3, [1.76e9, 1.76e9, 1.76e9 + 1])[0] == "differs"
+    assert told(np.full(3, 1.76e9), np.full(3, 1.76e9 + 1))[0] == "differs"
+
+
+def test_the_order_of_a_set_of_objects_that_know_each_other_is_no_difference() -> None:
+    sets = [linked() for _ in range(20)]
+    assert len({tuple(node.number for node in each) for each in sets}) > 1, "their orders do not differ"
+    assert {told(each, sets[0]) for each in sets} == {("equal", "")}
+
+
+class Node:
+    def __init__(self, number: int) -> None:
+        self.number, self.near = number, set[Node]()
+
+
+def linked() -> set[Node]:
+    nodes = [Node(number) for number in range(3)]
+    for node in nodes:
+        node.near.update(other for other in nodes if other is not node)
+    return set(nodes[1:])
+
+
+def test_what_a_library_draws_from_for_everybody_is_no_part_of_a_value() -> None:
+    np, stats = pytest.importorskip("numpy"), pytest.importorskip("scipy.stats")
+    distribution = stats.norm(0, 1)
+    before = json.loads(fingerprint_text(fingerprint(distribution)))
+    distribution.rvs(3)
+    assert compare(before, fingerprint(distribution)).verdict != "differs"
+    assert compare(before, fingerprint(stats.norm(0, 2))).verdict == "differs"
+    assert told(np.random.RandomState(1), np.random.RandomState(2))[0] == "differs"
+
+
 def test_how_an_array_lies_in_memory_is_no_difference() -> None:
     np = pytest.importorskip("numpy")
     array = np.arange(60_000.0).reshape(300, 200)

@@ -171,10 +171,20 @@ class Calls(Changes):
         if not origin and not kind:
             modules = self.modules_of(receiver)
             perhaps |= {name for module in modules if (name := draws_of(module, call.method))}
+            perhaps |= (
+                {draws_of("numpy.random", call.method)} if any(map(self._is_unknown, receiver)) else set()
+            )
         for name in sorted(perhaps):
             if name in self.names and not self._is_kept(name):
                 self.read(name, 0, certain=False)
                 self.change(name)
+
+    def _is_unknown(self, source: Source) -> bool:
+        """Whether nothing is known of an object, which may be the one that draws for everybody."""
+        binding = self.names.get(source.name)
+        if binding is None or binding.is_import or binding.direct is not None or binding.behaviours:
+            return False
+        return source.bond == "part" or (source.bond == "same" and not self._known_type(binding))
 
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""

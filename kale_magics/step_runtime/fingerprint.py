@@ -32,6 +32,7 @@ from typing import Any
 
 from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, ENUM, read_elements
 from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.generators import state_of_generator
 from kale_magics.step_runtime.nodes import (
     MAX_PARTS,
     MEASURED,
@@ -222,7 +223,7 @@ class FingerprintReader:
         self.left, self.bytes_left = budget, MAX_FINGERPRINT_BYTES
         self.places: dict[tuple[int, int], Any] = {}
         self._depths: dict[int, int] = {}
-        self._lowest = 0
+        self._cycles = 0
         self._known: dict[int, tuple[Any, dict[str, Any], int]] = {}
 
     def read(self, value: Any, depth: int = 0, in_library: bool = False) -> dict[str, Any]:
@@ -241,9 +242,9 @@ class FingerprintReader:
         if atom is not None:
             return atom(value)
         if key in self._depths:
-            self._lowest = min(self._lowest, self._depths[key])
+            self._cycles += 1
             return text_node("cycle", f"{depth - self._depths[key]} levels up")
-        if any(value is own for own in (sys.path, sys.argv, sys.modules)):
+        if any(value is own for own in (sys.path, sys.argv, sys.modules)) or state_of_generator(value):
             return unknown_node(class_name(kind), "it belongs to the process")
         if depth > MAX_FINGERPRINT_DEPTH:
             return unknown_node(class_name(kind), "it is nested too deeply")
@@ -258,15 +259,14 @@ class FingerprintReader:
         return read_elements(self, items, range(len(items)), len(items), depth, in_library=False)
 
     def _first_time(self, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-        lowest, self._lowest = self._lowest, depth
-        before, self._depths[id(value)] = self.left, depth
+        cycles, before = self._cycles, self.left
+        self._depths[id(value)] = depth
         try:
             node = self._node(value, type(value), depth, in_library)
         finally:
             del self._depths[id(value)]
-        if self._lowest == depth:  # nothing in it refers to what it is in
+        if self._cycles == cycles:  # else what it is depends on the way that led to it
             self._known[id(value)] = value, node, before - self.left
-        self._lowest = min(lowest, self._lowest)
         return node
 
     def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:
@@ -330,6 +330,8 @@ def is_noise(attribute: str, in_library: bool, bases: Any) -> bool:
         return True
     if not in_library:
         return False
+    if attribute == "__doc__":  # as scipy writes it when somebody asks for it
+        return True
     words = ("cache", "lock", "logger", "n_threads")
     ends = attribute.startswith(("_has_", "_repr", "_deprecated")) or attribute.endswith("_id")
     return ends or any(word in attribute for word in words)

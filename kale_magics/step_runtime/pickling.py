@@ -8,6 +8,7 @@ they read: they look them up in the step that calls them, as they did in the not
 from __future__ import annotations
 
 import functools
+import importlib
 import io
 import pickle
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 from kale_magics.step_runtime.arrays import ArrayMakers, Arrays, other_parts
 from kale_magics.step_runtime.depth import DepthMakers, Later, dump_shallowly, is_too_deep
+from kale_magics.step_runtime.generators import GENERATORS, owner_of_state, state_of_generator
 from kale_magics.step_runtime.helpers import Helpers
 from kale_magics.step_runtime.parts import IN_WORDS, closure, parts_of
 from kale_magics.step_runtime.reducers import (
@@ -186,6 +188,8 @@ def make_pickler(
             if type(obj) is Changed:
                 make, change = runtime_reference("definition"), runtime_reference("change_definition")
                 return make, (obj.identity,), obj.state, None, None, change
+            if state := state_of_generator(obj):
+                return runtime_reference("generator_of"), (state,)
             identity = definitions.identities.get(id(obj))
             if identity is not None:
                 return runtime_reference("definition"), (identity,)
@@ -242,6 +246,11 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
         for attribute in attributes:
             found = getattr(found, attribute)
         return found
+
+    def generator_of(self, state: str) -> Any:
+        """The object that this process draws from for everybody: it goes on from the state that arrives."""
+        importlib.import_module(GENERATORS[state][0])
+        return owner_of_state(state)
 
     def make_function(self, code: types.CodeType, closure: Any) -> types.FunctionType:
         """A function that looks its globals up where it has arrived."""

@@ -560,4 +560,42 @@ print("RESULT", first, second, random.random())
         "[2, 3] [2, 1, 3] 0.36995516654807925",
         cold=True,
     ),
+    Case(
+        "a distribution that draws from numpy's own generator",
+        """
+%%kale imports
+from scipy import stats
+import numpy as np
+%%kale step a
+np.random.seed(3)
+d = stats.norm(0, 1)
+%%kale step b --after a
+one = d.rvs(2).tolist()
+%%kale step c --after b
+two = np.random.normal()
+three = stats.norm.rvs(size=1).tolist()
+%%kale step e --after c
+print("RESULT", one, two, three, d.rvs(1).tolist())
+""",
+        "[1.7886284734303186, 0.43650985051198943] 0.09649746807200862 [-1.8634927033644908] [-0.27738820251439905]",
+        cold=True,
+    ),
+    Case(
+        "numpy's own generator in a dictionary",
+        """
+%%kale imports
+import numpy as np
+from sklearn.utils import check_random_state
+%%kale step a
+np.random.seed(3)
+r = check_random_state(None)
+rs = {"r": r}
+%%kale step b --after a
+one = rs["r"].normal()
+%%kale step c --after b
+print("RESULT", one, np.random.normal(), r.normal())
+""",
+        "1.7886284734303186 0.43650985051198943 0.09649746807200862",
+        cold=True,
+    ),
 ]
