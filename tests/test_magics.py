@@ -76,6 +76,14 @@ def test_a_failed_cell_is_known_to_have_failed(shell: Shell) -> None:
     assert "KALE212" in printed
 
 
+def test_a_cell_below_steps_that_were_only_marked_has_nothing_to_mend(shell: Shell) -> None:
+    shell.run("%%kale step load --no-run\nscore = 0.5")
+    shell.run("%%kale metrics\nscore = score")
+    assert "KALE212" not in shell.run("%kale").printed
+    shell.run("%%kale step other\nprint(nothing)")
+    assert "KALE212" in shell.run("%kale").printed
+
+
 def test_a_cell_that_is_not_python_is_shown_and_refused(shell: Shell) -> None:
     shell.run("%%kale step a\nx = = 1")
     assert re.search(r"step +a +In \[2\] +✗ failed", shell.run("%kale").printed)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from operator import or_
 from typing import Literal
 
-from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Mutate, Read, Source
+from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.knowledge import (
     CALLERS,
     CLOCKS,
@@ -65,17 +65,17 @@ class Calls(Changes):
         if effects is not None:
             self._take_effects(call, effects, receiver)
         elif drawn := self._labelled(call, GENERATOR_ARGUMENTS):
-            self._guess_all(drawn, f"{call.path}()", call.certain)
+            self._guess_all(drawn, _words(call), call.certain)
         elif origin and call.inplace:
-            self._guess_all(self._labelled(call, frozenset({0})), f"{call.path}()", call.certain)
+            self._guess_all(self._labelled(call, frozenset({0})), _words(call), call.certain)
         elif origin and not is_known(origin):
-            self._guess_all(self._arguments(call), f"{call.path}()", call.certain)
+            self._guess_all(self._arguments(call), _words(call), call.certain)
         elif not call.path and not call.method:
-            self._guess_all(self._arguments(call), "a call of what a call gave", call.certain)
+            self._guess_all(self._arguments(call), _words(call), call.certain)
             for source in receiver:
                 self._may_hold(source, call)
         if call.method and any(map(self._asked_for_place, receiver)):
-            self._guess_all(self._labelled(call, frozenset({0})), f"{call.path}()", call.certain)
+            self._guess_all(self._labelled(call, frozenset({0})), _words(call), call.certain)
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
         self._draw(call, origin)
@@ -116,7 +116,7 @@ class Calls(Changes):
         if call.inplace or any(self._may_work_in_place(source) for source in receiver):
             first = {0} if self.origin(call.path) and call.inplace else set[int]()
             may_change = self._labelled(call, effects.may_change | first)
-            self._guess_all(may_change, f"{call.path or call.method}()", call.certain)
+            self._guess_all(may_change, _words(call), call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
         for _, path in call.paths:
             if _changes_something(self.origin(path)):
@@ -242,9 +242,9 @@ class Calls(Changes):
             if changed & behaviour.remembering:
                 self.change(binding.name)
         if facts is None or facts.calls_change_it:
-            self.guess(binding.name, f"{binding.name}()", call.certain)
+            self.guess(binding.name, _words(call), call.certain)
         if not binding.behaviours and self._known_type(binding) in ("", *CALLERS):
-            self._guess_all(self._arguments(call), f"{binding.name}()", call.certain)
+            self._guess_all(self._arguments(call), _words(call), call.certain)
             self._may_hold(Source(binding.name), call)
 
     def _call_method(self, call: Call, source: Source) -> None:
@@ -340,13 +340,13 @@ class Calls(Changes):
                 given = {name: part_of(data) for name in function.parameters}
                 self._link(self.summary(function).links, given)
         if any(self._known_type(binding) in CALLERS for binding in bindings):
-            self._guess_all(sources, f"{call.path}()", call.certain)
+            self._guess_all(sources, _words(call), call.certain)
         for binding in bindings:
             called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
             if binding.direct is None and any(
                 not self.summary(f).changed.isdisjoint(f.parameters[:1]) for f in called
             ):
-                self.guess(binding.name, f"{call.path}()", call.certain)
+                self.guess(binding.name, _words(call), call.certain)
         if any(self.summary(f).changed for f in functions if not f.is_class):
             self._change_all(
                 s for s in sources if (n := self.names.get(s.name)) is not None and n.direct is None
@@ -366,6 +366,15 @@ class Calls(Changes):
                 continue
             if self.reaches(source) and not self.immutable(binding):
                 self.guess(source.name, what, ran)
+
+
+def _words(call: Call) -> str:
+    """What is called, for people."""
+    if call.path or call.method:
+        return f"{call.path or '.' + call.method}()"
+    found = (source.name for source in call.receiver if not source.name.startswith(PARAMETER))
+    names = dict.fromkeys("globals()" if name == VARIABLES else name for name in found)
+    return f"a call of what {next(iter(names))} holds" if len(names) == 1 else "a call of what a call gave"
 
 
 def _changes_something(origin: str) -> bool:

@@ -26,6 +26,8 @@ RUN_TOGETHER = "cells of one step run together"
 """Why other steps' cells between those of a step may stand in the way."""
 
 
+_NOT_DEFINED = re.compile(r"NameError: name '(\w+)' is not defined")
+
 _NAMES_INDEX = re.compile(r"\.names?\s*=[^=]|\bset_names\b|\.rename\b[^\n]*\binplace\b")
 """Code that may name an index of pandas: nothing else of it can change."""
 
@@ -130,7 +132,7 @@ class NotebookFlow:
         if cell.kind == "skip":
             return
         self.cells[number] = ReadCell(cell, facts, kept)
-        if cell.state == "failed":
+        if cell.state == "failed" and not self._needs_unrun(cell):
             self.tell(
                 Code.CELL_FAILED,
                 f"the last execution of this cell failed{f': {cell.error}' if cell.error else ''}",
@@ -138,6 +140,13 @@ class NotebookFlow:
                 _where(cell, 0),
                 severity="warning",
             )
+
+    def _needs_unrun(self, cell: Cell) -> bool:
+        """Whether a cell failed for a name that a cell above it binds, which has not run in the session."""
+        missing = _NOT_DEFINED.match(cell.error)
+        unrun = (read.facts.statements for read in self.cells.values() if read.cell.state == "not run")
+        names = {name for statements in unrun for effects in statements for name in bound_by(effects)}
+        return missing is not None and missing[1] in names
 
     def _check_parameters(self, number: int, cell: Cell, derived: list[tuple[str, int]]) -> None:
         given = {default.name for default in self.parameters}
