@@ -322,12 +322,17 @@ def test_what_the_session_saw_decides(table: dict[tuple[str, Mode], Told], name:
 
 
 def test_a_step_that_needs_a_method_of_another_one_is_refused() -> None:
-    first = "pd.DataFrame.triple = lambda self: self * 3\ndf = pd.DataFrame({'v': [1]})"
-    second = "print(df.triple())"
-    for found in told([cells("live", first, second)], [cells("cold", first, second)]):
-        ((severity, text),) = found
-        assert severity == "error"
-        assert "DataFrame.triple" in text
+    methods = {
+        "triple": "pd.DataFrame.triple = lambda self: self * 3",
+        "own": "@pd.api.extensions.register_dataframe_accessor('own')\nclass Own:\n    def __init__(self, df): pass",
+    }
+    for name, first in methods.items():
+        first += "\ndf = pd.DataFrame({'v': [1]})"
+        second = f"print(df.{name})"
+        for found in told([cells("live", first, second)], [cells("cold", first, second)]):
+            ((severity, text),) = found
+            assert severity == "error"
+            assert f"DataFrame.{name}" in text
 
 
 def test_a_setting_is_remembered_when_its_cell_runs_again() -> None:

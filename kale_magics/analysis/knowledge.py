@@ -9,7 +9,7 @@ import re
 import sys
 from typing import Literal
 
-from kale_magics.analysis.library import function_effects
+from kale_magics.analysis.library import function_effects, method_effects
 from kale_magics.step_runtime.generators import GENERATORS
 
 SCALAR_CALLS = frozenset(
@@ -243,10 +243,6 @@ def draws_of(module: str, method: str) -> str:
     return next(known, "")
 
 
-_DRAWING_METHODS = frozenset("fit fit_transform fit_predict fit_resample partial_fit rvs resample".split())
-_USUAL = ("state of numpy.random",)
-
-
 def may_draw(origin: str, method: str, kind: str) -> tuple[str, ...]:
     """The states of generators, of those that libraries keep for everybody, that a call may draw from.
 
@@ -257,16 +253,14 @@ def may_draw(origin: str, method: str, kind: str) -> tuple[str, ...]:
         method: The last attribute.
         kind: The type of the object whose method it is; empty if that is not known.
     """
-    root, _, rest = origin.partition(".")
-    if not origin:
-        draws = not kind or kind.startswith(("sklearn.", "scipy."))
-        draws = draws and (method in _DRAWING_METHODS or (method == "split" and kind != ""))
-        return _USUAL if draws else ()
-    if root in ("sklearn", "scipy"):
-        area, _, last = rest.rpartition(".")
-        draws = not last[:1].isupper() and not area.startswith(("metrics", "linalg", "sparse.linalg"))
-        return _USUAL if draws else ()
-    return () if is_known(origin) else tuple(GENERATORS)
+    effects = function_effects(origin) if origin else method_effects(method, kind)
+    if effects is None:
+        drawing = (origin or kind).partition(".")[0] in ("sklearn", "scipy")
+        usual = ("state of numpy.random",) if drawing else ()
+        return usual if not origin or is_known(origin) else tuple(GENERATORS)
+    if not (origin or kind) and any(method in vars(builtin) for builtin in (str, bytes, list, dict, set)):
+        return ()  # most likely it is theirs
+    return tuple(name for name, (module, *_) in GENERATORS.items() if module in effects.draws)
 
 
 def method_changes(method: str, type_name: str) -> Literal["yes", "no", "perhaps"]:

@@ -45,6 +45,7 @@ class LibraryEffects:
         calls: Arguments that the call calls: what they change, it changes.
         options: Parameters of the call, or keywords of the constructor of its object, that
             `may_change` and `may_share` need.
+        draws: The modules from whose generators, which they keep for everybody, the call may draw.
     """
 
     changes: Labels = frozenset()
@@ -55,6 +56,7 @@ class LibraryEffects:
     consumes: Labels = frozenset()
     calls: Labels = frozenset()
     options: Labels = frozenset()
+    draws: Labels = frozenset()
 
     def __or__(self, other: LibraryEffects) -> LibraryEffects:
         """Return what either of two calls does."""

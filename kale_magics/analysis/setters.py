@@ -11,6 +11,7 @@ from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
 from kale_magics.analysis.own_code import set_by
 from kale_magics.analysis.setting_calls import (
     ABSTRACT,
+    ACCESSORS,
     CALLS,
     CLASSES,
     CLOSES,
@@ -323,6 +324,8 @@ class _Finder(ast.NodeVisitor):
             self._magic(node)
         elif path.startswith("tqdm.") and path.endswith(".pandas"):
             self._add("class:pandas", node, ["DataFrame.progress_apply", "Series.progress_apply"])
+        elif path in ACCESSORS and node.args and _text(node.args[0]):
+            self._add("class:pandas", node, [f"{ACCESSORS[path]}.{_text(node.args[0])}"])
         elif path.startswith("seaborn.set"):
             self._add("matplotlib", node)
         elif path in CALLS and not (path == "locale.setlocale" and len(node.args) < 2 and not node.keywords):

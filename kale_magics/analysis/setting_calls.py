@@ -50,6 +50,12 @@ CALLS: Mapping[str, tuple[str, str]] = {
 }
 """What sets state when it is called: the holder, and how the arguments name what is set."""
 
+ACCESSORS: Mapping[str, str] = {
+    f"pandas.api.extensions.register_{kind.lower()}_accessor": kind
+    for kind in ("DataFrame", "Series", "Index")
+}
+"""What puts an attribute on a class of pandas, and on which."""
+
 RESTORED: Mapping[str, str] = {
     "warnings.catch_warnings": "warnings",
     "matplotlib.rc_context": "matplotlib",

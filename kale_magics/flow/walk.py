@@ -32,8 +32,8 @@ from kale_magics.analysis.library import result_type
 from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, Definition, Memory, StepFlow, bound_by
 from kale_magics.flow.calls import Calls
-from kale_magics.flow.changes import MEMORY
 from kale_magics.flow.lookup import NOTHING_SEEN
+from kale_magics.flow.sharing import MEMORY
 from kale_magics.flow.surroundings import CACHES
 from kale_magics.session import star_names
 

@@ -598,4 +598,19 @@ print("RESULT", one, np.random.normal(), r.normal())
         "1.7886284734303186 0.43650985051198943 0.09649746807200862",
         cold=True,
     ),
+    Case(
+        "a lambda that fills a dictionary with what its variable stands for later",
+        """
+%%kale step s4
+zs = 1
+from collections import ChainMap, OrderedDict, defaultdict, deque, namedtuple
+found = defaultdict(lambda: zs)
+zs = []
+ys = found[1]
+%%kale step s6
+print("RESULT", ys is zs)
+""",
+        "True",
+        cold=True,
+    ),
 ]

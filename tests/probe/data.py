@@ -22,7 +22,7 @@ DISTRIBUTIONS = {name: name for name in ("matplotlib", "numpy", "pandas", "scipy
 }
 """What the libraries are called where they come from."""
 
-FIELDS = ("changes", "may_change", "shares", "may_share", "keeps", "consumes", "calls", "options")
+FIELDS = ("changes", "may_change", "shares", "may_share", "keeps", "consumes", "calls", "options", "draws")
 
 Line = dict[str, Any]
 Facts = dict[str, str]

@@ -39,7 +39,8 @@ class Target:
     Attributes:
         name: As it is recorded, as in "numpy.sqrt"; for methods the type's name and the method's.
         makes: Give the callable, with the objects it may be a method of.
-        variants: The same for objects made with an option, by the option's name.
+        variants: The same for objects made with an option, by the option's name; it is empty where only what
+            they draw counts.
         library: Which samples suit it.
         signature: Its parameters, without the object; None if unknown.
         examples: Calls that are written by hand, each kinds of samples.
@@ -188,6 +189,7 @@ class Prober:
         """Note what a call without options did."""
         self.finding.result_types.add(outcome.result_type)
         self.finding.hidden |= "self" in outcome.hidden
+        self.finding.add("draws", outcome.draws)
         for aspect in ASPECTS:
             for slot in getattr(outcome, aspect):
                 self.finding.add(aspect, self.labels(slot))
@@ -261,11 +263,14 @@ class Prober:
         """Repeat a call on objects that were made with an option."""
         for option, make in self.target.variants:
             if result_of(make, case.arguments)[0] and (outcome := observe(make, case.arguments)):
-                self.note_option(case.outcome, outcome, frozenset(), frozenset({option}))
+                if option:
+                    self.note_option(case.outcome, outcome, frozenset(), frozenset({option}))
+                self.finding.add("draws", outcome.draws)
 
     def note_option(
         self, base: Outcome, outcome: Outcome, own: frozenset[Label], option: frozenset[Label]
     ) -> None:
+        self.finding.add("draws", outcome.draws)
         for aspect in ASPECTS:
             before = {label for slot in getattr(base, aspect) for label in self.labels(slot)}
             for slot in getattr(outcome, aspect):

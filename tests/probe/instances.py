@@ -7,6 +7,7 @@ import contextlib
 import copy
 import csv
 import functools
+import inspect
 import io
 import itertools
 import queue
@@ -240,10 +241,21 @@ def estimators() -> Iterator[tuple[type, Factory]]:
             )
 
 
+def splitters() -> Iterator[Factory]:
+    """The objects of scikit-learn that give the parts of a cross-validation; those that can, shuffle."""
+    import sklearn.model_selection
+
+    for name in sorted(sklearn.model_selection.__all__):
+        kind = vars(sklearn.model_selection).get(name)  # some are there only if they are asked for
+        if not isinstance(kind, type) or not hasattr(kind, "get_n_splits"):
+            continue
+        given = {"shuffle": True} if "shuffle" in inspect.signature(kind).parameters else {}
+        if call(kind, given)[0]:
+            yield functools.partial(kind, **given)
+
+
 def _needed(kind: type, kinds: dict[str, Factory]) -> Iterator[dict[str, str]]:
     """Kinds of samples for what an estimator cannot be made without."""
-    import inspect
-
     from tests.probe.hints import NAMES
 
     required = [

@@ -317,13 +317,17 @@ def _sklearn_kinds() -> dict[str, Callable[[], Any]]:
     def fitted() -> Any:
         return LogisticRegression().fit(features(), labels())
 
+    def drawing() -> Any:
+        """A classifier that draws from numpy's generator when it is fitted."""
+        return LogisticRegression(solver="saga", tol=0.1)
+
     return {
-        "classifier": lambda: LogisticRegression(),
+        "classifier": drawing,
         "regressor": lambda: LinearRegression(),
         "transformer": lambda: StandardScaler(),
         "fitted": fitted,
-        "steps": lambda: [("scale", StandardScaler()), ("model", LogisticRegression())],
-        "named": lambda: [("one", LogisticRegression()), ("two", LogisticRegression(C=2))],
+        "steps": lambda: [("scale", StandardScaler()), ("model", drawing())],
+        "named": lambda: [("one", drawing()), ("two", LogisticRegression(C=2))],
         "named_regressors": lambda: [("one", LinearRegression()), ("two", LinearRegression())],
         "named_transformers": lambda: [("scale", StandardScaler())],
         "column_transformers": lambda: [("scale", StandardScaler(), [0, 1])],

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.probe.examples import EXAMPLES
 from tests.probe.findings import Target
-from tests.probe.instances import INSTANCES, Factory, estimator_bases, estimators, fitted
+from tests.probe.instances import INSTANCES, Factory, estimator_bases, estimators, fitted, splitters
 from tests.probe.modules import DENIED, MODULES
 from tests.probe.signatures import signature_of
 from tests.probe.trials import call
@@ -115,6 +115,8 @@ def objects(library: str) -> dict[str, tuple[type, list[Factory], list[tuple[str
             entry[1].append(make)
             entry[1].append(fitted(make))
             entry[2].extend(_with_options(kind, make))
+        for make in splitters():
+            found.setdefault(public_name(type(make())), (type(make()), [], []))[1].append(make)
         return found
     for make in INSTANCES[library]():
         succeeded, example = call(make, {})
@@ -134,6 +136,23 @@ def _with_options(kind: type, make: Factory) -> Iterator[tuple[str, Factory]]:
 
             yield name, with_option
             yield name, fitted(with_option)
+    if "random_state" in inspect.signature(kind).parameters:
+        for given in ({}, *({name: value} for name, values in DRAWING.items() for value in values)):
+            yield "", functools.partial(_without_seed, make, given)
+
+
+def _without_seed(make: Factory, given: dict[str, str]) -> Any:
+    return make().set_params(random_state=None, **given)
+
+
+DRAWING = {
+    "solver": ("liblinear", "saga", "adam"),
+    "svd_solver": ("randomized", "arpack"),
+    "eigen_solver": ("arpack",),
+    "selection": ("random",),
+    "init": ("random",),
+}
+"""Parameters of estimators, with values for which some draw that do not by default."""
 
 
 def methods(library: str, wanted: Wanted) -> Iterator[Target]:

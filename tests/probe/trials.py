@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
+import sys
+import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
+from kale_magics.step_runtime.generators import GENERATORS, generator_state
 from tests.probe.reach import Reach, reach
 from tests.probe.samples import Call, Reading
 from tests.probe.states import state
+
+MAX_ITEMS = 10
+"""How many elements of what is generated are asked for."""
 
 MAX_SECONDS = 1.0
 """Processor time that one call may take."""
@@ -47,6 +54,7 @@ class Outcome:
         result_type: The class of the result.
         changes, consumes, calls, shares, keeps: As in `LibraryEffects`.
         hidden: Places of what cannot be compared with what it was.
+        draws: As in `LibraryEffects`.
     """
 
     result_type: type
@@ -56,6 +64,7 @@ class Outcome:
     shares: set[Slot] = field(default_factory=set)
     keeps: set[Slot] = field(default_factory=set)
     hidden: set[Slot] = field(default_factory=set)
+    draws: set[str] = field(default_factory=set)
 
 
 def call(function: Callable[..., Any], values: Mapping[Slot, Any]) -> tuple[bool, Any]:
@@ -103,6 +112,7 @@ def _observed(make: Make, arguments: Arguments) -> Outcome | None:
         values["self"] = owner
     before = {slot: state(value) for slot, value in values.items()}
     held = {slot: reach(value) for slot, value in values.items()}
+    generators = _generators()
     succeeded, result = call(function, values)
     if not succeeded:
         return None
@@ -116,7 +126,17 @@ def _observed(make: Make, arguments: Arguments) -> Outcome | None:
     later = _later(outcome, values)
     _compare_results(outcome, result, held, later)
     _compare_holders(outcome, values, held, later)
+    if isinstance(result, types.GeneratorType):  # what it does, it does when it is used
+        call(lambda: list(itertools.islice(result, MAX_ITEMS)), {})
+    after_use = _generators()
+    outcome.draws = {name for name, found in generators.items() if after_use[name] != found}
     return outcome
+
+
+def _generators() -> dict[str, str]:
+    """The states of the generators that libraries keep for everybody, as texts."""
+    loaded = {name: module for name, (module, *_) in GENERATORS.items() if module in sys.modules}
+    return {module: repr(generator_state(name)) for name, module in loaded.items()}
 
 
 def _set_for(outcome: Outcome, value: Any, before: Any, after: Any) -> set[Slot]:
