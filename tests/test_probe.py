@@ -62,6 +62,10 @@ FUNCTIONS: list[tuple[str, str, set[int | str]]] = [
     ("map", "shares", {0, 1}),
     ("functools.reduce", "calls", {0}),
     ("sorted", "calls", {"key"}),
+    ("random.shuffle", "draws", {"random"}),
+    ("numpy.random.normal", "draws", {"numpy.random"}),
+    ("sklearn.model_selection.train_test_split", "draws", {"numpy.random"}),
+    ("sklearn.model_selection.cross_val_score", "draws", {"numpy.random"}),
 ]
 """Functions, an aspect of their effects, and labels that it has on every version."""
 
@@ -86,6 +90,9 @@ METHODS: list[tuple[str, str, str, set[int | str]]] = [
     ("fit", "sklearn.linear_model.LinearRegression", "changes", {"self"}),
     ("fit_transform", "sklearn.preprocessing.StandardScaler", "may_change", {0, "X"}),
     ("fit_transform", "sklearn.preprocessing._data.StandardScaler", "options", {"copy"}),
+    ("fit", "sklearn.ensemble.RandomForestClassifier", "draws", {"numpy.random"}),
+    ("split", "sklearn.model_selection.KFold", "draws", {"numpy.random"}),
+    ("rvs", "scipy.stats._distn_infrastructure.rv_continuous_frozen", "draws", {"numpy.random"}),
     ("plot", "matplotlib.axes.Axes", "changes", {"self"}),
     ("set_title", "matplotlib.axes._axes.Axes", "changes", {"self"}),
 ]
@@ -136,7 +143,7 @@ def test_methods_that_change_no_argument(method: str, kind: str) -> None:
 def test_functions_that_only_read(name: str) -> None:
     effects = function_effects(name)
     assert effects is not None
-    assert not effects.changes | effects.may_change | effects.shares
+    assert not effects.changes | effects.may_change | effects.shares | effects.draws
 
 
 def test_plotting_does_not_hold_its_data() -> None:

@@ -51,6 +51,9 @@ WRITTEN: dict[str, list[str]] = {
     "numpy.apply_along_axis": ["identity zero square"],
     "sklearn.model_selection.GridSearchCV": ["classifier grid"],
     "sklearn.model_selection.RandomizedSearchCV": ["classifier grid"],
+    "sklearn.model_selection.permutation_test_score": [
+        "classifier features labels cv=two n_permutations=two"
+    ],
     "sklearn.base.BaseEstimator.set_params": ["C=two", "random_state=random_state"],
     "sklearn.utils._set_output._SetOutputMixin.set_output": ["transform=container"],
     "sklearn.pipeline.Pipeline.set_params": ["verbose=true"],
