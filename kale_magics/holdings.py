@@ -101,7 +101,9 @@ class _Search:
     def search(self, value: Any, most: int) -> Holdings:
         """Look at no more than some objects."""
         if isinstance(value, type):
-            self._push(_parts_of_class(value))
+            for kind in type.__dict__["__mro__"].__get__(value):
+                if kind is value or module_of(kind) == "__main__":  # what its bases hold is its own too
+                    self._push(_parts_of_class(kind))
         elif type(value) is types.FunctionType:
             self._push(_parts_of_function(value))
         else:

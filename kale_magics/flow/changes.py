@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
@@ -72,15 +72,18 @@ class Changes(Sharing):
         """
         if name in self.step.reads:
             return
-        for one in self.group(name):
+        group = self.group(name)
+        changed = self.evidence.changed.intersection(group)
+        for one in group:
             binding = self.names.get(one)
             if binding is None or self.immutable(binding):
                 continue
             # What this cell has made before, its evidence does not know; nobody else has it yet.
             earlier = binding.maker != self.step.name or binding.cell != self.cell
-            if earlier and (one in self.step.reads or (ran and self._is_kept(one))):
+            kept = ran and self._is_kept(one)
+            if earlier and (one in self.step.reads or (kept and not self._goes_with(one, changed))):
                 continue
-            if earlier and one not in self.evidence.changed:
+            if earlier and not kept and one not in changed:
                 self.step.guesses.setdefault(one, what)
             self._change_one(one, certain=False)
 
@@ -102,7 +105,7 @@ class Changes(Sharing):
                 if name in GENERATORS:
                     self.read(name, 0, certain=False)
                 for one in self.group(name):
-                    if one not in self.evidence.kept:
+                    if one not in self.evidence.kept or self._goes_with(one, {name}):
                         self._change_one(one)
         for name in sorted(self.evidence.bound):
             known = self.names.get(name)
@@ -115,6 +118,10 @@ class Changes(Sharing):
                     self.join(names[0], other)
         for name, definitions in sorted(self.evidence.held.items()):
             self._hold_definitions(name, definitions)
+
+    def _goes_with(self, one: str, changed: Set[str]) -> bool:
+        """Whether what stayed as it is hangs together with what has changed: who takes both, takes one copy."""
+        return any(one in group and not changed.isdisjoint(group) for group in self.evidence.shared)
 
     def _hold_definitions(self, name: str, definitions: Iterable[str]) -> None:
         """A value holds functions or classes of the notebook: who has it may call them."""

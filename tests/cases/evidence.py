@@ -400,4 +400,42 @@ print("RESULT", first, test, noise, np.random.randint(1000))
         "[0.076, 0.78] [ 1  5  2 15] [0.91, 0.213] 763",
         cold=True,
     ),
+    Case(
+        "a list that a derived class has by its base, changed in a way that nobody knows",
+        """
+%%kale step s3
+zs = []
+class Box:
+    shared = zs
+class Chest(Box):
+
+    def add(self, x):
+        return super
+%%kale step s4
+getattr(zs, 'append')(1)
+%%kale step s5
+print("RESULT", Chest.shared)
+""",
+        "[1]",
+        cold=True,
+    ),
+    Case(
+        "a list that holds another one, changed in a way that nobody knows",
+        """
+%%kale step s1
+ys = []
+from operator import methodcaller
+xs = []
+try:
+    ys[3]
+except IndexError:
+    xs.append(ys)
+%%kale step s5
+methodcaller('append', 1)(xs)
+%%kale step s6
+print("RESULT", [x is ys for x in xs])
+""",
+        "[True, False]",
+        cold=True,
+    ),
 ]
