@@ -120,7 +120,7 @@ class Changes(Sharing):
             self._hold_definitions(name, definitions)
 
     def _goes_with(self, one: str, changed: Set[str]) -> bool:
-        """Whether what stayed as it is hangs together with what has changed: who takes both, takes one copy."""
+        """Whether what stayed as it is shares an object with what has changed: they must not part."""
         return any(one in group and not changed.isdisjoint(group) for group in self.evidence.shared)
 
     def _hold_definitions(self, name: str, definitions: Iterable[str]) -> None:
