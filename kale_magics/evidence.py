@@ -248,7 +248,10 @@ def _is_of_no_interest(value: Any) -> bool:
     if type(value) is types.FunctionType:
         return is_immutable(value) or not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
     if isinstance(value, type):
-        return module_of(value) != "__main__" or all(
-            _is_of_no_interest(member) for _, member in class_content(value)
+        # What a base has as a number, a method may set in a class that is derived from it.
+        own = [kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__"]
+        members = [member for kind in own for _, member in class_content(kind)]
+        return value not in own or all(
+            type(m) is types.FunctionType and _is_of_no_interest(m) for m in members
         )
     return is_immutable(value)

@@ -86,9 +86,10 @@ class Facts:
     modules: frozenset[str] = frozenset()
 
     @property
-    def simple(self) -> bool:
-        """Whether it is a builtin container of numbers, texts and the like."""
-        return self.type_name in ("dict", "list", "tuple", "set") and self.modules <= {"builtins"}
+    def may_be_setting(self) -> bool:
+        """Whether code may ask it what to do: a container of numbers and texts, or an object with such."""
+        simple = self.type_name in ("dict", "list", "tuple", "set") and self.modules <= {"builtins"}
+        return simple or self.own or self.type_name == "types.SimpleNamespace"
 
 
 def facts_of(value: Any) -> Facts:

@@ -20,7 +20,7 @@ _LAYOUTS = frozenset({"dtype", "order", "subok", "deep"})
 _CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
 """Functions that copy only what has another type or order than their other arguments say."""
 
-_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.Match, ast.Try)
+_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.For, ast.AsyncFor, ast.Match, ast.Try)
 
 
 def choosing(value: ast.expr) -> Iterator[ast.AST]:
@@ -41,7 +41,9 @@ def choosing(value: ast.expr) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call):
             # What is unpacked may say anything.
             yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
-            yield from node.args[1:] if dotted(node.func).rpartition(".")[2] in _CONVERTING else ()
+            yield from (
+                node.args[1:] if dotted(node.func).rpartition(".")[2] in {*_CONVERTING, "reduce"} else ()
+            )
 
 
 def _repeats(node: ast.BinOp) -> bool:
@@ -54,7 +56,15 @@ def _repeats(node: ast.BinOp) -> bool:
 
 def chooses(node: ast.AST) -> bool:
     """Whether code may decide what it gives: it has branches, or looks things up."""
-    return any(isinstance(n, _BRANCHES) or _is_lookup(n) for n in ast.walk(node))
+    return any(isinstance(n, _BRANCHES) or _is_lookup(n) or _may_copy(n) for n in ast.walk(node))
+
+
+def _may_copy(node: ast.AST) -> bool:
+    """Whether a call copies or not as its arguments say."""
+    if not isinstance(node, ast.Call):
+        return False
+    named = any(keyword.arg in _LAYOUTS | COPYING | IN_PLACE | {None} for keyword in node.keywords)
+    return named or dotted(node.func).rpartition(".")[2] in {*_CONVERTING, "reduce", "astype"}
 
 
 def _is_lookup(node: ast.AST) -> bool:

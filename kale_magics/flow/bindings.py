@@ -62,8 +62,7 @@ class Binding:
         memories: The cached functions that remember the value, or an object in it.
         unsure: Whether other values of parameters may make it another object, or one of another type: the
             session's value tells nothing for certain then.
-        derived: Whether it is a parameter, or a number, text, list of such or the like that is computed from
-            one.
+        derived: Whether it is a parameter, or a number, text, setting or the like that is computed from one.
         flag: Whether it is such a value that is true or false.
         type_name: The type of what a library's function or class made it, as in "collections.defaultdict", as
             far as the code tells; for one that makes a class, that function.

@@ -280,6 +280,7 @@ class Calls(Changes):
         if call.method in HOLDING_METHODS:
             held = (s for _, sources in call.arguments for s in sources)
             self.hold(binding.name, held, call.behaviours)
+            self.follow(binding.name, self._given_varies)
 
     def _may_hold(self, source: Source, call: Call) -> None:
         """What nothing is known of may keep what it gets."""
@@ -296,7 +297,7 @@ class Calls(Changes):
         effects, known = method_effects(call.method, kind), method_changes(call.method, kind)
         if effects is None or known == "yes" or (not kind and known == "no"):
             return known
-        if "self" in effects.changes:
+        if "self" in effects.changes | effects.consumes:
             return "yes" if kind else "perhaps"
         return "no"
 

@@ -37,8 +37,8 @@ class Changes(Sharing):
         for one in self.group(name):
             self._change_one(one)
             for other in self._classes(one):
-                if not self._is_kept(other):
-                    self._change_one(other)
+                for each in () if self._is_kept(other) else self.group(other):
+                    self._change_one(each)
 
     def _is_idle(self, name: str) -> bool:
         """Whether a function that may be called would change an object, and has not."""
@@ -49,11 +49,8 @@ class Changes(Sharing):
         binding = self.names.get(name)
         if binding is None or (binding.direct is not None and not binding.direct.is_class):
             return []
-        found: list[str] = []
-        for behaviour in binding.behaviours:
-            definition = self._of_behaviour.get(behaviour) if behaviour.attributes else None
-            found += definition.names if definition is not None and behaviour is not binding.direct else ()
-        return sorted(n for n in found if n in self.names and self.names[n].direct in binding.behaviours)
+        classes = {b for b in binding.behaviours if b.attributes and b is not binding.direct}
+        return sorted(n for n, each in self.names.items() if each.direct in classes)
 
     def change_what(self, source: Source) -> None:
         """The step changes what a source means; where several may be meant, what was observed tells."""
@@ -173,6 +170,7 @@ class Changes(Sharing):
         self.change_what(source)
         if effect.path.rpartition(".")[2] in COPYING:
             self.ask_for_place(binding.name, unsure=any(map(self.varies, effect.uses)))
+        self.follow(binding.name, any(map(self.varies, effect.uses)))
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         self.hold(binding.name, effect.linked, behaviours)
 
@@ -186,6 +184,13 @@ class Changes(Sharing):
         binding = self.names[name]
         if binding.maker == self.step.name:
             self.rebind(replace(binding, inplace=True, unsure=binding.unsure or unsure))
+
+    def follow(self, name: str, varies: bool) -> None:
+        """What was put into an object may hang on parameters: so does what code does that asks it."""
+        binding = self.names.get(name)
+        facts = self.facts(binding) if binding is not None and varies else None
+        if binding is not None and facts is not None and facts.may_be_setting and not binding.derived:
+            self.rebind(replace(binding, derived=True))
 
     def change_memory(self, source: Source) -> None:
         """The step changes an object: it may be one that a cached function remembers."""

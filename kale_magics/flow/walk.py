@@ -177,7 +177,7 @@ class Flow(Calls):
             perhaps=self.modules_of(effect.sources),
         )
         facts = self.certain_facts(binding)
-        simple = self.immutable(binding) or (facts is not None and facts.simple)
+        simple = self.immutable(binding) or (facts is not None and facts.may_be_setting)
         if simple and any(self.varies(name) for name in effect.uses):
             return replace(binding, derived=True, flag=facts is None or facts.type_name == "bool")
         return binding

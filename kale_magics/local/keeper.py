@@ -268,6 +268,7 @@ def perform(message: dict[str, Any], launcher: dict[str, Any]) -> None:
 def main() -> None:
     """Serve the engine whose socket is the descriptor that the second argument names."""
     channel = socket.socket(fileno=int(sys.argv[2]))
+    channel.setblocking(True)  # whatever the notebook has set for all sockets
     hello, _ = receive(channel)
     if hello is None:
         return

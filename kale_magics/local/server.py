@@ -106,6 +106,7 @@ class StepServer:
         self.imports = frozenset(imports)
         self.surroundings = dict(environment), fork, installation()
         self.socket, theirs = socket.socketpair()
+        self.socket.setblocking(True)  # whatever the notebook has set for all sockets
         self.alive = True
         self._heard = b""
         with theirs:

@@ -6,6 +6,7 @@ part is in the same artifact: this is known when all is written, and then all is
 
 from __future__ import annotations
 
+import importlib
 import mmap
 import pickle
 import sys
@@ -293,7 +294,7 @@ class ArrayMakers:
 
     def make_array_of_objects(self, shape: Any, order: Any) -> Any:
         """An array that `fill_array_of_objects` fills."""
-        return sys.modules["numpy"].empty(shape, object, order)
+        return importlib.import_module("numpy").empty(shape, object, order)
 
     def fill_array_of_objects(self, array: Any, items: list[Any]) -> None:
         """Give an array its elements, in the order of its memory."""

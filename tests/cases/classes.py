@@ -598,4 +598,57 @@ print("RESULT", Task.all, Middle.all, job.all is Job.all)
         "[3, 4, 5] [3, 4, 5] True",
         cold=True,
     ),
+    Case(
+        "a list of a class, changed through an instance",
+        """
+%%kale step s1
+shared = [0]
+class T:
+    k = shared
+t = T()
+%%kale step s2
+t.k.append(1)
+%%kale step s3
+print("RESULT", shared, T.k, t.k)
+""",
+        "[0, 1] [0, 1] [0, 1]",
+        cold=True,
+    ),
+    Case(
+        "a dictionary of a class that its instances keep",
+        """
+%%kale functions
+class Model:
+    defaults = {"lr": 1}
+    def __init__(self):
+        self.cfg = self.defaults
+%%kale step s1
+m = Model()
+%%kale step s2
+m.cfg["lr"] = 5
+%%kale step s3
+print("RESULT", Model().cfg, m.cfg, Model.defaults)
+""",
+        "{'lr': 5} {'lr': 5} {'lr': 5}",
+        cold=True,
+    ),
+    Case(
+        "a number that a method sets in a derived class",
+        """
+%%kale functions
+class Base:
+    n = 0
+    def __init__(self):
+        type(self).n += 1
+class Child(Base):
+    pass
+%%kale step s1
+a = Base()
+%%kale step s2
+b = Child(); c = Child()
+%%kale step s3
+print("RESULT", Child.n, Base.n)
+""",
+        "3 1",
+    ),
 ]

@@ -823,4 +823,131 @@ print("RESULT", means)
         given={"rounds": 3},
         cold=True,
     ),
+    Case(
+        "a copy that a setting of an object decides",
+        """
+%%kale functions
+from types import SimpleNamespace
+def F(x, cfg):
+    if cfg.q > 0: x = list(x)
+    return x
+%%kale parameters
+q = 1
+%%kale step s0
+cfg = SimpleNamespace(q=q)
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x, cfg)
+%%kale step s3
+y.append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        given={"q": 0},
+        cold=True,
+    ),
+    Case(
+        "a copy that an attribute decides that was set later",
+        """
+%%kale functions
+class Cfg:
+    pass
+def F(x, cfg):
+    return x[:] if cfg.q else x
+%%kale parameters
+q = 1
+%%kale step s0
+cfg = Cfg()
+cfg.q = q
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x, cfg)
+%%kale step s3
+y.append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        given={"q": 0},
+        cold=True,
+    ),
+    Case(
+        "a copy that an element decides that was appended",
+        """
+%%kale functions
+def F(x, cfg):
+    return x[:] if cfg[0] else x
+%%kale parameters
+q = 1
+%%kale step s0
+cfg = []
+cfg.append(q)
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x, cfg)
+%%kale step s3
+y.append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        given={"q": 0},
+        cold=True,
+    ),
+    Case(
+        "a copy that the type decides that a function gets",
+        """
+%%kale imports
+import numpy as np
+%%kale functions
+def conv(x, dt):
+    return np.asarray(x, dtype=dt)
+%%kale parameters
+dt = "int64"
+%%kale step s1
+x = np.array([1.0, 2.0])
+%%kale step s2
+y = conv(x, dt)
+%%kale step s3
+x[0] = 50
+%%kale step s4
+print("RESULT", y[0])
+""",
+        "50.0",
+        given={"dt": "float64"},
+        cold=True,
+    ),
+    Case(
+        "copies that a loop makes over what a parameter lists",
+        """
+%%kale imports
+import pandas as pd
+from functools import reduce
+%%kale functions
+def drop(df, cols):
+    for c in cols:
+        df = df.drop(columns=c)
+    return df
+%%kale parameters
+cols = ["b"]
+%%kale step s1
+df = pd.DataFrame({"a": [1], "b": [2]})
+%%kale step s2
+clean = drop(df, cols)
+other = reduce(lambda d, c: d.drop(columns=c), cols, df)
+%%kale step s3
+clean["z"] = 1
+%%kale step s4
+other["w"] = 1
+%%kale step s5
+print("RESULT", list(df.columns), list(clean.columns))
+""",
+        "['a', 'b', 'z', 'w'] ['a', 'b', 'z', 'w']",
+        given={"cols": []},
+        cold=True,
+    ),
 ]

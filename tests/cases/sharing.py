@@ -942,4 +942,139 @@ print("RESULT", ' '.join(str(ys).split()))
         "[ g v w l 0 1 1 1 [[g, v, w, l]] 1 1 1 1 1]",
         cold=True,
     ),
+    Case(
+        "a function puts what it gets into a dictionary of its own",
+        """
+%%kale functions
+def F(x):
+    d = {}
+    d['x'] = x
+    return d
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x)
+%%kale step s3
+y['x'].append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        cold=True,
+    ),
+    Case(
+        "a function puts what it gets into a list of its own",
+        """
+%%kale functions
+def F(x):
+    d = []
+    d.append(x)
+    return d
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x)
+%%kale step s3
+y[0].append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        cold=True,
+    ),
+    Case(
+        "a function puts what it gets into an object of its own",
+        """
+%%kale functions
+from types import SimpleNamespace
+def F(x):
+    ns = SimpleNamespace()
+    ns.k = x
+    return ns
+%%kale step s1
+x = [1, 2]
+%%kale step s2
+y = F(x)
+%%kale step s3
+y.k.append(9)
+%%kale step s4
+print("RESULT", x)
+""",
+        "[1, 2, 9]",
+        cold=True,
+    ),
+    Case(
+        "a function puts frames into a dictionary in a loop",
+        """
+%%kale functions
+import pandas as pd
+def frames(pairs):
+    found = {}
+    for name, frame in pairs:
+        found[name] = frame
+    return found
+%%kale step s1
+sales = pd.DataFrame({"a": [1, 2]})
+costs = pd.DataFrame({"a": [3, 4]})
+%%kale step s2
+all_ = frames([("sales", sales), ("costs", costs)])
+%%kale step s3
+for d in all_.values():
+    d["pct"] = d["a"] / d["a"].sum()
+%%kale step s4
+print("RESULT", list(sales.columns), list(costs.columns))
+""",
+        "['a', 'pct'] ['a', 'pct']",
+        cold=True,
+    ),
+    Case(
+        "a function keeps an array in a list in a loop",
+        """
+%%kale functions
+import numpy as np
+def train(w, n):
+    hist = []
+    for i in range(n):
+        hist.append(w)
+    return hist
+%%kale step s1
+w = np.array([2, 2])
+%%kale step s2
+hist = train(w, 2)
+%%kale step s3
+w += 10
+%%kale step s4
+print("RESULT", [h.tolist() for h in hist])
+""",
+        "[[12, 12], [12, 12]]",
+        cold=True,
+    ),
+    Case(
+        "a text that is read on by each step",
+        """
+%%kale step s1
+import io
+x = io.StringIO("abc")
+%%kale step s2
+one = x.read(1)
+%%kale step s3
+two = x.read()
+%%kale step s4
+print("RESULT", [one, two, x.read()])
+""",
+        "['a', 'bc', '']",
+        cold=True,
+    ),
+    Case(
+        "an array of texts where only steps import numpy",
+        """
+%%kale step s1
+import numpy as np
+y = np.array(["a", "bb"], dtype=object)
+%%kale step s3
+print("RESULT", len(y), y[0])
+""",
+        "2 a",
+        cold=True,
+    ),
 ]
