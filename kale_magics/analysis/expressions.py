@@ -23,7 +23,7 @@ from kale_magics.analysis.effects import (
     flattened,
     straightened,
 )
-from kale_magics.analysis.knowledge import CHANGING_METHODS, HOLDING_METHODS
+from kale_magics.analysis.knowledge import CHANGING_METHODS
 from kale_magics.analysis.names import (
     NameReader,
     Scope,
@@ -242,8 +242,6 @@ class ExpressionReader(NameReader):
             if isinstance(value, ast.Attribute):
                 self._handed_on(value)
         self._arguments -= 1
-        if isinstance(node.func, ast.Attribute) and node.func.attr in HOLDING_METHODS:
-            self.put_into(node.func.value, (source for _, sources in arguments for source in sources))
         if path and self.find(path.partition(".")[0]) is not None:
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
@@ -404,7 +402,6 @@ class ExpressionReader(NameReader):
             self.expression(getattr(target, "slice", None))
             path = dotted(target if isinstance(target, ast.Attribute) else target.value)
             linked = () if constant else sources
-            self.put_into(target.value, linked)
             for root in self.roots(target.value):
                 self.out.append(Mutate(root, target.lineno, "write", linked, uses, behaviours, path))
 

@@ -184,14 +184,6 @@ class NameReader:
                 return scope.names[name]
         return None
 
-    def put_into(self, target: ast.AST, sources: Iterable[Source]) -> None:
-        """Note that an object of an inner scope holds others from now on: `local["key"] = value`."""
-        while isinstance(target, (ast.Attribute, ast.Subscript)):
-            target = target.value
-        own = self.find(target.id) if isinstance(target, ast.Name) else None
-        if own is not None:
-            own += [source for source in holding(sources) if source not in own]
-
     def read(self, name: str, line: int) -> None:
         """Note that a name is looked up."""
         own = self.find(name)
