@@ -615,24 +615,6 @@ print("RESULT", shared, T.k, t.k)
         cold=True,
     ),
     Case(
-        "a dictionary of a class that its instances keep",
-        """
-%%kale functions
-class Model:
-    defaults = {"lr": 1}
-    def __init__(self):
-        self.cfg = self.defaults
-%%kale step s1
-m = Model()
-%%kale step s2
-m.cfg["lr"] = 5
-%%kale step s3
-print("RESULT", Model().cfg, m.cfg, Model.defaults)
-""",
-        "{'lr': 5} {'lr': 5} {'lr': 5}",
-        cold=True,
-    ),
-    Case(
         "a number that a method sets in a derived class",
         """
 %%kale functions
