@@ -157,7 +157,8 @@ class Watch:
             if left <= 0:
                 break
         for state in self._generators:
-            found[state] = Holdings(frozenset({id(owner_of_state(state))}))
+            if (owner := owner_of_state(state)) is not None:
+                found[state] = Holdings(frozenset({id(owner)}))
         held = {name: its.definitions for name, its in found.items() if its.definitions}
         return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
 
@@ -248,10 +249,10 @@ def _is_of_no_interest(value: Any) -> bool:
     if type(value) is types.FunctionType:
         return is_immutable(value) or not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
     if isinstance(value, type):
+        if module_of(value) != "__main__":
+            return True
         # What a base has as a number, a method may set in a class that is derived from it.
-        own = [kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__"]
+        own = (kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__")
         members = [member for kind in own for _, member in class_content(kind)]
-        return value not in own or all(
-            type(m) is types.FunctionType and _is_of_no_interest(m) for m in members
-        )
+        return all(type(m) is types.FunctionType and _is_of_no_interest(m) for m in members)
     return is_immutable(value)

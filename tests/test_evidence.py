@@ -193,6 +193,13 @@ class Odd:
     def __getattr__(self, name):
         print("asked for", name)
         raise RuntimeError(name)
+class Meta(type):
+    __hash__ = None
+    def __eq__(self, other):
+        print("compared")
+        raise RuntimeError
+class Compared(metaclass=Meta):
+    made = 0
 loud, last, odd = Loud(), Last(), Odd()
 """
 
@@ -222,5 +229,5 @@ def test_the_notebook_does_not_notice(shell: Shell) -> None:
     """No code of the notebook runs for being watched, and nothing lives longer."""
     shell.run("%load_ext kale_magics")
     shell.run(NOTICING)
-    printed = shell.run("%%kale step a\nloud; odd\nlast = None\nprint('after')").printed
+    printed = shell.run("%%kale step a\nloud; odd; Compared\nlast = None\nprint('after')").printed
     assert printed == "gone\nafter\n"

@@ -20,6 +20,9 @@ _LAYOUTS = frozenset({"dtype", "order", "subok", "deep"})
 _CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
 """Functions that copy only what has another type or order than their other arguments say."""
 
+_DECIDED = _CONVERTING | {"reduce"}
+"""Functions of which the arguments after the first decide whether what they give is a copy."""
+
 _BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.For, ast.AsyncFor, ast.Match, ast.Try)
 
 
@@ -41,9 +44,7 @@ def choosing(value: ast.expr) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call):
             # What is unpacked may say anything.
             yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
-            yield from (
-                node.args[1:] if dotted(node.func).rpartition(".")[2] in {*_CONVERTING, "reduce"} else ()
-            )
+            yield from node.args[1:] if _last(node) in _DECIDED else ()
 
 
 def _repeats(node: ast.BinOp) -> bool:
@@ -64,7 +65,12 @@ def _may_copy(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     named = any(keyword.arg in _LAYOUTS | COPYING | IN_PLACE | {None} for keyword in node.keywords)
-    return named or dotted(node.func).rpartition(".")[2] in {*_CONVERTING, "reduce", "astype"}
+    return named or _last(node) in _DECIDED | {"astype"}
+
+
+def _last(call: ast.Call) -> str:
+    """The last name of what is called."""
+    return dotted(call.func).rpartition(".")[2]
 
 
 def _is_lookup(node: ast.AST) -> bool:

@@ -10,7 +10,7 @@ import sys
 from typing import Literal
 
 from kale_magics.analysis.library import function_effects, method_effects
-from kale_magics.step_runtime.generators import GENERATORS
+from kale_magics.step_runtime.generators import GENERATORS, OWNERS
 
 SCALAR_CALLS = frozenset(
     "abs all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"
@@ -200,11 +200,12 @@ _TORCH_DRAWS = frozenset(
     "rand randn randint randperm normal bernoulli multinomial rand_like randn_like randint_like".split()
 )
 _OWNERS = {
-    "random": "state of random",
-    **dict.fromkeys(
-        ("numpy.random", "numpy.random.mtrand", "numpy.random.mtrand._rand"), "state of numpy.random"
-    ),
+    place: state
+    for state, (module, variable) in OWNERS.items()
+    for place in (GENERATORS[state][0], module, f"{module}.{variable}")
 }
+"""By what draws from a generator that is kept for everybody, the name of its state."""
+
 _ALL_SEEDS = re.compile(r"(^|_)(seed|seeds|random_seed)($|_)")
 
 

@@ -166,14 +166,13 @@ class Calls(Changes):
         if call.method and any(self._has_method(source, call.method) for source in receiver):
             return
         kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
-        perhaps = {*may_draw(origin, call.method, kind)}
-        perhaps |= {name for _, path in call.paths if (name := generator_of(self.origin(path)))}
+        perhaps = {
+            *may_draw(origin, call.method, kind),
+            *(generator_of(self.origin(p)) for _, p in call.paths),
+        }
         if not origin and not kind:
-            modules = self.modules_of(receiver)
-            perhaps |= {name for module in modules if (name := draws_of(module, call.method))}
-            perhaps |= (
-                {draws_of("numpy.random", call.method)} if any(map(self._is_unknown, receiver)) else set()
-            )
+            unknown = {"numpy.random"} if any(map(self._is_unknown, receiver)) else set[str]()
+            perhaps |= {draws_of(module, call.method) for module in self.modules_of(receiver) | unknown}
         for name in sorted(perhaps):
             if name in self.names and not self._is_kept(name):
                 self.read(name, 0, certain=False)

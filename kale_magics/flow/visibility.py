@@ -67,8 +67,9 @@ class Statement:
         """The names of attributes in it; `COMPUTED` where `getattr` or the like gets a computed name."""
         found = {node.attr for node in self.walk() if isinstance(node, ast.Attribute)}
         for node in self.walk():
-            if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in FINDING:
-                names = node.args[FINDING[dotted(node.func).rpartition(".")[2]] :][:1]
+            called = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+            if isinstance(node, ast.Call) and called in FINDING:
+                names = node.args[FINDING[called] :][:1]
                 found |= {str(n.value) if isinstance(n, ast.Constant) else COMPUTED for n in names}
         return found
 

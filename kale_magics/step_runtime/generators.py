@@ -18,24 +18,21 @@ GENERATORS = {
 
 
 OWNERS = {
-    "Random": ("random", "_inst", "state of random"),
-    "RandomState": ("numpy.random.mtrand", "_rand", "state of numpy.random"),
+    "state of random": ("random", "_inst"),
+    "state of numpy.random": ("numpy.random.mtrand", "_rand"),
 }
-"""By the name of their type, the objects behind generators: module, variable, and the name of the state."""
+"""For the name of a state: the module and the variable that have the object behind the generator."""
+
+
+def owner_of_state(name: str) -> Any:
+    """The object that keeps a state; None if none of Python's does, or nothing has imported its module."""
+    module, variable = OWNERS.get(name, ("", ""))
+    return vars(sys.modules[module]).get(variable) if module in sys.modules else None
 
 
 def state_of_generator(value: Any) -> str:
     """The name of the state that an object keeps for everybody; empty for any other object."""
-    name = type.__dict__["__name__"].__get__(type(value))  # whatever a metaclass says
-    module, variable, state = OWNERS.get(name, ("", "", ""))
-    found = sys.modules.get(module)
-    return state if found is not None and vars(found).get(variable) is value else ""
-
-
-def owner_of_state(name: str) -> Any:
-    """The object that keeps a state; None if it is none of Python's, or nothing has imported its module."""
-    module, variable = next((m, v) for m, v, state in [*OWNERS.values(), ("", "", name)] if state == name)
-    return vars(sys.modules[module]).get(variable) if module in sys.modules else None
+    return next((name for name in OWNERS if value is not None and value is owner_of_state(name)), "")
 
 
 def generator_state(name: str) -> Any:
