@@ -11,6 +11,7 @@ from dataclasses import replace
 from kale_magics.analysis.choices import asks_for_place, chooses, choosing, may_be_flag
 from kale_magics.analysis.effects import (
     PARAMETER,
+    VARIABLES,
     Behaviour,
     Bind,
     Branch,
@@ -23,7 +24,7 @@ from kale_magics.analysis.effects import (
     flattened,
     straightened,
 )
-from kale_magics.analysis.knowledge import CHANGING_METHODS
+from kale_magics.analysis.knowledge import CHANGING_METHODS, CONTAINER_METHODS, HOLDING_METHODS
 from kale_magics.analysis.names import (
     NameReader,
     Scope,
@@ -240,12 +241,16 @@ class ExpressionReader(NameReader):
             self.expression(value)
             arguments.append((label, self.roots(value)))
             if isinstance(value, ast.Attribute):
-                self._handed_on(value)
+                self._handed_on(value, [other for _, other in labelled(node) if other is not value])
         self._arguments -= 1
         if path and self.find(path.partition(".")[0]) is not None:
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
+        if method in CONTAINER_METHODS:  # it changes the container, and not what that holds
+            receiver = tuple(source for source in receiver if source.bond != "holds")
+        if method in HOLDING_METHODS and isinstance(node.func, ast.Attribute):
+            self.put_into(node.func.value, (source for _, sources in arguments for source in sources))
         calls = [node, *(n for n in ast.walk(node.func) if isinstance(n, ast.Call))]
         call = Call(
             node.lineno,
@@ -263,6 +268,8 @@ class ExpressionReader(NameReader):
             self._executed(node, path)
         elif path in LOOKUPS and not (path == "vars" and node.args):
             self.out.append(Dynamic(node.lineno))
+        if method in CHANGING_METHODS and isinstance(node.func, ast.Attribute):
+            self._named_by(node.func.value, node)
         if is_of_shell(node):
             self._executed_by_shell(node, method)
         if method in COMMANDS and is_of_shell(node):
@@ -275,11 +282,12 @@ class ExpressionReader(NameReader):
         elif method in QUERIES:
             self._texts(node, _AT_NAME.findall)
 
-    def _handed_on(self, method: ast.Attribute) -> None:
-        """Who gets a method, as `map` does, may call it."""
+    def _handed_on(self, method: ast.Attribute, others: Iterable[ast.expr]) -> None:
+        """Who gets a method, as `map` does, may call it with what is in the other arguments."""
         owner = self.roots(method.value)
         if method.attr in CHANGING_METHODS:
-            self.out.append(Call(method.lineno, "", method.attr, owner, certain=False))
+            given = ((0, part_of(self.all_roots(others))),)
+            self.out.append(Call(method.lineno, "", method.attr, owner, given, certain=False))
         elif method.attr == "__getitem__":
             self.out += [Mutate(source, method.lineno, "item") for source in owner if source.bond == "same"]
 
@@ -402,8 +410,17 @@ class ExpressionReader(NameReader):
             self.expression(getattr(target, "slice", None))
             path = dotted(target if isinstance(target, ast.Attribute) else target.value)
             linked = () if constant else sources
-            for root in self.roots(target.value):
+            changed = [root for root in self.roots(target.value) if root.bond != "holds"]
+            self.put_into(target.value, linked)
+            self._named_by(target.value, target)
+            for root in changed:
                 self.out.append(Mutate(root, target.lineno, "write", linked, uses, behaviours, path))
+
+    def _named_by(self, owner: ast.expr, key: ast.AST) -> None:
+        """What is set in `globals()` binds a variable whose name is computed."""
+        if any(source.name == VARIABLES and source.bond == "holds" for source in self.roots(owner)):
+            chosen = self.names_in(key)
+            self.out.append(Dynamic(owner.lineno, executes=True, choosers=chosen))
 
     def bind_name(
         self,

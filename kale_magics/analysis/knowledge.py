@@ -5,6 +5,7 @@ The tables hold what users of notebooks call most. For a method that stands in n
 
 from __future__ import annotations
 
+import collections
 import re
 import sys
 from typing import Literal
@@ -55,6 +56,11 @@ HOLDING_METHODS = frozenset(
     " register add_edge add_node".split()
 )
 """Methods after which their object may hold what they got."""
+
+CONTAINER_METHODS = frozenset(
+    name for kind in (list, dict, set, collections.deque) for name in vars(kind) if name in CHANGING_METHODS
+)
+"""Methods that change a container, and nothing that is in it."""
 
 ELEMENT_METHODS = frozenset(
     "get items pop popitem popleft setdefault values reshape ravel view copy elements union difference"
@@ -142,6 +148,19 @@ GENERATORS_OF_BITS = frozenset({"numpy.random.Generator", "numpy.random.RandomSt
 
 CALLERS = frozenset({"operator.methodcaller", "functools.partial"})
 """Types whose objects call another function with what they get."""
+
+ITERATORS = (
+    "iter",
+    "reversed",
+    "zip",
+    "map",
+    "filter",
+    "enumerate",
+    "itertools.",
+    "io.StringIO",
+    "io.BytesIO",
+)
+"""What the names of types begin with, or of builtins that make them, of which what is read is gone."""
 
 SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""

@@ -184,6 +184,14 @@ class NameReader:
                 return scope.names[name]
         return None
 
+    def put_into(self, target: ast.AST, sources: Iterable[Source]) -> None:
+        """Note that what a function has made holds others from now on: `made["key"] = value`."""
+        while isinstance(target, (ast.Attribute, ast.Subscript)):
+            target = target.value
+        own = self.find(target.id) if isinstance(target, ast.Name) else None
+        if own is not None and not any(source.bond == "same" for source in own):
+            own += [source for source in holding(sources) if source not in own]
+
     def read(self, name: str, line: int) -> None:
         """Note that a name is looked up."""
         own = self.find(name)
@@ -256,7 +264,8 @@ class NameReader:
     def _result(self, node: ast.Call) -> tuple[Source, ...]:
         """What the result of a call may share objects with."""
         path = dotted(node.func)
-        if path in FRESH or path in SCALAR_CALLS:
+        makes_class = path == "type" and len(node.args) > 1
+        if (path in FRESH and not makes_class) or path in SCALAR_CALLS:
             return ()
         if path in NAMESPACES and not node.args and (path == "globals" or not self.in_function):
             return (Source(VARIABLES, "holds"),)
@@ -265,6 +274,8 @@ class NameReader:
         arguments = labelled(node)
         own_root = bool(path) and self.find(path.partition(".")[0]) is not None
         everything = self.all_roots([value for _, value in arguments])
+        if makes_class:
+            return holding(everything)
         if path in ELEMENT_FUNCTIONS:
             return part_of(everything)
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""

@@ -254,6 +254,8 @@ class StatementReader(ExpressionReader):
         with self.collecting() as at_once:
             for expression in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
                 self.expression(expression)
+            for made_by in (k.value for k in node.keywords if k.arg == "metaclass"):
+                self.out.append(Call(node.lineno, dotted(made_by), "", self.roots(made_by)))
             held = self._class_body(node, methods)
         if self.scopes:
             self.out += at_once

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
+from kale_magics.analysis.knowledge import ITERATORS
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.sharing import FILLED_BY_LOOKUP, MEMORY, Sharing
 from kale_magics.flow.surroundings import CHANGED_MEMORY, Setting
@@ -29,6 +30,8 @@ class Changes(Sharing):
         methods = (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
         if any(not self.summary(m).changed.isdisjoint(m.parameters[:1]) for m in methods):
             self.change(name)
+        elif binding.type_name.startswith(ITERATORS) and self.certain_facts(binding) is None:
+            self.change(name)  # whoever gets it reads on in it
 
     def change(self, name: str) -> None:
         """The step changes the object that a name stands for, and so what all its other names stand for."""
@@ -39,6 +42,8 @@ class Changes(Sharing):
             for other in self._classes(one):
                 for each in () if self._is_kept(other) else self.group(other):
                     self._change_one(each)
+            for other in self._derived(one):
+                self._change_one(other)
 
     def _is_idle(self, name: str) -> bool:
         """Whether a function that may be called would change an object, and has not."""
@@ -51,6 +56,18 @@ class Changes(Sharing):
             return []
         classes = {b for b in binding.behaviours if b.attributes and b is not binding.direct}
         return sorted(n for n, each in self.names.items() if each.direct in classes)
+
+    def _derived(self, name: str) -> list[str]:
+        """The classes derived from one that may have been meant: `type(self)` is the object's own class."""
+        changed = self.function(name)
+        if changed is None or not changed.is_class:
+            return []
+        classes = [(n, b) for n, b in self.names.items() if b.direct is not None and b.direct.is_class]
+        return sorted(
+            n
+            for n, b in classes
+            if b.direct is not changed and changed in b.behaviours and not self._is_kept(n)
+        )
 
     def change_what(self, source: Source) -> None:
         """The step changes what a source means; where several may be meant, what was observed tells."""

@@ -90,7 +90,8 @@ class Sharing(Lookup):
             if init is not None and init.parameters:
                 for holder, held in sorted(self.summary(init).links):
                     if holder == init.parameters[0]:
-                        yield Source(held)
+                        # Of its class an object may hold what is in it, as in `self.options = self.defaults`.
+                        yield Source(held, "part" if self.function(held) is binding.direct else "same")
                     elif held == init.parameters[0] and not holder.startswith(PARAMETER):
                         yield Source(holder, "part")  # where the object puts itself
             yield from self._globals(binding.direct.methods.get("__new__"), seen)
@@ -100,9 +101,9 @@ class Sharing(Lookup):
                 yield Source(MEMORY + name, "part")
             elif binding.direct.remembering or binding.memory:
                 yield Source(name, "part")  # its defaults, or what it has taken along
-        elif binding.behaviours:
-            # A closure, or what a decorator has made: it may give what it has taken along.
-            yield Source(name, "part")
+        elif not binding.is_import:
+            # A closure, a bound method, what a decorator has made: it may give what it has taken along.
+            yield Source(name, "part" if binding.behaviours else "mixed")
             for behaviour in binding.behaviours:
                 yield from self._globals(behaviour, seen)
 
@@ -191,9 +192,9 @@ class Sharing(Lookup):
         if source.method:
             return self._relation_to_method(source, inplace)
         if called is None or called.direct is None:
-            given = called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
-        else:
-            given = called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
+            known = called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
+            return "part" if known else "mixed"
+        given = called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
         return "part" if given else "weak"
 
     def _is_no_number(self, name: str) -> bool:

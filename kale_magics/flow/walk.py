@@ -27,7 +27,7 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.knowledge import FACTORIES, HARMLESS_DECORATORS
+from kale_magics.analysis.knowledge import FACTORIES, HARMLESS_DECORATORS, ITERATORS
 from kale_magics.analysis.library import result_type
 from kale_magics.evidence import Evidence
 from kale_magics.flow.bindings import Binding, Definition, Memory, StepFlow, bound_by
@@ -116,8 +116,19 @@ class Flow(Calls):
                 if name in self.step.takes:
                     self.step.optional.add(name)
         self.step.dynamic = True
+        varied = self._cell_varies or any(map(self.varies, effect.choosers))
+        if effect.executes and (varied or self.evidence is NOTHING_SEEN):
+            self._rebind_any()
         for source in self.variables() if effect.evaluates else ():
             self.guess(source.name, "eval()", not any(map(self.varies, effect.choosers)))
+
+    def _rebind_any(self) -> None:
+        """A computed name may be that of any variable: who reads one from here on waits for the step."""
+        for name, binding in sorted(self.names.items()):
+            if binding.direct is None and not binding.is_import:
+                self.read(name, 0, certain=False, carry=True)
+                other = replace(binding, kind=self.made, maker=self.step.name, cell=self.cell, fresh="")
+                self.rebind(replace(other, constant=False, loose=True, unsure=True))
 
     def _new(self, effect: Bind | Define, name: str) -> Binding:
         loose = self._branches > 0 or name in self._rebound
@@ -208,7 +219,7 @@ class Flow(Calls):
             origin = f"{kind}.{method}" if kind else "" if owner else called
         if not origin or origin in FACTORIES:
             return origin
-        return result_type(origin)
+        return origin if origin in ITERATORS else result_type(origin)
 
     def _memories(self, binding: Binding, effect: Bind) -> frozenset[str]:
         """The cached functions that remember what a name stands for from now on."""

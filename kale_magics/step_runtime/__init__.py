@@ -12,6 +12,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     suspects   what often cannot go from step to step, and what helps
     depth      values that are nested too deeply for one pickle
     helpers    what functions look up, for steps that lack it
+    nans       NaNs that stay the object that they are
     timing     what `%time` and `%timeit` measure
     pickling   values and definitions as pickles, and which part of a value cannot be one
     generators the random generators of libraries, whose state goes from step to step
@@ -40,6 +41,7 @@ MODULES = (
     "suspects",
     "depth",
     "helpers",
+    "nans",
     "timing",
     "pickling",
     "generators",

@@ -28,6 +28,7 @@ from kale_magics.step_runtime.depth import Later, dump_shallowly, is_too_deep
 from kale_magics.step_runtime.fingerprint import fingerprint_texts, joined_texts
 from kale_magics.step_runtime.fixed import from_json, to_json
 from kale_magics.step_runtime.helpers import Helpers
+from kale_magics.step_runtime.nans import NAN_BYTES, Nans
 from kale_magics.step_runtime.pickling import (
     Changed,
     Definitions,
@@ -107,17 +108,17 @@ def write_values(
 ) -> dict[str, int]:
     """Write the content of an artifact, and say how many bytes each value added."""
     torn: frozenset[int] = frozenset()
-    deep = False
+    deep = nans = False
     while True:
-        pickles = Pickles(file, namespace, definitions, torn, deep, helpers)
+        pickles = Pickles(file, namespace, definitions, torn, deep, helpers, nans)
         try:
-            sizes = pickles.write(values)
+            sizes = pickles.write_all(values)
         except TooDeepError:
             deep = True
         else:
-            if pickles.arrays.torn() <= torn:
+            if pickles.arrays.torn() <= torn and nans == pickles.has_nans:
                 break
-            torn |= pickles.arrays.torn()
+            torn, nans = torn | pickles.arrays.torn(), pickles.has_nans
         file.restart()
     places = []
     for buffer in pickles.buffers:
@@ -144,12 +145,14 @@ class Pickles:
         torn: Arrays that are written whole.
         deep: Whether values are nested so deeply that they need several pickles.
         helpers: Takes the definitions that are written; None if nobody needs what they look up.
+        nans: Whether values have NaNs in them.
 
     Attributes:
         arrays: What has become of arrays.
         buffers: The memory of arrays, to be written behind the pickles.
         more: By name: how many pickles are before and behind a variable's own.
         has_helpers: Whether the last pickle has what functions look up.
+        has_nans: Whether there is a NaN in a value.
     """
 
     def __init__(
@@ -160,15 +163,17 @@ class Pickles:
         torn: frozenset[int],
         deep: bool,
         helpers: Helpers | None,
+        nans: bool,
     ) -> None:
         self.file, self.namespace, self.definitions = file, namespace, definitions
+        self.has_nans = nans
         self.arrays, self.later = Arrays(torn), Later() if deep else None
         self.helpers = helpers
         self.buffers: list[memoryview] = []
         self.more: dict[str, tuple[int, int]] = {}
         self.has_helpers = False
 
-    def write(self, values: dict[str, Any]) -> dict[str, int]:
+    def write_all(self, values: dict[str, Any]) -> dict[str, int]:
         """Write the values, gather their buffers, and say how many bytes each value added.
 
         Raises:
@@ -177,7 +182,7 @@ class Pickles:
         """
         file, take = self.file, lambda buffer: self.buffers.append(buffer.raw())
         known = self.namespace, self.definitions, take, self.arrays, self.later, self.helpers
-        pickler = make_pickler(file, *known)
+        pickler = make_pickler(self, *known, nans=Nans() if self.has_nans else None)
         file.write(MAGIC)
         sizes = {}
         for name, value in values.items():
@@ -188,6 +193,11 @@ class Pickles:
             sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in self.buffers[first:])
         self.write_helpers(pickler)
         return sizes
+
+    def write(self, data: Any) -> int:
+        """Write a piece of a pickle."""
+        self.has_nans = self.has_nans or (isinstance(data, bytes) and NAN_BYTES in data)
+        return self.file.write(data)
 
     def write_one(self, pickler: Any, name: str, written: Any) -> None:
         """Write a value."""

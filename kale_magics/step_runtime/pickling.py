@@ -20,6 +20,7 @@ from kale_magics.step_runtime.arrays import ArrayMakers, Arrays, other_parts
 from kale_magics.step_runtime.depth import DepthMakers, Later, dump_shallowly, is_too_deep
 from kale_magics.step_runtime.generators import GENERATORS, owner_of_state, state_of_generator
 from kale_magics.step_runtime.helpers import Helpers
+from kale_magics.step_runtime.nans import NanMakers, Nans
 from kale_magics.step_runtime.parts import IN_WORDS, closure, parts_of
 from kale_magics.step_runtime.reducers import (
     RUNTIME,
@@ -161,6 +162,7 @@ def make_pickler(
     arrays: Arrays | None = None,
     later: Later | None = None,
     helpers: Helpers | None = None,
+    nans: Nans | None = None,
 ) -> Any:
     """A pickler for values of a step; several dumps share what they have in common.
 
@@ -174,6 +176,7 @@ def make_pickler(
             who else shows an array's memory is no part of its value.
         later: Takes the states of objects, for `dump_shallowly`; None to write them where they are.
         helpers: Takes the definitions that are written.
+        nans: Names the NaNs that are written; None to write them as other floats are.
     """
     import cloudpickle
 
@@ -207,10 +210,12 @@ def make_pickler(
                 return parts
             return class_parts(obj, super().reducer_override(obj))
 
+    if nans is not None:
+        Pickler.persistent_id = nans.persistent_id
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, DepthMakers):
+class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, DepthMakers):
     """Reads what `make_pickler` wrote.
 
     Args:
@@ -231,6 +236,7 @@ class Reader(pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, 
     ) -> None:
         super().__init__(file, buffers=buffers)
         self.namespace, self.owns = namespace, owns
+        self.nans = {}
         self.definition = resolve
 
     def find_class(self, module: str, name: str) -> Any:

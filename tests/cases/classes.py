@@ -633,4 +633,76 @@ print("RESULT", Child.n, Base.n)
 """,
         "3 1",
     ),
+    Case(
+        "objects that keep a dict of their class",
+        """
+%%kale functions
+class Model:
+    defaults = {"lr": 1}
+    def __init__(self):
+        self.options = self.defaults
+%%kale step build
+model = Model()
+%%kale step tune
+model.options["lr"] = 5
+%%kale step show
+print("RESULT", Model().options, model.options)
+""",
+        "{'lr': 5} {'lr': 5}",
+        cold=True,
+    ),
+    Case(
+        "a counter that each class has of its own",
+        """
+%%kale functions
+class B:
+    n = 0
+    def hit(self):
+        type(self).n += 1
+class D(B):
+    pass
+%%kale step a
+d = D()
+d.hit()
+%%kale step b
+D().hit()
+%%kale step c
+print("RESULT", B.n, D.n, d.n)
+""",
+        "0 2 2",
+        cold=True,
+    ),
+    Case(
+        "a metaclass that lists its classes",
+        """
+%%kale functions
+class M(type):
+    reg = []
+    def __new__(m, n, b, ns):
+        c = super().__new__(m, n, b, ns)
+        M.reg.append(c.__name__)
+        return c
+%%kale step a
+class A(metaclass=M):
+    pass
+%%kale step b
+print("RESULT", M.reg)
+""",
+        "['A']",
+        cold=True,
+    ),
+    Case(
+        "a class that a call makes from a dict",
+        """
+%%kale step a
+x = [1]
+T = type("T", (), {"k": x})
+%%kale step b
+T.k.append(2)
+%%kale step c
+print("RESULT", x)
+""",
+        "[1, 2]",
+        cold=True,
+    ),
 ]

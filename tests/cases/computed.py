@@ -613,4 +613,205 @@ print("RESULT", ys is zs)
         "True",
         cold=True,
     ),
+    Case(
+        "a variable that is set by a computed name",
+        """
+%%kale parameters
+name = "j"
+%%kale step z
+k = 1
+j = 1
+%%kale step a
+globals()[name] = 3
+%%kale step b
+print("RESULT", k, j)
+""",
+        "3 1",
+        given={"name": "k"},
+        cold=True,
+    ),
+    Case(
+        "a function that sets a variable by its name",
+        """
+%%kale functions
+def put(n, v):
+    globals()[n] = v
+%%kale parameters
+name = "j"
+%%kale step z
+k = 1
+j = 1
+%%kale step a
+put(name, 3)
+%%kale step b
+print("RESULT", k, j)
+""",
+        "3 1",
+        given={"name": "k"},
+        cold=True,
+    ),
+    Case(
+        "variables that are set by an update of globals",
+        """
+%%kale functions
+def put(n, v):
+    globals().update({n: v})
+%%kale parameters
+name = "j"
+%%kale step z
+k = 1
+j = 1
+%%kale step a
+put(name, 3)
+%%kale step b
+print("RESULT", k, j)
+""",
+        "3 1",
+        given={"name": "k"},
+        cold=True,
+    ),
+    Case(
+        "variables that are set one by one by their names",
+        """
+%%kale functions
+def put(n, v):
+    globals()[n] = v
+%%kale step z
+k = 1
+j = 1
+%%kale step a
+for c in "kj":
+    put(c, 3)
+%%kale step b
+print("RESULT", k, j)
+""",
+        "3 3",
+        cold=True,
+    ),
+    Case(
+        "a variable that a computed text binds",
+        """
+%%kale parameters
+name = "j"
+%%kale step z
+k = 1
+j = 1
+%%kale step a
+exec(f"{name} = 3")
+%%kale step b
+print("RESULT", k, j)
+""",
+        "3 1",
+        given={"name": "k"},
+        cold=True,
+    ),
+    Case(
+        "a way to copy that a parameter chooses",
+        """
+%%kale imports
+import copy
+%%kale parameters
+p = False
+%%kale step a
+x = [1, 2]
+f = copy.copy if p else copy.deepcopy
+y = f([x])
+%%kale step b
+y[0].append(3)
+%%kale step c
+print("RESULT", x)
+""",
+        "[1, 2, 3]",
+        given={"p": True},
+        cold=True,
+    ),
+    Case(
+        "a function of numpy that a parameter chooses",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+how = "array"
+%%kale step a
+a = np.zeros(3)
+b = getattr(np, how)(a)
+%%kale step b
+b += 1
+%%kale step c
+print("RESULT", a.tolist())
+""",
+        "[1.0, 1.0, 1.0]",
+        given={"how": "asarray"},
+        cold=True,
+    ),
+    Case(
+        "a partial function with a parameter in it",
+        """
+%%kale imports
+import numpy as np
+from functools import partial
+%%kale parameters
+copy = True
+%%kale step a
+a = np.zeros(3)
+f = partial(np.array, copy=copy or None)
+b = f(a)
+%%kale step b
+b += 1
+%%kale step c
+print("RESULT", a.tolist())
+""",
+        "[1.0, 1.0, 1.0]",
+        given={"copy": False},
+        cold=True,
+    ),
+    Case(
+        "a bound method in a variable",
+        """
+%%kale imports
+import numpy as np
+%%kale step a
+a = np.zeros(4)
+r = a.reshape
+b = r(2, 2)
+%%kale step b
+b += 1
+%%kale step c
+print("RESULT", a.tolist())
+""",
+        "[1.0, 1.0, 1.0, 1.0]",
+        cold=True,
+    ),
+    Case(
+        "a getter in a variable",
+        """
+%%kale imports
+from operator import itemgetter
+%%kale step a
+d = {"k": [1]}
+g = itemgetter("k")
+v = g(d)
+%%kale step b
+v.append(2)
+%%kale step c
+print("RESULT", d)
+""",
+        "{'k': [1, 2]}",
+        cold=True,
+    ),
+    Case(
+        "a method that map calls",
+        """
+%%kale step a
+y = []
+x = [1]
+list(map(y.append, [x]))
+%%kale step b
+x.append(2)
+%%kale step c
+print("RESULT", y)
+""",
+        "[[1, 2]]",
+        cold=True,
+    ),
 ]

@@ -309,4 +309,25 @@ print("RESULT", n, m, x.tolist())
         parallel="lines picture",
         cold=True,
     ),
+    Case(
+        "a scaler made in a step above, in place by a parameter",
+        """
+%%kale imports
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+%%kale parameters
+cp = True
+%%kale step make
+sc = StandardScaler(copy=cp)
+%%kale step data
+X = np.array([[1.0], [3.0]])
+%%kale step fit
+Z = sc.fit_transform(X)
+%%kale step use
+print("RESULT", X.ravel().tolist(), Z.ravel().tolist())
+""",
+        "[-1.0, 1.0] [-1.0, 1.0]",
+        given={"cp": False},
+        cold=True,
+    ),
 ]

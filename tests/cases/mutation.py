@@ -361,4 +361,60 @@ print("RESULT", third)
 """,
         "0.3333",
     ),
+    Case(
+        "an iterator that a sum reads",
+        """
+%%kale step a
+it = iter([1, 2, 3, 4])
+%%kale step b
+s = sum(it)
+%%kale step c
+print("RESULT", s, list(it))
+""",
+        "10 []",
+        cold=True,
+    ),
+    Case(
+        "an iterator that is searched and unpacked",
+        """
+%%kale step a
+it = iter([1, 2, 3, 4])
+%%kale step b
+ok = 2 in it
+%%kale step c
+a, b = it
+%%kale step d
+print("RESULT", ok, a, b, list(it))
+""",
+        "True 3 4 []",
+        cold=True,
+    ),
+    Case(
+        "pairs that a dict has read",
+        """
+%%kale step a
+z = zip("ab", [1, 2])
+%%kale step b
+d = dict(z)
+%%kale step c
+print("RESULT", d, list(z))
+""",
+        "{'a': 1, 'b': 2} []",
+        cold=True,
+    ),
+    Case(
+        "a text that a library has read",
+        """
+%%kale imports
+import io, json
+%%kale step a
+f = io.StringIO("[1]")
+%%kale step b
+df = json.load(f)
+%%kale step c
+print("RESULT", len(df), repr(f.read()))
+""",
+        "1 ''",
+        cold=True,
+    ),
 ]

@@ -960,6 +960,7 @@ y['x'].append(9)
 print("RESULT", x)
 """,
         "[1, 2, 9]",
+        cold=True,
     ),
     Case(
         "a function puts what it gets into a list of its own",
@@ -979,6 +980,7 @@ y[0].append(9)
 print("RESULT", x)
 """,
         "[1, 2, 9]",
+        cold=True,
     ),
     Case(
         "a function puts what it gets into an object of its own",
@@ -999,6 +1001,7 @@ y.k.append(9)
 print("RESULT", x)
 """,
         "[1, 2, 9]",
+        cold=True,
     ),
     Case(
         "a function puts frames into a dictionary in a loop",
@@ -1022,6 +1025,7 @@ for d in all_.values():
 print("RESULT", list(sales.columns), list(costs.columns))
 """,
         "['a', 'pct'] ['a', 'pct']",
+        cold=True,
     ),
     Case(
         "a function keeps an array in a list in a loop",
@@ -1043,6 +1047,7 @@ w += 10
 print("RESULT", [h.tolist() for h in hist])
 """,
         "[[12, 12], [12, 12]]",
+        cold=True,
     ),
     Case(
         "a text that is read on by each step",

@@ -304,4 +304,26 @@ print("RESULT", log.level, log.propagate, log.isEnabledFor(logging.INFO), same)
 """,
         "20 False True True",
     ),
+    Case(
+        "a NaN is still the one that it was",
+        """
+%%kale imports
+import numpy as np
+import pandas as pd
+%%kale step a
+v = np.nan
+cats = ["x", np.nan, "y"]
+d = {np.nan: 1, "k": 2}
+own = float("nan")
+pair = own, [own, 1.0]
+s = pd.Series(["a", np.nan], dtype=object)
+o = np.array(["a", np.nan], dtype=object)
+%%kale step b
+w = v
+%%kale step c
+print("RESULT", v is np.nan, np.nan in cats, d[np.nan], pair[0] in pair[1], s[1] is np.nan, o[1] is np.nan, w is v)
+""",
+        "True True 1 True True True True",
+        cold=True,
+    ),
 ]
