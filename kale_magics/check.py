@@ -250,7 +250,7 @@ class Checker:
             source = f"takes it from step {giver}" if giver else "does not take it"
             return f"step {changer} changes it, and step {step.name} {source}"
         state, marked_at = self.run.steps[step.name], self.expected.cells.get(step.name, ("", 0.0))[1]
-        return step.varies or next(_reasons_of_entry(state.folder, marked_at), "") or _by_order(step)
+        return step.varies or next(_reasons_of_entry(state.folder, marked_at), "") or _by_process(step)
 
 
 def _same(one: Json, other: Json) -> bool:
@@ -313,17 +313,18 @@ def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
                 yield f"{nearby(path)} has changed since the cell ran"
 
 
-def _by_order(step: Step) -> str:
-    """Whether the order of a set may matter, which differs from process to process."""
-    nodes = (node for source in _sources(step) for node in ast.walk(ast.parse(source)))
-    makes_set = any(
-        isinstance(node, (ast.Set, ast.SetComp)) or (isinstance(node, ast.Name) and node.id in SETS)
-        for node in nodes
-    )
-    return "the order of a set differs from process to process" if makes_set else ""
+def _by_process(step: Step) -> str:
+    """What differs from process to process that may matter; empty if nothing does."""
+    nodes = [node for source in _sources(step) for node in ast.walk(ast.parse(source))]
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    if any(isinstance(node, (ast.Set, ast.SetComp)) for node in nodes) or not names.isdisjoint(SETS):
+        return "the order of a set differs from process to process"
+    return next((f"{name}() differs from process to process" for name in NUMBERS if name in names), "")
 
 
-SETS = ("set", "frozenset")
+SETS = frozenset({"set", "frozenset"})
+NUMBERS = ("id", "hash")
+"""Builtins whose results hang on where objects are, or on a number that each process draws."""
 
 
 def check_run(run: Run, pipeline: Pipeline, expected: Expected) -> Check:
@@ -370,6 +371,8 @@ FIXES = (
     ("clock", "make the time a parameter of the pipeline"),
     ("has changed since", "run the cell again, then %kale_run"),
     ("order of a set", "sort what comes of the set"),
+    ("id() differs", "use a name or a number of your own in its place"),
+    ("hash() differs", "use hashlib in its place"),
     ("changes it, and step", "give the cells of both steps one name: the analysis has missed a change"),
 )
 """What helps, by a word of the likely reason; the last one that fits counts."""

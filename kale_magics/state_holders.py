@@ -37,6 +37,11 @@ WORDS: Mapping[str, str] = {
     "matplotlib": "rcParams[{!r}]",
     "torch": "the torch setting {}",
     "csv": "the csv setting {}",
+    "calendar": "the first day of the week (calendar.setfirstweekday)",
+    "socket": "the timeout of sockets (socket.setdefaulttimeout)",
+    "mimetypes": "the types that mimetypes knows",
+    "sqlite3": "the adapters and converters of sqlite3",
+    "copyreg": "how copyreg takes objects apart",
     "warnings": "the warnings filters",
     "logging": "the {}",
     "locale": "the locale",
@@ -45,6 +50,7 @@ WORDS: Mapping[str, str] = {
     "folder": "the working folder",
     "path": "sys.path",
     "recursion": "the recursion limit (sys.setrecursionlimit)",
+    "digits": "the limit of digits (sys.set_int_max_str_digits)",
     "pyplot": "pyplot's current figure",
     "class": "{} (an attribute of a library's class)",
     "attribute": "{}",
@@ -250,11 +256,42 @@ def _recursion() -> Reading:
     return {"": sys.getrecursionlimit()}
 
 
+def _digits() -> Reading | None:
+    return {"": sys.get_int_max_str_digits()} if hasattr(sys, "get_int_max_str_digits") else None
+
+
+def _calendar() -> Reading | None:
+    module = _module("calendar")
+    return {"": module["firstweekday"]()} if module else None
+
+
+def _socket() -> Reading | None:
+    module = _module("socket")
+    return {"": str(module["getdefaulttimeout"]())} if module else None
+
+
+def _mimetypes() -> Reading | None:
+    """Empty until the types have been read, which the first question does."""
+    known = contents((_module("mimetypes") or {}).get("_db")).get("types_map", ())
+    return {"": tuple(len(types_of) for types_of in known)} if known else None
+
+
+def _sqlite3() -> Reading | None:
+    module = _module("sqlite3.dbapi2")
+    return {"": (len(module["adapters"]), len(module["converters"]))} if module else None
+
+
+def _copyreg() -> Reading | None:
+    module = _module("copyreg")
+    return {"": len(module["dispatch_table"])} if module else None
+
+
 READERS: Mapping[str, Callable[[], Reading | None]] = {
     "pandas": _pandas, "numpy": _numpy, "numpy printing": _numpy_printing, "sklearn": _sklearn,
     "decimal": _decimal, "torch": _torch, "matplotlib": _matplotlib, "pyplot": _pyplot, "warnings": _warnings,
     "logging": _logging, "locale": _locale, "environment": _environment, "folder": _folder, "path": _path,
-    "recursion": _recursion, "csv": _csv,
+    "recursion": _recursion, "csv": _csv, "digits": _digits, "calendar": _calendar, "socket": _socket,
+    "mimetypes": _mimetypes, "sqlite3": _sqlite3, "copyreg": _copyreg,
 }  # fmt: skip
 """The holders, each with its reader, which gives None while the library is not loaded."""
 

@@ -346,11 +346,11 @@ class _Finder(ast.NodeVisitor):
             self._logger(owner, loggers[method], node)
         elif owner == "sys.path" and method in CHANGING_METHODS:
             self._add("path", node)
+        elif method == "register" and owner.startswith(("collections.abc.", "numbers.")):
+            self._add("abc:library", node, [owner.rpartition(".")[2]])
         elif method == "register" and isinstance(function.value, ast.Name):
             if function.value.id in self.notebook.abstract:
                 self._add("abc", node, [function.value.id])
-            elif owner.startswith(("collections.abc.", "numbers.")):
-                self._add("abc:library", node, [owner.rpartition(".")[2]])
         elif method in CHANGING_METHODS:
             self._field(function.value, node)
             # What a library does with its own parts is not in the text.

@@ -22,6 +22,9 @@ WITH: Mapping[str, tuple[str, ...]] = {
     "pandas": ("pandas", "geopandas"),
     "sklearn": ("sklearn", "imblearn"),
     "matplotlib": ("matplotlib", "seaborn"),
+    "socket": ("socket", "urllib", "http", "requests", "ftplib", "smtplib"),
+    "sqlite3": ("sqlite3", "pandas"),
+    "copyreg": ("copyreg", "copy", "pickle"),
 }
 """For a holder, the libraries whose users see it, where these are more than the library of its name."""
 
@@ -110,7 +113,7 @@ class Visibility:
         """Whether a statement may do something else for a change."""
         kind, _, owner = change.holder.partition(":")
         key = change.key
-        if kind in ("environment", "variable", "folder", "warnings", "locale", "recursion"):
+        if kind in ("environment", "variable", "folder", "warnings", "locale", "recursion", "digits"):
             return not is_definition(statement.node)
         if kind == "path":
             return True
@@ -118,9 +121,11 @@ class Visibility:
             return self._logs(step, statement, key)
         if kind in ("class", "attribute"):
             provided = change.provider and self._uses(step, statement, change.provider)
-            return not provided and self._mentions(step, statement, key)
+            hidden = kind == "attribute" and _is_read_within(key)
+            used = self._mentions(step, statement, key) or (hidden and self._uses(step, statement, owner))
+            return used and not provided
         if kind in ("abc", "default"):
-            return key.partition(".")[0] in statement.names
+            return key.partition(".")[0] in statement.names | statement.attributes
         if kind == "module":
             return self._uses(step, statement, owner, by_value=statement.computes)
         shown = kind == "numpy printing" or key.startswith(("display.", "styler."))
@@ -194,6 +199,15 @@ class Visibility:
         if maker is None or maker is step:
             return False
         return any(b is not None and b.origin and _reaches(b.origin, library) for b in maker.local.values())
+
+
+def _is_read_within(path: str) -> bool:
+    """Whether functions of a module look an attribute of it up, as `tempfile.gettempdir` does `tempdir`."""
+    name, _, attribute = path.rpartition(".")
+    module = sys.modules.get(name)
+    members = contents(module).values() if isinstance(module, types.ModuleType) else ()
+    codes = (member.__code__ for member in members if type(member) is types.FunctionType)
+    return any(attribute in code.co_names for code in codes)
 
 
 def _root(node: ast.expr) -> str:
