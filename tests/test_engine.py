@@ -315,10 +315,14 @@ def test_lines_arrive_while_the_step_runs(kale):
         ([b"a\nb\n"], ["a", "b"]),
         ([b"a\r", b"\nb\r\n"], ["a", "b"]),
         ([b"\n\na"], ["", "", "a"]),
-        ([b"\r 1%\r 2%", b"\r 3%\n"], [" 1%", " 2%", " 3%"]),
+        ([b"\r 1%\r 2%", b"\r 3%\n"], [" 3%"]),
+        ([b" 1%\r", b" 2%\r", b"\r", b"\r\n", b"\r\nb\r"], [" 2%", "", "b"]),
+        ([b"\r 1%", b"\r\r"], [" 1%"]),
         (["ü".encode()[:1], "ü".encode()[1:] + b"\xff\n"], ["ü\\xff"]),
         ([b"no line end"], ["no line end"]),
         ([b"done\r"], ["done"]),
+        (["ü".encode() * 30_000] * 18, ["ü" * 539_999, "ü"]),
+        ([b"x", b"\xc3", *[b"\xbc\xc3" * 30_000] * 18, b"\xbc\n"], ["x" + "ü" * 540_000, "ü"]),
     ],
 )
 def test_what_counts_as_a_line(written, lines):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
+import select
 
 from kale_magics.run import Stream
 
@@ -13,13 +13,11 @@ CHUNK = 1 << 16
 LONGEST_LINE = 1 << 20
 """Bytes after which a line is given out in pieces."""
 
-_LINE = re.compile(rb"([^\r\n]*)(\r\n|\n|\r(?!\Z))")
-
-
 class LineReader:
     """The lines that come out of a pipe, as soon as they are complete.
 
-    A carriage return ends a line as well, so that each state of a progress bar is one.
+    What a carriage return takes the line back from is written over: of a progress bar only the last state is
+    given out, with the end of its line. Each byte is looked at once, whatever the lines are like.
 
     Attributes:
         fd: The end to read from; it does not block.
@@ -30,7 +28,8 @@ class LineReader:
         self.fd, self.writer = os.pipe()
         os.set_blocking(self.fd, False)
         self.at_end = False
-        self._partial = b""
+        self._line = bytearray()
+        self._overwritten = b""
 
     def read(self) -> list[str]:
         """The lines that have become complete; at the end also what is left without a line end."""
@@ -39,36 +38,63 @@ class LineReader:
         except BlockingIOError:
             return []
         self.at_end = not chunk
-        return self._split(chunk)
+        return self._take(chunk)
 
     def drain(self) -> list[str]:
         """The lines that are still in the pipe; what a stray process adds later is not waited for."""
         lines: list[str] = []
         for _ in range(LONGEST_LINE // CHUNK):
-            before = len(self._partial)
-            new = [] if self.at_end else self.read()
-            lines += new
-            if not new and len(self._partial) == before:
+            if self.at_end or not select.select([self.fd], [], [], 0)[0]:
                 break
-        self.at_end = True
-        return lines + self._split(b"")
+            lines += self.read()
+        if not self.at_end:
+            self.at_end = True
+            lines += self._take(b"")
+        return lines
 
     def close(self) -> None:
         """Give the descriptor back."""
         os.close(self.fd)
 
-    def _split(self, chunk: bytes) -> list[str]:
-        self._partial += chunk
-        lines, end = [], 0
-        for match in _LINE.finditer(self._partial):
-            end = match.end()
-            if match[1] or match[2] != b"\r":
-                lines.append(match[1])
-        self._partial = self._partial[end:]
-        if self._partial.strip(b"\r") and (self.at_end or len(self._partial) > LONGEST_LINE):
-            lines.append(self._partial.rstrip(b"\r"))
-            self._partial = b""
+    def _take(self, chunk: bytes) -> list[str]:
+        *ended, rest = chunk.split(b"\n")
+        lines = []
+        for piece in ended:
+            self._add(piece)
+            lines.append(self._complete())
+        self._add(rest)
+        if self.at_end:
+            lines += filter(None, [self._complete()])
+        elif len(self._line) > LONGEST_LINE:
+            cut = _whole_characters(self._line)
+            begun = bytes(self._line[cut:])
+            del self._line[cut:]
+            lines.append(self._complete())
+            self._line += begun
         return [line.decode("utf-8", "backslashreplace") for line in lines]
+
+    def _add(self, piece: bytes) -> None:
+        """Go on with the line: what is behind its last carriage return is its state now."""
+        before, returned, after = piece.rpartition(b"\r")
+        if returned:
+            self._line += before
+            self._overwritten = bytes(self._line.rstrip(b"\r").rpartition(b"\r")[2]) or self._overwritten
+            self._line.clear()
+        self._line += after
+
+    def _complete(self) -> bytes:
+        line = bytes(self._line) or self._overwritten
+        self._line.clear()
+        self._overwritten = b""
+        return line
+
+
+def _whole_characters(text: bytearray) -> int:
+    """How many bytes are characters of UTF-8 that are complete for certain."""
+    for back in range(1, 5):
+        if text[-back] & 0xC0 != 0x80:  # it begins a character
+            return len(text) - back if text[-back] >= 0xC0 else len(text)
+    return len(text)
 
 
 class StepProcess:
