@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
+from kale_magics.step_runtime.texts import cut
+
+LONGEST_LINE, LONGEST_CODE = 2_000, 200
+"""How many characters are shown of a line of a message, and of a line of code."""
+
 
 class Code(Enum):
     """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx for a cluster, 5xx servers.
@@ -106,7 +111,8 @@ class Where:
         parts = [self.cell, f"step {self.step}" if self.step else ""]
         parts.append(f"line {self.line}" if self.line else "")
         place = ", ".join(part for part in parts if part)
-        return f"{place}: {self.text.strip()}" if self.text.strip() else place
+        text = cut(self.text.strip(), LONGEST_CODE)
+        return f"{place}: {text}" if text else place
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ class Diagnostic:
         if str(self.where):
             lines.append(f"  at:  {self.where}")
         lines.append("  fix: " + self.fix.replace("\n", "\n       "))
-        return "\n".join(lines)
+        return "\n".join(cut(line, LONGEST_LINE) for each in lines for line in each.split("\n"))
 
 
 class KaleError(Exception):

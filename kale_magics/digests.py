@@ -216,21 +216,21 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
         return _sampled(item, file)
     if pandas is None:
         return None
-    if isinstance(item, pandas.DataFrame):
+    if issubclass(kind, pandas.DataFrame):
         # A frame puts columns of one type together when it likes.
         arrays = getattr(getattr(item, "_mgr", None), "column_arrays", None)
         return None if arrays is None else [kind, list(arrays), item.columns, item.index, item.attrs]
-    if isinstance(item, pandas.Series):
+    if issubclass(kind, pandas.Series):
         values = getattr(item, "_values", None)
         return None if values is None else [kind, values, item.index, item.name, item.attrs]
-    if isinstance(item, pandas.MultiIndex):
+    if issubclass(kind, pandas.MultiIndex):
         return [list(item.names), list(item.codes), list(item.levels)]
-    if isinstance(item, pandas.RangeIndex):
+    if issubclass(kind, pandas.RangeIndex):
         return [item.name, item.start, item.stop, item.step]
-    if isinstance(item, pandas.Index):
+    if issubclass(kind, pandas.Index):
         return [kind, item.name, str(item.dtype), item.array]
     # Dates and the like keep what they were asked once.
-    own = getattr(item, "_ndarray", None) if isinstance(item, pandas.api.extensions.ExtensionArray) else None
+    own = getattr(item, "_ndarray", None) if issubclass(kind, pandas.api.extensions.ExtensionArray) else None
     if own is not None:
         return [kind, str(item.dtype), own]
     return _without_caches(item) if module_of(kind).partition(".")[0] == "pandas" else None
@@ -263,7 +263,7 @@ def digest_of(value: Any, work: int, until: float) -> tuple[Sum | None, int]:
     """A checksum of what is in a value, and what it has cost; None if nobody can tell."""
     file = Digest(work, until)
     try:
-        Digester(file).dump(class_content(value) if isinstance(value, type) else value)
+        Digester(file).dump(class_content(value) if issubclass(type(value), type) else value)
     except TooMuchError:
         file.whole = False
     except Exception:  # whatever stands in the way, nothing is known of the value then

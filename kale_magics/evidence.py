@@ -227,7 +227,7 @@ def _codes_of(value: Any, values: Mapping[str, Any]) -> Iterator[types.CodeType]
         if value.__globals__ is values:
             yield value.__code__
         return
-    kind = value if isinstance(value, type) else type(value)
+    kind = value if issubclass(type(value), type) else type(value)
     for base in kind.__mro__ if module_of(kind) == "__main__" else ():
         for member in list(vars(base).values()):
             function = member.__func__ if type(member) in (staticmethod, classmethod) else member
@@ -248,7 +248,7 @@ def _is_of_no_interest(value: Any) -> bool:
     """Whether a value cannot change but by its source: a definition without anything that can."""
     if type(value) is types.FunctionType:
         return is_immutable(value) or not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
-    if isinstance(value, type):
+    if issubclass(type(value), type):
         if module_of(value) != "__main__":
             return True
         # What a base has as a number, a method may set in a class that is derived from it.

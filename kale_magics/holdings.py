@@ -100,7 +100,7 @@ class _Search:
 
     def search(self, value: Any, most: int) -> Holdings:
         """Look at no more than some objects."""
-        if isinstance(value, type):
+        if issubclass(type(value), type):
             for kind in type.__dict__["__mro__"].__get__(value):
                 if kind is value or module_of(kind) == "__main__":  # what its bases hold is its own too
                     self._push(_parts_of_class(kind))
@@ -166,7 +166,7 @@ class _Search:
 
     def _look_at_pandas(self, item: Any, name: str, copied: bool) -> None:
         pandas = sys.modules["pandas"]
-        if isinstance(item, pandas.Index):
+        if issubclass(type(item), pandas.Index):
             self.copied.add(id(item))
             if not copied:
                 self.indexes.add(id(item))

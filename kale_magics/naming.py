@@ -7,6 +7,7 @@ Users are shown their own names; these keys stand where a machine reads.
 
 from __future__ import annotations
 
+import hashlib
 import keyword
 import re
 from collections.abc import Callable, Iterable
@@ -15,6 +16,9 @@ RESERVED = frozenset(
     {"output", "locals", "exec", "compile", "self", "report", "kale_workspace", "kale_runtime"}
 )
 """Keys never given (compared case-blind): KFP keeps `Output` and `self`, the program has the others."""
+
+LONGEST_KEY = 80
+"""Characters; file systems take 255 bytes, with what is added to a key."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_]")
 
@@ -27,9 +31,12 @@ def encode(name: str) -> str:
 
     Returns:
         An identifier. A name that is one already, and free, is returned unchanged; a space or a hyphen
-        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal.
+        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal. Of a long one
+        the end is left out, with a digest in its place: it is the name of a folder too.
     """
     text = "".join(c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name)
+    if len(text) > LONGEST_KEY:
+        text = f"{text[:LONGEST_KEY]}_{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
     if not text[:1].isalpha():
         text = "v" + text if text.startswith("_") else "v_" + text
     if keyword.iskeyword(text) or text.lower() in RESERVED:

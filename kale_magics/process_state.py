@@ -21,12 +21,12 @@ from kale_magics.own_modules import is_own
 from kale_magics.state_holders import (
     READERS,
     Reading,
-    contents,
     describe,
     is_inherited,
     library_classes,
     token,
 )
+from kale_magics.step_runtime.parts import contents
 
 MAX_ATTRIBUTES = 4_000
 """How many attributes of the user's own modules are compared."""

@@ -105,9 +105,9 @@ class Session:
     def kind_of_cell(self, name: str) -> str:
         """What a cell that makes a name would best be marked as."""
         value = self._values.get(name)
-        if isinstance(value, types.ModuleType):
+        if issubclass(type(value), types.ModuleType):
             return "imports"
-        if isinstance(value, (type, types.FunctionType)):
+        if issubclass(type(value), (type, types.FunctionType)):
             return "functions" if value.__module__ == "__main__" else "imports"
         return "step NAME"
 
@@ -116,7 +116,7 @@ def known_definitions(values: dict[str, Any]) -> Definitions:
     """The notebook's own functions and classes, as a pickle of its values names them."""
     definitions = Definitions()
     for name, value in list(values.items()):
-        if isinstance(value, (type, types.FunctionType)):
+        if issubclass(type(value), (type, types.FunctionType)):
             definitions.add(name, value)
     return definitions
 

@@ -18,6 +18,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kale_magics.step_runtime.parts import contents
+
 Reading = dict[str, Any]
 """By key, as in "display.max_rows", a token of what is set there; for classes, their contents."""
 
@@ -103,20 +105,6 @@ def token(value: Any, depth: int = 2) -> Any:
         return kind.__name__, tuple(parts) if kind in (list, tuple) else frozenset(parts)
     size = len(value) if kind in (list, tuple, set, frozenset, dict) else 0
     return id(kind), id(value), size
-
-
-def contents(item: Any) -> Mapping[str, Any]:
-    """The attributes of a module, a class or an object, read without its own code; none if it has no dict."""
-    kind = type(item)
-    if issubclass(kind, type):
-        of_class: Mapping[str, Any] = type.__dict__["__dict__"].__get__(item)
-        return of_class
-    for base in kind.__mro__:
-        place = type.__dict__["__dict__"].__get__(base).get("__dict__")
-        if isinstance(place, (types.GetSetDescriptorType, types.MemberDescriptorType)):
-            found: Any = place.__get__(item)
-            return found if type(found) is dict else {}
-    return {}
 
 
 def _module(name: str) -> Mapping[str, Any] | None:

@@ -25,7 +25,8 @@ from kale_magics.flow.lookup import Lookup
 from kale_magics.flow.visibility import Statement, Visibility
 from kale_magics.process_state import StateChange
 from kale_magics.registry import Cell
-from kale_magics.state_holders import contents, is_missing
+from kale_magics.state_holders import is_missing
+from kale_magics.step_runtime.parts import contents
 
 MAX_NAMED = 3
 """How many settings a message names."""

@@ -14,7 +14,7 @@ from kale_magics.analysis.setters import is_definition
 from kale_magics.flow.bindings import Binding, StepFlow
 from kale_magics.flow.lookup import Lookup
 from kale_magics.process_state import StateChange
-from kale_magics.state_holders import contents
+from kale_magics.step_runtime.parts import contents
 
 WITH: Mapping[str, tuple[str, ...]] = {
     "numpy": ("numpy", "scipy"),

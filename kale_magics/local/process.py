@@ -13,6 +13,7 @@ CHUNK = 1 << 16
 LONGEST_LINE = 1 << 20
 """Bytes after which a line is given out in pieces."""
 
+
 class LineReader:
     """The lines that come out of a pipe, as soon as they are complete.
 

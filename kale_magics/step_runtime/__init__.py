@@ -5,6 +5,7 @@ import the standard library only (and cloudpickle when a value is written or rea
 distinct across modules, and why they keep to what Python 3.8 understands once annotations are taken away.
 
     fixed      what of Python the notebook's code cannot change
+    texts      texts that are too long to be shown
     reducers   what pickle would change on its way, taken apart and made again
     tensors    tensors with their memory and their gradients
     arrays     arrays that show one memory
@@ -34,6 +35,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
 
 MODULES = (
     "fixed",
+    "texts",
     "reducers",
     "tensors",
     "arrays",

@@ -229,7 +229,7 @@ def cannot_cross(
 ) -> StepError:
     """The refusal of a value that cannot be pickled, with the part of it that is to blame."""
     path, culprit, error = find_culprit(value, name, namespace, definitions) or (name, value, error)
-    known = value.definition if isinstance(value, Changed) else value
+    known = value.definition if type(value) is Changed else value
     kind = "" if culprit is value else f" (a {type_name(known)})"
     reason = f"{type(error).__name__}: {error}"
     what, fix = explain_culprit(type_name(culprit), reason, "the step that uses it")

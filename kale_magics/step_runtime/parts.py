@@ -8,13 +8,18 @@ import functools
 import re
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.reducers import in_main, module_of
 
-IN_WORDS = re.compile(r"(a key of|an element of|\w+ in) ")
+IN_WORDS = re.compile(r"(a key of|a value of|an element of|\w+ in) ")
 """How a path begins that is no expression."""
+
+
+CONTAINERS = (dict, tuple, list, collections.deque, set, frozenset)
+KEYS = (str, bytes, int, float, bool, type(None), tuple)
+"""Types whose values show themselves by code of Python's own; a tuple as far as its elements do."""
 
 
 def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -32,50 +37,66 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def parts_of_container(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Keys, items and elements."""
-    if isinstance(value, dict):
-        for key, item in value.items():
+    kind: Any = next((k for k in CONTAINERS if issubclass(type(value), k)), None)
+    if kind is dict:
+        for key, item in list(dict.items(value)):
             yield f"a key of {path}", key
-            yield f"{path}[{key!r:.60}]", item
-    elif isinstance(value, tuple) and hasattr(value, "_fields"):
-        yield from ((f"{path}.{name}", getattr(value, name)) for name in value._fields)
-    elif isinstance(value, (list, tuple, collections.deque)):
-        for index, item in enumerate(value):
-            yield f"{path}[{index}]", item
-    elif isinstance(value, (set, frozenset)):
-        for item in value:
-            yield f"an element of {path}", item
+            yield f"{path}[{key!r:.60}]" if type(key) in KEYS else f"a value of {path}", item
+    elif kind is not None:  # not by the way of a class derived from it
+        fields = vars(type(value)).get("_fields", ()) if kind is tuple else ()
+        for index, item in enumerate(kind.__iter__(value)):
+            named = f".{fields[index]}" if index < len(fields) else f"[{index}]"
+            yield f"an element of {path}" if kind in (set, frozenset) else path + named, item
 
 
 def parts_of_callable(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """What a function, a method or a partial has taken along."""
     names: tuple[str, ...] = ()
-    if isinstance(value, (types.MethodType, types.BuiltinMethodType)):
+    if issubclass(type(value), (types.MethodType, types.BuiltinMethodType)):
         names = "__self__", "__func__"
-    elif isinstance(value, types.FunctionType):
+    elif type(value) is types.FunctionType:
         names = "__defaults__", "__kwdefaults__"
         for name, _, content in closure(value):
             yield f"{name} in {path}", content
-    elif isinstance(value, functools.partial):
+    elif issubclass(type(value), functools.partial):
         names = "func", "args", "keywords"
-    elif isinstance(value, collections.defaultdict):
+    elif issubclass(type(value), collections.defaultdict):
         names = ("default_factory",)
-    yield from ((f"{path}.{name}", getattr(value, name, None)) for name in names)
+    # As `object` finds it: a class of the user's may do anything when it is asked.
+    for name in names:
+        with contextlib.suppress(AttributeError):  # a method of C has no function
+            yield f"{path}.{name}", object.__getattribute__(value, name)
 
 
 def parts_of_object(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Attributes, and the class if it travels."""
-    if isinstance(value, BaseException):
+    if issubclass(type(value), BaseException):
         for name in ("args", "__cause__", "__context__"):
-            yield f"{path}.{name}", getattr(value, name)
-    for name, item in list(getattr(value, "__dict__", {}).items()):
+            yield f"{path}.{name}", getattr(BaseException, name).__get__(value)
+    for name, item in list(contents(value).items()):
         yield f"{path}.{name}", item
     kind = type(value)
     for base in kind.__mro__:
         for name, member in list(vars(base).items()):
             if isinstance(member, types.MemberDescriptorType) and in_main(base):
-                yield f"{path}.{name}", getattr(value, name, None)
+                with contextlib.suppress(AttributeError):  # nothing has been set there
+                    yield f"{path}.{name}", member.__get__(value)
     if in_main(kind):
         yield f"type({path})", kind
+
+
+def contents(item: Any) -> Mapping[str, Any]:
+    """The attributes of a module, a class or an object, read without its own code; none if it has no dict."""
+    kind = type(item)
+    if issubclass(kind, type):
+        of_class: Mapping[str, Any] = type.__dict__["__dict__"].__get__(item)
+        return of_class
+    for base in kind.__mro__:
+        place = type.__dict__["__dict__"].__get__(base).get("__dict__")
+        if isinstance(place, (types.GetSetDescriptorType, types.MemberDescriptorType)):
+            found: Any = place.__get__(item)
+            return found if type(found) is dict else {}
+    return {}
 
 
 def parts_of_array(value: Any, path: str) -> Iterator[tuple[str, Any]]:

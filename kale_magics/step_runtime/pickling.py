@@ -338,7 +338,7 @@ def children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if suspected(type_name(value)):
         return
     path = f"({path})" if IN_WORDS.match(path) else path
-    if isinstance(value, Changed):
+    if type(value) is Changed:
         for each, (_, own) in value.state.items():
             yield from ((f"{path}{each[len(value.identity) :]}.{name}", item) for name, item in own.items())
     else:

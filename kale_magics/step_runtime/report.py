@@ -21,6 +21,7 @@ from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.shell import Captured, Shell
 from kale_magics.step_runtime.shows import Display, print_shown, shown_text, unshowable
+from kale_magics.step_runtime.texts import cut
 
 LONGEST = 100_000
 """Characters of a cell's printed text, and of an object's plain one."""
@@ -265,7 +266,7 @@ def form(value: Any) -> str:
             return f'<img src="data:{mime};base64,{text}">'
         if isinstance(data, str):
             return f"<div>{data}</div>" if name in ("html", "svg") else preformatted(data)
-    return preformatted(cut_in_the_middle(shown_text(value)))
+    return preformatted(cut(shown_text(value), LONGEST))
 
 
 def asked(value: Any, name: str, **options: Any) -> Any:
@@ -288,12 +289,6 @@ def picture(value: Any) -> bytes | None:
     image = io.BytesIO()
     value.canvas.print_figure(image, format="png", dpi=value.dpi, bbox_inches="tight", **colors)
     return image.getvalue()
-
-
-def cut_in_the_middle(text: str) -> str:
-    """A text without the middle of too much of it."""
-    half = LONGEST // 2
-    return text if len(text) <= LONGEST else f"{text[:half]}\n… (shortened)\n{text[-half:]}"
 
 
 def preformatted(text: str, kind: str = "stdout") -> str:

@@ -40,6 +40,7 @@ from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
 from kale_magics.step_runtime.report import Report, last_apart
 from kale_magics.step_runtime.shell import Shell
 from kale_magics.step_runtime.shows import Display, print_shown
+from kale_magics.step_runtime.texts import cut
 
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 CO_COROUTINE = 0x80
@@ -51,6 +52,10 @@ OWNERSHIP = re.compile(r"\bresize\b|\.base\b|\.flags\b|owndata", re.IGNORECASE)
 """What code names that tells apart an array with memory of its own, and one that shows other memory."""
 
 NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
+
+
+LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_LINE_SHOWN = 10_000, 20_000, 200
+"""How many characters are told of an exception, of its traceback, and of a line of code."""
 
 
 def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
@@ -407,12 +412,12 @@ def explain(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
     return {
         "kale_code": error.code if isinstance(error, StepError) else "",
         "type": type(error).__name__,
-        "message": message(error),
+        "message": cut(message(error), LONGEST_MESSAGE),
         "fix": error.fix if isinstance(error, StepError) else "",
-        "traceback": "" if told else "".join(trace.format()),
+        "traceback": "" if told else cut("".join(trace.format()), LONGEST_TRACEBACK),
         "cell": filenames.get(filename, ""),
         "line": line,
-        "code": (code or "").strip(),
+        "code": cut((code or "").strip(), LONGEST_LINE_SHOWN),
     }
 
 
@@ -422,15 +427,19 @@ def trim(trace: traceback.TracebackException, filenames: dict[str, str]) -> None
     Where the user has no part in it, the fault may be ours, and all is shown.
     """
     ours = trim.__code__.co_filename
-    files = [frame.filename for frame in trace.stack]
-    first = next((i for i, file in enumerate(files) if file in filenames), None)
-    if first is not None:
-        trace.stack[:] = [frame for frame in trace.stack[first:] if frame.filename != ours]
-    elif getattr(trace, "filename", None) in filenames:  # a cell that is not Python: it never ran
-        trace.stack.clear()
-    for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
-        if other is not None:
-            trim(other, filenames)
+    left, seen = [trace], {id(trace)}
+    while left:
+        trace = left.pop()
+        files = [frame.filename for frame in trace.stack]
+        first = next((i for i, file in enumerate(files) if file in filenames), None)
+        if first is not None:
+            trace.stack[:] = [frame for frame in trace.stack[first:] if frame.filename != ours]
+        elif getattr(trace, "filename", None) in filenames:  # a cell that is not Python: it never ran
+            trace.stack.clear()
+        for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
+            if other is not None and id(other) not in seen:
+                seen.add(id(other))
+                left.append(other)
 
 
 def message(error: BaseException) -> str:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, takewhile
 
 from kale_magics.pipeline import Artifact, Input, Parameter, Pipeline, Step
 
@@ -52,15 +53,17 @@ def shorten(text: str, limit: int) -> str:
     text = one_line(text)
     if columns(text) <= limit:
         return text
-    while columns(text) > limit - 1:
-        text = text[:-1]
-    return text.rstrip() + "…"
+    widths = accumulate(map(columns, text))
+    shown = sum(1 for _ in takewhile(lambda width: width < limit, widths))
+    return text[:shown].rstrip() + "…"
 
 
 def listed(names: Iterable[str], limit: int) -> str:
     """Names with commas between them in at most `limit` columns; "+2" stands for two that have no room."""
     names = [one_line(name) for name in names]
-    for shown in range(len(names), 0, -1):
+    widths = accumulate(columns(name) + len(", ") for name in names)
+    most = sum(1 for _ in takewhile(lambda width: width - len(", ") <= limit, widths))
+    for shown in range(most, 0, -1):
         rest = len(names) - shown
         text = ", ".join(names[:shown]) + (f" +{rest}" if rest else "")
         if columns(text) <= limit:
