@@ -31,12 +31,9 @@ def encode(name: str) -> str:
 
     Returns:
         An identifier. A name that is one already, and free, is returned unchanged; a space or a hyphen
-        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal. Of a long one
-        the end is left out, with a digest in its place: it is the name of a folder too.
+        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal.
     """
     text = "".join(c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name)
-    if len(text) > LONGEST_KEY:
-        text = f"{text[:LONGEST_KEY]}_{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:8]}"
     if not text[:1].isalpha():
         text = "v" + text if text.startswith("_") else "v_" + text
     if keyword.iskeyword(text) or text.lower() in RESERVED:
@@ -63,6 +60,13 @@ def _dashed(key: str) -> str:
     return re.sub(r"[^0-9a-z]+", "-", key.lower()).strip("-")
 
 
+def _short(key: str) -> str:
+    """A key without the end of a long one, which a digest tells from others: it is the name of a folder too."""
+    if len(key) <= LONGEST_KEY:
+        return key
+    return f"{key[:LONGEST_KEY]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+
+
 def unique_keys(
     names: Iterable[str], taken: Iterable[str] = (), spell: Callable[[str], str] = encode
 ) -> dict[str, str]:
@@ -79,7 +83,7 @@ def unique_keys(
     used = {key.lower() for key in taken}
     keys: dict[str, str] = {}
     for name in names:
-        base = key = spell(name)
+        base = key = _short(spell(name))
         number = 2
         while key.lower() in used:
             key = f"{base}_{number}"

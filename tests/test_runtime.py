@@ -8,9 +8,11 @@ import json
 import os
 import re
 import subprocess
+import symtable
 import sys
 import textwrap
 import types
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -567,12 +569,11 @@ def test_the_program_needs_nothing_of_this_package(steps: Steps) -> None:
 
 
 def test_the_modules_of_the_runtime_can_become_one_text() -> None:
-    defined: dict[str, str] = {}
+    folder, names = Path(runtime.__file__).parent, Counter[str]()
     for module in MODULES:
-        source = Path(runtime.__file__).with_name(f"{module}.py").read_text(encoding="utf-8")
-        for node in ast.parse(source).body:
-            name = getattr(node, "name", "")
-            assert not name or defined.setdefault(name, module) == module, name
+        table = symtable.symtable((folder / f"{module}.py").read_text(), module, "exec")
+        names.update(s.get_name() for s in table.get_symbols() if s.is_assigned() and not s.is_imported())
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 STATEFUL = """

@@ -17,8 +17,8 @@ IN_WORDS = re.compile(r"(a key of|a value of|an element of|\w+ in) ")
 """How a path begins that is no expression."""
 
 
-CONTAINERS = (dict, tuple, list, collections.deque, set, frozenset)
-KEYS = (str, bytes, int, float, bool, type(None), tuple)
+BUILTIN_CONTAINERS = (dict, tuple, list, collections.deque, set, frozenset)
+PLAIN_KEYS = (str, bytes, int, float, bool, type(None), tuple)
 """Types whose values show themselves by code of Python's own; a tuple as far as its elements do."""
 
 
@@ -37,11 +37,11 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 def parts_of_container(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     """Keys, items and elements."""
-    kind: Any = next((k for k in CONTAINERS if issubclass(type(value), k)), None)
+    kind: Any = next((k for k in BUILTIN_CONTAINERS if issubclass(type(value), k)), None)
     if kind is dict:
         for key, item in list(dict.items(value)):
             yield f"a key of {path}", key
-            yield f"{path}[{key!r:.60}]" if type(key) in KEYS else f"a value of {path}", item
+            yield f"{path}[{key!r:.60}]" if type(key) in PLAIN_KEYS else f"a value of {path}", item
     elif kind is not None:  # not by the way of a class derived from it
         fields = vars(type(value)).get("_fields", ()) if kind is tuple else ()
         for index, item in enumerate(kind.__iter__(value)):
