@@ -61,7 +61,7 @@ def _dashed(key: str) -> str:
 
 
 def _short(key: str) -> str:
-    """A key without the end of a long one, which a digest tells from others: it is the name of a folder too."""
+    """A key, which is the name of a folder too: of a long one a digest takes the place of the end."""
     if len(key) <= LONGEST_KEY:
         return key
     return f"{key[:LONGEST_KEY]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
