@@ -317,9 +317,11 @@ def _by_process(step: Step) -> str:
     """What differs from process to process that may matter; empty if nothing does."""
     nodes = [node for source in _sources(step) for node in ast.walk(ast.parse(source))]
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
-    if any(isinstance(node, (ast.Set, ast.SetComp)) for node in nodes) or not names.isdisjoint(SETS):
-        return "the order of a set differs from process to process"
-    return next((f"{name}() differs from process to process" for name in NUMBERS if name in names), "")
+    number = next((name for name in NUMBERS if name in names), "")
+    if number:
+        return f"{number}() differs from process to process"
+    makes_set = any(isinstance(node, (ast.Set, ast.SetComp)) for node in nodes) or not names.isdisjoint(SETS)
+    return "the order of a set differs from process to process" if makes_set else ""
 
 
 SETS = frozenset({"set", "frozenset"})

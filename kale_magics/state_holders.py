@@ -258,28 +258,11 @@ def _socket() -> Reading | None:
     return {"": str(module["getdefaulttimeout"]())} if module else None
 
 
-def _mimetypes() -> Reading | None:
-    """Empty until the types have been read, which the first question does."""
-    known = contents((_module("mimetypes") or {}).get("_db")).get("types_map", ())
-    return {"": tuple(len(types_of) for types_of in known)} if known else None
-
-
-def _sqlite3() -> Reading | None:
-    module = _module("sqlite3.dbapi2")
-    return {"": (len(module["adapters"]), len(module["converters"]))} if module else None
-
-
-def _copyreg() -> Reading | None:
-    module = _module("copyreg")
-    return {"": len(module["dispatch_table"])} if module else None
-
-
 READERS: Mapping[str, Callable[[], Reading | None]] = {
     "pandas": _pandas, "numpy": _numpy, "numpy printing": _numpy_printing, "sklearn": _sklearn,
     "decimal": _decimal, "torch": _torch, "matplotlib": _matplotlib, "pyplot": _pyplot, "warnings": _warnings,
     "logging": _logging, "locale": _locale, "environment": _environment, "folder": _folder, "path": _path,
     "recursion": _recursion, "csv": _csv, "digits": _digits, "calendar": _calendar, "socket": _socket,
-    "mimetypes": _mimetypes, "sqlite3": _sqlite3, "copyreg": _copyreg,
 }  # fmt: skip
 """The holders, each with its reader, which gives None while the library is not loaded."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS
 from kale_magics.analysis.names import CONTAINERS, dotted, is_constant
 
 IN_PLACE = frozenset({"inplace", "in_place"})
@@ -23,7 +24,17 @@ _CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortra
 _DECIDED = _CONVERTING | {"reduce"}
 """Functions of which the arguments after the first decide whether what they give is a copy."""
 
-_BRANCHES = (ast.If, ast.IfExp, ast.BoolOp, ast.While, ast.For, ast.AsyncFor, ast.Match, ast.Try)
+_BRANCHES = (
+    ast.If,
+    ast.IfExp,
+    ast.BoolOp,
+    ast.While,
+    ast.For,
+    ast.AsyncFor,
+    ast.Match,
+    ast.Try,
+    ast.comprehension,
+)
 
 
 def choosing(value: ast.expr) -> Iterator[ast.AST]:
@@ -45,6 +56,15 @@ def choosing(value: ast.expr) -> Iterator[ast.AST]:
             # What is unpacked may say anything.
             yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
             yield from node.args[1:] if _last(node) in _DECIDED else ()
+
+
+def filling(value: ast.expr) -> Iterator[ast.AST]:
+    """The expressions in an expression that decide what a container in it gets, or if it is empty."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.comprehension):
+            yield node.iter
+        elif isinstance(node, ast.Call) and dotted(node.func) in ELEMENT_FUNCTIONS:
+            yield from node.args
 
 
 def _repeats(node: ast.BinOp) -> bool:

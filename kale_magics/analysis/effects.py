@@ -78,6 +78,7 @@ class Bind:
         function: The function that it is, as in `f = lambda: 1`; None for all other values.
         made_by: What is called to make the value, as in "collections.deque"; empty for all other values.
         choosers: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
+        fillers: The names that decide what a container gets, or whether it gets anything.
         flags: The names that a call gets as arguments: one that is a bool may decide too.
         inplace: Whether something in the expression is asked to work in place, as by `copy=False`.
         path: The value as written, as in "random.shuffle", if it is a chain of names.
@@ -93,6 +94,7 @@ class Bind:
     function: Behaviour | None = None
     made_by: str = ""
     choosers: frozenset[str] = frozenset()
+    fillers: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     inplace: bool = False
     path: str = ""

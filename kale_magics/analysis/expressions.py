@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from kale_magics.analysis.choices import asks_for_place, chooses, choosing, may_be_flag
+from kale_magics.analysis.choices import asks_for_place, chooses, choosing, filling, may_be_flag
 from kale_magics.analysis.effects import (
     PARAMETER,
     VARIABLES,
@@ -357,6 +357,7 @@ class ExpressionReader(NameReader):
         bound = replace(
             bound,
             choosers=frozenset().union(*map(self.names_in, choosing(value))),
+            fillers=frozenset().union(*map(self.names_in, filling(value))),
             flags=frozenset().union(*(self.names_in(a) for a in arguments if may_be_flag(a))),
             inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
         )

@@ -14,14 +14,14 @@ from kale_magics.analysis.library import function_effects, method_effects
 from kale_magics.step_runtime.generators import GENERATORS, OWNERS
 
 SCALAR_CALLS = frozenset(
-    "abs all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"
-    " repr round str".split()
+    "all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"
+    " repr str".split()
 )
 """Builtins whose result is immutable."""
 
 FRESH = frozenset(
-    "copy.deepcopy deepcopy input open print range sum type json.dumps json.loads pickle.dumps pickle.loads"
-    " time.time time.perf_counter os.path.join".split()
+    "abs copy.deepcopy deepcopy input open print range round type json.dumps json.loads pickle.dumps"
+    " pickle.loads time.time time.perf_counter os.path.join".split()
 )
 """Functions whose result shares no object with what they get."""
 
@@ -164,6 +164,9 @@ ITERATORS = (
 
 SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""
+
+ESTIMATORS = "sklearn."
+"""What the names of classes begin with whose objects keep the arguments that they are made with."""
 
 FRAMES = "pandas."
 """What the names of types begin with whose results hold the objects in their columns, not their memory."""

@@ -70,8 +70,11 @@ def labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
 
 def is_constant(node: ast.AST) -> bool:
     """Whether the value of an expression is immutable, whatever stands in it."""
-    if isinstance(node, (ast.Constant, ast.JoinedStr, ast.Compare)):
+    if isinstance(node, (ast.Constant, ast.JoinedStr)):
         return True
+    if isinstance(node, ast.Compare):  # arrays and frames give another one
+        plain = all(isinstance(op, (ast.Is, ast.IsNot, ast.In, ast.NotIn)) for op in node.ops)
+        return plain or all(map(is_constant, (node.left, *node.comparators)))
     if isinstance(node, ast.UnaryOp):
         return isinstance(node.op, ast.Not) or is_constant(node.operand)
     if isinstance(node, ast.BinOp):
@@ -237,6 +240,10 @@ class NameReader:
                 for side in (node.left, node.right)
                 for source in (part_of if isinstance(side, CONTAINERS) else mixed)(self.roots(side))
             )
+        if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
+            return weakened(self.roots(node.operand))
+        if isinstance(node, ast.Compare) and not is_constant(node):
+            return weakened(self.all_roots([node.left, *node.comparators]))
         if isinstance(node, ast.Call):
             return self._result(node)
         if isinstance(node, ast.Lambda):
@@ -276,6 +283,8 @@ class NameReader:
         everything = self.all_roots([value for _, value in arguments])
         if makes_class:
             return holding(everything)
+        if path == "sum" and len(arguments) == 1:  # of numbers, most likely
+            return weakened(everything)
         if path in ELEMENT_FUNCTIONS:
             return part_of(everything)
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import or_
 from typing import Literal
 
@@ -78,12 +78,21 @@ class Calls(Changes):
             self._guess_all(self._labelled(call, frozenset({0})), _words(call), call.certain)
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
+        if not origin.rpartition(".")[2][:1].isupper():  # who is made with one does not use it yet
+            self._guess_all(self._generators_in(call), _words(call), call.certain)
         self._draw(call, origin)
         self._perhaps_draw(call, origin, receiver)
         if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
             self._varies = True
             self.step.varies.setdefault(origin, (self.cell, call.line))
         self._call_back(call)
+
+    def _generators_in(self, call: Call) -> Iterator[Source]:
+        """What a call gets that may draw from a generator that it has been made with."""
+        for source in self._arguments(call):
+            is_splitter = self._type_of(source).startswith(SPLITTERS) and len(self.group(source.name)) > 1
+            if is_splitter or (source.bond == "call" and source.argument in GENERATOR_ARGUMENTS):
+                yield source
 
     def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
         """What is known of the function of a library that is called; of a method, without its object."""
@@ -258,7 +267,8 @@ class Calls(Changes):
         methods = [b.methods[call.method] for b in binding.behaviours if call.method in b.methods]
         for method in methods:
             self._apply(method, call, bound=True, owner=binding.name)
-        if methods and not binding.unsure and (facts is None or facts.own):
+        is_class = binding.direct is not None and binding.direct.is_class
+        if methods and (is_class or (not binding.unsure and (facts is None or facts.own))):
             return
         if call.method == "set_params" and call.inplace and self.reaches(source):
             self.change(binding.name)
@@ -314,8 +324,17 @@ class Calls(Changes):
         for name in sorted(summary.changed & given.keys()):
             self._change_all(given[name])
         for name, ran in sorted(summary.perhaps):
-            self._guess_all(given.get(name, ()), f"{function.name}()", ran and call.certain)
+            # What does not hang on a parameter, it does in every run as it did in the session.
+            same = ran or not self._reads_given(function, set())
+            self._guess_all(given.get(name, ()), f"{function.name}()", same and call.certain)
         self._link(summary.links, given)
+
+    def _reads_given(self, function: Behaviour, seen: set[Behaviour]) -> bool:
+        """Whether a function, or one that it uses, looks up what other values of parameters may change."""
+        seen.add(function)
+        names = {effect.name for effect in function.effects if isinstance(effect, Read)}
+        used = {b for name in names if name in self.names for b in self.names[name].behaviours}
+        return any(map(self.varies, names)) or any(self._reads_given(b, seen) for b in used - seen)
 
     def _link(self, links: Iterable[tuple[str, str]], given: dict[str, tuple[Source, ...]]) -> None:
         def sources(name: str) -> tuple[Source, ...]:

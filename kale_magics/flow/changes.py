@@ -140,14 +140,18 @@ class Changes(Sharing):
     def _hold_definitions(self, name: str, definitions: Iterable[str]) -> None:
         """A value holds functions or classes of the notebook: who has it may call them."""
         binding = self.names.get(name)
-        if binding is None or binding.direct is not None or self.cell not in (binding.cell, binding.changed):
+        replayed = binding is not None and binding.direct is not None and binding.kind != "value"
+        if binding is None or replayed or self.cell not in (binding.cell, binding.changed):
             return
         held = self.behaviours_of(definition.partition(".")[0] for definition in definitions)
         if not held <= binding.behaviours:
             self.rebind(replace(binding, behaviours=binding.behaviours | held))
 
     def _may_share(self, binding: Binding | None) -> bool:
-        return binding is not None and binding.direct is None and not self.immutable(binding)
+        if binding is None or (binding.direct is None and self.immutable(binding)):
+            return False
+        # What a class keeps that a step has changed may be what a variable has.
+        return binding.direct is None or (binding.direct.is_class and binding.kind == "value")
 
     def _change_one(self, name: str, certain: bool = True) -> None:
         self.read(name, 0, certain=False, carry=True)
@@ -237,4 +241,7 @@ class Changes(Sharing):
             if binding is not None and (one == name or binding.kind == "value"):
                 maker = self.step.name if binding.kind == "value" else binding.maker
                 self.rebind(replace(binding, maker=maker, behaviours=binding.behaviours | held))
-        self.join_all(name, self.sharers(self.names[name], sources))
+        found = self.sharers(self.names[name], sources)
+        self.join_all(name, found)
+        if found and self._filled_by_given:
+            self.rebind(replace(self.names[name], unsure=True))

@@ -87,6 +87,7 @@ class Lookup:
         self._unsure = 0
         self._repeats = 0
         self._chosen = 0
+        self._filled_by_given = 0
         self._varies = False
         self._statement = -1
         self._summaries: dict[Behaviour, Summary] = {}

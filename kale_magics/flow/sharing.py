@@ -10,6 +10,7 @@ from kale_magics.analysis.choices import COPYING
 from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bond, Source
 from kale_magics.analysis.knowledge import (
     COPYING_TYPES,
+    ESTIMATORS,
     FACTORIES,
     FRAMES,
     GENERATOR_ARGUMENTS,
@@ -86,8 +87,7 @@ class Sharing(Lookup):
             return
         seen.add(name)
         if binding.direct is not None and binding.direct.is_class:
-            init = self.initialiser(binding)
-            if init is not None and init.parameters:
+            for init in self._initialisers(binding):
                 for holder, held in sorted(self.summary(init).links):
                     if holder == init.parameters[0]:
                         # Of its class an object may hold what is in it, as in `self.options = self.defaults`.
@@ -106,6 +106,14 @@ class Sharing(Lookup):
             yield Source(name, "part" if binding.behaviours else "mixed")
             for behaviour in binding.behaviours:
                 yield from self._globals(behaviour, seen)
+
+    def _initialisers(self, binding: Binding) -> Iterator[Behaviour]:
+        """What may run when an object of a class is made: what its bases do too, by `super()`."""
+        for behaviour in sorted((b for b in binding.behaviours if b.is_class), key=lambda b: b.name):
+            inits = (behaviour.methods.get(name) for name in ("__init__", "__post_init__", "__new__"))
+            init = next(filter(None, inits), None)
+            if init is not None and init.parameters:
+                yield init
 
     def initialiser(self, binding: Binding) -> Behaviour | None:
         """What runs when an object of a class is made, as far as that is the notebook's own code."""
@@ -130,11 +138,15 @@ class Sharing(Lookup):
         """The names whose values a binding's value may share an object with; whether that is likely."""
         found: dict[str, bool] = {}
         known = self.certain_facts(binding) is not None
+        sources = tuple(sources)
+        operators = any(s.bond == "weak" and self._has_operators(s.name) for s in sources)
         for source in () if self.immutable(binding) else self.expanded(sources):
             if source.bond in ("call", "entered"):
                 bond = self._relation(source, binding.inplace)
                 # What a `with` gives is mostly what it got.
                 source = replace(source, bond="part" if (source.bond, bond) == ("entered", "mixed") else bond)
+            if source.bond == "weak" and operators:
+                source = replace(source, bond="mixed")
             if source.bond == "weak" and not known:
                 continue
             names = [source.name]
@@ -145,6 +157,12 @@ class Sharing(Lookup):
             for name in names:
                 found[name] = found.get(name, False) or source.bond != "mixed"
         return found
+
+    def _has_operators(self, name: str) -> bool:
+        """Whether an object, or a class, is one of the notebook that says itself what its operators give."""
+        binding = self.names.get(name)
+        classes = [b for b in binding.behaviours if b.is_class] if binding is not None else []
+        return any(m.implicit and m.returns for b in classes for m in b.methods.values())
 
     def join_all(self, name: str, others: dict[str, bool]) -> None:
         """A name's value shares an object with those of others from now on, as `sharers` says."""
@@ -286,6 +304,8 @@ def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inpla
     is_class = kind.rpartition(".")[2][:1].isupper()
     if is_class and (source.argument in GENERATOR_ARGUMENTS or kind in GENERATORS_OF_BITS):
         return "part"
+    if is_class and kind.startswith(ESTIMATORS):
+        return "part"  # by its custom, it keeps what it is made with
     if effects is None:
         return "mixed"
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())

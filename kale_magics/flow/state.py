@@ -211,9 +211,16 @@ class StateFlow:
                     verb = next((v for v, _ in verbs_of_pyplot(statement.node, self.notebook)), "")
                     if verb:
                         return None if verb in BEGINS | CLOSES else statement
-                elif self._visibility.sees(other, statement, found.change):
+                elif self._visibility.sees(other, statement, found.change) or self._logs(statement, found):
                     return statement
         return None
+
+    def _logs(self, statement: Statement, found: _Found) -> bool:
+        """Whether a statement uses a logger of which something is set, by a variable of the notebook."""
+        if found.change.holder != "logging":
+            return False
+        bindings = (self.flow.names.get(name) for name in statement.names)
+        return any(b is not None and self._is_logger(b, found.change.key) for b in bindings)
 
     def _arrives(self, other: StepFlow, change: StateChange) -> bool:
         """Whether a value that a step takes brings the setting along: a logger brings its level."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 
@@ -152,6 +152,10 @@ class Flow(Calls):
         alias = self.names.get(effect.alias)
         memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
         linked = self.sharers(binding, effect.sources)
+        if any(map(self.varies, effect.fillers)):
+            filled = self.sharers(replace(binding, unsure=True), effect.sources)
+            if any(name for name in filled if self.names[name].kind != "parameter"):
+                binding, linked = replace(binding, unsure=True), filled
         self.have_all(*(name for name, likely in linked.items() if likely))
         if not late:
             self.leave_group(effect.name)
@@ -201,14 +205,24 @@ class Flow(Calls):
         if any(self.names[name].flag for name in effect.flags if name in self.names):
             return True
         for binding in used:
-            function = binding.direct
-            if function is not None and function.is_class:
-                function = self.initialiser(binding)
-            if function is not None and function.chooses:
+            for function in self._called(binding, effect.made_by):
                 reads = {e.name for e in function.effects if isinstance(e, Read)}
-                if any(self.varies(name) for name in (effect.uses | reads) - {binding.name}):
+                if function.chooses and any(
+                    self.varies(name) for name in (effect.uses | reads) - {binding.name}
+                ):
                     return True
         return False
+
+    def _called(self, binding: Binding, path: str) -> Iterator[Behaviour]:
+        """The functions of the notebook that an expression may call that uses a name, and calls `path`."""
+        owner, _, method = path.rpartition(".")
+        if owner == binding.name:
+            yield from (b.methods[method] for b in binding.behaviours if method in b.methods)
+        function = binding.direct
+        if function is not None and function.is_class:
+            function = self.initialiser(binding)
+        if function is not None:
+            yield function
 
     def _type_made(self, called: str) -> str:
         """The type of what a library's function gives; for one that makes a class, its own name."""
@@ -364,8 +378,11 @@ class Flow(Calls):
         self._unsure += unsure
         self._repeats += again
         self._chosen += chosen
+        filled = branch.loop is not None and unsure
+        self._filled_by_given += filled
         self._paths(paths)
         self._chosen -= chosen
+        self._filled_by_given -= filled
         self._repeats -= again
         self._unsure -= unsure
 

@@ -26,7 +26,9 @@ from kale_magics.step_runtime.nodes import (
     MEASURED,
     NOISE,
     NOT_REPEATABLE,
+    ONLY_HERE,
     ROUNDED_BITS,
+    SIGNS_OF_IT,
     Parts,
     class_dict,
     class_name,
@@ -55,7 +57,7 @@ ELEMENTS_OF_AN_OBJECT = 20
 def read_text(value: str) -> dict[str, Any]:
     """The node of a text; the middle of a very long one is sampled."""
     if NOT_REPEATABLE.search(value[:2000]):
-        return unknown_node("str", "a memory address, or a path in a folder for temporary files")
+        return unknown_node("str", ONLY_HERE)
     if len(value) <= MAX_TEXT_READ:
         return text_node("str", repr(value[:60]), encoded(value))
     half = MAX_TEXT_READ // 4
@@ -100,7 +102,10 @@ def plain_elements(items: list[Any]) -> bool:
     if not items or not kinds <= PLAIN_TYPES:
         return False
     texts = [item for item in items if type(item) is str] if id(str) in kinds else []
-    if sum(map(len, texts)) > MAX_TEXT_READ or any("/" in text or " at 0x" in text for text in texts):
+    if sum(map(len, texts)) > MAX_TEXT_READ:
+        return False
+    together = "\0".join(texts)
+    if any(sign in together for sign in SIGNS_OF_IT):
         return False
     return id(int) not in kinds or all(-(1 << 64) < item < (1 << 64) for item in items if type(item) is int)
 

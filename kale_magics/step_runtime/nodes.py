@@ -37,8 +37,16 @@ TOO_MANY = "it has more parts than are read"
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-NOT_REPEATABLE = re.compile(r"\bat 0x[0-9a-fA-F]{4,}|^/(private/)?(var/folders|tmp|var/tmp)/\S")
-"""Texts with a memory address, and paths in a folder for temporary files."""
+NOT_REPEATABLE = re.compile(
+    r"\bat 0x[0-9a-fA-F]{4,}|^/(private/)?(var/folders|tmp|var/tmp)/\S"
+    r"|<ipython-input-|/ipykernel_\d+/|<step [^>\n]*, In \["
+)
+"""Texts with a memory address or with what a cell is called in tracebacks, and paths in temporary folders."""
+
+ONLY_HERE = "a memory address, the file of a cell, or a path in a folder for temporary files"
+
+SIGNS_OF_IT = ("/", " at 0x", "<ipython-input-", "<step ")
+"""One of them is in every text that is not repeatable."""
 
 MEASURED = frozenset(
     "mean_fit_time std_fit_time mean_score_time std_score_time fit_time score_time refit_time_".split()
@@ -116,7 +124,7 @@ def unknown_node(kind: str, reason: str) -> dict[str, Any]:
 def text_node(kind: str, text: str, content: bytes | None = None) -> dict[str, Any]:
     """The node of what a text, or some bytes beside it, say completely."""
     if NOT_REPEATABLE.search(text[:200]):
-        return unknown_node(kind, "a memory address, or a path in a folder for temporary files")
+        return unknown_node(kind, ONLY_HERE)
     data = encoded(text) if content is None else content
     return {"t": kind, "h": hash_of(encoded(kind), data), "x": short_text(text)}
 

@@ -194,6 +194,8 @@ def known_parts(obj: Any) -> Any:
         return REDUCERS[kind](obj)
     if kind.__module__ == "logging" and kind.__name__ in ("Logger", "RootLogger"):
         return logger_parts(obj)
+    if kind.__module__ == "tempfile":
+        return refuse(obj)  # it is deleted when nobody holds it in the process that made it
     if kind.__module__ == "_ctypes" and isinstance(obj, type):
         return ctypes_parts(obj)
     if kind.__module__ == "typing":

@@ -10,6 +10,7 @@ SUSPECTS = (
     (r"\.R?[Ll]ock$", "a lock works in one process only", "make it in"),
     (r"^threading\.(Thread|Timer)$", "a thread runs in one process only", "start it in"),
     (r"\.([Cc]onnection|[Cc]ursor)$", "a connection belongs to its process", "open it in"),
+    (r"^tempfile\.", "it is deleted when its step ends", "make it in"),
     (r"\.(SSL)?[Ss]ocket$", "a socket belongs to its process", "connect it in"),
 )
 """A pattern for the name of a type; why its values cannot cross; what to do, up to the name of a step."""
