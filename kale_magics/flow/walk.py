@@ -138,7 +138,8 @@ class Flow(Calls):
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         binding = self._bound(effect, late)
         facts = self.certain_facts(binding)
-        plain = facts is not None and facts.plain and effect.name not in self.letting_go
+        filled = any(map(self.varies, effect.fillers))  # by other parameters, with what is not in it here
+        plain = facts is not None and facts.plain and effect.name not in self.letting_go and not filled
         if effect.constant or plain:
             behaviours = set()
         old = self.names.get(effect.name)
@@ -152,10 +153,10 @@ class Flow(Calls):
         alias = self.names.get(effect.alias)
         memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
         linked = self.sharers(binding, effect.sources)
-        if any(map(self.varies, effect.fillers)):
-            filled = self.sharers(replace(binding, unsure=True), effect.sources)
-            if any(name for name in filled if self.names[name].kind != "parameter"):
-                binding, linked = replace(binding, unsure=True), filled
+        if filled:
+            sharers = self.sharers(replace(binding, unsure=True), effect.sources)
+            if any(name for name in sharers if self.names[name].kind != "parameter"):
+                binding, linked = replace(binding, unsure=True), sharers
         self.have_all(*(name for name, likely in linked.items() if likely))
         if not late:
             self.leave_group(effect.name)

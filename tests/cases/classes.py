@@ -705,4 +705,266 @@ print("RESULT", x)
         "[1, 2]",
         cold=True,
     ),
+    Case(
+        "numbers that know how they were computed",
+        """
+%%kale imports
+import numpy as np
+%%kale functions
+class Value:
+    def __init__(self, data, prev=(), op=""): self.data = data; self.grad = 0.0; self._back = lambda: None; self._prev = set(prev); self.op = op
+    def __add__(self, o):
+        out = Value(self.data + o.data, (self, o), "+")
+        def back(): self.grad += out.grad; o.grad += out.grad
+        out._back = back
+        return out
+    def __mul__(self, o):
+        out = Value(self.data * o.data, (self, o), "*")
+        def back(): self.grad += o.data * out.grad; o.grad += self.data * out.grad
+        out._back = back
+        return out
+    def backward(self):
+        topo, seen = [], set()
+        def build(v):
+            if v not in seen:
+                seen.add(v)
+                for p in v._prev: build(p)
+                topo.append(v)
+        build(self)
+        self.grad = 1.0
+        for v in reversed(topo): v._back()
+%%kale step a
+a = Value(2.0); b = Value(3.0)
+c = a * b + a
+%%kale step b
+c.backward()
+%%kale step upd
+for p in (a, b): p.data -= 0.1 * p.grad
+%%kale step z
+print("RESULT", a.grad, b.grad, round(a.data, 3), round(b.data, 3), c.data)
+""",
+        "4.0 2.0 1.6 2.8 8.0",
+        cold=True,
+    ),
+    Case(
+        "a minus sign that keeps what it is before",
+        """
+%%kale functions
+class V:
+    def __init__(self, d, prev=()): self.d = d; self.g = 0.0; self.prev = list(prev)
+    def __neg__(self): return V(-self.d, [self])
+    def zero(self):
+        self.g = -1.0
+        for p in self.prev: p.zero()
+%%kale step a
+a = V(2.0)
+c = -a
+%%kale step b
+c.zero()
+%%kale step z
+print("RESULT", a.g)
+""",
+        "-1.0",
+        cold=True,
+    ),
+    Case(
+        "a comparison that keeps what it compares",
+        """
+%%kale functions
+class V:
+    def __init__(self, d, prev=()): self.d = d; self.g = 0.0; self.prev = list(prev)
+    def __lt__(self, o): return V(self.d, [self, o])
+    def zero(self):
+        self.g = -1.0
+        for p in self.prev: p.zero()
+%%kale step a
+a = V(2.0); b = V(3.0)
+c = a < b
+%%kale step b
+c.zero()
+%%kale step z
+print("RESULT", a.g, b.g)
+""",
+        "-1.0 -1.0",
+        cold=True,
+    ),
+    Case(
+        "a sum of objects that keep their parts",
+        """
+%%kale functions
+class E:
+    def __init__(self, parts=()): self.parts = list(parts); self.seen = 0
+    def __radd__(self, o): return E([self]) if o == 0 else E([o, self])
+    def __add__(self, o): return E([self, o])
+    def touch(self):
+        self.seen += 1
+        for p in self.parts: p.touch()
+%%kale step a
+f = E(); g = E()
+s = sum([f, g])
+%%kale step b
+s.touch()
+%%kale step c
+print("RESULT", f.seen, g.seen)
+""",
+        "1 1",
+        cold=True,
+    ),
+    Case(
+        "an operator of the left side that keeps the right one",
+        """
+%%kale functions
+class Pipe:
+    def __init__(self, *steps): self.steps = list(steps)
+    def __rshift__(self, o): return Pipe(*self.steps, o)
+    def run(self, x):
+        for s in self.steps: x = s(x)
+        return x
+class Count:
+    def __init__(self): self.n = 0
+    def __call__(self, x): self.n += 1; return x + 1
+%%kale step a
+cnt = Count()
+p = Pipe() >> cnt
+%%kale step b
+r = p.run(1)
+%%kale step c
+print("RESULT", r, cnt.n)
+""",
+        "2 1",
+        cold=True,
+    ),
+    Case(
+        "expressions that keep their parts",
+        """
+%%kale functions
+class Expr:
+    def __init__(self, name, parts=()): self.name = name; self.parts = list(parts); self.seen = 0
+    def __add__(self, o): return Expr("+", [self, o])
+    def __radd__(self, o): return self if o == 0 else Expr("+", [o, self])
+    def __sub__(self, o): return Expr("-", [self, o])
+    def __or__(self, o): return Expr("|", [self, o])
+    def __rshift__(self, o): return Expr(">>", [self, o])
+    def __matmul__(self, o): return Expr("@", [self, o])
+    def __neg__(self): return Expr("neg", [self])
+    def touch(self):
+        self.seen += 1
+        for p in self.parts: p.touch()
+%%kale step a
+a, b, c, d, e, f = (Expr(n) for n in "abcdef")
+s1 = a + b
+s2 = c | d
+s3 = -e
+s4 = sum([f, f])
+%%kale step t1
+s1.touch()
+%%kale step t2
+s2.touch()
+%%kale step t3
+s3.touch()
+%%kale step t4
+s4.touch()
+%%kale step z
+print("RESULT", [x.seen for x in (a, b, c, d, e, f)])
+""",
+        "[1, 1, 1, 1, 1, 2]",
+        cold=True,
+    ),
+    Case(
+        "a list of objects in the class that theirs is derived from",
+        """
+%%kale functions
+class Base:
+    log = []
+    def __init__(self, v): self.v = v; Base.log.append(self)
+class Sub(Base):
+    def __init__(self, v): super().__init__(v)
+%%kale step a
+b = Sub(1)
+%%kale step b
+b.v = 5
+%%kale step c
+print("RESULT", [x.v for x in Base.log])
+""",
+        "[5]",
+        cold=True,
+    ),
+    Case(
+        "objects that are changed through the list of a class",
+        """
+%%kale functions
+class Base:
+    log = []
+    def __init__(self): Base.log.append(self)
+class Sub(Base):
+    def __init__(self, s): super().__init__(); self.s = s
+%%kale step mk
+s1 = Sub(2)
+%%kale step use
+for x in Base.log: x.s = 10
+%%kale step fin
+print("RESULT", s1.s)
+""",
+        "10",
+        cold=True,
+    ),
+    Case(
+        "classes of a step that keep their objects",
+        """
+%%kale imports
+from abc import ABC, abstractmethod
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+%%kale step defs
+class Kind(Enum):
+    A = auto()
+    B = auto()
+class Row(NamedTuple):
+    k: Kind
+    v: float
+class Shape(ABC):
+    registry = []
+    def __init__(self): Shape.registry.append(self)
+    @abstractmethod
+    def area(self): ...
+class Sq(Shape):
+    def __init__(self, s): super().__init__(); self.s = s
+    def area(self): return self.s ** 2
+%%kale step mk
+rows = [Row(Kind.A, 1.0), Row(Kind.B, 2.0)]
+s1 = Sq(2)
+%%kale step mk2
+s2 = Sq(3)
+%%kale step use
+by = {r.k: r for r in rows}
+tot = sum(s.area() for s in Shape.registry)
+s1.s = 10
+%%kale step fin
+print("RESULT", by[Kind.A].v, tot, Kind.B in by, [s.area() for s in Shape.registry], isinstance(rows[0], Row))
+""",
+        "1.0 13 True [100, 9] True",
+        cold=True,
+    ),
+    Case(
+        "constructors that are methods of a class",
+        """
+%%kale imports
+import numpy as np
+%%kale functions
+class Vec:
+    def __init__(self, a): self.a = a
+    @classmethod
+    def zeros(cls, n): return cls(np.zeros(n))
+    @staticmethod
+    def ones(n): return Vec(np.ones(n))
+%%kale step a
+v = Vec.zeros(4)
+%%kale step b
+w = Vec.ones(2)
+%%kale step d
+print("RESULT", v.a.tolist(), w.a.tolist())
+""",
+        "[0.0, 0.0, 0.0, 0.0] [1.0, 1.0]",
+        cold=True,
+    ),
 ]

@@ -330,4 +330,94 @@ print("RESULT", X.ravel().tolist(), Z.ravel().tolist())
         given={"cp": False},
         cold=True,
     ),
+    Case(
+        "models that share a generator",
+        """
+%%kale imports
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.model_selection import KFold, cross_val_score, train_test_split
+from sklearn.datasets import make_classification
+%%kale step a
+rng = np.random.RandomState(0)
+X, y = make_classification(60, random_state=rng)
+m1 = RandomForestClassifier(3, random_state=rng)
+m2 = RandomForestClassifier(3, random_state=rng)
+%%kale step b
+m1.fit(X, y)
+%%kale step c
+m2.fit(X, y)
+%%kale step d
+cv = KFold(3, shuffle=True, random_state=rng)
+s = cross_val_score(m1, X, y, cv=cv)
+%%kale step e
+print("RESULT", s.round(3).tolist(), m1.predict_proba(X)[:4, 0].round(3).tolist(), m2.predict_proba(X)[:4, 0].round(3).tolist(), rng.randint(1000))
+""",
+        "[0.85, 0.7, 0.8] [0.0, 1.0, 1.0, 0.0] [0.333, 1.0, 1.0, 0.0] 869",
+        cold=True,
+    ),
+    Case(
+        "a search and a validation that share folds",
+        """
+%%kale imports
+import numpy as np
+from sklearn.model_selection import KFold, GridSearchCV, cross_val_predict
+from sklearn.linear_model import Ridge
+%%kale step a
+rng = np.random.RandomState(1)
+X = rng.normal(size=(40, 2)); y = X[:, 0]
+kf = KFold(3, shuffle=True, random_state=rng)
+gs = GridSearchCV(Ridge(), {"alpha": [1, 2]}, cv=kf)
+%%kale step b
+gs.fit(X, y)
+%%kale step c
+p = cross_val_predict(Ridge(), X, y, cv=kf)
+%%kale step d
+print("RESULT", rng.randint(1000), p.sum().round(4))
+""",
+        "800 6.9508",
+        cold=True,
+    ),
+    Case(
+        "folds that are drawn in several steps",
+        """
+%%kale imports
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, ShuffleSplit, GridSearchCV, cross_validate, RepeatedKFold
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.datasets import make_classification
+%%kale step a
+rng = np.random.RandomState(0)
+X, y = make_classification(60, random_state=0)
+cv = ShuffleSplit(2, random_state=rng)
+%%kale step b
+gs = GridSearchCV(DecisionTreeClassifier(random_state=0), {"max_depth": [1, 2]}, cv=cv).fit(X, y)
+%%kale step c
+r = cross_validate(DecisionTreeClassifier(random_state=rng), X, y, cv=3)["test_score"]
+%%kale step d
+splits = [te[:3].tolist() for _, te in cv.split(X)]
+%%kale step e
+print("RESULT", splits, rng.randint(1000), gs.best_params_)
+""",
+        "[[7, 44, 38], [23, 38, 20]] 174 {'max_depth': 1}",
+        cold=True,
+    ),
+    Case(
+        "folds that are made where they are used",
+        """
+%%kale imports
+import numpy as np
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.linear_model import Ridge
+%%kale step a
+rng = np.random.RandomState(1)
+X = rng.normal(size=(40, 2)); y = X[:, 0]
+%%kale step b
+s = cross_val_score(Ridge(), X, y, cv=KFold(3, shuffle=True, random_state=rng))
+%%kale step c
+print("RESULT", rng.randint(1000))
+""",
+        "545",
+        cold=True,
+    ),
 ]

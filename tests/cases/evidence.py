@@ -438,4 +438,48 @@ print("RESULT", [x is ys for x in xs])
         "[True, False]",
         cold=True,
     ),
+    Case(
+        "a traceback that is kept as a text",
+        """
+%%kale imports
+import traceback
+%%kale step a
+errors = []
+try:
+    1 / 0
+except ZeroDivisionError as e:
+    errors.append(e)
+    tb = traceback.format_exc()
+try:
+    {}["k"]
+except KeyError as e:
+    err = e
+%%kale step b
+errors.append(ValueError("more"))
+%%kale step c
+print("RESULT", [type(e).__name__ for e in errors], str(err), "ZeroDivisionError" in tb)
+""",
+        "['ZeroDivisionError', 'ValueError'] 'k' True",
+        cold=True,
+    ),
+    Case(
+        "warnings that are kept",
+        """
+%%kale imports
+import warnings
+%%kale step a
+def dep(x):
+    warnings.warn("old", DeprecationWarning)
+    return x
+with warnings.catch_warnings(record=True) as w:
+    warnings.simplefilter("always")
+    dep(1); dep(2)
+%%kale step b
+msgs = [str(x.message) for x in w]
+%%kale step c
+print("RESULT", msgs)
+""",
+        "['old', 'old']",
+        cold=True,
+    ),
 ]

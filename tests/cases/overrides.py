@@ -950,4 +950,342 @@ print("RESULT", list(df.columns), list(clean.columns))
         given={"cols": []},
         cold=True,
     ),
+    Case(
+        "callbacks that a parameter names",
+        """
+%%kale parameters
+callbacks: list = []
+%%kale functions
+class Log:
+    def __init__(self, sink): self.sink = sink
+    def on_end(self, ep, w): self.sink.append((ep, w[0]))
+class Freeze:
+    def __init__(self, sink): self.sink = sink
+    def on_end(self, ep, w): w[0] = 0
+REG = {"log": Log, "freeze": Freeze}
+def train(w, cbs):
+    for ep in range(2):
+        w[0] += 1
+        for c in cbs: c.on_end(ep, w)
+    return w
+%%kale step a
+sink = []
+w = [0.0]
+cbs = [REG[c](sink) for c in callbacks]
+%%kale step b
+train(w, cbs)
+%%kale step c
+n = len(sink)
+%%kale step d
+print("RESULT", n, sink, w)
+""",
+        "2 [(0, 1.0), (1, 2.0)] [2.0]",
+        given={"callbacks": ["log"]},
+        cold=True,
+    ),
+    Case(
+        "hooks that a loop over a parameter makes",
+        """
+%%kale parameters
+use: list = []
+%%kale functions
+class Hist:
+    def __init__(self, out): self.out = out
+    def __call__(self, v): self.out.append(v)
+def fit(n, hooks):
+    for i in range(n):
+        for h in hooks: h(i)
+%%kale step a
+out = []
+hooks = []
+for u in use:
+    hooks.append(Hist(out))
+%%kale step b
+fit(3, hooks)
+%%kale step c
+print("RESULT", out)
+""",
+        "[0, 1, 2]",
+        given={"use": ["hist"]},
+        cold=True,
+    ),
+    Case(
+        "frames that a parameter selects",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+names: list = []
+%%kale functions
+def scale_all(frames, k):
+    for f in frames:
+        f["v"] = f["v"] * k
+    return len(frames)
+%%kale step a
+data = {"a": pd.DataFrame({"v": [1]}), "b": pd.DataFrame({"v": [2]})}
+sel = list(filter(lambda d: True, [data[n] for n in names]))
+%%kale step b
+n = scale_all(sel, 10)
+%%kale step c
+print("RESULT", {k: int(d.v.sum()) for k, d in data.items()}, n)
+""",
+        "{'a': 1, 'b': 20} 1",
+        given={"names": ["b"]},
+        cold=True,
+    ),
+    Case(
+        "layers that the keys of a parameter select",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+weights: dict = {}
+%%kale step a
+layers = {"a": np.ones(2), "b": np.ones(2)}
+frozen = {n: layers[n] for n in weights}
+%%kale step b
+for n, arr in frozen.items():
+    arr *= weights[n]
+%%kale step c
+print("RESULT", {k: v.tolist() for k, v in layers.items()})
+""",
+        "{'a': [1.0, 1.0], 'b': [2.0, 2.0]}",
+        given={"weights": {"b": 2.0}},
+        cold=True,
+    ),
+    Case(
+        "augmentations that share a generator, as many as a parameter says",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+n_aug = 0
+%%kale functions
+class Noise:
+    def __init__(self, rng): self.rng = rng
+    def __call__(self, x): return x + self.rng.normal(size=x.shape)
+def apply(x, ts):
+    for t in ts: x = t(x)
+    return x
+%%kale step a
+rng = np.random.default_rng(0)
+x = np.zeros(2)
+augs = [Noise(rng) for _ in range(n_aug)]
+%%kale step b
+y = apply(x, augs)
+%%kale step c
+z = rng.normal(size=1)
+%%kale step d
+print("RESULT", y.round(3).tolist(), z.round(3).tolist())
+""",
+        "[0.766, -0.027] [-0.536]",
+        given={"n_aug": 2},
+        cold=True,
+    ),
+    Case(
+        "folds that a parameter chooses",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+folds: list = []
+%%kale step a
+X = np.arange(8.0).reshape(4, 2)
+parts = np.split(X, 2)
+chosen = [parts[i] for i in folds]
+%%kale step b
+for p in chosen: p -= p.mean()
+%%kale step c
+print("RESULT", X.tolist())
+""",
+        "[[-1.5, -0.5], [0.5, 1.5], [-1.5, -0.5], [0.5, 1.5]]",
+        given={"folds": [0, 1]},
+        cold=True,
+    ),
+    Case(
+        "operations on a frame that a parameter names",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+feats: list = []
+%%kale functions
+class Feat:
+    def __init__(self, c): self.c = c
+    def apply(self, df): df[f"{self.c}_sq"] = df[self.c] ** 2
+%%kale step a
+df = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+ops = [Feat(c) for c in feats]
+%%kale step b
+for op in ops:
+    op.apply(df)
+%%kale step c
+s = df.sum(axis=1)
+%%kale step d
+print("RESULT", s.tolist(), list(df))
+""",
+        "[13, 22] ['a', 'b', 'b_sq']",
+        given={"feats": ["b"]},
+        cold=True,
+    ),
+    Case(
+        "models that share a generator, as many as a parameter says",
+        """
+%%kale imports
+import numpy as np
+from sklearn.tree import DecisionTreeRegressor
+%%kale parameters
+n_models = 0
+%%kale step a
+rng = np.random.RandomState(0)
+X = np.arange(20.0).reshape(-1, 1); y = X[:, 0]
+bag = [DecisionTreeRegressor(splitter="random", max_depth=2, random_state=rng) for _ in range(n_models)]
+%%kale step b
+for m in bag: m.fit(X, y)
+%%kale step c
+idx = rng.randint(100)
+%%kale step d
+print("RESULT", idx, [round(float(m.predict([[5.0]])[0]), 3) for m in bag])
+""",
+        "64 [3.5, 10.5]",
+        given={"n_models": 2},
+        cold=True,
+    ),
+    Case(
+        "subscribers that a parameter names",
+        """
+%%kale parameters
+subs: list = []
+%%kale functions
+class Bus:
+    def __init__(self): self.h = {}
+    def on(self, t, f): self.h.setdefault(t, []).append(f)
+    def emit(self, t, v):
+        for f in self.h.get(t, []): f(v)
+%%kale step a
+got = {}
+bus = Bus()
+%%kale step b
+for s in subs:
+    bus.on(s, lambda v, s=s: got.setdefault(s, []).append(v))
+%%kale step c
+bus.emit("x", 1)
+%%kale step d
+print("RESULT", got)
+""",
+        "{'x': [1]}",
+        given={"subs": ["x"]},
+        cold=True,
+    ),
+    Case(
+        "the largest, as many as a parameter says",
+        """
+%%kale imports
+import heapq
+%%kale parameters
+top_k = 0
+%%kale step a
+items = [{"n": "a", "s": 1}, {"n": "b", "s": 3}, {"n": "c", "s": 2}]
+top = heapq.nlargest(top_k, items, key=lambda d: d["s"])
+%%kale step b
+for t in top: t["top"] = True
+%%kale step c
+print("RESULT", items)
+""",
+        "[{'n': 'a', 's': 1}, {'n': 'b', 's': 3, 'top': True}, {'n': 'c', 's': 2, 'top': True}]",
+        given={"top_k": 2},
+        cold=True,
+    ),
+    Case(
+        "frames that a function keeps by a parameter",
+        """
+%%kale imports
+import pandas as pd
+%%kale parameters
+min_rows = 10
+%%kale functions
+def keep(frames, n): return [f for f in frames if len(f) >= n]
+def flag(frames):
+    for f in frames: f["big"] = 1
+%%kale step a
+frames = [pd.DataFrame({"v": [1]}), pd.DataFrame({"v": [1, 2]})]
+big = keep(frames, min_rows)
+%%kale step b
+flag(big)
+%%kale step c
+print("RESULT", [list(f) for f in frames])
+""",
+        "[['v', 'big'], ['v', 'big']]",
+        given={"min_rows": 1},
+        cold=True,
+    ),
+    Case(
+        "values that a method picks by a parameter",
+        """
+%%kale parameters
+groups: list = []
+%%kale functions
+class Shop:
+    def __init__(self): self.stock = {"a": [1], "b": [2]}
+    def pick(self, gs): return {g: self.stock[g] for g in gs}
+%%kale step a
+shop = Shop()
+picked = shop.pick(groups)
+%%kale step b
+for v in picked.values(): v.clear()
+%%kale step c
+print("RESULT", shop.stock)
+""",
+        "{'a': [], 'b': [2]}",
+        given={"groups": ["a"]},
+        cold=True,
+    ),
+    Case(
+        "values that a method picks in a step below",
+        """
+%%kale parameters
+groups: list = []
+%%kale functions
+class Shop:
+    def __init__(self): self.stock = {"a": [1], "b": [2]}
+    def pick(self, gs): return [self.stock[g] for g in gs]
+%%kale step a
+shop = Shop()
+%%kale step a2
+picked = shop.pick(groups)
+%%kale step b
+for v in picked: v.clear()
+%%kale step c
+print("RESULT", shop.stock)
+""",
+        "{'a': [], 'b': [2]}",
+        given={"groups": ["a"]},
+        cold=True,
+    ),
+    Case(
+        "layers of a network that a parameter lists",
+        """
+%%kale imports
+import numpy as np
+%%kale parameters
+cfg: dict = {"layers": []}
+%%kale functions
+class Layer:
+    def __init__(self, n, rng): self.n = n; self.rng = rng
+    def forward(self, x): return x * self.rng.random()
+%%kale step a
+rng = np.random.default_rng(0)
+net = [Layer(n, rng) for n in cfg["layers"]]
+%%kale step b
+x = 1.0
+for l in net: x = l.forward(x)
+%%kale step c
+d = rng.random()
+%%kale step e
+print("RESULT", round(x, 5), round(d, 5))
+""",
+        "0.17184 0.04097",
+        given={"cfg": {"layers": [2, 3]}},
+        cold=True,
+    ),
 ]

@@ -690,4 +690,37 @@ print("RESULT", a.tolist(), b.tolist(), part)
         "[1.0] [1.0] done",
         cold=True,
     ),
+    Case(
+        "a mask that a step changes",
+        """
+%%kale imports
+import numpy as np
+%%kale step a
+x = np.arange(4)
+mask = x > 1
+%%kale step b
+mask[0] = True
+%%kale step c
+print("RESULT", x[mask].tolist(), mask.tolist())
+""",
+        "[0, 2, 3] [True, False, True, True]",
+        cold=True,
+    ),
+    Case(
+        "two names of a mask that a step changes",
+        """
+%%kale imports
+import pandas as pd
+%%kale step a
+df = pd.DataFrame({"v": [1, 2, 3]})
+mask = df["v"] > 1
+other = mask
+%%kale step b
+mask.iloc[0] = True
+%%kale step c
+print("RESULT", df[mask].v.tolist(), other.tolist())
+""",
+        "[1, 2, 3] [True, True, True]",
+        cold=True,
+    ),
 ]
