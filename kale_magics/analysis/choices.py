@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS
 from kale_magics.analysis.names import CONTAINERS, dotted, is_constant
@@ -37,9 +37,9 @@ _BRANCHES = (
 )
 
 
-def choosing(value: ast.expr) -> Iterator[ast.AST]:
-    """The expressions in an expression that decide which object, or of which type, it gives."""
-    for node in ast.walk(value):
+def choosing(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """The expressions that decide which object, or of which type, an expression of these nodes gives."""
+    for node in nodes:
         if isinstance(node, ast.IfExp):
             yield node.test
         elif isinstance(node, ast.BoolOp):

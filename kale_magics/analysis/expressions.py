@@ -72,6 +72,7 @@ class ExpressionReader(NameReader):
         self.returns: list[Source] = []
         self.behaviours: list[Behaviour] = []
         self._arguments = 0
+        self._calls: dict[ast.AST, Call] = {}
 
     def expression(self, node: ast.AST | None) -> None:
         """Note the effects of an expression."""
@@ -251,19 +252,22 @@ class ExpressionReader(NameReader):
             receiver = tuple(source for source in receiver if source.bond != "holds")
         if method in HOLDING_METHODS and isinstance(node.func, ast.Attribute):
             self.put_into(node.func.value, (source for _, sources in arguments for source in sources))
-        calls = [node, *(n for n in ast.walk(node.func) if isinstance(n, ast.Call))]
+        own, within = self._parts(node)
+        asked = any(asks_for_place(keyword) for keyword in node.keywords)
+        chosen = frozenset[str]().union(*map(self.names_in, choosing(own)), *(c.choosers for c in within))
         call = Call(
             node.lineno,
             path,
             method,
             receiver,
             tuple(arguments),
-            inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
+            inplace=asked or any(each.inplace for each in self._parts(node.func)[1]),
             behaviours=tuple(self.behaviours[made:]),
-            choosers=frozenset().union(*map(self.names_in, choosing(node))),
+            choosers=chosen,
             paths=tuple((label, named) for label, value in labelled(node) if (named := dotted(value))),
         )
         self.out.append(call)
+        self._calls[node] = call
         if path in ("eval", "exec"):
             self._executed(node, path)
         elif path in LOOKUPS and not (path == "vars" and node.args):
@@ -281,6 +285,20 @@ class ExpressionReader(NameReader):
                 self.bind_name("_exit_code", node.lineno, constant=True)
         elif method in QUERIES:
             self._texts(node, _AT_NAME.findall)
+
+    def _parts(self, expression: ast.expr) -> tuple[list[ast.AST], list[Call]]:
+        """The nodes of an expression without those of calls in it that have been read, and these calls."""
+        own: list[ast.AST] = []
+        within: list[Call] = []
+        pending: list[ast.AST] = [expression]
+        while pending:
+            node = pending.pop()
+            if node in self._calls:
+                within.append(self._calls[node])
+            else:
+                own.append(node)
+                pending += ast.iter_child_nodes(node)
+        return own, within
 
     def _handed_on(self, method: ast.Attribute, others: Iterable[ast.expr]) -> None:
         """Who gets a method, as `map` does, may call it with what is in the other arguments."""
@@ -356,7 +374,7 @@ class ExpressionReader(NameReader):
         arguments = [argument for call in calls for _, argument in labelled(call)]
         bound = replace(
             bound,
-            choosers=frozenset().union(*map(self.names_in, choosing(value))),
+            choosers=frozenset().union(*map(self.names_in, choosing(ast.walk(value)))),
             fillers=frozenset().union(*map(self.names_in, filling(value))),
             flags=frozenset().union(*(self.names_in(a) for a in arguments if may_be_flag(a))),
             inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
@@ -437,7 +455,7 @@ class ExpressionReader(NameReader):
         if own is None:
             self.out.append(Bind(name, line, sources, uses, behaviours, constant))
         else:
-            own += [source for source in sources if source not in own]
+            self.stands_for(own, sources)
 
 
 def _remembering(arguments: ast.arguments) -> frozenset[str]:

@@ -143,6 +143,8 @@ class NameReader:
         self.targets: set[str] = set()
         self.late: set[str] = set()
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
+        # What names of inner scopes stand for changes while statements are read: then it is forgotten.
+        self._known_roots: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
     def collecting(self) -> Iterator[list[Effect]]:
@@ -157,10 +159,12 @@ class NameReader:
     def scope(self, scope: Scope) -> Iterator[Scope]:
         """Read in a scope inside the present one."""
         self.scopes.append(scope)
+        self._known_roots.clear()
         try:
             yield scope
         finally:
             self.scopes.pop()
+            self._known_roots.clear()
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
@@ -193,7 +197,12 @@ class NameReader:
             target = target.value
         own = self.find(target.id) if isinstance(target, ast.Name) else None
         if own is not None and not any(source.bond == "same" for source in own):
-            own += [source for source in holding(sources) if source not in own]
+            self.stands_for(own, holding(sources))
+
+    def stands_for(self, own: list[Source], sources: Iterable[Source]) -> None:
+        """Note that a name of an inner scope may stand for more from here on."""
+        own += [source for source in sources if source not in own]
+        self._known_roots.clear()
 
     def read(self, name: str, line: int) -> None:
         """Note that a name is looked up."""
@@ -211,6 +220,12 @@ class NameReader:
 
     def roots(self, node: ast.AST) -> tuple[Source, ...]:
         """What the value of an expression may share objects with; its effects must have been noted before."""
+        known = self._known_roots.get(node)
+        if known is None:
+            known = self._known_roots[node] = tuple(dict.fromkeys(self._roots(node)))
+        return known
+
+    def _roots(self, node: ast.AST) -> tuple[Source, ...]:
         if isinstance(node, ast.Name):
             own = self.find(node.id)
             return (Source(node.id),) if own is None else tuple(own)
