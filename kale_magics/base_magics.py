@@ -200,6 +200,11 @@ class BaseMagics(Magics):
 
     def _assemble(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
         """The cells in the order of the notebook, what the file tells of them, and what they make."""
+        from kale_magics.analysis.nesting import deeply
+
+        return deeply(self._assembled)
+
+    def _assembled(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
         from kale_magics.assemble import Settings, assemble
         from kale_magics.kubeflow.only_here import variables_given_otherwise
         from kale_magics.session import Session

@@ -22,14 +22,19 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
+from kale_magics.analysis.expressions import ExpressionReader
+from kale_magics.analysis.nesting import deeply
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameters import metric_names, read_parameters
+from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.shell_calls import BEGIN, END
 from kale_magics.analysis.statements import cut
 from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.summaries import summarise
 from kale_magics.analysis.syntax import CellProblemError, to_python
+from kale_magics.diagnostics import Code
+from kale_magics.flow.bindings import bound_by
 
 
 def effects(source: str) -> tuple[Effect, ...]:
@@ -402,3 +407,45 @@ def test_a_script_says_what_it_binds_and_imports(tmp_path: Path, monkeypatch: py
     assert bound >= {"json", "n", "_f", "shuffle"}
     assert "x" not in bound
     assert paths_of_scripts(cell.python.tree) == {"json", "random.*"}
+
+
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda n: f"y = {'f(' * n}x{')' * n}",
+        lambda n: f"y = x{'.a(x)' * n}",
+        lambda n: f"y = {'x.a(' * n}x{')' * n}",
+        lambda n: f"y = {'x[' * n}x{']' * n}",
+        lambda n: f"y = {'[z for z in ' * n}x{']' * n}",
+        lambda n: f"y = {'lambda: ' * n}x",
+        lambda n: f"y = {'(x if c else ' * n}x{')' * n}",
+        lambda n: "if x:\n    y = 0\n" + "elif x:\n    y = 1\n" * n,
+    ],
+)
+def test_what_is_nested_takes_proportional_work(nested, monkeypatch):
+    asked = []
+    roots = ExpressionReader._roots
+    monkeypatch.setattr(
+        ExpressionReader, "_roots", lambda self, node: [asked.append(node), roots(self, node)][1]
+    )
+    counts = []
+    for levels in (20, 40, 80):
+        asked.clear()
+        for statement in ast.parse(nested(levels)).body:
+            effects_of(statement)
+        counts.append(len(asked))
+    assert counts[2] - counts[1] <= 2.1 * (counts[1] - counts[0]) + 4
+
+
+@pytest.mark.parametrize(
+    "deep", ["y = x" + " + x" * 900, "if x:\n    y = 0\n" + "elif x:\n    y = 1\n" * 900]
+)
+def test_all_that_python_compiles_is_read(deep):
+    statements = deeply(lambda: read_cell(deep)).statements
+    assert "y" in bound_by(statements[0])
+
+
+def test_what_python_cannot_compile_is_said_so():
+    with pytest.raises(CellProblemError) as raised:
+        read_cell("y = x" + ".a()" * 9_000)
+    assert raised.value.code is Code.SYNTAX

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Any
 
+from kale_magics.analysis.nesting import can_be_compiled
 from kale_magics.analysis.python_cell import CellProblemError as CellProblemError
 from kale_magics.analysis.python_cell import PythonCell as PythonCell
 from kale_magics.analysis.shell_calls import BEGIN, DROPPED, END, SCRIPTS, Edit, edited, edits_of
@@ -24,6 +25,11 @@ def to_python(source: str) -> PythonCell:
     Raises:
         CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
     """
+    if not can_be_compiled(source):
+        message = "Python cannot compile the cell: it is nested too deeply"
+        raise CellProblemError(
+            Code.SYNTAX, message, "split its longest expression, or its longest elif chain", 1
+        )
     try:
         tree = ast.parse(source)
     except SyntaxError:
