@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import threading
@@ -261,7 +262,6 @@ BAD_TIMES: dict[str, Callable[[KfpServer], object]] = {
     "connections break off": lambda server: server.drop("GET", "/runs/", times=2),
     "nobody knows whether the run was made": lambda server: server.drop("POST", "/runs", after=True),
     "nobody knows whether the version was": lambda server: server.drop("POST", "upload_version", after=True),
-    "the run was not made": lambda server: server.drop("POST", "/runs"),
     "the experiment was made": lambda server: server.drop("POST", "/experiments", after=True),
 }
 
@@ -274,6 +274,76 @@ def test_bad_times_pass_and_nothing_is_doubled(
     outcome = shell.run(f"%kale_run --host {server.url}")
     assert outcome.success, outcome.printed
     assert len(server.store.runs) == len(server.store.versions) == len(server.store.experiments) == 1
+
+
+def test_a_run_that_was_not_made_is_asked_for_again(shell: Shell, server: KfpServer) -> None:
+    shell.run(f"%kale_run --host {server.url}")
+    server.drop("POST", "/runs")
+    outcome = shell.run(f"%kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert len(server.store.runs) == 2
+
+
+NO_ANSWERS = {
+    "nothing": "{}",
+    "a list": "[]",
+    "null": "null",
+    "cut off": '{"runs": [{"run_id": "',
+    "a text": '"runs"',
+    "no list": '{"runs": "none", "total_size": 1}',
+    "no runs": '{"runs": [3], "total_size": 1}',
+    "a run without an id": '{"runs": [{"display_name": "lost"}], "total_size": 1}',
+    "an id that is a path": '{"runs": [{"run_id": "../x", "display_name": "lost"}], "total_size": 1}',
+    "a number as a name": '{"runs": [{"run_id": "r1", "display_name": 7}], "total_size": 1}',
+    "a page": "<html><body>Log in</body></html>",
+    "empty": "",
+}
+
+
+@pytest.mark.parametrize("text", NO_ANSWERS.values(), ids=NO_ANSWERS)
+@pytest.mark.parametrize("times", [1, 100])
+def test_an_answer_that_says_nothing_doubles_no_run(
+    shell: Shell, server: KfpServer, text: str, times: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.server.SHORT", 0.5)
+    server.drop("POST", "/runs", after=True)
+    content_type = "text/html" if "<html>" in text else "application/json"
+    server.say("GET", "/runs$", text, times, content_type)
+    outcome = shell.run(f"%kale_run --host {server.url} --name lost --no-wait")
+    (run,) = server.runs.values()
+    if times == 1 and "<html>" not in text:
+        assert outcome.success, outcome.printed
+        assert f"run {run.id}" in outcome.printed
+    else:
+        assert f"has it as '{run.resource['display_name']}'" in outcome.printed
+        assert "None" not in outcome.printed
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null", '{"run_id": "../../x"}', '{"run_id": 3}', "{"])
+def test_an_answer_to_the_request_that_says_nothing_doubles_no_run(
+    shell: Shell, server: KfpServer, text: str
+) -> None:
+    server.say("POST", "/runs", text, after=True)
+    outcome = shell.run(f"%kale_run --host {server.url} --no-wait")
+    (run,) = server.runs.values()
+    assert outcome.success, outcome.printed
+    assert f"run {run.id}" in outcome.printed
+
+
+def test_a_server_that_drips_ends_in_a_sentence(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.answers.MOST_SECONDS", 0.5)
+    server.drip("GET", "/healthz", 0.05, times=100)
+    assert "KALE504" in shell.refusal(f"%kale_run --host {server.url}")
+
+
+def test_a_server_that_floods_ends_in_a_sentence(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.answers.MOST_BYTES", 1 << 20)
+    server.say("GET", "/healthz", json.dumps({"x": "y" * (2 << 20)}), times=100)
+    assert "it has more than 1 MiB" in shell.refusal(f"%kale_run --host {server.url}")
 
 
 def test_a_run_of_which_nothing_is_known_has_a_name(shell: Shell, server: KfpServer) -> None:
@@ -821,7 +891,7 @@ def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
 ) -> None:
     from kale_magics.kubeflow import submission
 
-    finder = submission._finder
+    finder = submission.finder
     looks = iter([True, True])
 
     def late(*given: Any) -> Callable[[Any], Any]:
@@ -829,7 +899,7 @@ def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
         return lambda client: None if next(looks, False) else find(client)
 
     monkeypatch.setattr("kale_magics.kubeflow.server.BETWEEN_LOOKS", 0.05)
-    monkeypatch.setattr(submission, "_finder", late)
+    monkeypatch.setattr(submission, "finder", late)
     create = submission.submit
 
     def interrupted(*given: Any) -> None:

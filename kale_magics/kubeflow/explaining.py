@@ -12,6 +12,7 @@ import urllib3
 
 from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.access import Access
+from kale_magics.kubeflow.answers import BadAnswerError
 
 AWAY = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may do better in a moment."""
@@ -56,6 +57,9 @@ def explain(error: Exception, access: Access, what: str, lists: str) -> KaleErro
         message = f"{host} answers with a page for people, often one to log in, not as a server of pipelines"
         fix = "log in, and set KALE_COOKIES in the environment to what your browser has, or KALE_TOKEN"
         return refuse(Code.NOT_LET_IN, message, fix)
+    if isinstance(error, BadAnswerError):
+        message = f"{urlsplit(access.address).hostname} gives an answer of no use ({what}): {error}"
+        return refuse(Code.SERVER_FAILS, message, "try again later; what is on the server goes on")
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _explain_status(error, access, what, lists)
     return _explain_connection(error, access, what)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from kale_magics.arguments import duration, length
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import Prepared, first, label_of, named
+from kale_magics.kubeflow.submission import Prepared, finder, label_of, write_once
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
 
@@ -167,19 +168,18 @@ def create(
         no_catchup=True,
     )
 
-    def find(client: Any) -> Any:
-        return first(
-            client.recurring_runs.recurring_run_service_list_recurring_runs(
-                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
-            ).recurring_runs
-        )
+    def schedules(client: Any) -> Callable[..., list[Any] | None]:
+        ask = client.recurring_runs.recurring_run_service_list_recurring_runs
+        return lambda **asked: ask(**asked).recurring_runs
 
-    made: Any = server.write(
+    made: Any = write_once(
+        server,
         lambda client: client.recurring_runs.recurring_run_service_create_recurring_run(
             wanted, _request_timeout=TIMES
         ),
-        find,
+        finder(server, prepared, label, schedules),
         "a schedule was to be made",
+        f"%kale_schedule{server.named or ' --host'} has it as {label!r}",
     )
     return _schedule(made)
 

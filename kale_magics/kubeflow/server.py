@@ -19,7 +19,17 @@ import kfp
 import kfp_server_api
 import urllib3
 
+from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.access import Access
+from kale_magics.kubeflow.answers import (
+    FILE_BYTES,
+    FILE_SECONDS,
+    MOST_BYTES,
+    MOST_SECONDS,
+    BadAnswerError,
+    BoundedPool,
+    check_answer,
+)
 from kale_magics.kubeflow.explaining import AWAY, NotTheApiError, explain, needs_namespace
 
 Answer = TypeVar("Answer")
@@ -41,6 +51,10 @@ LOOKS, BETWEEN_LOOKS = 5, 2.0
 
 NOT_GIVEN = frozenset({400, 403, 404, 405, 410, 422, 500, 501})
 """What a server answers to a request for a file that it does not give; 500 too, for a pod that is gone."""
+
+
+class UnsureError(KaleError):
+    """A server was to make something, and nobody knows whether it has."""
 
 
 class _Client(kfp.Client):  # type: ignore[misc]  # kfp has no annotations
@@ -111,6 +125,7 @@ class Server:
                 cookies="",
                 ssl_ca_cert=known.certificates,
             )
+        self._watch_answers()
         # What kfp has from variables of its own, as on Google's cloud.
         self._found = dict(self.client._run_api.api_client.configuration.api_key)
         health: Any = self.read(
@@ -121,6 +136,21 @@ class Server:
             self.client.set_user_namespace(_namespace_of_pod())
             if not self.scope:
                 raise needs_namespace(known)
+
+    def _watch_answers(self) -> None:
+        """Have every answer bounded and checked, before kfp's client makes an object of it."""
+        api = self.client._run_api.api_client
+        api.rest_client.pool_manager = self._pool = BoundedPool(api.rest_client.pool_manager)
+        make = api.deserialize
+
+        def deserialize(answer: Any, kind: str) -> Any:
+            if _is_page(answer):
+                raise NotTheApiError
+            if kind != "file":
+                check_answer(answer.data, kind)
+            return make(answer, kind)
+
+        api.deserialize = deserialize
 
     @property
     def access(self) -> Access:
@@ -170,6 +200,7 @@ class Server:
                 kfp_server_api.ApiException,
                 urllib3.exceptions.HTTPError,
                 NotTheApiError,
+                BadAnswerError,
                 OSError,
             ) as error:
                 wait = max(pause, _asked_to_wait(error))
@@ -186,11 +217,13 @@ class Server:
 
         Args:
             ask: Has it made.
-            find: Gives it if it is there.
+            find: Gives it if it is there, and None if it is not; it may raise `BadAnswerError` where an
+                answer says neither.
             what: As `read`.
 
         Raises:
-            KaleError: It fails for good.
+            UnsureError: Nobody knows whether it was made.
+            KaleError: It was not made.
         """
         try:
             return self._ask(ask)
@@ -200,14 +233,17 @@ class Server:
             if error.status and error.status not in (409, *AWAY):
                 raise explain(error, self.access, what, self.listing) from None
             failed: Exception = error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, BadAnswerError, OSError) as error:
             failed = error
         slow = _may_go_on(failed)
-        made = self.look_for(find, what) if slow else self.read(find, what)
+        try:
+            made = self.look_for(find, what) if slow else self.read(find, what)
+        except KaleError as error:
+            raise UnsureError(*error.diagnostics) from None
         if made is not None:
             return made
         if slow:  # it is not asked for once more
-            raise explain(failed, self.access, what, self.listing) from None
+            raise UnsureError(*explain(failed, self.access, what, self.listing).diagnostics) from None
         return self.read(ask, what, patience=0.0)
 
     def look_for(self, find: Callable[[Any], Answer | None], what: str) -> Answer | None:
@@ -244,12 +280,15 @@ class Server:
             api = client._run_api.api_client
             headers = {**api.default_headers, **({"Cookie": api.cookie} if api.cookie else {})}
             api.update_params_for_auth(headers, [], ["Bearer"])
+            self._pool.limits = FILE_SECONDS, FILE_BYTES
             try:
                 answer = api.rest_client.GET(self.address + path, headers=headers, _request_timeout=TIMES)
             except kfp_server_api.ApiException as error:
                 if error.status in NOT_GIVEN:
                     return None
                 raise
+            finally:
+                self._pool.limits = MOST_SECONDS, MOST_BYTES
             return None if _is_page(answer) else bytes(answer.data)
 
         return self.read(ask, what, patience)
@@ -286,6 +325,8 @@ def _is_refused(error: Exception) -> bool:
 
 def _may_go_on(error: Exception) -> bool:
     """Whether a server may still be doing what it was asked for."""
+    if isinstance(error, BadAnswerError):
+        return error.late
     timeout = isinstance(error, (urllib3.exceptions.ReadTimeoutError, TimeoutError))
     inner = isinstance(getattr(error, "reason", None), urllib3.exceptions.ReadTimeoutError)
     return timeout or inner or getattr(error, "status", None) == 504

@@ -16,12 +16,16 @@ from typing import Any
 import kfp_server_api
 
 from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.kubeflow.answers import BadAnswerError
 from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
 from kale_magics.kubeflow.reading import RemoteTask, tasks_of
 from kale_magics.kubeflow.secrecy import refuse_secrets
-from kale_magics.kubeflow.server import TIMES, Server
+from kale_magics.kubeflow.server import TIMES, Server, UnsureError
 from kale_magics.pipeline import Json, Parameter, Pipeline
 from kale_magics.step_runtime.parameters import hold, restore
+
+LATEST = 100
+"""How many of the newest are looked through for one that may have just been made."""
 
 LONGEST_VERSION = 127
 """Characters of the name of a pipeline's version that a server takes (its `validation/length.go`)."""
@@ -108,35 +112,72 @@ def submit(server: Server, prepared: Prepared, label: str) -> str:
         pipeline_version_reference=prepared.reference,
         runtime_config=prepared.config,
     )
-    try:
-        made: Any = server.write(
-            lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
-            _finder(prepared, label),
-            "a run was to be started",
-        )
-    except KaleError as error:
-        if error.diagnostics[0].code not in (Code.UNREACHABLE, Code.SERVER_FAILS):
-            raise
-        fix = f"{error.diagnostics[0].fix}\nif it has been started, {server.listing} has it as {label!r}"
-        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
+    made: Any = write_once(
+        server,
+        lambda client: client.runs.run_service_create_run(run=run, _request_timeout=TIMES),
+        finder(server, prepared, label, _runs),
+        "a run was to be started",
+        f"{server.listing} has it as {label!r}",
+    )
     return str(made.run_id)
+
+
+def write_once(
+    server: Server, ask: Callable[[Any], Any], find: Callable[[Any], Any], what: str, found_by: str
+) -> Any:
+    """Have something made that must not be made twice.
+
+    Args:
+        server: The server.
+        ask: As `Server.write`.
+        find: As `finder` gives it.
+        what: As `Server.write`.
+        found_by: How the user finds it, if nobody knows here whether it was made.
+
+    Raises:
+        KaleError: It was not made, or nobody knows whether it was.
+    """
+    try:
+        return server.write(ask, find, what)
+    except UnsureError as error:
+        fix = f"{error.diagnostics[0].fix}\nif it has been started, {found_by}"
+        raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
 
 
 def find_run(server: Server, prepared: Prepared, label: str) -> str:
     """The id of a run that may have been started; empty if it has not been."""
-    found: Any = server.look_for(_finder(prepared, label), "a run was looked for")
+    found: Any = server.look_for(finder(server, prepared, label, _runs), "a run was looked for")
     return str(found.run_id) if found is not None else ""
 
 
-def _finder(prepared: Prepared, label: str) -> Callable[[Any], Any]:
+def finder(
+    server: Server, prepared: Prepared, label: str, list_of: Callable[[Any], Callable[..., list[Any] | None]]
+) -> Callable[[Any], Any]:
+    """What looks for something that may have been made, as `Server.write` wants it.
+
+    Args:
+        server: The server.
+        prepared: The pipeline there.
+        label: The name of what may have been made, of `label_of`.
+        list_of: Gives, of kfp's client, what lists things of its kind.
+    """
+
     def find(client: Any) -> Any:
-        return first(
-            client.runs.run_service_list_runs(
-                experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES
-            ).runs
+        ask = list_of(client)
+        found = ask(experiment_id=prepared.experiment_id, filter=named(label), _request_timeout=TIMES)
+        # A server in trouble may have nothing to say, as one has that has nothing of that name.
+        found = found or ask(
+            sort_by="created_at desc", page_size=LATEST, _request_timeout=TIMES, **server.scope
         )
+        if not found:
+            raise BadAnswerError("it tells of nothing at all")
+        return next((each for each in found if each.display_name == label), None)
 
     return find
+
+
+def _runs(client: Any) -> Callable[..., list[Any] | None]:
+    return lambda **asked: client.runs.run_service_list_runs(**asked).runs
 
 
 def _refuse_infinite(values: Mapping[str, Json], pipeline: Pipeline) -> None:

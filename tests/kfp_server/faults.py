@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["fail", "delay", "drop", "html"]
+Kind = Literal["fail", "delay", "drop", "say", "drip"]
 
 
 @dataclass
@@ -16,12 +16,14 @@ class Fault:
     Attributes:
         kind: What.
         method: HTTP's method; "" for all.
-        path_part: What is in their path.
+        path_part: What is in their path; with a "$" behind it, what their path ends with.
         times: How many more of them it befalls.
         status: With which a request fails.
         retry_after: Seconds after which a client is told to try again.
         seconds: How long an answer is delayed.
-        after: Whether the connection is dropped after the request is carried out.
+        after: Whether the request is carried out first.
+        text: What is answered in the place of the answer, or byte by byte before it ends.
+        content_type: Of that text.
     """
 
     kind: Kind
@@ -32,10 +34,14 @@ class Fault:
     retry_after: int | None = None
     seconds: float = 0
     after: bool = False
+    text: str = ""
+    content_type: str = "application/json"
 
     def befalls(self, method: str, path: str) -> bool:
         """Whether a request is one of those."""
-        return self.times > 0 and self.method in ("", method) and self.path_part in path
+        part = self.path_part
+        there = path.endswith(part[:-1]) if part.endswith("$") else part in path
+        return self.times > 0 and self.method in ("", method) and there
 
 
 @dataclass

@@ -17,7 +17,7 @@ from tests.kfp_server.faults import Fault, Faults
 from tests.kfp_server.nodes import Node
 from tests.kfp_server.service import Service
 from tests.kfp_server.store import FINAL, Run, Store
-from tests.kfp_server.web import HEALTHZ, Answer, Listener, Request
+from tests.kfp_server.web import HEALTHZ, PROXY_PAGE, Answer, Listener, Request
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come."""
@@ -154,7 +154,24 @@ class KfpServer:
 
     def html(self, method: str, path_part: str, times: int = 1) -> None:
         """Answer requests by a page, as a proxy in between does."""
-        self.faults.add(Fault("html", method, path_part, times))
+        self.say(method, path_part, PROXY_PAGE, times, content_type="text/html")
+
+    def say(
+        self,
+        method: str,
+        path_part: str,
+        text: str,
+        times: int = 1,
+        content_type: str = "application/json",
+        after: bool = False,
+    ) -> None:
+        """Answer requests by something else, with the status 200."""
+        fault = Fault("say", method, path_part, times, after=after, text=text, content_type=content_type)
+        self.faults.add(fault)
+
+    def drip(self, method: str, path_part: str, pause: float, times: int = 1) -> None:
+        """Answer requests by spaces, one at a time, without an end."""
+        self.faults.add(Fault("drip", method, path_part, times, seconds=pause))
 
     def expire(self, token: str) -> None:
         """Let a token be good no more."""

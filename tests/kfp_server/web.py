@@ -151,8 +151,23 @@ class Handler(BaseHTTPRequestHandler):
                 self.answer(request)
             self.close_connection = True
             end_connection(self.connection)
+        elif fault.kind == "drip":
+            self.drip(fault.seconds)
         else:
+            if fault.after:
+                self.answer(request)
             self.write(request, wrong(fault))
+
+    def drip(self, pause: float) -> None:
+        """Answer by a space at a time until the client has had enough."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while not self.server.owner.closing.wait(pause):
+                self.wfile.write(b" ")
+                self.wfile.flush()
 
     do_GET = do_POST = do_DELETE = do_PATCH = do_PUT = do_request
 
@@ -239,8 +254,8 @@ def uploaded(request: Request) -> tuple[str, str]:
 
 def wrong(fault: Fault) -> Answer:
     """The answer of a request that something befalls."""
-    if fault.kind == "html":
-        return Answer(200, PROXY_PAGE, "text/html")
+    if fault.kind == "say":
+        return Answer(200, fault.text, fault.content_type)
     headers = () if fault.retry_after is None else (("Retry-After", str(fault.retry_after)),)
     return Answer(
         fault.status, gateway_error(code_of(fault.status), f"told to fail by {fault.status}"), "", headers
