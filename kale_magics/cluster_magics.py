@@ -239,8 +239,9 @@ class ClusterMagics(BaseMagics):
         """Start a run on the server, and show how it goes on."""
         from kale_magics.kubeflow.only_here import only_here
         from kale_magics.kubeflow.running import start_on
+        from kale_magics.kubeflow.secrecy import literal_secrets
 
-        self._point_out(only_here(order.pipeline, Path.cwd()))
+        self._point_out([*only_here(order.pipeline, Path.cwd()), *literal_secrets(order.pipeline)])
         cancel = "--cancel-on-interrupt" in options
         server = self._server(options)
         run = start_on(server, order, Path.cwd(), self._experiment, cancel, self._note_run)

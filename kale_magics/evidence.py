@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kale_magics.digests import Sum, class_content, digest_of
+from kale_magics.digests import WORK_OF_OBJECT, Sum, class_content, digest_of
 from kale_magics.fingerprints import Identities, fingerprints_of
 from kale_magics.holdings import Holdings, holdings_of
 from kale_magics.objects import is_immutable
@@ -26,7 +26,7 @@ from kale_magics.process_state import ProcessState, StateChanges
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
 from kale_magics.step_runtime.reducers import module_of
 
-WORK = 4 << 20
+WORK = 7 << 19
 """How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
 
 Work and not time, so that what is found does not depend on what else the machine does.
@@ -35,7 +35,7 @@ Work and not time, so that what is found does not depend on what else the machin
 MAX_SECONDS = 0.02
 """Processor time after which digesting ends anyway: a library's own pickling may take any time."""
 
-MAX_OBJECTS = 2_000
+MAX_OBJECTS = 220
 """How many objects of a cell's values are looked at to see which of these share one."""
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -105,6 +105,8 @@ class Watch:
         left, until = WORK, time.thread_time() + MAX_SECONDS
         for name in self._names():
             work = left // 2
+            if work < WORK_OF_OBJECT:
+                break  # no value is small enough for what is left
             before, spent = digest_of(values[name], work, until)
             left -= spent
             if before is not None:
@@ -153,7 +155,7 @@ class Watch:
             value = self._values[name]
             if not _is_of_no_interest(value):
                 found[name] = holdings_of(value, max(left // (len(names) - number), 20))
-                left -= len(found[name].own) + len(found[name].copied)
+                left -= found[name].cost
             if left <= 0:
                 break
         for state in self._generators:

@@ -8,15 +8,16 @@ but the names can change.
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 import weakref
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from kale_magics.objects import ATOMS, full_name, is_immutable, referents
+from kale_magics.objects import ATOMS, full_name, is_immutable, is_immutable_type, referents
 from kale_magics.step_runtime.reducers import module_of
 
 MAX_OBJECTS = 50_000
@@ -25,12 +26,20 @@ MAX_OBJECTS = 50_000
 MAX_ELEMENTS = 2_000
 """How many elements of an array of objects are looked at."""
 
+ELEMENTS_OF_AN_OBJECT = 20
+"""How many elements of containers, of which only the types are looked at, cost as much as an object."""
+
+LEAST_ELEMENTS = 20
+"""How many elements of a container are looked at in any case."""
+
 _SKIPPED = (
     types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
     weakref.ReferenceType,
 )  # fmt: skip
 """Types of which no object holds another one that belongs to the value."""
+
+_MUTABLE = frozenset({"builtins.dict", "builtins.list", "builtins.set", "numpy.ndarray"})
 
 _SKIPPED_NAMES = frozenset({"pandas._libs.internals.BlockValuesRefs", "logging.Logger", "logging.RootLogger"})
 
@@ -45,6 +54,7 @@ class Holdings:
         indexes: Indexes of pandas that are held as such.
         definitions: The qualified names of the notebook's functions and classes in it.
         complete: Whether this is all.
+        cost: How many objects were looked at, or as much work.
     """
 
     own: frozenset[int] = frozenset()
@@ -52,6 +62,7 @@ class Holdings:
     indexes: frozenset[int] = frozenset()
     definitions: frozenset[str] = frozenset()
     complete: bool = True
+    cost: int = 0
 
     def shares(self, other: Holdings) -> bool | None:
         """Whether two values share an object that can change; None if that is not known."""
@@ -95,11 +106,14 @@ class _Search:
         self.functions: set[int] = set()
         self.pending: list[tuple[Any, bool]] = []
         self.complete = True
+        self.room = 0
         # What is made on the way must live until the end: an identity is given again to the next object.
         self.alive: list[Any] = []
 
     def search(self, value: Any, most: int) -> Holdings:
-        """Look at no more than some objects."""
+        """Look at no more than some objects, and at the types of not many more."""
+        whole = self.room = most * ELEMENTS_OF_AN_OBJECT
+        asked = most
         if issubclass(type(value), type):
             for kind in type.__dict__["__mro__"].__get__(value):
                 if kind is value or module_of(kind) == "__main__":  # what its bases hold is its own too
@@ -111,12 +125,27 @@ class _Search:
         while self.pending and most > 0:
             most -= 1
             self._look_at(*self.pending.pop())
-        own, copied = frozenset(self.own), frozenset(self.copied)
+        cost = asked - most + (whole - self.room) // ELEMENTS_OF_AN_OBJECT
+        own, copied, indexes = frozenset(self.own), frozenset(self.copied), frozenset(self.indexes)
         complete = self.complete and not self.pending
-        return Holdings(own, copied, frozenset(self.indexes), frozenset(self.definitions), complete)
+        return Holdings(own, copied, indexes, frozenset(self.definitions), complete, cost)
 
-    def _push(self, items: Iterable[Any], copied: bool = False) -> None:
-        self.pending += [(item, copied) for item in items if type(item) not in ATOMS or type(item) is type]
+    def _push(self, items: Collection[Any], copied: bool = False) -> None:
+        room = max(self.room, LEAST_ELEMENTS)
+        self.room -= len(items)
+        found = [
+            (item, copied) for item in islice(items, room) if type(item) not in ATOMS or type(item) is type
+        ]
+        # A long list that begins with numbers, or with texts, has nothing else in it.
+        self.complete &= len(items) <= room or not found
+        self.pending += found
+
+    def _push_all_of(self, item: Any, copied: bool) -> None:
+        """Look into an object; of a long list, only as far as there is room."""
+        if type(item) in (list, tuple) and len(item) > self.room:
+            self._push(item, copied)
+        else:
+            self._push(referents(item), copied)
 
     def _look_at(self, item: Any, copied: bool) -> None:
         kind = type(item)
@@ -124,10 +153,14 @@ class _Search:
             self._look_at_definition(item)
             return
         known = self.copied if copied else self.own
-        if id(item) in known or issubclass(kind, _SKIPPED) or is_immutable(item):
+        if id(item) in known:
+            return
+        # A metaclass of somebody's may say how a class is hashed: such a class is looked at each time.
+        ask: Any = _holds_nothing if type(kind) is type else _holds_nothing.__wrapped__
+        if ask(kind):
             return
         name = full_name(kind)
-        if name in _SKIPPED_NAMES or _is_dtype(kind):
+        if name not in _MUTABLE and is_immutable(item):
             return
         self.alive.append(item)
         if module_of(kind) == "__main__":
@@ -139,7 +172,7 @@ class _Search:
             self._look_at_pandas(item, name, copied)
         else:
             known.add(id(item))
-            self._push(referents(item), copied)
+            self._push_all_of(item, copied)
 
     def _look_at_definition(self, item: Any) -> None:
         module = item.__module__ if type(item) is types.FunctionType else module_of(item)
@@ -162,7 +195,7 @@ class _Search:
             self.complete &= size <= MAX_ELEMENTS and dtype.names is None
             if dtype.names is None:
                 # What is in a frame's array is no array of a frame: pandas does not copy it.
-                self._push(islice(array.flat.__get__(item), MAX_ELEMENTS))
+                self._push(list(islice(array.flat.__get__(item), MAX_ELEMENTS)))
 
     def _look_at_pandas(self, item: Any, name: str, copied: bool) -> None:
         pandas = sys.modules["pandas"]
@@ -180,6 +213,15 @@ class _Search:
 def _is_array(kind: type) -> bool:
     numpy = sys.modules.get("numpy")
     return numpy is not None and issubclass(kind, numpy.ndarray)
+
+
+@functools.lru_cache(maxsize=1024)
+def _holds_nothing(kind: type) -> bool:
+    """Whether objects of a type hold nothing that belongs to the value, whatever is in them."""
+    if module_of(kind) == "__main__":
+        return False
+    skipped = issubclass(kind, _SKIPPED) or full_name(kind) in _SKIPPED_NAMES
+    return skipped or _is_dtype(kind) or is_immutable_type(kind)
 
 
 def _is_dtype(kind: type) -> bool:

@@ -117,10 +117,11 @@ class KaleMagics(ClusterMagics):
         path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
         from kale_magics.kubeflow.compiler import compile_pipeline
         from kale_magics.kubeflow.only_here import only_here
+        from kale_magics.kubeflow.secrecy import literal_secrets
         from kale_magics.view.words import plural
 
         pipeline = self._pipeline()
-        self._point_out(only_here(pipeline, Path.cwd()))
+        self._point_out([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
         compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 

@@ -166,6 +166,11 @@ def is_immutable(value: Any, depth: int = 0) -> bool:
         if issubclass(kind, base) and not kind.__dictoffset__:
             small = base.__len__(value) <= MOST_ELEMENTS and depth < MAX_DEPTH
             return small and all(is_immutable(item, depth + 1) for item in base.__iter__(value))
+    return is_immutable_type(kind)
+
+
+def is_immutable_type(kind: type) -> bool:
+    """Whether no object of a type can ever change, whatever is in it."""
     if module_of(kind) == "__main__":
         return False  # even a subclass of `int` may have attributes
     return issubclass(kind, _IMMUTABLE) or _is_numpy_scalar(kind) or full_name(kind) in _IMMUTABLE_NAMES

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -493,3 +494,17 @@ def test_a_step_has_the_environment_variables_that_it_asks_for(kale: Runner) -> 
     assert (run.steps["a"].log, run.steps["b"].log) == ("debug\n", "None\n")
     again = kale(step("a", source, options=StepOptions(env=(("LEVEL", "info"),))))
     assert again.steps["a"].log == "info\n"
+
+
+def test_how_a_user_comes_in_is_no_step_s(kale, monkeypatch):
+    monkeypatch.setenv("KALE_TOKEN", "not-for-steps")
+    monkeypatch.setenv("KALE_COOKIES", "not-for-steps")
+    monkeypatch.setenv("KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET", "not-for-steps")
+    source = textwrap.dedent("""
+        import os
+        from pathlib import Path
+        parents = [Path(f"/proc/{pid}/environ") for pid in (os.getpid(), os.getppid())]
+        texts = [str(dict(os.environ)), *(p.read_text() for p in parents if p.exists())]
+        print(any("not-for-steps" in text for text in texts))
+    """)
+    assert kale(step("train", source)).steps["train"].log == "False\n"

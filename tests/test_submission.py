@@ -619,6 +619,47 @@ def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:
         assert shell.run("print(run.steps['load'].log)").printed == "loaded\n\n"
 
 
+def test_certificates_that_a_variable_names(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variables = ("KF_PIPELINES_SSL_SA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    with KfpServer(tmp_path / "tls", tls=True) as server:
+        # The first that is set counts, from the last one on.
+        for variable in reversed(variables):
+            monkeypatch.setenv(variable, "nowhere.pem")
+            assert variable in shell.refusal(f"%kale_run --host {server.url}")
+            monkeypatch.setenv(variable, str(server.ca_file))
+            assert shell.run(f"%kale_run --host {server.url} --no-wait").success
+        monkeypatch.setenv(variables[0], "nowhere.pem")
+        shell.run(f"%config KaleMagics.ca_cert = '{server.ca_file}'")
+        assert shell.run(f"%kale_run --host {server.url} --no-wait").success
+
+
+SECRETS = {
+    "a variable": ("password = 'hunter22'", "password"),
+    "an argument": ("connect = dict\nc = connect(api_key='abcdef')", "api_key"),
+    "an item": ("options = {'secret': 'abcdef'}", "secret"),
+    "an entry": ("options = {}\noptions['db_password'] = 'abcdef'", "db_password"),
+    "nothing": ("password = input_password = None\nkey = 'abcdef'\ntoken_count = 'four'", ""),
+    "from the environment": ("import os\npassword = os.environ.get('PASSWORD', '')", ""),
+}
+
+
+@pytest.mark.parametrize(("source", "name"), SECRETS.values(), ids=SECRETS)
+def test_a_password_that_is_written_out_is_pointed_out(shell: Shell, source: str, name: str) -> None:
+    shell.run(f"%%kale step hidden --no-run\n{source}")
+    told = shell.run("%kale_compile p.yaml").printed
+    assert (f"KALE405 {name} of step hidden" in told) if name else ("KALE405" not in told)
+
+
+def test_a_password_as_a_parameter_is_pointed_out(shell: Shell) -> None:
+    shell.run("%%kale parameters\ndb_password = 'hunter22'")
+    shell.run("%%kale step hidden --no-run\nx = db_password")
+    assert "KALE405 db_password of a parameter" in shell.run("%kale_compile p.yaml").printed
+
+
 @pytest.mark.parametrize(
     ("options", "place"),
     [

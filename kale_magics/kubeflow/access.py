@@ -110,15 +110,21 @@ class Access:
 
     @property
     def certificates(self) -> str | None:
-        """The file with the certificates that are trusted; None for those of the system.
+        """The file with the certificates that are trusted; None for those that Mozilla trusts.
+
+        It is the one of the setting, else that of the first of `CERTIFICATE_VARIABLES` that is set.
 
         Raises:
             KaleError: There is no such file, or it has none.
         """
-        if not self.ca_cert:
+        named = next((name for name in CERTIFICATE_VARIABLES if os.environ.get(name)), "")
+        place = self.ca_cert or (os.environ[named] if named else "")
+        if not place:
             return None
-        path = Path(self.ca_cert).expanduser()
+        path = Path(place).expanduser()
         fix = "name a file of certificates (PEM): %config KaleMagics.ca_cert = '/path/ca.pem'"
+        if not self.ca_cert:
+            fix += f"; the environment variable {named} names this one"
         if not path.is_file():
             raise refuse(Code.UNREACHABLE, f"there is no file {path} with certificates", fix)
         try:
@@ -147,6 +153,9 @@ class Access:
             found.append(self.bearer)
         return tuple(sorted({text.strip() for text in found if len(text.strip()) > SHORTEST_SECRET}))
 
+
+CERTIFICATE_VARIABLES = ("KF_PIPELINES_SSL_SA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+"""Environment variables with a file of certificates: kfp's, OpenSSL's, that of requests; the first counts."""
 
 SHORTEST_SECRET = 5
 """Characters up to which a text is no secret."""

@@ -92,7 +92,7 @@ def _explain_tls(reason: str, access: Access, host: str, port: int) -> KaleError
         fix = f"write it as http://{access.address.partition('://')[2]}"
         return refuse(Code.UNREACHABLE, f"at {access.address} no TLS is spoken", fix)
     fix = "name the file with those that are: %config KaleMagics.ca_cert = '/path/ca.pem'"
-    also = f", with those in {access.ca_cert} either" if access.ca_cert else ""
+    also = f", with those in {access.certificates} either" if access.certificates else ""
     return refuse(Code.UNREACHABLE, f"the certificate of {host} is not trusted{also}", fix)
 
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
-from kale_magics.diagnostics import Code, Where, refuse
+from kale_magics.diagnostics import Code, Diagnostic, Where, refuse
+from kale_magics.pipeline import Pipeline
 
 _WITH_PASSWORD = re.compile(r"://(?!git@)[^/\s@]+@(?P<host>[^/\s:]+)")
 """The address of something with a user; git's own is no secret."""
+
+
+_SECRET = re.compile(
+    r"(?i)(^|_)(password|passwd|passphrase|pwd|secret|api_?key|access_?key|secret_?key|private_?key|auth_?token"
+    r"|access_?token|api_?token|credentials?)$"
+)
+"""What a secret is called."""
+
+SHORTEST_PASSWORD = 4
+"""Characters; what is shorter keeps nothing secret."""
 
 
 def refuse_passwords(words: Sequence[str]) -> None:
@@ -40,6 +52,55 @@ def refuse_secrets(secrets: Sequence[str], place: str, what: object, where: Wher
         message = f"your token or your cookies for the server stand in {place}"
         fix = "take them out, and give steps what they need by --secret NAME:KEY:VARIABLE"
         raise refuse(Code.SECRET_IN_FILE, message, fix, where)
+
+
+def literal_secrets(pipeline: Pipeline) -> list[Diagnostic]:
+    """Warnings of what is called like a password and is written out in the code, or in a parameter."""
+    found: dict[str, Diagnostic] = {}
+    for parameter in pipeline.parameters:
+        if _is_secret(parameter.name, parameter.default):
+            found[parameter.name] = _warning(parameter.name, "a parameter", Where())
+    for step in pipeline.steps:
+        for code in (*step.setup, *step.cells):
+            for name, node in _called_secret(ast.parse(code.source)):
+                where = Where(code.place, step.name, node.lineno)
+                found.setdefault(name, _warning(name, f"step {step.name}", where))
+    return list(found.values())
+
+
+def _warning(name: str, place: str, where: Where) -> Diagnostic:
+    message = f"{name} of {place} may be a secret, and would stand in the pipeline's file"
+    fix = f"read it from the environment, as os.environ[{name.upper()!r}], and give it to the step"
+    return Diagnostic(
+        Code.SECRET_IN_FILE, message, f"{fix} by --secret NAME:KEY:{name.upper()}", where, "warning"
+    )
+
+
+def _called_secret(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """The names of secrets that code gives a text, each with where."""
+    for node in ast.walk(tree):
+        pairs: list[tuple[str, ast.expr | None]] = []
+        if isinstance(node, (ast.Assign, ast.AnnAssign)):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            pairs = [(_name_of(target), node.value) for target in targets]
+        elif isinstance(node, ast.keyword):
+            pairs = [(node.arg or "", node.value)]
+        elif isinstance(node, ast.Dict):
+            pairs = [(_name_of(key), value) for key, value in zip(node.keys, node.values, strict=True) if key]
+        for name, value in pairs:
+            if isinstance(value, ast.Constant) and _is_secret(name, value.value):
+                yield name, value
+
+
+def _name_of(node: ast.AST) -> str:
+    if isinstance(node, ast.Subscript):
+        node = node.slice
+    found = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "value", "")
+    return found if isinstance(found, str) else ""
+
+
+def _is_secret(name: str, value: object) -> bool:
+    return isinstance(value, str) and len(value) >= SHORTEST_PASSWORD and bool(_SECRET.search(name))
 
 
 def _texts(what: object) -> Iterator[str]:

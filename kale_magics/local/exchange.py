@@ -120,10 +120,17 @@ def _death(returncode: int) -> str:
     return f"its process was killed by signal {-returncode} ({number.name}){HINTS.get(number, '')}"
 
 
+WITHHELD = frozenset(
+    "KALE_TOKEN KALE_COOKIES KF_PIPELINES_IAP_OAUTH2_CLIENT_ID KF_PIPELINES_APP_OAUTH2_CLIENT_ID"
+    " KF_PIPELINES_APP_OAUTH2_CLIENT_SECRET".split()
+)
+"""Variables by which a user comes in at a server, kfp's own too: they are no step's, and stand in no log."""
+
+
 def environment() -> dict[str, str]:
     """The environment of every step of a run that begins now."""
     # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.
-    known = {"PYTHONHASHSEED": "0", **os.environ}
+    known = {"PYTHONHASHSEED": "0", **{n: v for n, v in os.environ.items() if n not in WITHHELD}}
     environment = {**known, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
     backend = environment.get("MPLBACKEND", "module://")
     if "matplotlib" in sys.modules:

@@ -50,7 +50,7 @@ from kale_magics.step_runtime.samples import read_sampled
 FINGERPRINT_BUDGET = 200
 """How many objects of a value are read at most; an array counts as several."""
 
-MAX_FINGERPRINT_BYTES = 1 << 19
+MAX_FINGERPRINT_BYTES = 1 << 17
 """Bytes of arrays that are read whole, for one value; of more a sample is read."""
 
 MAX_FINGERPRINT_DEPTH = 40

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import struct
 import sys
 from typing import Any
 
@@ -26,7 +27,7 @@ class Nans:
 
     def __init__(self) -> None:
         self._named = {id(nan): f"{module}.{name}" for module, name, nan in _named_nans()}
-        self._own: dict[int, tuple[int, float]] = {}
+        self._own: dict[int, tuple[Any, float]] = {}
 
     def persistent_id(self, value: Any) -> Any:
         """What stands for a NaN in the pickle; None for any other object, as `pickle.Pickler` wants it."""
@@ -35,22 +36,27 @@ class Nans:
         if id(value) in self._named:
             return self._named[id(value)]
         if len(self._own) < MAX_OWN:
-            self._own.setdefault(id(value), (len(self._own), value))  # kept: its id is nobody else's
-        number, _ = self._own.get(id(value), (None, value))
-        return number
+            known = f"{len(self._own)}:{struct.pack('<d', value).hex()}"  # its bits may say more
+            self._own.setdefault(id(value), (known, value))  # kept: its id is nobody else's
+        known, _ = self._own.get(id(value), (None, value))
+        return known
 
 
 class NanMakers:
     """The side of the reader."""
 
-    nans: dict[Any, float]
+    nans: dict[str, float]
 
-    def persistent_load(self, known: Any) -> float:
+    def persistent_load(self, known: str) -> float:
         """The NaN that `Nans.persistent_id` has named."""
-        if known not in self.nans and isinstance(known, str):
-            with contextlib.suppress(ImportError):  # then nobody here can ask for it
-                importlib.import_module(known.partition(".")[0])
-            self.nans.update((f"{module}.{name}", nan) for module, name, nan in _named_nans())
+        if known in self.nans:
+            return self.nans[known]
+        _, is_own, bits = known.partition(":")
+        if is_own:
+            return self.nans.setdefault(known, struct.unpack("<d", bytes.fromhex(bits))[0])
+        with contextlib.suppress(ImportError):  # then nobody here can ask for it
+            importlib.import_module(known.partition(".")[0])
+        self.nans.update((f"{module}.{name}", nan) for module, name, nan in _named_nans())
         return self.nans.setdefault(known, float("nan"))
 
 
