@@ -96,7 +96,7 @@ class StepRun:
     def log(self) -> str:
         """All that it printed so far, stdout and stderr in the order in which they came."""
         try:
-            return (self.folder / "log.txt").read_text(encoding="utf-8")
+            return (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:  # it has not started
             return ""
 
@@ -188,11 +188,12 @@ class Run:
         ended: When, in UTC; None until then.
         seconds: How long it took; None until it has ended.
         link: Kubeflow's page of a run on a server; empty for one on this machine.
-        trusted: Whether its values, which are pickles, may be loaded.
+        trusted: Whether its values, which are pickles, may be loaded though nobody knows who wrote them;
+            those of the user's own runs may in any case.
     """
 
     link = ""
-    trusted = True
+    trusted = False
 
     def __init__(
         self, name: str, folder: Path, parameters: Mapping[str, Json], steps: Mapping[str, StepRun]
@@ -270,7 +271,9 @@ class Run:
         def load(variable: str) -> Any:
             path = step.artifacts[variable]
             if path not in self._loaded:
-                self._loaded[path] = _load(path, f"{variable} of step {name}")
+                what = f"{variable} of step {name}"
+                self.verify(step, path, what)
+                self._loaded[path] = _load(path, what)
             return self._loaded[path][variable]
 
         return Lookup(
@@ -278,6 +281,29 @@ class Run:
             load,
             lambda variable: (f"step {name} hands on no {variable!r}; {KEPT}", ""),
         )
+
+    def verify(self, step: StepRun, path: Path, what: str) -> None:
+        """Make sure that a file of values is what a run of this user has written.
+
+        Raises:
+            KaleError: Somebody else wrote it, or it is damaged.
+        """
+        from kale_magics.local.entry import digest_of, read_entry
+
+        entry = read_entry(step.folder)
+        kept = entry.files.get(str(path.relative_to(step.folder))) if entry else None
+        if kept is None and not self.trusted:
+            message = f"{what} was not written by a run of yours: to load it is to run code of whoever did"
+            fix = "if you trust them: --trust, or run.trusted = True; else run the pipeline again"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, fix)
+        try:
+            damaged = kept is not None and digest_of(path) != kept
+        except OSError as error:
+            message = f"{what} cannot be read: {error.strerror or error}"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again") from error
+        if damaged:
+            message = f"{what} is damaged: its file is not what the step has written"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
 
     def _no_step(self, name: str) -> tuple[str, str]:
         step = self.steps.get(name)

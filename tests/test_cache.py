@@ -6,11 +6,15 @@ import json
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
 
+from kale_magics import signing
 from kale_magics.analysis import packages
+from kale_magics.diagnostics import Code as Codes
+from kale_magics.diagnostics import KaleError
 from kale_magics.local.history import clean, past_runs
 from kale_magics.local.plan import plan
 from kale_magics.local.server import close_servers
@@ -663,3 +667,63 @@ def test_states_are_those_of_a_run(kale):
     make = step("a", "x = 1", gives=["x"]), step("b", "print(x)", {"x": "a"})
     kale(*make)
     assert states(kale(*make)) == {"a": "succeeded", "b": "succeeded"}
+
+
+@pytest.fixture
+def another_user(monkeypatch, tmp_path):
+    """Lets whoever asks be somebody else from then on."""
+
+    def become():
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another user"))
+        signing._key.cache_clear()
+
+    yield become
+    signing._key.cache_clear()
+
+
+def test_what_somebody_else_has_written_is_not_taken(kale, another_user):
+    made = step("a", "x = 1", gives=["x"])
+    assert cached(kale(made)) == set()
+    assert cached(kale(made)) == {"a"}
+    another_user()
+    assert cached(kale(made)) == set()
+    assert cached(kale(made)) == {"a"}
+    assert stat.S_IMODE(signing.key_file().stat().st_mode) == 0o600
+
+
+def test_a_value_that_somebody_else_has_written_is_loaded_if_they_are_trusted(kale, another_user):
+    run = kale(step("a", "x = [1]", gives=["x"]))
+    (kept,) = past_runs(kale.runs)
+    another_user()
+    for each in (run, kept):
+        with pytest.raises(KaleError) as raised:
+            each.outputs["a"]["x"]
+        assert raised.value.diagnostics[0].code is Codes.NO_SUCH_OUTPUT
+        each.trusted = True
+        assert each.outputs["a"]["x"] == [1]
+
+
+@pytest.mark.parametrize("harm", [lambda content: content[:-1], lambda content: content.replace(b"K", b"L")])
+def test_a_damaged_value_is_not_loaded(kale, harm):
+    run = kale(step("a", "x = [1]", gives=["x"]))
+    path = run.steps["a"].artifacts["x"]
+    path.write_bytes(harm(path.read_bytes()))
+    with pytest.raises(KaleError) as raised:
+        run.outputs["a"]["x"]
+    assert raised.value.diagnostics[0].code is Codes.NO_SUCH_OUTPUT
+
+
+@pytest.mark.parametrize(("before", "after"), [('"folder": "a"', '"folder": "../../a"'), ("outputs/", "../")])
+def test_a_run_that_leads_out_of_its_folder_is_none(kale, before, after):
+    run = kale(step("a", "x = [1]", gives=["x"]))
+    place = run.folder / "run.json"
+    text = place.read_text()
+    assert before in text
+    place.write_text(text.replace(before, after))
+    assert past_runs(kale.runs) == []
+
+
+def test_a_damaged_log_is_shown(kale):
+    run = kale(step("a", "print('said')"))
+    (run.steps["a"].folder / "log.txt").write_bytes(b"said\xff\n")
+    assert run.steps["a"].log == "said\ufffd\n"

@@ -7,6 +7,7 @@ remote/<run id>/run.json          where it is: what brings it back in another se
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +21,12 @@ from kale_magics.expected import Expected
 from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
+from kale_magics.local.entry import digest_of
 from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
 from kale_magics.pipeline import Json
 from kale_magics.run import Run, RunState, StepError, StepRun, Steps, StepState
 from kale_magics.running import failure, show_differences
+from kale_magics.signing import is_own, sign
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
 
@@ -112,7 +115,7 @@ class RemoteRun(Run):
         super().__init__(name, folder, parameters, {})
         self.server, self.remote = server, remote
         self.link = f"{server.page}/#/runs/details/{run_id}"
-        self.mine = self.trusted = (folder / "run.json").exists()
+        self.mine = self.trusted = _is_own(folder / "run.json")
         for step in remote.pipeline.steps:
             artifacts = _Artifacts(self, step.name, {n: a.key for a in step.outputs for n in a.names})
             self.known_steps[step.name] = RemoteStepRun(step.name, step_folder(folder, step), artifacts, self)
@@ -166,7 +169,8 @@ class RemoteRun(Run):
             KaleError: The folder cannot be written.
         """
         about = {"id": self.id, "name": self.name, "host": self.server.address, "link": self.link}
-        self._write(self.folder / "run.json", json.dumps(about).encode())
+        signature = sign(json.dumps(about, sort_keys=True))
+        self._write(self.folder / "run.json", json.dumps({**about, "signature": signature}).encode())
         self.mine = self.trusted = True
 
     def wait(self, timeout: float | None = None) -> Run:
@@ -301,8 +305,11 @@ class RemoteRun(Run):
         Raises:
             KaleError: The server does not show it, it is not of this project, or somebody else has made it.
         """
+        if not (key.isascii() and key.isidentifier()):  # the pipeline there may be anybody's
+            message = f"{what} has a name that is none of this project's"
+            raise refuse(Code.NO_SUCH_RUN, message, f"look at it on Kubeflow's page: {self.link}")
         path = step.folder / key
-        if self.trusted and path.exists():
+        if self.trusted and _is_as_fetched(path):
             return path
         if not self.trusted:
             message = f"run {self.id} was not started from here: to load {what} is to run code of whoever did"
@@ -315,7 +322,11 @@ class RemoteRun(Run):
             message = f"{what} is not what this project has written, and is not loaded"
             raise refuse(Code.NO_SUCH_RUN, message, f"look at it on Kubeflow's page: {self.link}")
         self._write(path, content)
+        self._write(_signature_of(path), sign(hashlib.sha256(content).hexdigest()).encode())
         return path
+
+    def verify(self, step: StepRun, path: Path, what: str) -> None:
+        """Nothing is left to verify: what was fetched is known by its signature."""
 
     def _read_artifact(self, step: RemoteStepRun, key: str, what: str) -> bytes:
         answer = self._first(step, (f"/apis/v2beta1/runs/{{run}}/nodes/{{node}}/artifacts/{key}:read",))
@@ -329,6 +340,28 @@ class RemoteRun(Run):
             message = f"the server does not give {what}"
             raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {self.link}")
         return content
+
+
+def _is_own(place: Path) -> bool:
+    """Whether a file of a run was written by this user."""
+    try:
+        about = json.loads(place.read_text(encoding="utf-8"))
+        signature = about.pop("signature")
+        return is_own(json.dumps(about, sort_keys=True), signature)
+    except (OSError, ValueError, AttributeError, KeyError):
+        return False
+
+
+def _signature_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.signature")
+
+
+def _is_as_fetched(path: Path) -> bool:
+    """Whether an artifact is here as it was fetched."""
+    try:
+        return is_own(digest_of(path), _signature_of(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 class _Artifacts(Mapping[str, Path]):

@@ -97,7 +97,7 @@ def attach(server: Server, run_id: str, runs_folder: Path) -> RemoteRun:
     given = (told.runtime_config.parameters or {}) if told.runtime_config else {}
     parameters = remote.pipeline.parameters
     values = {p.name: _value(p, given[p.key]) if p.key in given else p.default for p in parameters}
-    run = RemoteRun(server, run_id, told.display_name, remote, values, runs_folder)
+    run = RemoteRun(server, told.run_id, told.display_name, remote, values, runs_folder)
     run.take(told)
     return run
 

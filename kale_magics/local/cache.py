@@ -9,7 +9,6 @@ found. An entry goes when its run is thrown away; a run that takes an entry has 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from kale_magics.local.entry import CHUNK, ENTRY, Entry, changes, digest_of, key
 from kale_magics.local.folder import write_text
 from kale_magics.pipeline import Step
 from kale_magics.run import Run
+from kale_magics.signing import sign
 from kale_magics.step_runtime.fixed import to_json
 
 
@@ -84,8 +84,7 @@ class Cache:
             OSError: A file cannot be written.
         """
         body = to_json(vars(entry), sort_keys=True)
-        digest = hashlib.sha256(body.encode()).hexdigest()
-        write_text(folder / ENTRY, f'{{"sha256": "{digest}",\n"entry": {body}}}\n')
+        write_text(folder / ENTRY, f'{{"signature": "{sign(body)}",\n"entry": {body}}}\n')
         self._point_at(folder, entry)
 
     def _point_at(self, folder: Path, entry: Entry) -> None:

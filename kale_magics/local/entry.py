@@ -19,6 +19,7 @@ from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
 from kale_magics.pipeline import Json, Step
 from kale_magics.program import runtime_source
+from kale_magics.signing import is_own
 from kale_magics.step_runtime.fixed import from_json, to_json
 
 ENTRY = "cache.json"
@@ -159,11 +160,11 @@ def digest_of(file: Path) -> str:
 
 
 def read_entry(folder: Path) -> Entry | None:
-    """What `cache.json` of a step says; None if there is none, or it is damaged."""
+    """What `cache.json` of a step says; None if there is none, it is damaged, or somebody else wrote it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = from_json((folder / ENTRY).read_text(encoding="utf-8"))
         body = to_json(told["entry"], sort_keys=True)
-        if hashlib.sha256(body.encode()).hexdigest() == told["sha256"]:
+        if is_own(body, told["signature"]):
             return Entry(**told["entry"])
     return None
 

@@ -86,14 +86,26 @@ def read_run(folder: Path) -> Run:
 
 
 def _read_step(folder: Path, name: str, told: dict[str, Any], died: bool) -> StepRun:
-    place = folder / told["folder"]
-    artifacts = {variable: place / path for variable, path in told["outputs"].items()}
+    place = _within(folder, told["folder"])
+    artifacts = {variable: _within(place, path) for variable, path in told["outputs"].items()}
     step = StepRun(name, place, artifacts, told["state"], told["seconds"], told["metrics"])
     step.error = StepError(**told["error"]) if told["error"] else None
     step.cached = told.get("cached", False)
     if died and step.state in ("running", "waiting"):
         step.state = "cancelled"
     return step
+
+
+def _within(folder: Path, path: str) -> Path:
+    """A path in a folder.
+
+    Raises:
+        ValueError: It leads out of it.
+    """
+    place = folder / path
+    if ".." in place.relative_to(folder).parts:
+        raise ValueError(path)
+    return place
 
 
 def last_times(folder: Path) -> dict[str, float]:
