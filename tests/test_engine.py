@@ -346,7 +346,8 @@ def test_a_child_that_outlives_its_step_does_not_hold_up_the_run(kale):
 def test_a_child_that_left_the_session_does_not_hold_up_the_run(kale):
     source = "import subprocess\nprint(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
     run = kale(step("train", source))
-    os.kill(int(run.steps["train"].log), signal.SIGKILL)
+    if sys.platform != "linux":  # nobody finds it there
+        os.kill(int(run.steps["train"].log), signal.SIGKILL)
     assert run.state == "succeeded"
 
 
@@ -508,3 +509,62 @@ def test_how_a_user_comes_in_is_no_step_s(kale, monkeypatch):
         print(any("not-for-steps" in text for text in texts))
     """)
     assert kale(step("train", source)).steps["train"].log == "False\n"
+
+
+AWAY = {
+    "a program": "import subprocess\np = subprocess.Popen(['sleep', '600'], start_new_session=True).pid",
+    "a program of a program": """
+        os.system('setsid sh -c "sleep 600 & sleep 600" & echo $!')
+        p = 0
+    """,
+    "a fork": """
+        p = os.fork()
+        if not p:
+            os.setsid()
+            time.sleep(600)
+            os._exit(0)
+    """,
+    "a daemon": """
+        r, w = os.pipe()
+        p = os.fork()
+        if not p:
+            os.setsid()
+            p = os.fork()
+            if p:
+                os.write(w, str(p).encode())
+                os._exit(0)
+            time.sleep(600)
+            os._exit(0)
+        os.waitpid(p, 0)
+        p = int(os.read(r, 99))
+    """,
+}
+MARKED = (AWAY["a program"], AWAY["a program of a program"])
+ENDS = {
+    "it ends": "",
+    "it fails": "\n1 / 0",
+    "it is killed": "\nimport signal\nos.kill(os.getpid(), signal.SIGKILL)",
+    "the server is killed": "\nimport signal\nos.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(600)",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has started a process")
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+@pytest.mark.parametrize("source", AWAY.values(), ids=AWAY)
+def test_nothing_outlives_a_step(kale, source, end):
+    code = f"import os, time\n{textwrap.dedent(source)}\nprint(p, flush=True)\n{end}"
+    kale(step("train", code), step("other", "pass"))
+    (folder,) = kale.runs.glob("runs/*/train")
+    pid = int((folder / "log.txt").read_text().partition("\n")[0])
+    found = source in MARKED or end != ENDS["the server is killed"]
+    if not found:  # a mere fork bears no mark: the README says so
+        os.kill(pid, signal.SIGKILL)
+    assert is_gone(pid) or not found
+
+
+def is_gone(pid):
+    """Whether a process has ended; one that nobody has waited for yet has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True

@@ -42,8 +42,11 @@ POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_
 """What libraries for numbers read when they are loaded: how many threads they may use."""
 
 LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1
-"""Of Linux's `prctl`: the signal that a process gets when its parent dies."""
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+"""Of Linux's `prctl`: the signal that a process gets when its parent dies; who gets its orphans."""
+
+MARK = "KALE_STEP_OF"
+"""A variable in the environment of a step, and so of all that it starts: the server and the step's number."""
 
 
 class Keeper:
@@ -58,6 +61,10 @@ class Keeper:
         self.channel, self.hello = channel, hello
         self.fork = hello["fork"] and UNSAFE.isdisjoint(sys.modules)
         self.steps: dict[int, int] = {}  # process number to the engine's
+        self.orphans: dict[int, set[int]] = {}  # process number to the steps that it may belong to
+        self.own = children()  # an import may have started them
+        if sys.platform == "linux":
+            LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         self.woken, waker = os.pipe()
         os.set_blocking(self.woken, False)
         os.set_blocking(waker, False)
@@ -80,6 +87,7 @@ class Keeper:
                     message, descriptors = receive(self.channel)
                     if message is None:
                         self.send_signal(signal.SIGKILL, list(self.steps.values()))
+                        self.sweep(set(self.steps.values()), every=True)
                         return None
                     if "signal" in message:
                         self.send_signal(message["signal"], message["steps"])
@@ -127,7 +135,7 @@ class Keeper:
         close_all([*descriptors, self.woken, self.waker])
         os.chdir(message["directory"])
         os.environ.clear()
-        os.environ.update(environment_of(message))
+        os.environ.update(environment_of(message, os.getppid()))
 
     def spawn(self, message: dict[str, Any], descriptors: list[int]) -> int:
         """Start a fresh interpreter for a step."""
@@ -135,7 +143,7 @@ class Keeper:
         process = subprocess.Popen(  # noqa: S603 - this interpreter with the engine's own text
             command,
             cwd=message["directory"],
-            env=environment_of(message),
+            env=environment_of(message, os.getpid()),
             stdin=subprocess.DEVNULL,
             stdout=descriptors[0],
             stderr=descriptors[1],
@@ -157,7 +165,36 @@ class Keeper:
             if ended:
                 kill(number, signal.SIGKILL)
                 del self.steps[number]
+                self.sweep({step})
                 self.tell({"ended": step, "returncode": os.waitstatus_to_exitcode(status)})
+
+    def sweep(self, ended: set[int], every: bool = False) -> None:
+        """End the processes that steps have left behind in sessions of their own; only Linux tells which.
+
+        When a process dies, its children become those of this one. One that has been started as a program
+        has the mark of its step in its environment; a mere fork may belong to any step that ran meanwhile.
+
+        Args:
+            ended: The numbers of steps that have ended.
+            every: Whether no step goes on: all orphans are ended.
+        """
+        left = True
+        while left:
+            left = False
+            for orphan in children() - self.steps.keys() - self.own:
+                mark = mark_of(orphan)
+                server, _, number = mark.partition(":")
+                mine = server == str(os.getpid()) and number.isdecimal()
+                owners = (
+                    {int(number)} if mine else self.orphans.setdefault(orphan, {*self.steps.values(), *ended})
+                )
+                owners -= ended
+                if every or not owners:
+                    left = True  # its own children come here next
+                    kill(orphan, signal.SIGKILL)
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(orphan, 0)
+                    self.orphans.pop(orphan, None)
 
     def send_signal(self, number: int, steps: list[int]) -> None:
         """Send a signal to steps and to all that they have started."""
@@ -207,9 +244,32 @@ def receive(channel: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     return json.loads(b"".join(pieces)), descriptors
 
 
-def environment_of(message: dict[str, Any]) -> dict[str, str]:
+def children() -> set[int]:
+    """The processes whose parent this one is; none where the system does not tell."""
+    found: set[int] = set()
+    for place in os.listdir("/proc") if sys.platform == "linux" else ():
+        if not place.isdecimal():
+            continue
+        with contextlib.suppress(OSError), open(f"/proc/{place}/stat") as file:
+            # The name, in parentheses, may have any characters in it (man 5 proc).
+            if file.read().rpartition(")")[2].split()[1] == str(os.getpid()):
+                found.add(int(place))
+    return found
+
+
+def mark_of(process: int) -> str:
+    """The mark of the step that has started a program; empty for a mere fork of one."""
+    with contextlib.suppress(OSError), open(f"/proc/{process}/environ", "rb") as file:
+        for entry in file.read().split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == MARK.encode():
+                return value.decode("ascii", "replace")
+    return ""
+
+
+def environment_of(message: dict[str, Any], server: int) -> dict[str, str]:
     """The environment of a step, with its share of the threads where its user has not said how many."""
-    environment: dict[str, str] = dict(message["environment"])
+    environment: dict[str, str] = {**message["environment"], MARK: f"{server}:{message['begin']}"}
     if message["threads"] is not None and not any(name in environment for name in POOLS):
         environment.update(dict.fromkeys(POOLS, str(message["threads"])))
     return environment

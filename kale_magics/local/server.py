@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.analysis.packages import HOMES, installation
+from kale_magics.local.keeper import MARK
 from kale_magics.pipeline import Pipeline
 from kale_magics.program import runtime_source
 from kale_magics.step_runtime.fixed import from_json, to_json
@@ -177,6 +178,7 @@ class StepServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        end_strays(self._process.pid)
 
     def _send(self, message: dict[str, Any], descriptors: Sequence[int] = ()) -> None:
         body = to_json(message).encode()
@@ -184,6 +186,15 @@ class StepServer:
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             socket.send_fds(self.socket, [struct.pack("!Q", len(body))], descriptors)
             self.socket.sendall(body)
+
+
+def end_strays(server: int) -> None:
+    """End what the steps of a server that has ended, or was killed, have left behind; only Linux tells it."""
+    mark = f"{MARK}={server}:".encode()
+    for place in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):  # another user's, or it has just ended
+            if any(entry.startswith(mark) for entry in (place / "environ").read_bytes().split(b"\0")):
+                os.kill(int(place.name), signal.SIGKILL)
 
 
 _kept: list[StepServer] = []
