@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_BROWSER := $(VENV)/.installed-browser
 
-.PHONY: demo test test-browser test-all lint docs probe bench fuzz clean
+.PHONY: demo test test-browser test-all lint docs probe bench fuzz campaigns clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
@@ -40,6 +40,9 @@ bench: $(INSTALLED)  ## what marking, compiling, running and a pod's start cost,
 
 fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary, vicious or data)
 	$(BIN)/python -m tests.fuzz $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(LEVEL),--level $(LEVEL))
+
+campaigns: $(INSTALLED)  ## make faults by the hundred, and see that all is well (NAME: one of the campaigns)
+	$(BIN)/python -m tests.campaigns $(NAME)
 
 clean:  ## remove what the other targets have made
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -15,6 +15,7 @@ FAMILIES = {
     "KALE3": "a run on this machine",
     "KALE4": "what goes to a cluster",
     "KALE5": "a server of Kubeflow Pipelines",
+    "KALE9": "the package itself",
 }
 """How the codes begin, and what they are about."""
 
@@ -652,5 +653,13 @@ rows = [1, 2, 3]
 %kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44 --host http://localhost:8080
 """,
         server="good",
+    ),
+    Code.OWN_FAULT: Entry(
+        "report it to those who maintain the package, with the file that is named",
+        """
+get_ipython().magics_manager.registry["KaleMagics"].registry = None
+
+%kale
+""",
     ),
 }

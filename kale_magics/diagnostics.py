@@ -18,7 +18,7 @@ LONGEST_LINE, LONGEST_CODE = 2_000, 200
 
 
 class Code(Enum):
-    """The codes: 1xx marking, 2xx analysis and assembly, 3xx running, 4xx for a cluster, 5xx servers.
+    """The codes of what can be wrong: `catalogue.FAMILIES` says what their first digits mean.
 
     `catalogue` has an example and a fix for each; `make docs` writes DIAGNOSTICS.md from both.
     """
@@ -82,6 +82,8 @@ class Code(Enum):
     SERVER_FAILS = ("KALE504", "a server that fails")
     SERVER_REFUSES = ("KALE505", "something that a server does not take")
     NO_SUCH_RUN = ("KALE506", "a run that a server does not have, or does not show")
+
+    OWN_FAULT = ("KALE901", "a fault of this package")
 
     def __init__(self, code: str, meaning: str) -> None:
         self.code = code

@@ -18,6 +18,7 @@ from IPython.core.magic import needs_local_scope, no_var_expand
 from IPython.utils.text import DollarFormatter
 
 from kale_magics.arguments import quoted
+from kale_magics.guard import guarded
 
 Magic = TypeVar("Magic", bound=Callable[..., Any])
 
@@ -25,7 +26,8 @@ _DOLLAR = re.compile(r"\$(\$?[\w.]+)")
 
 
 def expanding(magic: Magic) -> Magic:
-    """Give a line magic the local variables of its caller, which its line may use."""
+    """Give a line magic the local variables of its caller, which its line may use; it is guarded too."""
+    magic = guarded(magic)
 
     @no_var_expand
     @needs_local_scope

@@ -15,6 +15,7 @@ from kale_magics.completion import Completion
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.documentation import documented
 from kale_magics.expansion import expanding
+from kale_magics.guard import guarded
 from kale_magics.marking import Marking
 from kale_magics.pipeline import Pipeline
 from kale_magics.run import Run
@@ -60,6 +61,7 @@ class KaleMagics(ClusterMagics):
 
     @no_var_expand
     @line_cell_magic
+    @guarded
     @documented(*commands.KINDS.values(), commands.KALE)
     def kale(self, line: str, cell: str | None = None) -> None:
         """Mark a cell, as its first line; alone as %kale, show what is marked.

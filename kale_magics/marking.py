@@ -30,13 +30,14 @@ from kale_magics import process_state
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.guard import reported
 from kale_magics.loaded_modules import loaded_since
 from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry, variables_of
 from kale_magics.step_options import check_files
 
 if TYPE_CHECKING:
-    from kale_magics.evidence import Watch
+    from kale_magics.evidence import Evidence, Watch
 
 _CLEANERS: tuple[Callable[[list[str]], list[str]], ...] = (leading_indent, classic_prompt, ipython_prompt)
 _call_of_cell_magic: Callable[[list[str]], list[str]] = cell_magic
@@ -256,6 +257,7 @@ class Marking:
         modules = frozenset(sys.modules)
         self._executions.append(_Execution(info, count, time.time(), magic, watch, modules))
 
+    @reported
     def _end(self, result: ExecutionResult) -> None:
         # IPython tells of some ends without a beginning, as that of an empty cell.
         if not self._executions or self._executions[-1].info is not result.info:
@@ -280,6 +282,7 @@ class Marking:
         return self._loaded[execution.key]
 
 
+@reported
 def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> Watch | None:
     """Watch the cell that begins, if it is of those whose objects go from step to step."""
     # What it needs takes longer to import than the extension to load.
@@ -298,10 +301,16 @@ def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:
     if not cell.run:
         return cell
     if result.success:
-        return replace(cell, state="ran", error="", evidence=watch.end() if watch else None)
+        return replace(cell, state="ran", error="", evidence=_seen(watch))
     error = result.error_in_exec or result.error_before_exec
     told = traceback.format_exception_only(type(error), error)[-1].partition("\n")[0] if error else ""
     return replace(cell, state="failed", error=told, evidence=None)
+
+
+@reported
+def _seen(watch: Watch | None) -> Evidence | None:
+    """What was seen of a cell; None as well if it cannot be told: the pipeline does without."""
+    return watch.end() if watch else None
 
 
 def _not_python(execution: _Execution) -> Cell | None:

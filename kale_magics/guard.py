@@ -1,0 +1,86 @@
+"""One guard around all that the session calls: a fault of this package is one line, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timezone
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from kale_magics.diagnostics import Code, Diagnostic, KaleError
+from kale_magics.step_runtime.texts import cut
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+FOLDER = ".kale"
+"""Where runs are usually kept."""
+
+LONGEST = 300
+"""Characters of an exception's text that are shown; all of it is in the file."""
+
+
+def guarded(function: Function) -> Function:
+    """Let a magic raise `KaleError` for whatever goes wrong within."""
+
+    @wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            return function(*given, **named)
+        except KaleError:
+            raise
+        except Exception as error:
+            raise KaleError(own_fault(error)) from None
+
+    return cast(Function, call)
+
+
+def reported(function: Function) -> Function:
+    """Let what the session calls around each cell print a line for whatever goes wrong within."""
+
+    @wraps(function)
+    def call(*given: Any, **named: Any) -> Any:
+        try:
+            return function(*given, **named)
+        except KaleError:
+            raise
+        except Exception as error:
+            print(own_fault(error), file=sys.stderr)
+
+    return cast(Function, call)
+
+
+def own_fault(error: Exception) -> Diagnostic:
+    """What to say of a fault of this package; its traceback is written to a file.
+
+    Args:
+        error: What was raised.
+    """
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    try:
+        said = cut(str(error), LONGEST)
+    except Exception as broken:
+        said = f"(its message cannot be shown: {type(broken).__name__})"
+    place = _written(text)
+    message = f"a fault of kale_magics itself: {type(error).__name__}: {said}"
+    fix = f"please report it to those who maintain it, with the file {place}" if place else "please report it"
+    return Diagnostic(Code.OWN_FAULT, message, fix)
+
+
+def _written(text: str) -> Path | None:
+    """Write a text beside the runs, or where temporary files are; None if neither is possible."""
+    name = f"fault-{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}.txt"
+    for folder in (Path(FOLDER), Path(tempfile.gettempdir())):
+        place = folder / name
+        with contextlib.suppress(OSError):
+            if folder.is_dir():
+                descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with open(descriptor, "w", encoding="utf-8", errors="replace") as file:
+                    file.write(text)
+                return place
+    return None
