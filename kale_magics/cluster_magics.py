@@ -161,7 +161,7 @@ class ClusterMagics(BaseMagics):
             KaleError: There is none.
         """
         wanted = options.get("--run", ())
-        if wanted and ("--host" in options or self._kept(wanted[0]).is_file()):
+        if wanted and ("--host" in options or self._is_kept(wanted[0])):
             return self._attached(wanted[0], options, where)
         try:
             return self._past_run(wanted, where)
@@ -174,6 +174,12 @@ class ClusterMagics(BaseMagics):
         """The file that says where a run is that was started from here."""
         return self.runs_place / "remote" / run_id / "run.json"
 
+    def _is_kept(self, run_id: str) -> bool:
+        try:
+            return self._kept(run_id).is_file()
+        except (OSError, ValueError):  # nothing is called so
+            return False
+
     def _with_kept_host(
         self, run_id: str, options: Mapping[str, tuple[str, ...]], where: Where
     ) -> Mapping[str, tuple[str, ...]]:
@@ -183,7 +189,7 @@ class ClusterMagics(BaseMagics):
             KaleError: The user has not named that one in this session: files do not say where tokens go.
         """
         kept = self._kept(run_id)
-        if "".join(options.get("--host", ())) or not kept.is_file():
+        if "".join(options.get("--host", ())) or not self._is_kept(run_id):
             return options
         try:
             host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])

@@ -35,7 +35,7 @@ def guarded(function: Function) -> Function:
         except KaleError:
             raise
         except Exception as error:
-            raise KaleError(own_fault(error)) from None
+            raise KaleError(_told(error)) from None
 
     return cast(Function, call)
 
@@ -50,9 +50,20 @@ def reported(function: Function) -> Function:
         except KaleError:
             raise
         except Exception as error:
-            print(own_fault(error), file=sys.stderr)
+            print(_told(error), file=sys.stderr)
 
     return cast(Function, call)
+
+
+def _told(error: Exception) -> Diagnostic:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        fix = "go to one that is there: %cd ~"
+        return Diagnostic(Code.RUN_FOLDER, "the working folder is gone: somebody has deleted it", fix)
+    except OSError:  # it may not be entered: that is told as what has failed for it
+        pass
+    return own_fault(error)
 
 
 def own_fault(error: Exception) -> Diagnostic:

@@ -99,6 +99,8 @@ class StepRun:
             return (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:  # it has not started
             return ""
+        except OSError as error:
+            return f"(the log cannot be read: {error.strerror or error})\n"
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:

@@ -6,6 +6,7 @@ notations are Kubernetes' (resource units, names of objects, labels, taints) and
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -322,13 +323,21 @@ def check_files(options: StepOptions, folder: Path, where: Where | None = None) 
     """
     for name in options.files:
         place = folder / name
-        if not place.is_file() and not any(path.is_file() for path in place.rglob("*")):
+        try:
+            found = place.is_file() or any(path.is_file() for path in place.rglob("*"))
+        except (OSError, ValueError):  # its name is too long, or may not be entered
+            found = False
+        if not found:
             raise _no_such_file(name, place, where)
 
 
 def _no_such_file(name: str, place: Path, where: Where | None) -> KaleError:
-    others = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
-    if place.is_dir():
+    others: list[str] = []
+    is_folder = False
+    with contextlib.suppress(OSError, ValueError):
+        others = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
+        is_folder = place.is_dir()
+    if is_folder:
         fix = "the folder is empty: put files into it, or leave it out"
     elif re.search(r"[*?\[]", name):
         fix = "patterns are not expanded: name the folder, or each file"

@@ -168,7 +168,8 @@ def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         port = parts.port
-    except ValueError:  # of its port
+        (parts.hostname or "").encode("idna")
+    except ValueError:  # of its port, or a name that the net does not take
         return False
     host = parts.hostname or ""
     named = re.fullmatch(r"\w[\w.-]*|[0-9a-f:.]+", host) is not None and ".." not in host

@@ -68,7 +68,7 @@ def check_answer(text: str, kind: str) -> None:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadAnswerError(f"it is no JSON ({error})") from error
     if not isinstance(found, dict):
         raise BadAnswerError(f"it is {text.strip()[:20]}")

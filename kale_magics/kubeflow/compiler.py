@@ -6,6 +6,7 @@ components and the pipeline, as they would if somebody had written all that by h
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import inspect
@@ -28,6 +29,9 @@ from kale_magics.step_runtime.parameters import hold, input_form
 
 SUFFIXES = (".yaml", ".yml")
 
+LONGEST_STEM = 200
+"""Characters of a file's name that the file beside it has too, while it is written."""
+
 LONGEST_NAME = 128
 """Characters that KFP takes for the name of a pipeline."""
 
@@ -49,23 +53,36 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequ
         KaleError: The name of the file has no suffix of YAML, it cannot be written, or a step is too large.
     """
     if path.suffix not in SUFFIXES:
+        named = path.with_suffix(".yaml").name if path.name else "pipeline.yaml"
         raise refuse(
             Code.BAD_FILE_NAME,
             f"a pipeline is written as YAML, not to {path.name!r}",
-            f"give a name that ends in .yaml: {path.with_suffix('.yaml').name}",
+            f"give a name that ends in .yaml: {named}",
         )
     text = pipeline_yaml(pipeline, folder, secrets)
-    part = path.with_name(f"{path.name}.part")
+    try:
+        _write(path.resolve() if path.is_symlink() else path, text)
+    except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a null byte
+        raise refuse(
+            Code.BAD_FILE_NAME,
+            f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
+            "choose a folder that exists, with room, in which you may write",
+        ) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a text so that a reader finds the old file or the new one; what is no file is only written to."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="ascii")
+        return
+    part = path.with_name(f"{path.name[:LONGEST_STEM]}.part")
     try:
         part.write_text(text, encoding="ascii")
         os.replace(part, path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise refuse(
-            Code.BAD_FILE_NAME,
-            f"{path} cannot be written: {error.strerror or error}",
-            "choose a folder that exists, with room, in which you may write",
-        ) from error
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
 
 
 def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ()) -> str:

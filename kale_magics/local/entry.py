@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,7 +155,10 @@ def digest_of(file: Path) -> str:
         OSError: It cannot be read.
     """
     digest = hashlib.sha256()
-    with open(file, "rb") as content:
+    # What is no file may have no end, as /dev/zero, and a pipe waits for who writes.
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as content:
+        if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(file))
         while chunk := content.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

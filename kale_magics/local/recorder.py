@@ -23,6 +23,7 @@ import itertools
 import json
 import os
 import random
+import stat
 import sys
 import threading
 from collections.abc import Callable, Container, Iterable
@@ -119,11 +120,13 @@ def state_of(kind: str, path: str, without: Container[str] = ()) -> Any:
         without: Files that do not count in a tree.
 
     Returns:
-        JSON: for a file its size and its times of change; "folder"; for the others a digest; None if nothing
-        is there; "many" for a folder of too many files.
+        JSON: for a file its size and its times of change; "folder"; "device" for what is neither; for the
+        others a digest; None if nothing is there; "many" for a folder of too many files.
     """
     try:
         about = os.stat(path)
+        if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+            return "device"
         if not os.path.isdir(path):
             return [about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino]
         if kind == "file":

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+MOST_LINES = 400
+"""Lines of a text that are shown."""
+
 
 def cut(text: str, most: int) -> str:
-    """A text of at most `most` characters and a few words: of a longer one, the middle is left out."""
-    if len(text) <= most:
-        return text
-    first = most * 2 // 3
-    last = most - first
-    return f"{text[:first]} … ({len(text) - most:,} characters left out) … {text[-last:]}"
+    """A text of at most `most` characters and some lines: of a longer one, the middle is left out."""
+    if len(text) > most:
+        first = most * 2 // 3
+        left_out = f" … ({len(text) - most:,} characters left out) … "
+        text = f"{text[:first]}{left_out}{text[first - most :]}"
+    lines = text.split("\n")
+    if len(lines) > MOST_LINES:
+        first = MOST_LINES * 2 // 3
+        left_out = f"… ({len(lines) - MOST_LINES:,} lines left out) …"
+        text = "\n".join([*lines[:first], left_out, *lines[first - MOST_LINES :]])
+    return text

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 
-CAMPAIGNS = ("objects",)
+CAMPAIGNS = ("output", "texts", "objects", "code", "folders", "answers", "processes", "typed")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import time
 from tests.campaigns import CAMPAIGNS, tries_of
 from tests.campaigns.playing import play
 
-SECONDS = 300
+SECONDS = 600
 """What a campaign may take; what has not been tried then is said."""
 
 

@@ -12,7 +12,6 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from tests.campaigns import Try
 from tests.shells import Outcome, Shell, fresh_shell
@@ -57,14 +56,14 @@ def _play(tried: Try, answer: Connection) -> None:
 @contextlib.contextmanager
 def session() -> Iterator[Shell]:
     """A shell with the extension; what it prints is read from a file, whoever prints it."""
-    with open("printed.txt", "w+", encoding="utf-8", errors="replace") as file:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as file:
         end = 0
 
         def read() -> str:
             nonlocal end
             sys.stdout.flush()
             sys.stderr.flush()
-            text = Path("printed.txt").read_bytes()[end:]
+            text = os.pread(file.fileno(), os.fstat(file.fileno()).st_size - end, end)
             end += len(text)
             return text.decode("utf-8", "replace")
 
@@ -75,7 +74,13 @@ def session() -> Iterator[Shell]:
 
 def run_cells(shell: Shell, cells: Sequence[str]) -> list[Outcome]:
     """What comes of cells."""
-    return [shell.run(cell) for cell in cells]
+    outcomes = []
+    for cell in cells:
+        try:
+            outcomes.append(shell.run(cell))
+        except RecursionError as error:  # IPython lets it through
+            outcomes.append(Outcome(False, None, "", error))
+    return outcomes
 
 
 def tracebacks_of_ours(outcomes: Sequence[Outcome]) -> list[str]:
