@@ -81,6 +81,8 @@ def _check(found: Any, kind: str, place: str) -> None:
         return
     if kind.startswith(("list[", "dict(")):
         items, inner = _items(found, kind, place)
+        if None in items and inner != "object":
+            raise BadAnswerError(f"{place} has nothing in the place of {inner}")
         for item in items:
             _check(item, inner, place)
         return
