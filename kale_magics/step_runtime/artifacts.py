@@ -66,7 +66,8 @@ def save_artifact(
         values: The values by name.
         namespace: The globals of the notebook's functions, which are not written with them.
         definitions: What is not written because the reader has it.
-        twin: Path and SHA-256 of an artifact that may have the same content; then the file is a link to it.
+        twin: Path, SHA-256 and fingerprints of an artifact that may have the same content; then the file is a
+            link to it.
         helpers: Takes the definitions that are written; None if nobody needs what they look up.
 
     Returns:
@@ -76,12 +77,15 @@ def save_artifact(
         StepError: A value cannot be pickled, or the file cannot be written.
     """
     part = path + ".part"
-    fingerprints = joined_texts(fingerprint_texts(values))  # before pickling, which may run code of theirs
+    # Before pickling, which may run code of theirs; what is as it came need not be read at all.
+    fingerprints = (twin[2] if twin else "") or joined_texts(fingerprint_texts(values))
     try:
-        with ArtifactFile(part, twin) as file:
+        with ArtifactFile(part, twin[:2] if twin else None) as file:
             sizes = write_values(file, values, namespace, definitions, helpers)
             digest = file.finish()
         os.replace(part, path)
+        if twin and twin[2] and digest != twin[1]:
+            fingerprints = joined_texts(fingerprint_texts(values))
     except OSError as error:
         reason = error.strerror or error
         message = f"{', '.join(values)} cannot be written to {path}: {reason}"

@@ -155,16 +155,18 @@ class StepRun:
         if ended is not None:
             raise ended
         # What was taken may be handed on as it came.
-        twins = {
-            tuple(names): (self.path_of(key, arguments), arguments[key].metadata["sha256"])
+        came = {
+            tuple(names): (self.path_of(key, arguments), arguments[key].metadata)
             for key, names in self.spec["inputs"].items()
             if "sha256" in arguments[key].metadata
         }
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
-            path, twin = self.path_of(key, arguments), twins.get(tuple(names))
+            source, told = came.get(tuple(names), ("", {}))
+            twin = (source, told["sha256"], told.get("fingerprints", "")) if source else None
             helpers = Helpers(self.namespace, self.everywhere(), self.spec.get("late"))
+            path = self.path_of(key, arguments)
             manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
             arguments[key].metadata.update(manifest)
             trees = from_json(manifest["fingerprints"])

@@ -152,7 +152,12 @@ def checking(pipeline: Any, folder: Path) -> tuple[float, float]:
     check = check_run(run, pipeline, Expected(told))
     if not check.rows or check.differences:
         raise RuntimeError(f"the benchmark's run is checked wrongly: {check}")
-    values = [dict(run.outputs[name]) for name in run.outputs]
+    values, seen = [], set()
+    for name, state in run.steps.items():
+        # What a step hands on as it came is a link to the file that came: nobody reads it again.
+        new = [v for v, path in state.artifacts.items() if path.stat().st_ino not in seen]
+        seen |= {path.stat().st_ino for path in state.artifacts.values()}
+        values.append({variable: run.outputs[name][variable] for variable in new})
     made = sum(best(lambda some=some: fingerprint_texts(some), 3) for some in values)  # type: ignore[misc]
     return made + best(lambda: check_run(run, pipeline, Expected(told)), 3), run.seconds or 0.0
 
