@@ -35,8 +35,11 @@ Work and not time, so that what is found does not depend on what else the machin
 MAX_SECONDS = 0.02
 """Processor time after which digesting ends anyway: a library's own pickling may take any time."""
 
-MAX_OBJECTS = 220
+MAX_OBJECTS = 700
 """How many objects of a cell's values are looked at to see which of these share one."""
+
+SHARE = 4
+"""What part of the objects that are left a value may use: the cell's own come first, and most are small."""
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
@@ -154,7 +157,7 @@ class Watch:
         for number, name in enumerate(names):
             value = self._values[name]
             if not _is_of_no_interest(value):
-                found[name] = holdings_of(value, max(left // (len(names) - number), 20))
+                found[name] = holdings_of(value, max(left // min(len(names) - number, SHARE), 20))
                 left -= found[name].cost
             if left <= 0:
                 break

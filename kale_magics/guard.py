@@ -79,8 +79,8 @@ def own_fault(error: Exception) -> Diagnostic:
         said = f"(its message cannot be shown: {type(broken).__name__})"
     place = _written(text)
     message = f"a fault of kale_magics itself: {type(error).__name__}: {said}"
-    fix = f"please report it to those who maintain it, with the file {place}" if place else "please report it"
-    return Diagnostic(Code.OWN_FAULT, message, fix)
+    fix = "please report it to those who maintain the package"
+    return Diagnostic(Code.OWN_FAULT, message, f"{fix}, with this file:\n{place}" if place else fix)
 
 
 def _written(text: str) -> Path | None:

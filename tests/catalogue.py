@@ -121,7 +121,7 @@ def outcomes(entry: Entry) -> list[Outcome]:
         printed.truncate()
         if entry.server:
             text = text.replace(server.url, ADDRESS).replace("127.0.0.1", "localhost")
-        return text
+        return re.sub(r"\S*/fault-[\d-]+\.txt", "/tmp/fault-20270101-120000-000000.txt", text)
 
     with (
         tempfile.TemporaryDirectory() as folder,

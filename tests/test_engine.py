@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import sys
 import textwrap
@@ -287,10 +288,10 @@ def test_outputs_are_instances_of_the_classes_of_the_session(trained, monkeypatc
 def test_outputs_that_are_gone_or_damaged_are_told(trained):
     file = trained.steps["train"].artifacts["net"]
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(KaleError, match=r"KALE303 net of step train cannot be loaded: .*damaged"):
+    with pytest.raises(KaleError, match=r"KALE303 net of step train is damaged"):
         trained.outputs["train"]["net"]
     file.unlink()
-    with pytest.raises(KaleError, match=r"KALE303 net of step train cannot be loaded: .*not there"):
+    with pytest.raises(KaleError, match=r"KALE303 net of step train cannot be read"):
         trained.outputs["train"]["net"]
 
 
@@ -563,8 +564,12 @@ def test_nothing_outlives_a_step(kale, source, end):
 
 
 def is_gone(pid):
-    """Whether a process has ended; one that nobody has waited for yet has."""
+    """Whether a process ends, which may take a moment when it was killed."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
         return True
+    try:
+        return bool(select.select([handle], [], [], DEADLINE)[0])
+    finally:
+        os.close(handle)

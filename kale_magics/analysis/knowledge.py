@@ -166,7 +166,7 @@ SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""
 
 ESTIMATORS = "sklearn."
-"""What the names of classes begin with whose objects keep the arguments that they are made with."""
+"""What the names of classes begin with whose objects keep the splitter that they are made with, as `cv`."""
 
 FRAMES = "pandas."
 """What the names of types begin with whose results hold the objects in their columns, not their memory."""

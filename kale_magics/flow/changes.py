@@ -88,6 +88,10 @@ class Changes(Sharing):
             return
         group = self.group(name)
         changed = self.evidence.changed.intersection(group)
+        known = {one: self.names[one] for one in group if one in self.names}
+        mutable = {one for one, binding in known.items() if not self.immutable(binding)}
+        # What may have changed moves on, and what shares an object with it must not part from it.
+        moving = changed | {one for one in mutable if not (ran and self._is_kept(one))} - self.step.reads
         for one in group:
             binding = self.names.get(one)
             if binding is None or self.immutable(binding):
@@ -95,7 +99,7 @@ class Changes(Sharing):
             # What this cell has made before, its evidence does not know; nobody else has it yet.
             earlier = binding.maker != self.step.name or binding.cell != self.cell
             kept = ran and self._is_kept(one)
-            if earlier and (one in self.step.reads or (kept and not self._goes_with(one, changed))):
+            if earlier and (one in self.step.reads or (kept and not self._goes_with(one, moving))):
                 continue
             if earlier and not kept and one not in changed:
                 self.step.guesses.setdefault(one, what)

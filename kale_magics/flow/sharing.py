@@ -304,8 +304,8 @@ def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inpla
     is_class = kind.rpartition(".")[2][:1].isupper()
     if is_class and (source.argument in GENERATOR_ARGUMENTS or kind in GENERATORS_OF_BITS):
         return "part"
-    if is_class and kind.startswith(ESTIMATORS):
-        return "part"  # by its custom, it keeps what it is made with
+    if is_class and kind.startswith(ESTIMATORS) and source.argument == "cv":
+        return "part"  # it draws from the generator that this one has
     if effects is None:
         return "mixed"
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
