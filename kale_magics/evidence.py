@@ -35,7 +35,7 @@ Work and not time, so that what is found does not depend on what else the machin
 MAX_SECONDS = 0.02
 """Processor time after which digesting ends anyway: a library's own pickling may take any time."""
 
-MAX_OBJECTS = 700
+MAX_OBJECTS = 450
 """How many objects of a cell's values are looked at to see which of these share one."""
 
 SHARE = 4
