@@ -9,13 +9,13 @@ from typing import Any
 from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_names
 from kale_magics.step_runtime.nodes import unknown_node
 
-MAX_VALUES = 0.9
-"""How many values a cell may have read, each as far as the budget of one goes, before it is too many."""
+MAX_VALUES = 1
+"""How many values a cell may have read whole, each as far as the budget of one value goes."""
 
 MORE_VALUES = 15
 """How many more for each second that the cell took."""
 
-MIN_SECONDS = 0.001
+MIN_SECONDS = 0.002
 """Processor time that a cell's fingerprints may take in any case."""
 
 MAX_SECONDS = 20

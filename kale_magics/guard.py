@@ -28,29 +28,26 @@ LONGEST = 300
 def guarded(function: Function) -> Function:
     """Let a magic raise `KaleError` for whatever goes wrong within."""
 
-    @wraps(function)
-    def call(*given: Any, **named: Any) -> Any:
-        try:
-            return function(*given, **named)
-        except KaleError:
-            raise
-        except Exception as error:
-            raise KaleError(_told(error)) from None
+    def refuse(fault: Diagnostic) -> None:
+        raise KaleError(fault) from None
 
-    return cast(Function, call)
+    return _around(function, refuse)
 
 
 def reported(function: Function) -> Function:
     """Let what the session calls around each cell print a line for whatever goes wrong within."""
+    return _around(function, lambda fault: print(fault, file=sys.stderr))
 
+
+def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Function:
     @wraps(function)
     def call(*given: Any, **named: Any) -> Any:
         try:
             return function(*given, **named)
         except KaleError:
             raise
-        except Exception as error:
-            print(_told(error), file=sys.stderr)
+        except Exception as error:  # whatever it is: the user sees a line, and the traceback is in a file
+            deal_with(_told(error))
 
     return cast(Function, call)
 

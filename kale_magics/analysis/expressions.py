@@ -268,6 +268,10 @@ class ExpressionReader(NameReader):
         )
         self.out.append(call)
         self._calls[node] = call
+        self._look_up(node, path, method)
+
+    def _look_up(self, node: ast.Call, path: str, method: str) -> None:
+        """Note what a call does by code or by names that stand in texts, or that it computes."""
         if path in ("eval", "exec"):
             self._executed(node, path)
         elif path in LOOKUPS and not (path == "vars" and node.args):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -51,9 +50,7 @@ def start_on(
     except KeyboardInterrupt as interrupted:
         interrupt = interrupted
         with told_when_interrupted(lambda: f"if it has been started, {server.listing} has it as {label!r}"):
-            run_id = ""
-            with contextlib.suppress(KaleError):  # that is told with the interrupt
-                run_id = find_run(server, prepared, label)
+            run_id = find_run(server, prepared, label)
             if not run_id:
                 raise
     values = {p.name: p.default for p in order.pipeline.parameters} | dict(order.values)

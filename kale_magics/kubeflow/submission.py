@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -145,8 +146,10 @@ def write_once(
 
 
 def find_run(server: Server, prepared: Prepared, label: str) -> str:
-    """The id of a run that may have been started; empty if it has not been."""
-    found: Any = server.look_for(finder(server, prepared, label, _runs), "a run was looked for")
+    """The id of a run that may have been started; empty if it has not been, or if nobody can tell."""
+    found: Any = None
+    with contextlib.suppress(KaleError):  # the user is told its name
+        found = server.look_for(finder(server, prepared, label, _runs), "a run was looked for")
     return str(found.run_id) if found is not None else ""
 
 

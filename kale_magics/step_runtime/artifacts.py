@@ -84,7 +84,7 @@ def save_artifact(
             sizes = write_values(file, values, namespace, definitions, helpers)
             digest = file.finish()
         os.replace(part, path)
-        if twin and twin[2] and digest != twin[1]:
+        if twin and twin[2] and digest != twin[1]:  # it has changed
             fingerprints = joined_texts(fingerprint_texts(values))
     except OSError as error:
         reason = error.strerror or error

@@ -50,7 +50,7 @@ from kale_magics.step_runtime.samples import read_sampled
 FINGERPRINT_BUDGET = 200
 """How many objects of a value are read at most; an array counts as several."""
 
-MAX_FINGERPRINT_BYTES = 1 << 17
+MAX_FINGERPRINT_BYTES = 1 << 19
 """Bytes of arrays that are read whole, for one value; of more a sample is read."""
 
 MAX_FINGERPRINT_DEPTH = 40
@@ -166,6 +166,8 @@ def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) ->
 
 def pruned(node: dict[str, Any], depth: int, count: int) -> dict[str, Any]:
     """A tree without what is below a depth, and with at most so many parts of each object."""
+    if "p" not in node and all(0 < len(node.get(key, "?")) <= count for key in ("c", "e")):
+        return node  # most are such
     kept = {key: item for key, item in node.items() if key not in ("p", "c", "e")}
     kept.update((key, node[key][:count]) for key in ("c", "e") if count and key in node)
     if depth and count and "p" in node:
@@ -325,7 +327,7 @@ def shown_node(value: Any, name: str) -> dict[str, Any]:
 
 def is_noise(attribute: str, in_library: bool, bases: Any) -> bool:
     """Whether an attribute says nothing of its object's value: caches, locks, addresses, times."""
-    makers = (class_dict(base).get(attribute) for base in bases)
+    makers = [dicts[attribute] for base in bases if attribute in (dicts := class_dict(base))]
     if attribute in MEASURED or any(class_name(type(maker)).endswith("cached_property") for maker in makers):
         return True
     if not in_library:
