@@ -72,7 +72,7 @@ def own_fault(error: Exception) -> Diagnostic:
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
         said = cut(str(error), LONGEST)
-    except Exception as broken:
+    except Exception as broken:  # a class of somebody's may say anything
         said = f"(its message cannot be shown: {type(broken).__name__})"
     place = _written(text)
     message = f"a fault of kale_magics itself: {type(error).__name__}: {said}"

@@ -149,18 +149,14 @@ GENERATORS_OF_BITS = frozenset({"numpy.random.Generator", "numpy.random.RandomSt
 CALLERS = frozenset({"operator.methodcaller", "functools.partial"})
 """Types whose objects call another function with what they get."""
 
-ITERATORS = (
-    "iter",
-    "reversed",
-    "zip",
-    "map",
-    "filter",
-    "enumerate",
-    "itertools.",
-    "io.StringIO",
-    "io.BytesIO",
-)
-"""What the names of types begin with, or of builtins that make them, of which what is read is gone."""
+ITERATORS = frozenset("iter reversed zip map filter enumerate io.StringIO io.BytesIO".split())
+"""Types, and builtins that make them, of which what is read is gone; all of `itertools` are such too."""
+
+
+def is_iterator(type_name: str) -> bool:
+    """Whether what is read of an object of a type is gone."""
+    return type_name in ITERATORS or type_name.startswith("itertools.")
+
 
 SPLITTERS = "sklearn.model_selection"
 """What the names of types begin with that split data at random."""

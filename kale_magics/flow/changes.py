@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
-from kale_magics.analysis.knowledge import ITERATORS
+from kale_magics.analysis.knowledge import is_iterator
 from kale_magics.flow.bindings import Binding
 from kale_magics.flow.sharing import FILLED_BY_LOOKUP, MEMORY, Sharing
 from kale_magics.flow.surroundings import CHANGED_MEMORY, Setting
@@ -30,7 +30,7 @@ class Changes(Sharing):
         methods = (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
         if any(not self.summary(m).changed.isdisjoint(m.parameters[:1]) for m in methods):
             self.change(name)
-        elif binding.type_name.startswith(ITERATORS) and self.certain_facts(binding) is None:
+        elif is_iterator(binding.type_name) and self.certain_facts(binding) is None:
             self.change(name)  # whoever gets it reads on in it
 
     def change(self, name: str) -> None:

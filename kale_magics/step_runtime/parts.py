@@ -18,8 +18,8 @@ IN_WORDS = re.compile(r"(a key of|a value of|an element of|\w+ in) ")
 
 
 BUILTIN_CONTAINERS = (dict, tuple, list, collections.deque, set, frozenset)
-PLAIN_KEYS = (str, bytes, int, float, bool, type(None), tuple)
-"""Types whose values show themselves by code of Python's own; a tuple as far as its elements do."""
+PLAIN_KEYS = (str, bytes, int, float, bool, type(None))
+"""Types whose values show themselves by code of Python's own."""
 
 
 def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -41,12 +41,18 @@ def parts_of_container(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     if kind is dict:
         for key, item in list(dict.items(value)):
             yield f"a key of {path}", key
-            yield f"{path}[{key!r:.60}]" if type(key) in PLAIN_KEYS else f"a value of {path}", item
+            yield f"{path}[{key!r:.60}]" if is_plain_key(key) else f"a value of {path}", item
     elif kind is not None:  # not by the way of a class derived from it
-        fields = vars(type(value)).get("_fields", ()) if kind is tuple else ()
+        fields = vars(type(value)).get("_fields") if kind is tuple else None
+        fields = fields if type(fields) is tuple else ()
         for index, item in enumerate(kind.__iter__(value)):
             named = f".{fields[index]}" if index < len(fields) else f"[{index}]"
             yield f"an element of {path}" if kind in (set, frozenset) else path + named, item
+
+
+def is_plain_key(key: Any) -> bool:
+    """Whether a key, or each element of one, shows itself by code of Python's own."""
+    return all(type(part) in PLAIN_KEYS for part in (key if type(key) is tuple else (key,)))
 
 
 def parts_of_callable(value: Any, path: str) -> Iterator[tuple[str, Any]]:
