@@ -19,6 +19,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     generators the random generators of libraries, whose state goes from step to step
     writing    the file of an artifact while it is written
     nodes      the nodes of fingerprints
+    kinds      what fingerprints know of classes
     samples    what a fingerprint has of arrays and frames
     contents   what a fingerprint has of objects of Python's own types
     fingerprint descriptions of values that two processes can compare
@@ -49,6 +50,7 @@ MODULES = (
     "generators",
     "writing",
     "nodes",
+    "kinds",
     "samples",
     "contents",
     "fingerprint",

@@ -7,7 +7,6 @@ to a library. It calls the methods of the base class, never those that a subclas
 from __future__ import annotations
 
 import collections
-import enum
 import functools
 import itertools
 import math
@@ -75,12 +74,21 @@ def read_bytes(value: Any) -> dict[str, Any]:
 def read_int(value: int) -> dict[str, Any]:
     """The node of an integer, whose decimal digits Python may not give."""
     text = hex(value)
-    return text_node("int", str(value) if len(text) < 24 else text, text.encode())
+    return {
+        "t": "int",
+        "h": hash_of(b"int", text.encode()),
+        "x": short_text(str(value) if len(text) < 24 else text),
+    }
+
+
+NODES = {one: text_node(type(one).__name__, repr(one)) for one in (True, False)}
+NONE = text_node("None", "None")
+"""The nodes of what every value has many times."""
 
 
 ATOM_READERS: dict[int, Callable[[Any], dict[str, Any]]] = {
-    id(type(None)): lambda _: text_node("None", "None"),
-    id(bool): lambda value: text_node("bool", repr(value)),
+    id(type(None)): lambda _: NONE,
+    id(bool): lambda value: NODES[value],
     id(type(...)): lambda _: text_node("ellipsis", "..."),
     id(type(NotImplemented)): lambda _: text_node("NotImplementedType", "NotImplemented"),
     id(int): read_int,
@@ -372,5 +380,3 @@ BASE_READERS = {id(kind): reader for kinds, reader in READERS for kind in kinds}
 
 CONTAINERS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
 """Types of these that have no attributes."""
-
-ENUM = id(enum.Enum)

@@ -30,15 +30,14 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, ENUM, read_elements
+from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, read_elements
 from kale_magics.step_runtime.fixed import from_json, to_json
-from kale_magics.step_runtime.generators import state_of_generator
+from kale_magics.step_runtime.generators import OWNERS, owner_of_state
+from kale_magics.step_runtime.kinds import Kind, kind_of
 from kale_magics.step_runtime.nodes import (
     MAX_PARTS,
-    MEASURED,
     TOO_MANY,
     Parts,
-    class_dict,
     class_name,
     module_name,
     sealed_node,
@@ -64,27 +63,7 @@ MAX_FINGERPRINTS_TEXT = 12_000
 MAX_STEP_VALUES = 4.0
 """How many values of a step that it does not hand on are read whole."""
 
-CLOSED_LIBRARIES = frozenset(
-    "matplotlib mpl_toolkits seaborn torch tensorflow keras jax jaxlib cupy numba pyspark dask ray polars"
-    " pyarrow IPython ipywidgets traitlets logging threading _thread weakref _weakref asyncio concurrent"
-    " socket subprocess multiprocessing ctypes _ctypes sqlite3 _io io os kale_step_runtime".split()
-)
-"""Libraries whose objects hold devices, memory addresses, locks or caches."""
-
-SHOWN_TYPES = frozenset(
-    "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal"
-    " fractions.Fraction uuid.UUID zoneinfo.ZoneInfo ipaddress.IPv4Address ipaddress.IPv6Address"
-    " pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath pathlib._local.PosixPath"
-    " pathlib._local.PurePosixPath pandas.Timestamp pandas.Timedelta pandas.Period pandas.Interval"
-    " pandas.api.typing.NaTType pandas.api.typing.NAType pandas._libs.tslibs.timestamps.Timestamp"
-    " pandas._libs.tslibs.timedeltas.Timedelta pandas._libs.tslibs.nattype.NaTType"
-    " pandas._libs.missing.NAType pandas._libs.tslibs.period.Period pandas._libs.interval.Interval".split()
-)
-"""Types whose `repr` is all that there is, and always the same."""
-
 HIDDEN = "its state cannot be read"
-
-CLASS = id(type)
 
 TIME_ZONES = ("datetime.", "zoneinfo.", "pytz.", "dateutil.")
 
@@ -156,11 +135,14 @@ def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> 
 
 def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
     """A fingerprint as compact JSON: parts are left out, always the same ones, until it is short enough."""
-    text = ""
+    text, whole, parts = "", 0, max(1, len(node.get("p", ())))
     for depth, count in ((4, MAX_PARTS), (3, 24), (2, 12), (1, 12), (1, 4), (0, 0)):
+        if whole * min(1, count / parts) > limit:
+            continue  # the parts that it keeps are hardly short enough
         text = to_json(pruned(node, depth, count), separators=(",", ":"))
         if len(text) <= limit:
             break
+        whole = whole or len(text)
     return text
 
 
@@ -224,6 +206,9 @@ class FingerprintReader:
     def __init__(self, budget: int) -> None:
         self.left, self.bytes_left = budget, MAX_FINGERPRINT_BYTES
         self.places: dict[tuple[int, int], Any] = {}
+        self._of_process = {
+            id(own) for own in (sys.path, sys.argv, sys.modules, *map(owner_of_state, OWNERS))
+        }
         self._depths: dict[int, int] = {}
         self._cycles = 0
         self._known: dict[int, tuple[Any, dict[str, Any], int]] = {}
@@ -246,7 +231,7 @@ class FingerprintReader:
         if key in self._depths:
             self._cycles += 1
             return text_node("cycle", f"{depth - self._depths[key]} levels up")
-        if any(value is own for own in (sys.path, sys.argv, sys.modules)) or state_of_generator(value):
+        if key in self._of_process:
             return unknown_node(class_name(kind), "it belongs to the process")
         if depth > MAX_FINGERPRINT_DEPTH:
             return unknown_node(class_name(kind), "it is nested too deeply")
@@ -274,47 +259,39 @@ class FingerprintReader:
     def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:
         if id(kind) in CONTAINERS:
             return sealed_node(kind.__name__, BASE_READERS[id(kind)](self, value, depth, in_library))
-        name, bases = class_name(kind), type.__dict__["__mro__"].__get__(kind)
-        if name in SHOWN_TYPES and is_known_class(kind, name):
-            return shown_node(value, name)
-        library = name.partition(".")[0] if "." in name else ""
-        closed = CLOSED_LIBRARIES.intersection(module_name(base).partition(".")[0] for base in bases)
-        if (closed or library == "typing") and CLASS not in map(id, bases):
-            return unknown_node(name, f"a {name} is not compared")
-        if ENUM in map(id, bases):
-            member = object_state(value, bases)[0].get("_name_")
-            return text_node(name, member if type(member) is str else "?")
-        known = read_sampled(self, value, bases, depth)
+        its = kind_of(kind)
+        if its.is_shown:
+            return shown_node(value, its.name)
+        if its.is_closed:
+            return unknown_node(its.name, f"a {its.name} is not compared")
+        if its.is_enum:
+            member = its.state_of(value)[0].get("_name_")
+            return text_node(its.name, member if type(member) is str else "?")
+        in_library = in_library or bool(its.library)
+        known = read_sampled(self, value, its, depth)
         if known is None:
-            readers = (BASE_READERS[id(base)] for base in bases if id(base) in BASE_READERS)
-            reader = None if name.startswith("scipy.sparse") else next(readers, None)
-            known = reader(self, value, depth, in_library or bool(library)) if reader is not None else {}
+            readers = (BASE_READERS[id(base)] for base in its.bases if id(base) in BASE_READERS)
+            reader = None if its.name.startswith("scipy.sparse") else next(readers, None)
+            known = reader(self, value, depth, in_library) if reader is not None else {}
         if known.pop("closed", False) or "no" in known:
-            return sealed_node(name, known)
-        state, hidden = object_state(value, bases)
+            return sealed_node(its.name, known)
+        state, hidden = its.state_of(value)
         if hidden and not known and not state:
-            return unknown_node(name, HIDDEN)
-        parts = self._attributes(state, bases, depth, in_library or bool(library))
+            return unknown_node(its.name, HIDDEN)
+        parts = self._attributes(state, its, depth, in_library)
         parts.reasons.update([HIDDEN] if hidden and not known else ())
-        return sealed_node(name, known, parts)
+        return sealed_node(its.name, known, parts)
 
-    def _attributes(self, state: dict[str, Any], bases: Any, depth: int, in_library: bool) -> Parts:
+    def _attributes(self, state: dict[str, Any], kind: Kind, depth: int, in_library: bool) -> Parts:
         """The attributes of an object that say something of its value."""
         parts = Parts("")
         for attribute in sorted(state):
             if self.left < 0:
                 parts.stop()
                 break
-            if not is_noise(attribute, in_library, bases):
+            if not kind.is_noise(attribute, in_library):
                 parts.add(f".{attribute}", self.read(state[attribute], depth + 1, in_library))
         return parts
-
-
-def is_known_class(kind: type, name: str) -> bool:
-    """Whether a class is the one that its module has under its name: anybody may call a class so."""
-    module, _, own = name.rpartition(".")
-    found = sys.modules.get(module)
-    return found is not None and vars(found).get(own) is kind
 
 
 def shown_node(value: Any, name: str) -> dict[str, Any]:
@@ -323,39 +300,3 @@ def shown_node(value: Any, name: str) -> dict[str, Any]:
     if zone is not None and not class_name(type(zone)).startswith(TIME_ZONES):
         return unknown_node(name, "its time zone is not known")
     return text_node(name, str(value) if name.startswith("pathlib") else repr(value))
-
-
-def is_noise(attribute: str, in_library: bool, bases: Any) -> bool:
-    """Whether an attribute says nothing of its object's value: caches, locks, addresses, times."""
-    makers = [dicts[attribute] for base in bases if attribute in (dicts := class_dict(base))]
-    if attribute in MEASURED or any(class_name(type(maker)).endswith("cached_property") for maker in makers):
-        return True
-    if not in_library:
-        return False
-    if attribute == "__doc__":  # as scipy writes it when somebody asks for it
-        return True
-    words = ("cache", "lock", "logger", "n_threads")
-    ends = attribute.startswith(("_has_", "_repr", "_deprecated")) or attribute.endswith("_id")
-    return ends or any(word in attribute for word in words)
-
-
-def object_state(value: Any, bases: Any) -> tuple[dict[str, Any], bool]:
-    """The attributes of an object, and whether it has state that cannot be read."""
-    state: dict[str, Any] = {}
-    slots = 0
-    for base in bases:
-        for name, member in list(class_dict(base).items()):
-            is_slot = type(member) is types.MemberDescriptorType and not name.startswith("__")
-            slots += is_slot
-            if not is_slot and (name != "__dict__" or type(member) is not types.GetSetDescriptorType):
-                continue
-            try:
-                found = member.__get__(value, base)
-            except (AttributeError, TypeError):  # an empty slot, or the attributes of a class
-                continue
-            if is_slot:
-                state[name] = found
-            elif type(found) is dict:
-                state.update((key, item) for key, item in list(found.items()) if type(key) is str)
-    size = type.__dict__["__basicsize__"].__get__(type(value))
-    return state, size > object.__basicsize__ + 8 * (slots + 2)

@@ -33,6 +33,8 @@ ROUNDED_BITS = 18
 NOISE = 1e-14
 """Floats below this count as zero when they are rounded."""
 
+NO_HASHES = (b"", b"", b"")
+
 TOO_MANY = "it has more parts than are read"
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -153,16 +155,19 @@ def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) ->
     if "no" in known:
         return unknown_node(kind, known["no"])
     name = encoded(kind)
-    pieces = [known.pop("hash", (b"", b"", b""))]
+    exact, *rounded = known.pop("hash", NO_HASHES)
     known.pop("closed", None)
-    if parts is not None:
-        pieces.append(parts.hashes)
-        parts.shown = {**known.get("p", {}), **parts.shown}
-        parts.reasons.update(known.get("some", ()))
-        known = parts.known(**known)
-    node = {"t": kind, **known, "h": hash_of(name, *(piece[0] for piece in pieces))}
-    if any(piece[1] != piece[0] or piece[2] != piece[0] for piece in pieces):
-        node["a"] = [hash_of(name, *(piece[way] for piece in pieces)) for way in (1, 2)]
+    if parts is None:
+        node = {"t": kind, **known, "h": hash_of(name, exact)}
+        if rounded != [exact, exact]:
+            node["a"] = [hash_of(name, piece) for piece in rounded]
+        return node
+    parts.shown = {**known.get("p", {}), **parts.shown}
+    parts.reasons.update(known.get("some", ()))
+    of_parts, *rounded_parts = parts.hashes
+    node = {"t": kind, **parts.known(**known), "h": hash_of(name, exact, of_parts)}
+    if rounded != [exact, exact] or rounded_parts != [of_parts, of_parts]:
+        node["a"] = [hash_of(name, rounded[way], rounded_parts[way]) for way in (0, 1)]
     return node
 
 
