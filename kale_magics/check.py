@@ -13,7 +13,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -334,7 +334,7 @@ def check_run(run: Run, pipeline: Pipeline, expected: Expected) -> Check:
     found = Checker(run, pipeline, expected).check()
     with contextlib.suppress(OSError):  # the run itself is kept: without the check, which is shown now
         run.folder.mkdir(parents=True, exist_ok=True)
-        (run.folder / CHECK).write_text(json.dumps([asdict(row) for row in found.rows]), encoding="utf-8")
+        (run.folder / CHECK).write_text(json.dumps([vars(row) for row in found.rows]), encoding="utf-8")
     return found
 
 

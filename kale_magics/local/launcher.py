@@ -106,7 +106,7 @@ def take_fingerprints(path: str) -> Any:
 def save(path: str, value: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write(FIXED["to_json"](value, indent=1))
+        file.write(FIXED["to_json"](value))
     os.replace(f"{path}.part", path)
 
 

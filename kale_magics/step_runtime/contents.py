@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from kale_magics.step_runtime.kinds import Kind
 from kale_magics.step_runtime.nodes import (
     MAX_HEADS,
     MAX_PARTS,
@@ -26,6 +27,7 @@ from kale_magics.step_runtime.nodes import (
     NOISE,
     NOT_REPEATABLE,
     ONLY_HERE,
+    PLAIN_TYPES,
     ROUNDED_BITS,
     SIGNS_OF_IT,
     Parts,
@@ -34,6 +36,7 @@ from kale_magics.step_runtime.nodes import (
     encoded,
     float_bits,
     hash_of,
+    is_plain,
     number_node,
     rounded_float,
     said,
@@ -86,44 +89,44 @@ NONE = text_node("None", "None")
 """The nodes of what every value has many times."""
 
 
-ATOM_READERS: dict[int, Callable[[Any], dict[str, Any]]] = {
-    id(type(None)): lambda _: NONE,
-    id(bool): lambda value: NODES[value],
-    id(type(...)): lambda _: text_node("ellipsis", "..."),
-    id(type(NotImplemented)): lambda _: text_node("NotImplementedType", "NotImplemented"),
-    id(int): read_int,
-    id(float): lambda value: number_node("float", (value,), repr(value)),
-    id(complex): lambda value: number_node("complex", (value.real, value.imag), repr(value)),
-    id(str): read_text,
-    id(bytes): read_bytes,
-    id(bytearray): read_bytes,
-    id(types.ModuleType): lambda value: text_node("module", str(vars(value).get("__name__"))),
+ATOM_READERS: dict[type, Callable[[Any], dict[str, Any]]] = {
+    type(None): lambda _: NONE,
+    bool: lambda value: NODES[value],
+    type(...): lambda _: text_node("ellipsis", "..."),
+    type(NotImplemented): lambda _: text_node("NotImplementedType", "NotImplemented"),
+    int: read_int,
+    float: lambda value: number_node("float", (value,), repr(value)),
+    complex: lambda value: number_node("complex", (value.real, value.imag), repr(value)),
+    str: read_text,
+    bytes: read_bytes,
+    bytearray: read_bytes,
+    types.ModuleType: lambda value: text_node("module", str(vars(value).get("__name__"))),
 }
-"""How objects without parts are read, by the id of their type, for a metaclass may say how that is hashed."""
-
-PLAIN_TYPES = frozenset(map(id, (int, float, str, bool, type(None))))
+"""How objects without parts are read."""
 
 
 def plain_elements(items: list[Any]) -> bool:
     """Whether all elements are short texts, numbers or None, and none is a path or an address."""
-    kinds = set(map(id, map(type, items)))
-    if not items or not kinds <= PLAIN_TYPES:
+    if set(map(type, map(type, items))) != {type}:  # none, or one of a class that a metaclass may hash anyhow
         return False
-    texts = [item for item in items if type(item) is str] if id(str) in kinds else []
+    kinds = set(map(type, items))
+    if not kinds <= PLAIN_TYPES:
+        return False
+    texts = [item for item in items if type(item) is str] if str in kinds else []
     if sum(map(len, texts)) > MAX_TEXT_READ:
         return False
     together = "\0".join(texts)
     if any(sign in together for sign in SIGNS_OF_IT):
         return False
-    return id(int) not in kinds or all(-(1 << 64) < item < (1 << 64) for item in items if type(item) is int)
+    return int not in kinds or all(-(1 << 64) < item < (1 << 64) for item in items if type(item) is int)
 
 
 def plain_hashes(items: list[Any]) -> tuple[bytes, bytes, bytes]:
     """The exact and the rounded hashes of `plain_elements`."""
-    kinds = set(map(id, map(type, items)))
-    if kinds == {id(float)}:
+    kinds = set(map(type, items))
+    if kinds == {float}:
         return float_list_hashes(items)
-    if id(float) not in kinds:
+    if float not in kinds:
         exact = hash_of(encoded(repr(items))).encode()
         return exact, exact, exact
     bits = [float_bits(item) if type(item) is float else encoded(repr(item)) for item in items]
@@ -146,8 +149,7 @@ def float_list_hashes(items: list[float]) -> tuple[bytes, bytes, bytes]:
 
 def read_sequence(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
     """A list, a tuple or a deque."""
-    bases = set(map(id, type.__dict__["__mro__"].__get__(type(value))))
-    base: Any = next(kind for kind in (list, tuple, collections.deque) if id(kind) in bases)
+    base: Any = next(kind for kind in (list, tuple, collections.deque) if issubclass(type(value), kind))
     length = base.__len__(value)
     if length <= MAX_SEQUENCE or base is collections.deque:
         items = list(base.__iter__(value))[:MAX_SEQUENCE]
@@ -193,8 +195,7 @@ def read_elements(
 
 def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
     """A dict, in its order."""
-    bases = map(id, type.__dict__["__mro__"].__get__(type(value)))
-    base: Any = collections.OrderedDict if id(collections.OrderedDict) in bases else dict
+    base: Any = collections.OrderedDict if issubclass(type(value), collections.OrderedDict) else dict
     # Python puts its builtins into a dict in which code is executed.
     pairs = [
         (key, item) for key, item in base.items(value) if not (type(key) is str and key == "__builtins__")
@@ -210,7 +211,7 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
             break
         if type(key) is str and key in MEASURED:
             continue
-        label = f"[{key!r}]" if id(type(key)) in PLAIN_TYPES and len(str(key)) < 60 else f"[key {place}]"
+        label = f"[{key!r}]" if is_plain(key) and len(str(key)) < 60 else f"[key {place}]"
         if label == f"[key {place}]":
             parts.add(label + " itself", reader.read(key, depth + 1, in_library))
         node = reader.read(item, depth + 1, in_library)
@@ -237,8 +238,7 @@ def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, A
 
 def read_set(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
     """A set, whatever its order."""
-    bases = map(id, type.__dict__["__mro__"].__get__(type(value)))
-    base: Any = set if id(set) in bases else frozenset
+    base: Any = set if issubclass(type(value), set) else frozenset
     items = list(base.__iter__(value))
     known: dict[str, Any] = {"n": len(items)}
     hashes: list[str] = []
@@ -373,10 +373,20 @@ READERS: tuple[tuple[tuple[Any, ...], Callable[..., dict[str, Any]]], ...] = (
     ((types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType), read_nothing),
     ((type({}.keys()), type({}.values()), type({}.items())), read_as(list, closed=True)),
 )
-"""How objects are read whose class has one of these bases; the first base that is here counts."""
+"""How objects are read whose class has one of these bases; of several the nearest one counts."""
 
-BASE_READERS = {id(kind): reader for kinds, reader in READERS for kind in kinds}
-"""The same by the ids of the bases."""
 
-CONTAINERS = frozenset(map(id, (list, tuple, dict, set, frozenset)))
-"""Types of these that have no attributes."""
+def reader_of(kind: Kind) -> Callable[..., dict[str, Any]] | None:
+    """What reads the objects of a class that has one of these bases; None for all others."""
+    readers = ((base, reader) for bases, reader in READERS for base in bases if kind.has(base))
+    return min(readers, key=lambda found: kind.place_of(found[0]), default=(None, None))[1]
+
+
+CONTAINERS: dict[type, Callable[..., dict[str, Any]]] = {
+    list: read_sequence,
+    tuple: read_sequence,
+    dict: read_mapping,
+    set: read_set,
+    frozenset: read_set,
+}
+"""How objects of types without attributes are read."""

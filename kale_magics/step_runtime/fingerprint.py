@@ -30,10 +30,10 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kale_magics.step_runtime.contents import ATOM_READERS, BASE_READERS, CONTAINERS, read_elements
+from kale_magics.step_runtime.contents import ATOM_READERS, CONTAINERS, read_elements, reader_of
 from kale_magics.step_runtime.fixed import from_json, to_json
 from kale_magics.step_runtime.generators import OWNERS, owner_of_state
-from kale_magics.step_runtime.kinds import Kind, kind_of
+from kale_magics.step_runtime.kinds import UNSEEN, Kind, kind_of
 from kale_magics.step_runtime.nodes import (
     MAX_PARTS,
     TOO_MANY,
@@ -44,7 +44,7 @@ from kale_magics.step_runtime.nodes import (
     text_node,
     unknown_node,
 )
-from kale_magics.step_runtime.samples import read_sampled
+from kale_magics.step_runtime.samples import sampler_of
 
 FINGERPRINT_BUDGET = 200
 """How many objects of a value are read at most; an array counts as several."""
@@ -125,12 +125,17 @@ def joined_texts(texts: dict[str, str]) -> str:
     return joined.replace("$", r"\u0024").replace("{{", r"{\u007b")
 
 
-def shorter_texts(texts: dict[str, str], limit: int = MAX_FINGERPRINTS_TEXT) -> dict[str, str]:
-    """Fingerprints that together are not too long for the log of a pod."""
-    if sum(map(len, texts.values())) <= limit:
-        return texts
-    trees = {name: pruned(from_json(text), 0, 0) for name, text in texts.items()}
-    return {name: to_json(tree, separators=(",", ":")) for name, tree in trees.items()}
+def one_text(texts: Iterable[str]) -> str:
+    """Several of these as one; of a variable that is in more than one, the last counts."""
+    return "{" + ",".join(text[1:-1] for text in texts if text != "{}") + "}"
+
+
+def shorter_text(text: str, limit: int = MAX_FINGERPRINTS_TEXT) -> str:
+    """One that is not too long for the log of a pod."""
+    if len(text) <= limit:
+        return text
+    trees = {name: pruned(tree, 0, 0) for name, tree in from_json(text).items()}
+    return joined_texts({name: to_json(tree, separators=(",", ":")) for name, tree in trees.items()})
 
 
 def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) -> str:
@@ -221,13 +226,15 @@ class FingerprintReader:
             depth: How many objects it is in.
             in_library: Whether one of these belongs to a library.
         """
-        kind, key = type(value), id(value)
+        kind = type(value)
         self.left -= 1
         if self.left < 0:
             return unknown_node(class_name(kind), TOO_MANY)
-        atom = ATOM_READERS.get(id(kind))
+        # A metaclass may say how its classes are hashed.
+        atom = ATOM_READERS.get(kind) if type(kind) is type else None
         if atom is not None:
             return atom(value)
+        key = id(value)  # in a step this is an event that hooks hear, so it takes its time
         if key in self._depths:
             self._cycles += 1
             return text_node("cycle", f"{depth - self._depths[key]} levels up")
@@ -237,7 +244,7 @@ class FingerprintReader:
             return unknown_node(class_name(kind), "it is nested too deeply")
         known = self._known.get(key)
         if known is None or known[2] > self.left:
-            return self._first_time(value, depth, in_library)
+            return self._first_time(value, key, depth, in_library)
         self.left -= known[2]  # as if it had been read again, for whether objects are shared must not count
         return known[1]
 
@@ -245,20 +252,21 @@ class FingerprintReader:
         """What is known of the elements of an array of objects."""
         return read_elements(self, items, range(len(items)), len(items), depth, in_library=False)
 
-    def _first_time(self, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    def _first_time(self, value: Any, key: int, depth: int, in_library: bool) -> dict[str, Any]:
         cycles, before = self._cycles, self.left
-        self._depths[id(value)] = depth
+        self._depths[key] = depth
         try:
             node = self._node(value, type(value), depth, in_library)
         finally:
-            del self._depths[id(value)]
+            del self._depths[key]
         if self._cycles == cycles:  # else what it is depends on the way that led to it
-            self._known[id(value)] = value, node, before - self.left
+            self._known[key] = value, node, before - self.left
         return node
 
     def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:
-        if id(kind) in CONTAINERS:
-            return sealed_node(kind.__name__, BASE_READERS[id(kind)](self, value, depth, in_library))
+        reader = CONTAINERS.get(kind) if type(kind) is type else None
+        if reader is not None:
+            return sealed_node(kind.__name__, reader(self, value, depth, in_library))
         its = kind_of(kind)
         if its.is_shown:
             return shown_node(value, its.name)
@@ -268,11 +276,9 @@ class FingerprintReader:
             member = its.state_of(value)[0].get("_name_")
             return text_node(its.name, member if type(member) is str else "?")
         in_library = in_library or bool(its.library)
-        known = read_sampled(self, value, its, depth)
-        if known is None:
-            readers = (BASE_READERS[id(base)] for base in its.bases if id(base) in BASE_READERS)
-            reader = None if its.name.startswith("scipy.sparse") else next(readers, None)
-            known = reader(self, value, depth, in_library) if reader is not None else {}
+        if its.reader is UNSEEN:
+            its.reader = find_reader(its)
+        known = its.reader(self, value, depth, in_library) if its.reader is not None else {}
         if known.pop("closed", False) or "no" in known:
             return sealed_node(its.name, known)
         state, hidden = its.state_of(value)
@@ -292,6 +298,14 @@ class FingerprintReader:
             if not kind.is_noise(attribute, in_library):
                 parts.add(f".{attribute}", self.read(state[attribute], depth + 1, in_library))
         return parts
+
+
+def find_reader(kind: Kind) -> Any:
+    """What reads the objects of a class; None if their attributes say all."""
+    sampler = sampler_of(kind)
+    if sampler is not None:
+        return lambda reader, value, depth, _: sampler(reader, value, depth)
+    return None if kind.name.startswith("scipy.sparse") else reader_of(kind)
 
 
 def shown_node(value: Any, name: str) -> dict[str, Any]:

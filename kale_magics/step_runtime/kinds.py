@@ -36,7 +36,7 @@ NOISY_STARTS = ("_has_", "_repr", "_deprecated")
 MAX_KINDS = 4_096
 """How many classes are remembered."""
 
-CLASS, ENUM = id(type), id(enum.Enum)
+UNSEEN: Any = object()
 
 _KINDS: dict[int, Kind] = {}
 
@@ -51,33 +51,40 @@ class Kind:
         name: Its name with its module, as `class_name` gives it.
         library: The first part of that, if there is a module.
         bases: Its `__mro__`.
-        ids: The ids of its bases: how a metaclass hashes them counts for nothing.
         is_class: Whether its objects are classes.
         is_enum: Whether they are members of an enumeration.
         is_shown: Whether their `repr` says all.
         is_closed: Whether they are of a library whose objects cannot be compared.
         libraries: The packages that its bases are of.
+        reader: What reads its objects, once that has been found out.
     """
 
     def __init__(self, kind: type) -> None:
         self.kind, self.name = kind, class_name(kind)
         self.bases = type.__dict__["__mro__"].__get__(kind)
-        self.ids = frozenset(map(id, self.bases))
         self.library = self.name.partition(".")[0] if "." in self.name else ""
         self.libraries = frozenset([module_name(base).partition(".")[0] for base in self.bases])
-        self.is_class, self.is_enum = CLASS in self.ids, ENUM in self.ids
+        self.is_class, self.is_enum = self.has(type), self.has(enum.Enum)
         self.is_shown = self.name in SHOWN_TYPES and is_known_class(kind, self.name)
         closed = not CLOSED_LIBRARIES.isdisjoint(self.libraries) or self.library == "typing"
         self.is_closed = closed and not self.is_class
+        self.reader = UNSEEN
         self._noise: dict[tuple[str, bool], bool] = {}
-        self._members = [(base, name, member) for base in self.bases for name, member in members_of(base)]
-        slots = sum(type(member) is types.MemberDescriptorType for _, _, member in self._members)
-        size = type.__dict__["__basicsize__"].__get__(kind)
-        self._hides = size > object.__basicsize__ + 8 * (slots + 2)
+        self._members: list[tuple[type, str, Any]] | None = None
+
+    def has(self, base: type) -> bool:
+        """Whether it is a class or derived from it."""
+        return any(own is base for own in self.bases)
+
+    def place_of(self, base: type) -> int:
+        """How many classes come before one of its bases."""
+        return next(place for place, own in enumerate(self.bases) if own is base)
 
     def state_of(self, value: Any) -> tuple[dict[str, Any], bool]:
         """The attributes of an object of it, and whether it has state that cannot be read."""
         state: dict[str, Any] = {}
+        if self._members is None:
+            self._members = [(base, name, member) for base in self.bases for name, member in members_of(base)]
         for base, name, member in self._members:
             try:
                 found = member.__get__(value, base)
@@ -87,7 +94,9 @@ class Kind:
                 state[name] = found
             elif type(found) is dict:
                 state.update([(key, item) for key, item in list(found.items()) if type(key) is str])
-        return state, self._hides
+        slots = sum(name != "__dict__" for _, name, _ in self._members)
+        size = type.__dict__["__basicsize__"].__get__(self.kind)
+        return state, size > object.__basicsize__ + 8 * (slots + 2)
 
     def is_noise(self, attribute: str, in_library: bool) -> bool:
         """Whether an attribute says nothing of an object's value: caches, locks, addresses, times."""

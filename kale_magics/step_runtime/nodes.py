@@ -33,6 +33,8 @@ ROUNDED_BITS = 18
 NOISE = 1e-14
 """Floats below this count as zero when they are rounded."""
 
+PLAIN_TYPES = frozenset([int, float, str, bool, type(None)])
+
 NO_HASHES = (b"", b"", b"")
 
 TOO_MANY = "it has more parts than are read"
@@ -116,6 +118,12 @@ def module_name(kind: type) -> str:
 def class_dict(kind: type) -> Any:
     """The attributes of a class, whatever its metaclass says."""
     return type.__dict__["__dict__"].__get__(kind)
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a text, a number, a truth value or None, and of no subclass of these."""
+    kind = type(value)
+    return type(kind) is type and kind in PLAIN_TYPES  # a metaclass may say how its classes are hashed
 
 
 def unknown_node(kind: str, reason: str) -> dict[str, Any]:

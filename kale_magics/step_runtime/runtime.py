@@ -28,10 +28,11 @@ from kale_magics.step_runtime.fingerprint import (
     MAX_STEP_VALUES,
     fingerprint_texts,
     joined_texts,
+    one_text,
     reached_names,
-    shorter_texts,
+    shorter_text,
 )
-from kale_magics.step_runtime.fixed import fix_modules, from_json, to_json
+from kale_magics.step_runtime.fixed import fix_modules, to_json
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.parameters import restore
@@ -98,7 +99,7 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     if in_pod:
         places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
         told = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
-        leave_pod({**told, "fingerprints": joined_texts(shorter_texts(run.fingerprints))})
+        leave_pod({**told, "fingerprints": shorter_text(run.fingerprints)})
 
 
 class StepRun:
@@ -112,7 +113,7 @@ class StepRun:
         namespace: The variables.
         shell: What `get_ipython()` gives.
         metrics: What was logged.
-        fingerprints: Those of its variables when its cells had run, as text.
+        fingerprints: Those of its variables when its cells had run, as one text.
         page: The report that is being made; None if nobody wants one.
         figures: The report, or what treats figures where there is none.
     """
@@ -121,7 +122,7 @@ class StepRun:
         self.spec = spec
         self.filenames: dict[str, str] = {}
         self.metrics: dict[str, float] = {}
-        self.fingerprints: dict[str, str] = {}
+        self.fingerprints = "{}"
         self.shared: dict[str, str] = spec.get("shared", {})
         self.definitions = Definitions()
         self.module = types.ModuleType("__main__")
@@ -160,6 +161,7 @@ class StepRun:
             for key, names in self.spec["inputs"].items()
             if "sha256" in arguments[key].metadata
         }
+        told_of: dict[str, Any] = {}
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
@@ -169,9 +171,8 @@ class StepRun:
             path = self.path_of(key, arguments)
             manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
             arguments[key].metadata.update(manifest)
-            trees = from_json(manifest["fingerprints"])
-            self.fingerprints.update((name, to_json(tree)) for name, tree in trees.items())
-        self.take_fingerprints()
+            told_of.update(dict.fromkeys(values, manifest["fingerprints"]))
+        self.take_fingerprints(told_of)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:
@@ -191,17 +192,22 @@ class StepRun:
             fix = "start the run again, with another value"
             raise StepError(f"parameter {name} is {kind}, not {value!r}", "KALE108", fix) from error
 
-    def take_fingerprints(self) -> None:
-        """Describe what else the step's cells have bound or changed."""
+    def take_fingerprints(self, known: dict[str, str]) -> None:
+        """Describe what else the step's cells have bound or changed.
+
+        Args:
+            known: The text that has a variable's fingerprint already, by its name.
+        """
         names = reached_names((source for _, source, _ in self.spec["cells"]), self.namespace)
-        others = {name: self.namespace[name] for name in names if name not in self.fingerprints}
+        others = {name: self.namespace[name] for name in names if name not in known}
         others.update((name, self.namespace[name]) for name in self.spec["metrics"] if name in self.namespace)
-        self.fingerprints.update(fingerprint_texts(others, MAX_STEP_VALUES))
+        rest = joined_texts(fingerprint_texts(others, MAX_STEP_VALUES))
+        self.fingerprints = one_text([*dict.fromkeys(known.values()), rest])
         place = os.environ.get("KALE_FINGERPRINTS_FILE")
         with contextlib.suppress(OSError):  # the run is not checked then, and is right all the same
             if place:
                 with open(place, "w", encoding="utf-8") as file:
-                    file.write(joined_texts(self.fingerprints))
+                    file.write(self.fingerprints)
 
     def compile(self, pieces: list[Any]) -> Iterator[Any]:
         """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.

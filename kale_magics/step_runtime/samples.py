@@ -6,8 +6,10 @@ Of a large array a sample is read, at positions that depend on its size alone. T
 
 from __future__ import annotations
 
+import functools
 import itertools
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.kinds import Kind
@@ -20,6 +22,7 @@ from kale_magics.step_runtime.nodes import (
     checksum_of,
     class_dict,
     hash_of,
+    is_plain,
     module_name,
     said,
     sample_positions,
@@ -65,63 +68,60 @@ UNREADABLE_PANDAS = (
 """Modules of pandas whose objects arrange themselves anew when they are used."""
 
 
-def read_sampled(reader: Any, value: Any, kind: Kind, depth: int) -> dict[str, Any] | None:
-    """What is known of an object of numpy, pandas or scikit-learn.
+def sampler_of(kind: Kind) -> Callable[[Any, Any, int], dict[str, Any]] | None:
+    """What reads the objects of a class of numpy, pandas or scikit-learn.
 
     Args:
-        reader: A `FingerprintReader`.
-        value: The object.
-        kind: Its class.
-        depth: How many objects it is in.
+        kind: The class.
 
     Returns:
-        None if the object is none of these.
+        A function of a `FingerprintReader`, an object and how many objects that is in, which gives what is
+        known of it; None if the attributes of the object say what it is.
     """
-    known = None
+    found = None
     if "numpy" in kind.libraries and hasattr(sys.modules.get("numpy"), "ndarray"):
-        known = read_of_numpy(reader, value, kind.ids, depth)
+        found = sampler_of_numpy(kind)
     if "pandas" in kind.libraries and hasattr(sys.modules.get("pandas"), "DataFrame"):
-        known = read_of_pandas(reader, value, kind, depth)
-    if known is None and kind.library == "sklearn":
-        known = read_compiled(reader, value, kind.bases, depth)
-    return known
+        found = sampler_of_pandas(kind)
+    if found is None and kind.library == "sklearn":
+        found = sampler_of_compiled(kind)
+    return found
 
 
-def read_of_numpy(reader: Any, value: Any, kinds: frozenset[int], depth: int) -> dict[str, Any] | None:
-    """What is known of an object of numpy; None if it is none."""
+def sampler_of_numpy(kind: Kind) -> Any:
+    """What reads objects of a class of numpy's; None if it is none."""
     numpy: Any = sys.modules["numpy"]
-    if id(numpy.ndarray) in kinds:
-        return read_array(reader, value, kinds, depth)
-    if id(numpy.generic) in kinds:
-        return {
-            **plain_array(reader, numpy.asarray(value), depth),
-            "x": short_text(str(value)),
-            "closed": True,
-        }
-    if id(numpy.dtype) in kinds:
-        return said(str(value))
-    if id(numpy.ufunc) in kinds:
-        return said(value.__name__)
-    if kinds & {id(numpy.random.RandomState), id(numpy.random.Generator)}:
-        return read_generator(reader, value, depth)
-    return None
+    if hasattr(sys.modules.get("numpy.ma"), "MaskedArray") and kind.has(numpy.ma.MaskedArray):
+        return read_masked
+    readers = {
+        numpy.ndarray: read_array,
+        numpy.generic: read_scalar,
+        numpy.dtype: as_said(str),
+        numpy.ufunc: as_said(lambda function: function.__name__),
+        numpy.random.RandomState: read_generator,
+        numpy.random.Generator: read_generator,
+    }
+    return next((read for base, read in readers.items() if kind.has(base)), None)
 
 
-def read_of_pandas(reader: Any, value: Any, its: Kind, depth: int) -> dict[str, Any] | None:
-    """What is known of an object of pandas; None if it is none, or if its attributes say what it is."""
+def sampler_of_pandas(kind: Kind) -> Any:
+    """What reads objects of a class of pandas'; None if it is none, or if their attributes say all."""
     pandas: Any = sys.modules["pandas"]
-    readers = (
-        (pandas.DataFrame, read_frame),
-        (pandas.Series, read_series),
-        (pandas.Index, read_index),
-        (pandas.api.extensions.ExtensionArray, read_extension),
-    )
-    for kind, read in readers:
-        if id(kind) in its.ids:
-            return read(reader, value, depth)
-    if any(module_name(base).startswith(tuple(UNREADABLE_PANDAS)) for base in its.bases):
-        return {"no": f"a {its.name} is not compared"}
-    return None
+    readers = {
+        pandas.DataFrame: read_frame,
+        pandas.Series: read_series,
+        pandas.Index: read_index,
+        pandas.api.extensions.ExtensionArray: read_extension,
+    }
+    found = next((read for base, read in readers.items() if kind.has(base)), None)
+    if found is None and any(module_name(base).startswith(tuple(UNREADABLE_PANDAS)) for base in kind.bases):
+        return lambda *_: {"no": f"a {kind.name} is not compared"}
+    return found
+
+
+def as_said(text_of: Callable[[Any], str]) -> Callable[..., dict[str, Any]]:
+    """A reader of objects that a text says completely."""
+    return lambda _, value, *__: said(text_of(value))
 
 
 # numpy
@@ -241,14 +241,19 @@ def float_rows_hashes(rows: Any) -> list[tuple[bytes, bytes, bytes]]:
     ]
 
 
-def read_array(reader: Any, value: Any, kinds: frozenset[int], depth: int) -> dict[str, Any]:
-    """An array, masked or of another subclass."""
+def read_array(reader: Any, value: Any, depth: int) -> dict[str, Any]:
+    """An array that is not masked; what a subclass of the user's has in its attributes counts too."""
     numpy: Any = sys.modules["numpy"]
-    plain = value if type(value) is numpy.ndarray else numpy.ndarray.view(value, numpy.ndarray)
-    masked = sys.modules.get("numpy.ma")
-    if masked is None or id(masked.MaskedArray) not in kinds:
-        # What a subclass of the user's has in its attributes counts too.
-        return {**plain_array(reader, plain, depth), "closed": module_name(type(value)).startswith("numpy")}
+    if type(value) is numpy.ndarray:
+        return {**plain_array(reader, value, depth), "closed": True}
+    plain = numpy.ndarray.view(value, numpy.ndarray)
+    return {**plain_array(reader, plain, depth), "closed": module_name(type(value)).startswith("numpy")}
+
+
+def read_masked(reader: Any, value: Any, depth: int) -> dict[str, Any]:
+    """A masked array."""
+    numpy: Any = sys.modules["numpy"]
+    plain = numpy.ndarray.view(value, numpy.ndarray)
     most = elements_read(reader, plain)
     mask = numpy.asarray(object.__getattribute__(value, "_mask"))
     hidden = flat_sample(reader, numpy.broadcast_to(mask, plain.shape), most)
@@ -258,7 +263,13 @@ def read_array(reader: Any, value: Any, kinds: frozenset[int], depth: int) -> di
     parts = Parts(f"{plain.dtype} {plain.shape}")
     parts.add(".data", sealed_node("array", plain_array(reader, shown, depth, most)))
     parts.add(".mask", sealed_node("array", plain_array(reader, hidden, depth, most)))
-    return parts.whole(d=plain.dtype.str, s=[int(size) for size in plain.shape])
+    return parts.whole(d=plain.dtype.str, s=list(plain.shape))
+
+
+def read_scalar(reader: Any, value: Any, depth: int) -> dict[str, Any]:
+    """A number of numpy's."""
+    known = plain_array(reader, sys.modules["numpy"].asarray(value), depth)
+    return {**known, "x": short_text(str(value)), "closed": True}
 
 
 def read_generator(reader: Any, value: Any, depth: int) -> dict[str, Any]:
@@ -339,9 +350,8 @@ def column_values(manager: Any) -> list[Any]:
 def column_labels(columns: Any) -> list[str]:
     """What the columns of a frame are called here, each otherwise."""
     found: dict[str, None] = {}
-    plain = {id(kind) for kind in (str, int, float, bool)}
     for place, name in enumerate(columns.tolist()):
-        shown = all(id(type(part)) in plain for part in (name if type(name) is tuple else (name,)))
+        shown = all(map(is_plain, name if type(name) is tuple else (name,)))
         label = f"column {name!r}" if shown else f"column {place}"
         found[
             label if label not in found and len(label) <= 80 else f"column {place}: {short_text(label)}"
@@ -437,13 +447,18 @@ def read_arrow(reader: Any, array: Any, depth: int) -> dict[str, Any]:
 # scikit-learn
 
 
-def read_compiled(reader: Any, value: Any, bases: Any, depth: int) -> dict[str, Any] | None:
-    """The state of an object of scikit-learn's compiled code, as a tree of a forest; None for all others."""
-    for base in bases:
+def sampler_of_compiled(kind: Kind) -> Any:
+    """What reads objects of scikit-learn's compiled code, as the trees of a forest; None for all others."""
+    for base in kind.bases:
         if base is object or "__dict__" in class_dict(base):
             return None  # its attributes say what it is
         if "__getstate__" in class_dict(base) and module_name(base).startswith("sklearn."):
-            parts = Parts("")
-            parts.add(".state", reader.read(base.__getstate__(value), depth + 1))
-            return parts.whole()
+            return functools.partial(read_state, base.__getstate__)
     return None
+
+
+def read_state(state_of: Any, reader: Any, value: Any, depth: int) -> dict[str, Any]:
+    """An object as its `__getstate__` tells it."""
+    parts = Parts("")
+    parts.add(".state", reader.read(state_of(value), depth + 1))
+    return parts.whole()
