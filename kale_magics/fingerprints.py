@@ -15,11 +15,13 @@ MAX_VALUES = 1
 MORE_VALUES = 15
 """How many more for each second that the cell took."""
 
-MIN_SECONDS = 0.002
+MIN_SECONDS = 0.0015
 """Processor time that a cell's fingerprints may take in any case."""
 
 MAX_SECONDS = 20
 """Seconds of a cell beyond which it may have no more values read."""
+
+NOT_READ = unknown_node("", "its cell has more values than are read")
 
 NOT_THE_USERS = frozenset("In Out exit quit get_ipython open display".split())
 """IPython's own names."""
@@ -63,7 +65,7 @@ def fingerprints_of(
         if name in NOT_THE_USERS:
             continue
         if left <= 0 and time.thread_time() > until:
-            found[name] = unknown_node("", "its cell has more values than are read")
+            found[name] = NOT_READ
             continue
         found[name], cost = fingerprint_and_cost(values[name])
         left -= cost

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from kale_magics.objects import ATOMS, full_name, is_immutable, is_immutable_type, referents
 from kale_magics.step_runtime.reducers import module_of
@@ -156,20 +156,18 @@ class _Search:
         if id(item) in known:
             return
         # A metaclass of somebody's may say how a class is hashed: such a class is looked at each time.
-        ask: Any = _holds_nothing if type(kind) is type else _holds_nothing.__wrapped__
-        if ask(kind):
-            return
-        name = full_name(kind)
-        if name not in _MUTABLE and is_immutable(item):
+        ask: Any = _traits_of if type(kind) is type else _traits_of.__wrapped__
+        traits: _Traits = ask(kind)
+        if traits.holds_nothing or (traits.name not in _MUTABLE and is_immutable(item)):
             return
         self.alive.append(item)
-        if module_of(kind) == "__main__":
+        if traits.is_own:
             self.definitions.add(kind.__qualname__)
-        if _is_array(kind):
+        if traits.is_array:
             known.add(id(item))
             self._look_at_array(item, copied)
-        elif name.startswith("pandas."):
-            self._look_at_pandas(item, name, copied)
+        elif traits.name.startswith("pandas."):
+            self._look_at_pandas(item, traits.name, copied)
         else:
             known.add(id(item))
             self._push_all_of(item, copied)
@@ -215,13 +213,28 @@ def _is_array(kind: type) -> bool:
     return numpy is not None and issubclass(kind, numpy.ndarray)
 
 
+class _Traits(NamedTuple):
+    """What matters of a type.
+
+    Attributes:
+        name: Its name with its module.
+        is_own: Whether it is of the notebook.
+        is_array: Whether its objects are arrays of numpy.
+        holds_nothing: Whether they hold nothing that belongs to the value, whatever is in them.
+    """
+
+    name: str
+    is_own: bool
+    is_array: bool
+    holds_nothing: bool
+
+
 @functools.lru_cache(maxsize=1024)
-def _holds_nothing(kind: type) -> bool:
-    """Whether objects of a type hold nothing that belongs to the value, whatever is in them."""
-    if module_of(kind) == "__main__":
-        return False
-    skipped = issubclass(kind, _SKIPPED) or full_name(kind) in _SKIPPED_NAMES
-    return skipped or _is_dtype(kind) or is_immutable_type(kind)
+def _traits_of(kind: type) -> _Traits:
+    own, name = module_of(kind) == "__main__", full_name(kind)
+    skipped = issubclass(kind, _SKIPPED) or name in _SKIPPED_NAMES
+    nothing = not own and (skipped or _is_dtype(kind) or is_immutable_type(kind))
+    return _Traits(name, own, _is_array(kind), nothing)
 
 
 def _is_dtype(kind: type) -> bool:

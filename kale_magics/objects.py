@@ -6,6 +6,7 @@ could run the user's code.
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import types
@@ -173,6 +174,13 @@ def is_immutable_type(kind: type) -> bool:
     """Whether no object of a type can ever change, whatever is in it."""
     if module_of(kind) == "__main__":
         return False  # even a subclass of `int` may have attributes
+    # A metaclass of somebody's may say how a class is hashed.
+    ask: Any = _is_immutable_type if type(kind) is type else _is_immutable_type.__wrapped__
+    return bool(ask(kind))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_immutable_type(kind: type) -> bool:
     return issubclass(kind, _IMMUTABLE) or _is_numpy_scalar(kind) or full_name(kind) in _IMMUTABLE_NAMES
 
 

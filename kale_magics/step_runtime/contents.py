@@ -176,7 +176,7 @@ def read_elements(
         reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
         known: dict[str, Any] = {"n": length, "e": [short_text(repr(item)) for item in items[:MAX_HEADS]]}
         known["hash"] = tuple(b"%d " % length + piece for piece in plain_hashes(items))
-        if len(items) == length:
+        if depth == 0 and len(items) == length:
             known["u"] = hash_of(*sorted(encoded(repr(item)) for item in items))
         return known
     parts, loose = Parts(str(length)), []
@@ -188,7 +188,7 @@ def read_elements(
         loose.append(node["h"].encode())
         parts.add(f"[{place}]", node)
     known = {**parts.known(n=length), "hash": parts.hashes}
-    if len(loose) == length:
+    if depth == 0 and len(loose) == length:
         known["u"] = hash_of(*sorted(loose))
     return known
 
@@ -218,7 +218,7 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
         loose.append(encoded(label) + node["h"].encode())
         parts.add(label, node)
     known = {**parts.known(n=len(pairs)), "hash": parts.hashes}
-    if len(loose) == len(pairs):
+    if depth == 0 and len(loose) == len(pairs):
         known["u"] = hash_of(*sorted(loose))
     return known
 
@@ -232,7 +232,8 @@ def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, A
     hashes = itertools.zip_longest(plain_hashes(keys), plain_hashes(items))
     known: dict[str, Any] = {"n": len(pairs), "hash": tuple(key + item for key, item in hashes)}
     known["p"] = {f"[{key!r}]": reader.read(item, depth + 1) for key, item in pairs[:MAX_HEADS]}
-    known["u"] = hash_of(*sorted(encoded(repr(pair)) for pair in pairs))
+    if depth == 0:
+        known["u"] = hash_of(*sorted(encoded(repr(pair)) for pair in pairs))
     return known
 
 

@@ -5,7 +5,7 @@ A fingerprint is a tree of dicts. Each node describes one object:
     t     the name of its type
     h     a hash of all that was read of it
     a     two hashes of the same with floats rounded, on two grids; absent if there are no floats
-    u     a hash that ignores the order of the elements
+    u     a hash that ignores the order of the elements; only at the root
     x     the value as a short text
     n     the length
     d, s  dtype and shape of an array
@@ -180,20 +180,14 @@ def reached_names(sources: Iterable[str], values: Mapping[str, Any]) -> list[str
                 found[name] = None
                 if type(values[name]) is types.FunctionType and values[name].__globals__ is values:
                     pending.append(names_in_code(values[name].__code__))
-    names = [name for name in found if not is_of_a_kind(values[name], types.ModuleType)]
-    return sorted(names, key=lambda name: is_of_a_kind(values[name], type, types.FunctionType))
+    names = [name for name in found if not issubclass(type(values[name]), types.ModuleType)]
+    return sorted(names, key=lambda name: issubclass(type(values[name]), (type, types.FunctionType)))
 
 
 def names_in_code(code: types.CodeType) -> set[str]:
     """The names that code looks up, and those of the functions in it."""
     inner = (constant for constant in code.co_consts if type(constant) is types.CodeType)
     return set(code.co_names).union(*map(names_in_code, inner))
-
-
-def is_of_a_kind(value: Any, *kinds: type) -> bool:
-    """Whether the class of an object is or has one of these, whatever the object says."""
-    bases = type.__dict__["__mro__"].__get__(type(value))
-    return any(base is kind for base in bases for kind in kinds)
 
 
 class FingerprintReader:

@@ -6,6 +6,7 @@ hashes (exact, and rounded on two grids) and "closed" if attributes of the objec
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import struct
@@ -79,12 +80,13 @@ def short_text(text: str) -> str:
     return text if len(text) <= MAX_SHORT_TEXT else text[: MAX_SHORT_TEXT - 3] + "..."
 
 
-def sample_positions(length: int, most: int) -> list[int]:
+@functools.lru_cache(maxsize=64)
+def sample_positions(length: int, most: int) -> tuple[int, ...]:
     """Which of many elements are read: the first and the last ones, and others spread between them."""
     edge = most // 8
     found = {*range(min(edge, length)), *range(max(0, length - edge), length)}
     found.update(int((number * GOLDEN) % 1.0 * length) for number in range(most - 2 * edge))
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 def rounded_float(value: float) -> tuple[int, int]:

@@ -36,6 +36,9 @@ MAX_WHOLE_BYTES = 1 << 17
 SAMPLE = 2_048
 """Elements that are read of a larger one."""
 
+COLUMN_HEADS = 4
+"""First elements that are shown of a column of doubles: there may be many columns."""
+
 SMALL_SAMPLE = 128
 """The same once a value has been read as far as its budget goes."""
 
@@ -217,28 +220,34 @@ def float_hashes(flat: Any) -> tuple[bytes, bytes, bytes]:
 
 
 def float_rows_hashes(rows: Any) -> list[tuple[bytes, bytes, bytes]]:
-    """The exact and the rounded hashes of each row of floats, an array of two dimensions that is changed.
+    """The hashes of each row of floats, an array of two dimensions that is changed.
 
-    Rounded on two grids: rows that differ by rounding errors are equal on at least one of them. What is
-    much smaller than the largest element of its row counts as zero.
+    Floats are rounded on two grids: rows that differ by rounding errors are equal on at least one of them;
+    the first one stands for the exact values. What is much smaller than the largest element of its row
+    counts as zero. All is done in place, for fresh memory takes more time than the calculation.
     """
     numpy: Any = sys.modules["numpy"]
-    size = numpy.abs(rows)
-    largest = size.max(axis=1, initial=0, keepdims=True)
+    ends = {"axis": 1, "initial": 0, "keepdims": True}
+    largest = numpy.maximum(rows.max(**ends), -rows.min(**ends))
     if not (largest < numpy.inf).all():  # there is an infinity or a NaN
-        rows[size != size] = numpy.nan
-        largest = size.max(axis=1, initial=0, keepdims=True, where=size < numpy.inf)
-    exact = [checksum_of(row) for row in rows]
+        rows[rows != rows] = numpy.nan
+        size = numpy.abs(rows)
+        largest = size.max(where=size < numpy.inf, **ends)
     if rows.dtype.itemsize < 4:
-        return [(row, row, row) for row in exact]
-    rows[size < numpy.maximum(largest * rows.dtype.type(2.0**-44), rows.dtype.type(NOISE))] = 0
+        return [(checksum_of(row),) * 3 for row in rows]
+    least = numpy.maximum(largest * rows.dtype.type(2.0**-44), rows.dtype.type(NOISE))
+    is_noise = rows < least
+    is_noise &= rows > -least
+    rows[is_noise] = 0
     bits = rows.view(f"i{rows.dtype.itemsize}")
-    removed = ROUNDED_ARRAY_BITS[rows.dtype.itemsize]
-    first, second = bits >> removed, (bits + (1 << (removed - 1))) >> removed
-    return [
-        (row, checksum_of(one), checksum_of(two))
-        for row, one, two in itertools.zip_longest(exact, first, second)
-    ]
+    bits >>= ROUNDED_ARRAY_BITS[rows.dtype.itemsize] - 1
+    half = numpy.empty(bits.shape, "u1")  # whether the last bit, which the first grid drops, is set
+    numpy.bitwise_and(bits, 1, out=half, casting="unsafe")
+    bits >>= 1
+    first = [checksum_of(row) for row in bits]
+    bits += half
+    second = [checksum_of(row) for row in bits]
+    return list(itertools.zip_longest(first, first, second))
 
 
 def read_array(reader: Any, value: Any, depth: int) -> dict[str, Any]:
@@ -328,7 +337,7 @@ def column_nodes(reader: Any, columns: dict[str, Any], depth: int) -> dict[str, 
             nodes[label] = values_node(reader, array, depth)
     for alike in doubles.values():
         rows = numpy.stack(list(alike.values()))
-        heads = rows[:, :MAX_HEADS].tolist()
+        heads = rows[:, :COLUMN_HEADS].tolist()
         for label, head, hashes in itertools.zip_longest(alike, heads, float_rows_hashes(rows)):
             exact, *rounded = map(bytes.decode, hashes)
             nodes[label].update(e=list(map(repr, head)), h=exact)
@@ -438,7 +447,7 @@ def read_arrow(reader: Any, array: Any, depth: int) -> dict[str, Any]:
     """An array of Arrow's, whatever its chunks."""
     content = array._pa_array
     if len(array) > MAX_OBJECTS:
-        content = content.take(sample_positions(len(array), MAX_OBJECTS))
+        content = content.take(list(sample_positions(len(array), MAX_OBJECTS)))
     known = dict(reader.elements(content.to_pylist(), depth))
     head = f"{array.dtype} {len(array)} ".encode()
     return {**known, "hash": tuple(head + piece for piece in known["hash"]), "closed": True}
