@@ -101,9 +101,10 @@ class Digest(io.RawIOBase):
             return
         self.whole = False
         self.spend(SAMPLES * SAMPLE)
-        for number in range(SAMPLES):
-            start = (data.nbytes - SAMPLE) * number // (SAMPLES - 1)
-            self._add(data[max(start, 0) : max(start, 0) + SAMPLE], SAMPLE)
+        last = max(data.nbytes - SAMPLE, 0)
+        starts = [last * number // (SAMPLES - 1) for number in range(SAMPLES)]
+        pieces = b"".join([data[start : start + SAMPLE] for start in starts])
+        self._add(pieces, len(pieces))
 
     def _add(self, data: Any, size: int) -> None:
         self.value, self.length = zlib.crc32(data, self.value), self.length + size

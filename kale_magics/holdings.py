@@ -152,8 +152,8 @@ class _Search:
         if kind is types.FunctionType or issubclass(kind, type):
             self._look_at_definition(item)
             return
-        known = self.copied if copied else self.own
-        if id(item) in known:
+        known, number = self.copied if copied else self.own, id(item)
+        if number in known:
             return
         # A metaclass of somebody's may say how a class is hashed: such a class is looked at each time.
         ask: Any = _traits_of if type(kind) is type else _traits_of.__wrapped__
@@ -164,12 +164,12 @@ class _Search:
         if traits.is_own:
             self.definitions.add(kind.__qualname__)
         if traits.is_array:
-            known.add(id(item))
+            known.add(number)
             self._look_at_array(item, copied)
         elif traits.name.startswith("pandas."):
             self._look_at_pandas(item, traits.name, copied)
         else:
-            known.add(id(item))
+            known.add(number)
             self._push_all_of(item, copied)
 
     def _look_at_definition(self, item: Any) -> None:
