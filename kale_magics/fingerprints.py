@@ -61,12 +61,13 @@ def fingerprints_of(
     left, until = MAX_VALUES + MORE_VALUES * took, time.thread_time() + MIN_SECONDS
     rebound = " ".join(before.rebound(values))
     found: dict[str, dict[str, Any]] = {}
+    known: dict[Any, Any] = {}
     for name in reached_names([source, " ".join(kept), rebound], values):
         if name in NOT_THE_USERS:
             continue
         if left <= 0 and time.thread_time() > until:
             found[name] = NOT_READ
             continue
-        found[name], cost = fingerprint_and_cost(values[name])
+        found[name], cost = fingerprint_and_cost(values[name], known=known)
         left -= cost
     return found

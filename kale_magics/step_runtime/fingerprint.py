@@ -23,6 +23,7 @@ so that equal values have equal fingerprints in every process.
 
 from __future__ import annotations
 
+import collections
 import math
 import re
 import sys
@@ -63,6 +64,8 @@ MAX_FINGERPRINTS_TEXT = 12_000
 MAX_STEP_VALUES = 4.0
 """How many values of a step that it does not hand on are read whole."""
 
+ORDERED = (list, tuple, dict, collections.deque)
+
 HIDDEN = "its state cannot be read"
 
 TIME_ZONES = ("datetime.", "zoneinfo.", "pytz.", "dateutil.")
@@ -81,15 +84,22 @@ def fingerprint(value: Any, budget: int = FINGERPRINT_BUDGET) -> dict[str, Any]:
     return fingerprint_and_cost(value, budget)[0]
 
 
-def fingerprint_and_cost(value: Any, budget: int = FINGERPRINT_BUDGET) -> tuple[dict[str, Any], float]:
-    """A fingerprint, and how much of the budgets of objects and of bytes it took."""
-    reader = FingerprintReader(budget)
+def fingerprint_and_cost(
+    value: Any, budget: int = FINGERPRINT_BUDGET, known: dict[Any, Any] | None = None
+) -> tuple[dict[str, Any], float]:
+    """A fingerprint, and how much of the budgets of objects and of bytes it took.
+
+    Args:
+        value: Any object.
+        budget: How many objects of it may be read.
+        known: What is in other values that are read at the same time; it takes in what is read now.
+    """
+    reader = FingerprintReader(budget, {} if known is None else known)
     try:
         node = reader.read(value)
     except Exception as error:  # a value that cannot be described is no reason for a cell or a step to fail
         node = unknown_node(class_name(type(value)), f"its fingerprint failed ({type(error).__name__})")
-    cost = 1 - min(reader.left / budget, reader.bytes_left / MAX_FINGERPRINT_BYTES)
-    return {**node, "v": versions_of(type(value))}, cost
+    return {**node, "v": versions_of(type(value))}, reader.cost
 
 
 def versions_of(kind: type) -> str:
@@ -109,10 +119,11 @@ def fingerprint_texts(values: dict[str, Any], most: float = math.inf) -> dict[st
     """
     limit = min(MAX_FINGERPRINT_TEXT, MAX_FINGERPRINTS_TEXT // max(1, len(values)))
     texts: dict[str, str] = {}
+    known: dict[Any, Any] = {}
     for name, value in values.items():
         if most <= 0:
             break
-        node, cost = fingerprint_and_cost(value)
+        node, cost = fingerprint_and_cost(value, known=known)
         texts[name] = fingerprint_text(node, limit)
         most -= cost
     return texts
@@ -195,22 +206,34 @@ class FingerprintReader:
 
     Args:
         budget: How many objects may be read.
+        known: Objects that have been read, by their ids, whether they are in one of a library's, and whether
+            they have the hash without an order: each object itself, which lives as long as its id counts, its
+            node, and how many objects and bytes were read for it.
 
     Attributes:
         left: How many may still be read.
         bytes_left: How many bytes of arrays may still be read whole.
+        is_cut: Whether something was left out that would not be if it were read alone.
         places: Which elements of an array are read, by its size and their number.
     """
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, known: dict[Any, Any]) -> None:
         self.left, self.bytes_left = budget, MAX_FINGERPRINT_BYTES
+        self.is_cut = False
         self.places: dict[tuple[int, int], Any] = {}
+        self._budget, self._known = budget, known
+        self._saved = [0, 0]
         self._of_process = {
             id(own) for own in (sys.path, sys.argv, sys.modules, *map(owner_of_state, OWNERS))
         }
         self._depths: dict[int, int] = {}
         self._cycles = 0
-        self._known: dict[int, tuple[Any, dict[str, Any], int]] = {}
+
+    @property
+    def cost(self) -> float:
+        """How much of the budgets was spent on what was not known."""
+        objects, size = self.left + self._saved[0], self.bytes_left + self._saved[1]
+        return 1 - min(objects / self._budget, size / MAX_FINGERPRINT_BYTES)
 
     def read(self, value: Any, depth: int = 0, in_library: bool = False) -> dict[str, Any]:
         """The node of an object.
@@ -235,26 +258,36 @@ class FingerprintReader:
         if key in self._of_process:
             return unknown_node(class_name(kind), "it belongs to the process")
         if depth > MAX_FINGERPRINT_DEPTH:
+            self.is_cut = True
             return unknown_node(class_name(kind), "it is nested too deeply")
-        known = self._known.get(key)
-        if known is None or known[2] > self.left:
-            return self._first_time(value, key, depth, in_library)
-        self.left -= known[2]  # as if it had been read again, for whether objects are shared must not count
-        return known[1]
+        # Only a root has the hash without an order.
+        place = key, in_library, depth == 0 and issubclass(kind, ORDERED)
+        known = self._known.get(place)
+        if known is None or known[2] > self.left or known[3] > self.bytes_left:
+            return self._first_time(value, place, depth)
+        # As if it had been read again, for whether objects are shared must not count.
+        self.left -= known[2]
+        self.bytes_left -= known[3]
+        self._saved = [self._saved[0] + known[2], self._saved[1] + known[3]]
+        node: dict[str, Any] = known[1]
+        return node
 
     def elements(self, items: list[Any], depth: int) -> dict[str, Any]:
         """What is known of the elements of an array of objects."""
         return read_elements(self, items, range(len(items)), len(items), depth, in_library=False)
 
-    def _first_time(self, value: Any, key: int, depth: int, in_library: bool) -> dict[str, Any]:
-        cycles, before = self._cycles, self.left
-        self._depths[key] = depth
+    def _first_time(self, value: Any, place: tuple[int, bool, bool], depth: int) -> dict[str, Any]:
+        before = self._cycles, self.left, self.bytes_left
+        was_cut, self.is_cut = self.is_cut, False
+        self._depths[place[0]] = depth
         try:
-            node = self._node(value, type(value), depth, in_library)
+            node = self._node(value, type(value), depth, place[1])
         finally:
-            del self._depths[key]
-        if self._cycles == cycles:  # else what it is depends on the way that led to it
-            self._known[key] = value, node, before - self.left
+            del self._depths[place[0]]
+        # Else what it is depends on what was read before, or on the way that led to it.
+        if self._cycles == before[0] and self.left >= 0 and not self.is_cut:
+            self._known[place] = value, node, before[1] - self.left, before[2] - self.bytes_left
+        self.is_cut |= was_cut
         return node
 
     def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:

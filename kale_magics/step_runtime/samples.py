@@ -163,12 +163,12 @@ def elements_read(reader: Any, array: Any) -> int:
     """How many elements of an array are read."""
     if array.dtype.hasobject or array.dtype.kind == "T":
         return MAX_OBJECTS
-    whole = array.nbytes <= min(MAX_WHOLE_BYTES, reader.bytes_left)
-    cost = array.nbytes if whole else SAMPLE * BYTES_OF_SAMPLED
+    cost = array.nbytes if array.nbytes <= MAX_WHOLE_BYTES else SAMPLE * BYTES_OF_SAMPLED
     if cost > reader.bytes_left:
+        reader.is_cut = True
         return SMALL_SAMPLE
     reader.bytes_left -= cost
-    return int(array.size) if whole else SAMPLE
+    return int(array.size) if cost == array.nbytes else SAMPLE
 
 
 def flat_sample(reader: Any, array: Any, most: int) -> Any:
