@@ -36,6 +36,7 @@ probe: $(INSTALLED)  ## call the functions of the installed libraries, and show 
 bench: $(INSTALLED)  ## what marking, compiling, running and a pod's start cost, beside KFP, the notebook, the disk, Kale
 	$(BIN)/python tests/benchmarks/bench.py
 	$(BIN)/python tests/benchmarks/engine_bench.py
+	$(BIN)/python tests/benchmarks/check_bench.py
 	$(BIN)/python tests/benchmarks/pod_bench.py
 
 fuzz: $(INSTALLED)  ## hunt for wrong answers with N random notebooks (SEED: those of an earlier hunt; LEVEL: ordinary, vicious or data)

@@ -40,6 +40,7 @@ class Session:
         self._binders: dict[str, int] | None = None
         self._facts: dict[str, Facts | None] = {}
         self._holdings: dict[str, Holdings] = {}
+        self._definitions: Definitions | None = None
 
     def has(self, name: str) -> bool:
         """Whether the user gave that name a value that is still there."""
@@ -76,8 +77,9 @@ class Session:
         """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""
         if not self.has(name):
             return None
-        definitions = known_definitions(self._values)
-        found = find_culprit(self._values[name], name, self._values, definitions, most=MOST_PICKLED)
+        if self._definitions is None:
+            self._definitions = known_definitions(self._values)
+        found = find_culprit(self._values[name], name, self._values, self._definitions, most=MOST_PICKLED)
         if found is None:
             return None
         path, culprit, error = found

@@ -44,6 +44,11 @@ def optional_packages(
 
 def brought_by(packages: Iterable[str]) -> frozenset[str]:
     """The distributions that pip installs for requirements, by their canonical names."""
+    return _brought_by(tuple(packages), installation())
+
+
+@functools.lru_cache(maxsize=256)
+def _brought_by(packages: tuple[str, ...], stamp: tuple[int, ...]) -> frozenset[str]:
     pending = [parsed for parsed in map(_parsed, packages) if parsed is not None]
     seen: set[tuple[str, str]] = set()
     while pending:
@@ -52,7 +57,7 @@ def brought_by(packages: Iterable[str]) -> frozenset[str]:
         for extra in ("", *parsed.extras):
             if (name, extra) not in seen:
                 seen.add((name, extra))
-                pending += _required(name, extra, installation())
+                pending += _required(name, extra, stamp)
     return frozenset(name for name, _ in seen)
 
 

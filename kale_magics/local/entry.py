@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import platform
@@ -111,9 +112,9 @@ def parts_of(
         for name, value in environment.items()
         if name not in VOLATILE and not name.startswith(tuple(VOLATILE_FAMILIES))
     }
-    return {
-        name: _digest(value)[: 12 if name.startswith("environment") else 64] for name, value in parts.items()
-    }
+    ask = {True: _digest_of_text, False: _digest}
+    digests = {name: ask[type(value) is str](value) for name, value in parts.items()}
+    return {name: found[:12] if name.startswith("environment") else found for name, found in digests.items()}
 
 
 def key_of(parts: Mapping[str, str]) -> str:
@@ -123,6 +124,12 @@ def key_of(parts: Mapping[str, str]) -> str:
 
 def _digest(value: Any) -> str:
     return hashlib.sha256(to_json(value).encode()).hexdigest()
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest_of_text(text: str) -> str:
+    """The same for what most steps have in common: their environment, and the text of the runtime."""
+    return _digest(text)
 
 
 def _codes(step: Step) -> Iterator[str]:

@@ -55,8 +55,8 @@ def checked_runs(times: int, folder: Path) -> list[tuple[float, float, list[floa
     """Runs of the demo's notebook in a session.
 
     Returns:
-        For each run the seconds of the comparison, those of the run, those of the fingerprints of each step, and
-        the `Run` itself.
+        For each run the seconds of the comparison, those of the run, those of the fingerprints of each step,
+        and the `Run` itself.
     """
     from kale_magics import running
     from tests.shells import fresh_shell

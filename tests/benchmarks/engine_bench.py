@@ -141,27 +141,6 @@ def frame(size: int) -> list[tuple[str, str]]:
     return [("imports", imports), *steps, ("metrics", "made\nmade_peak\ntaken\nfloor")]
 
 
-def checking(pipeline: Any, folder: Path) -> tuple[float, float]:
-    """Seconds that a run's fingerprints and their comparison take, and those that the run took."""
-    from kale_magics.check import check_run
-    from kale_magics.expected import Expected
-    from kale_magics.step_runtime.fingerprint import fingerprint_texts
-
-    run = run_here(pipeline, folder)
-    told = {name: state.fingerprints for name, state in run.steps.items()}
-    check = check_run(run, pipeline, Expected(told))
-    if not check.rows or check.differences:
-        raise RuntimeError(f"the benchmark's run is checked wrongly: {check}")
-    values, seen = [], set()
-    for name, state in run.steps.items():
-        # What a step hands on as it came is a link to the file that came: nobody reads it again.
-        new = [v for v, path in state.artifacts.items() if path.stat().st_ino not in seen]
-        seen |= {path.stat().st_ino for path in state.artifacts.values()}
-        values.append({variable: run.outputs[name][variable] for variable in new})
-    made = sum(best(lambda some=some: fingerprint_texts(some), 3) for some in values)  # type: ignore[misc]
-    return made + best(lambda: check_run(run, pipeline, Expected(told)), 3), run.seconds or 0.0
-
-
 def demo() -> list[tuple[str, str]]:
     """The marked cells of the demo notebook."""
     import nbformat
@@ -199,7 +178,6 @@ def main() -> None:
         ours = best(lambda: run_here(pipeline, folder), 1)
         notebook = best(as_notebook(cells), 1)
         row("the demo's pipeline, beside the notebook", ours, notebook, "at most 1.15")
-        row("  the check of it, beside the run", *checking(pipeline, folder), "at most 0.01")
         again = best(lambda: run_here(pipeline, folder, cache=True), 1)
         row("  again, when nothing has changed", again, notebook, "at most 0.1")
         few, many = (pipeline_of([(f"step s{n}", "x = 1") for n in range(count)]) for count in (100, 1000))
