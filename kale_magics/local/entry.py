@@ -112,8 +112,7 @@ def parts_of(
         for name, value in environment.items()
         if name not in VOLATILE and not name.startswith(tuple(VOLATILE_FAMILIES))
     }
-    ask = {True: _digest_of_text, False: _digest}
-    digests = {name: ask[type(value) is str](value) for name, value in parts.items()}
+    digests = {name: _digest(value) for name, value in parts.items()}
     return {name: found[:12] if name.startswith("environment") else found for name, found in digests.items()}
 
 
@@ -123,13 +122,15 @@ def key_of(parts: Mapping[str, str]) -> str:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(to_json(value).encode()).hexdigest()
+    return (
+        _digest_of_text(value) if type(value) is str else hashlib.sha256(to_json(value).encode()).hexdigest()
+    )
 
 
 @functools.lru_cache(maxsize=1024)
 def _digest_of_text(text: str) -> str:
-    """The same for what most steps have in common: their environment, and the text of the runtime."""
-    return _digest(text)
+    """Of what most steps have in common, their environment and the text of the runtime, made once."""
+    return hashlib.sha256(to_json(text).encode()).hexdigest()
 
 
 def _codes(step: Step) -> Iterator[str]:

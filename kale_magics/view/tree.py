@@ -63,11 +63,9 @@ def tree(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     lines = [f"{one_line(pipeline.name)} ({plural(len(pipeline.steps), 'step')})"]
     if pipeline.parameters:
         lines.append("parameters: " + ", ".join(shorten(assignment(p), 60) for p in pipeline.parameters))
-    rails = _Rails(pipeline.steps)
-    drawn = [rails.add(step, look((states or {}).get(step.name, "")).sign or "●") for step in pipeline.steps]
+    signs = [look((states or {}).get(step.name, "")).sign or "●" for step in pipeline.steps]
+    drawn = _with_rails(pipeline.steps, signs) or [_Line("", sign, "") for sign in signs]
     width = max((columns(line.rail) for line in drawn), default=0)
-    if width > 2 * MOST_RAILS:
-        width, drawn = 1, [_Line("", line.sign, "", line.sign) for line in drawn]
     names = [shorten(step.name, LONGEST_NAME) for step in pipeline.steps]
     widest = max(map(columns, names), default=0)
     lines.append("")
@@ -77,6 +75,17 @@ def tree(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
         lines.append(f"{pad(line.rail, width)}  {pad(name, widest)}  {first}".rstrip())
         lines += [f"{pad(line.below, width)}  {' ' * widest}    {more}" for more in others]
     return "\n".join(lines)
+
+
+def _with_rails(steps: Sequence[Step], signs: Sequence[str]) -> list[_Line]:
+    """The lines of the steps; none if they are too wide."""
+    rails = _Rails(steps)
+    drawn: list[_Line] = []
+    for step, sign in zip(steps, signs, strict=True):
+        drawn.append(rails.add(step, sign))
+        if columns(drawn[-1].rail) > 2 * MOST_RAILS:
+            return []
+    return drawn
 
 
 def _takes(pipeline: Pipeline) -> list[list[str]]:
@@ -111,12 +120,11 @@ def _crossing(edge: Edge) -> str:
 
 @dataclass(frozen=True)
 class _Line:
-    """A step's line: the rails in it, above it if it needs a distance, and below it; and its own sign."""
+    """A step's line: the rails in it with its own sign, above it if it needs a distance, and below it."""
 
     above: str
     rail: str
     below: str
-    sign: str
 
 
 class _Rails:
@@ -141,7 +149,7 @@ class _Rails:
         continues = step.name in self._last_use
         self._rails[place] = step.name if continues else None
         self._dead_end = -1 if continues else place
-        return _Line(above, rail, self._passing(), sign)
+        return _Line(above, rail, self._passing())
 
     def _passing(self) -> str:
         return " ".join("│" if rail else " " for rail in self._rails).rstrip()
