@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from functools import wraps
 from pathlib import Path
@@ -20,6 +22,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 FOLDER = ".kale"
 """Where runs are usually kept."""
+
+INTERRUPTED = "KeyboardInterrupt: it was interrupted before it was done"
 
 LONGEST = 300
 """Characters of an exception's text that are shown; all of it is in the file."""
@@ -46,10 +50,51 @@ def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Func
             return function(*given, **named)
         except KaleError:
             raise
+        except KeyboardInterrupt as interrupt:
+            # Who knows more of what was interrupted has said so.
+            vars(interrupt).setdefault("_render_traceback_", lambda: [INTERRUPTED])
+            raise
         except Exception as error:  # whatever it is: the user sees a line, and the traceback is in a file
             deal_with(_told(error))
 
     return cast(Function, call)
+
+
+def done_whole(work: Callable[[], None]) -> bool:
+    """Do a moment's work that must not be left half done: Ctrl-C waits for it, but a second one does not.
+
+    Args:
+        work: What is done.
+
+    Returns:
+        Whether Ctrl-C has come meanwhile; it is told of no more.
+    """
+    try:
+        with _held_interrupts() as interrupts:
+            work()
+    except KeyboardInterrupt:  # a second one, or one at the very end
+        return True
+    return bool(interrupts)
+
+
+@contextlib.contextmanager
+def _held_interrupts() -> Iterator[list[int]]:
+    came: list[int] = []
+    usual = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+        yield came
+        return
+
+    def hold(number: int, _: object) -> None:
+        came.append(number)
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield came
+    finally:
+        if signal.getsignal(signal.SIGINT) is hold:
+            signal.signal(signal.SIGINT, usual)
 
 
 def _told(error: Exception) -> Diagnostic:

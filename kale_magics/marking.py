@@ -30,7 +30,7 @@ from kale_magics import process_state
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
-from kale_magics.guard import reported
+from kale_magics.guard import done_whole, reported
 from kale_magics.loaded_modules import loaded_since
 from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry, variables_of
@@ -123,6 +123,7 @@ class _Execution:
     magic: Magic | None
     watch: Watch | None = None
     modules: frozenset[str] = frozenset()
+    interrupted: bool = False
     cell: Cell | None = None
     given: dict[str, str] = field(default_factory=dict)
     replaced: dict[str, str | None] = field(default_factory=dict)
@@ -244,12 +245,23 @@ class Marking:
                 execution.place_of(arguments) if execution else None,
             )
         execution.cell = execution.read()
+        if execution.interrupted:
+            raise KeyboardInterrupt
         if execution.cell:
             self._registry.put(execution.cell)
             if execution.cell.run:
                 execution.give_variables(variables_of(execution.cell, self._registry.cells))
 
     def _begin(self, info: ExecutionInfo) -> None:
+        if not done_whole(lambda: self._start(info)):
+            return
+        execution = self._executions[-1] if self._executions else None
+        if execution is not None and execution.info is info and execution.magic:
+            execution.interrupted = True  # IPython goes on with a cell whatever is raised here
+        else:
+            print("KeyboardInterrupt: it came before the cell, which runs now", file=sys.stderr)
+
+    def _start(self, info: ExecutionInfo) -> None:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
@@ -259,6 +271,10 @@ class Marking:
 
     @reported
     def _end(self, result: ExecutionResult) -> None:
+        if done_whole(lambda: self._finish(result)):
+            print("KeyboardInterrupt: it came when the cell was done", file=sys.stderr)
+
+    def _finish(self, result: ExecutionResult) -> None:
         # IPython tells of some ends without a beginning, as that of an empty cell.
         if not self._executions or self._executions[-1].info is not result.info:
             return

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from kale_magics import assemble as assembling
 from kale_magics.commands import KINDS, RUN
+from kale_magics.evidence import Watch
 from kale_magics.registry import Cell
 from tests.shells import Outcome, Shell, fresh_shell
 
@@ -373,3 +376,55 @@ def test_tab_completes(shell: Shell, above: str, typed: str, expected: list[str]
     for name in ("load", "train", '"Train 2"'):
         shell.run(f"%%kale step {name}\nx = 1")
     assert shell.completions(above + typed) == [above + text for text in expected]
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A process that heeds Ctrl-C: one that a script has started in the background does not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with Ctrl-C as it begins."""
+
+    def call(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return function(*arguments)
+
+    return call
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_at_the_end_of_a_cell_loses_nothing(shell: Shell, monkeypatch) -> None:
+    monkeypatch.setattr(Watch, "end", interrupted(Watch.end))
+    outcome = shell.run("%%kale step a\nx = 1")
+    assert outcome.success
+    assert outcome.printed.count("KeyboardInterrupt") == outcome.printed.count("\n") == 1
+    assert shell.registry.cells[0].state == "ran"
+    assert shell.registry.cells[0].evidence.bound == {"x"}
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_before_a_cell_ends_it(shell: Shell, monkeypatch) -> None:
+    monkeypatch.setattr(Watch, "__init__", interrupted(Watch.__init__))
+    outcome = shell.run("%%kale step a\nx = 1")
+    assert isinstance(outcome.error, KeyboardInterrupt)
+    assert outcome.printed.startswith("KeyboardInterrupt: ")
+    assert outcome.printed.count("\n") == 1
+    assert "x" not in shell.ipython.user_ns
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("magic", ["%kale", "%kale_graph", "%kale_run", "%kale_compile p.yaml"])
+def test_an_interrupt_of_a_magic_is_one_line(shell: Shell, monkeypatch, tmp_path, magic) -> None:
+    monkeypatch.chdir(tmp_path)
+    shell.run("%%kale step a\nx = 1")
+    monkeypatch.setattr(assembling, "assemble", interrupted(assembling.assemble))
+    outcome = shell.run(magic)
+    assert isinstance(outcome.error, KeyboardInterrupt)
+    assert outcome.printed.startswith("KeyboardInterrupt: ")
+    assert outcome.printed.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
