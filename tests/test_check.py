@@ -108,6 +108,12 @@ def test_differences_of_arrays_and_frames_are_named() -> None:
     assert told(frame.assign(age=3), frame) == ("differs", "column 'age': element [0]: 3, not 1")
     assert told(frame.assign(age=[1.0, 2]), frame) == ("differs", "column 'age': dtype <f8, not <i8")
     assert told(frame[:1], frame) == ("differs", "shape 1 x 2, not 2 x 2")
+    wide = pd.DataFrame({f"c{number}": np.arange(9.0) for number in range(30)})
+    assert told(wide.drop(columns="c20"), wide) == ("differs", "the column 'c20' is missing")
+    wider = pd.DataFrame({f"c{number}": np.arange(9.0) for number in range(90)})
+    swapped = wider[["c1", "c0", *wider.columns[2:]]]
+    assert told(swapped, wider) == ("differs", "the column 'c1' is where the notebook has the column 'c0'")
+    assert told(wider.drop(columns="c80"), wider) == ("differs", "shape 9 x 89, not 9 x 90")
     assert told(frame.set_index("age"), frame.set_index("age")) == ("equal", "")
 
 

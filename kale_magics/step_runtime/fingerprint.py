@@ -153,7 +153,7 @@ def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) ->
     """A fingerprint as compact JSON: parts are left out, always the same ones, until it is short enough."""
     text, whole, parts = "", 0, max(1, len(node.get("p", ())))
     for depth, count in ((4, MAX_PARTS), (3, 24), (2, 12), (1, 12), (1, 4), (0, 0)):
-        if whole * min(1, count / parts) > limit:
+        if count < parts and whole * count / parts > limit:
             continue  # the parts that it keeps are hardly short enough
         text = to_json(pruned(node, depth, count), separators=(",", ":"))
         if len(text) <= limit:
@@ -163,11 +163,17 @@ def fingerprint_text(node: dict[str, Any], limit: int = MAX_FINGERPRINT_TEXT) ->
 
 
 def pruned(node: dict[str, Any], depth: int, count: int) -> dict[str, Any]:
-    """A tree without what is below a depth, and with at most so many parts of each object."""
-    if "p" not in node and all(0 < len(node.get(key, "?")) <= count for key in ("c", "e")):
+    """A tree without what is below a depth, and with at most so many parts of each object.
+
+    The names of columns stay longer: with them a missing column can be named.
+    """
+    if "p" not in node and 0 < len(node.get("e", "?")) <= count:
         return node  # most are such
     kept = {key: item for key, item in node.items() if key not in ("p", "c", "e")}
-    kept.update((key, node[key][:count]) for key in ("c", "e") if count and key in node)
+    if count and "e" in node:
+        kept["e"] = node["e"][:count]
+    if depth and "c" in node:
+        kept["c"] = node["c"][: count if depth < 2 else MAX_PARTS]
     if depth and count and "p" in node:
         kept["p"] = {label: pruned(part, depth - 1, count) for label, part in list(node["p"].items())[:count]}
     return kept
