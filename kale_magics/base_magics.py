@@ -116,6 +116,13 @@ class BaseMagics(Magics):
         """
         return _READERS[setting](getattr(self, setting), self._where_set(setting))
 
+    def _common_variables(self) -> dict[str, str]:
+        """The environment variables that all steps are given."""
+        try:
+            return dict(self._read("step_options").env)
+        except KaleError:  # the next run says so
+            return {}
+
     def _where_set(self, setting: str) -> Where:
         return Where(f"%config KaleMagics.{setting} = {getattr(self, setting)!r}")
 

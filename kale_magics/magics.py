@@ -34,7 +34,7 @@ class KaleMagics(ClusterMagics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._marking = Marking(shell, self.registry, self.modules)
+        self._marking = Marking(shell, self.registry, self.modules, self._common_variables)
         self._completion = Completion(self.registry, _SYNTAXES)
 
     def load(self) -> None:

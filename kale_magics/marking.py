@@ -192,15 +192,23 @@ class Marking:
         shell: The shell.
         registry: Where marked cells go.
         modules: Is to look whenever a cell has ended.
+        common: Gives the environment variables that all steps are given.
     """
 
-    def __init__(self, shell: InteractiveShell, registry: Registry, modules: OwnModules) -> None:
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        registry: Registry,
+        modules: OwnModules,
+        common: Callable[[], Mapping[str, str]],
+    ) -> None:
         self._shell = shell
         self._registry = registry
         self._transformer = Transformer()
         self._executions: list[_Execution] = []
         self._loaded: dict[str, frozenset[str]] = {}
         self._modules = modules
+        self._common = common
 
     def load(self) -> None:
         """Begin."""
@@ -248,9 +256,11 @@ class Marking:
         if execution.interrupted:
             raise KeyboardInterrupt
         if execution.cell:
+            given = variables_of(execution.cell, self._registry.cells, self._common())
+            execution.cell = replace(execution.cell, variables=tuple(given.items()))
             self._registry.put(execution.cell)
             if execution.cell.run:
-                execution.give_variables(variables_of(execution.cell, self._registry.cells))
+                execution.give_variables(given)
 
     def _begin(self, info: ExecutionInfo) -> None:
         if not done_whole(lambda: self._start(info)):
@@ -319,8 +329,13 @@ def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:
     if result.success:
         return replace(cell, state="ran", error="", evidence=_seen(watch))
     error = result.error_in_exec or result.error_before_exec
-    told = traceback.format_exception_only(type(error), error)[-1].partition("\n")[0] if error else ""
+    said = str(error) if isinstance(error, KaleError) else _last_line(error)
+    told = said.partition("\n")[0]
     return replace(cell, state="failed", error=told, evidence=None)
+
+
+def _last_line(error: BaseException | None) -> str:
+    return traceback.format_exception_only(type(error), error)[-1] if error else ""
 
 
 @reported

@@ -7,6 +7,7 @@ the file is a witness that may be missing, and is heard only where it can know b
 from __future__ import annotations
 
 import os
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def read_notebook(path: Path | None) -> Notebook:
 
 
 def _content(cell: Cell) -> tuple[Any, ...]:
-    return (cell.kind, cell.name, cell.after, cell.run, cell.reads, cell.source.rstrip())
+    return (cell.kind, cell.name, cell.after, cell.run, cell.reads, cell.options, _code(cell.source))
 
 
 def _read(text: str) -> tuple[Any, ...] | None:
@@ -150,7 +151,12 @@ def _read(text: str) -> tuple[Any, ...] | None:
         mark = parse_mark(magic.arguments)
     except KaleError:  # the cell says so when it is run
         return None
-    return (mark.kind, mark.name, mark.after, mark.run, mark.reads, magic.source.rstrip())
+    return (mark.kind, mark.name, mark.after, mark.run, mark.reads, mark.options, _code(magic.source))
+
+
+def _code(source: str) -> str:
+    """A cell without what means nothing: empty lines around it, and an indentation of all of it."""
+    return textwrap.dedent(source).strip()
 
 
 def _single_places(texts: Sequence[str]) -> dict[tuple[Any, ...], int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -35,6 +35,7 @@ class Cell:
         error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
         marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
         evidence: What it did when it ran, if it ever ran well; no part of what the cell is.
+        variables: The environment variables that it was given when it ran; no part of what the cell is.
         loaded: The modules that were loaded while it ran, in all its executions; no part of what the cell is.
     """
 
@@ -53,6 +54,7 @@ class Cell:
     mark: str = field(default="", compare=False)
     error: str = field(default="", compare=False)
     earlier: tuple[int, ...] = field(default=(), compare=False)
+    variables: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     loaded: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
 
     @property
@@ -118,14 +120,17 @@ def _identity(cell: Cell) -> tuple[str, ...]:
     return ("id", cell.cell_id) if cell.cell_id is not None else (cell.kind, cell.name, cell.source)
 
 
-def variables_of(cell: Cell, cells: Iterable[Cell]) -> dict[str, str]:
+def variables_of(cell: Cell, cells: Iterable[Cell], common: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that a cell has while it runs: what cells of its step have said up to then.
 
     Args:
         cell: A marked cell.
         cells: All of them; those that were marked later have no say.
+        common: What all steps are given.
     """
-    found: dict[str, str] = {}
+    if cell.kind == "skip":
+        return {}
+    found = dict(common)
     for other in sorted(cells, key=lambda c: c.marked_at):
         if (other.kind, other.name) == (cell.kind, cell.name) and other.marked_at < cell.marked_at:
             found |= dict(other.options.env)

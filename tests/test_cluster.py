@@ -274,6 +274,20 @@ def test_a_cell_has_the_variables_of_its_step(shell: Shell, monkeypatch: pytest.
     assert "KALE406" not in printed
 
 
+def test_cells_have_the_variables_of_all_steps(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGION", raising=False)
+    shell.run("%config KaleMagics.step_options = '--env REGION=eu'")
+    asked = "import os\nregion = os.environ.get('REGION')"
+    shell.run(f"%%kale imports\n{asked}")
+    assert shell.run("%%kale step a\nprint(region, os.environ['REGION'])").printed == "eu eu\n"
+    assert shell.run("print(os.environ.get('REGION'))").printed == "None\n"
+    printed = shell.run("%kale_run").printed
+    assert "a | eu eu\n" in printed
+    assert "KALE406" not in printed
+    shell.run("%config KaleMagics.step_options = '--env REGION=us'")
+    assert "KALE406" in shell.run("%kale_run").printed
+
+
 def test_a_cell_that_was_deleted_has_no_say_in_what_its_step_is_given(shell: Shell) -> None:
     cells = {
         "one": "%%kale step a --env X=1\nimport os\nx = os.environ['X']",

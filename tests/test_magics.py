@@ -504,6 +504,17 @@ def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPa
     assert outcome.printed == "KeyboardInterrupt: the run is cancelled, and no process of it is left\n"
 
 
+def test_our_own_magics_mean_nothing_in_a_step_but_the_one_that_binds_variables(shell: Shell) -> None:
+    known = shell.ipython.magics_manager.magics
+    ours = {name for kind in known.values() for name in kind if name.startswith("kale")}
+    for name in sorted(ours - {"kale_pull"}):
+        shell.run(f"%%kale step {name} --no-run\n%{name} a b\nx = 1")
+    assert len(ours) > 10
+    assert "KALE209" not in shell.run("%kale").printed
+    shell.run("%%kale step pull --no-run\n%kale_pull a b\nprint(b)")
+    assert "KALE209 %kale_pull" in shell.run("%kale").printed
+
+
 def test_the_package_tells_its_version_and_names() -> None:
     assert kale_magics.__version__ == importlib.metadata.version("kale-magics")
     assert all(hasattr(kale_magics, name) for name in kale_magics.__all__)

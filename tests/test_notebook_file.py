@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -17,7 +18,8 @@ def cell(cell_id: str | None, text: str, marked_at: float = 0.0) -> Cell:
     magic = find_magic(text)
     assert magic is not None
     mark = parse_mark(magic.arguments)
-    return Cell(mark.kind, magic.source, mark.name, mark.after, mark.run, cell_id, marked_at=marked_at)
+    how = {"options": mark.options, "marked_at": marked_at}
+    return Cell(mark.kind, magic.source, mark.name, mark.after, mark.run, cell_id, **how)
 
 
 A, B, C, D = (f"%%kale step {name}\n{name} = 1" for name in "abcd")
@@ -52,6 +54,13 @@ def test_a_cell_that_the_file_has_otherwise_has_changed_since_it_ran() -> None:
     cells["4"] = replace(cells["4"], marked_at=6.0)
     assert file.changed(list(cells.values())) == (cells["2"], cells["3"])
     assert set(file.states(list(cells.values())).values()) == {"changed since", "deleted"}
+
+
+def test_another_option_is_a_change_too_and_an_empty_line_above_is_none() -> None:
+    a, b = "%%kale step a --cpu 1\na = 1", "%%kale step b --cpu 1\nb = 1"
+    file = Notebook(5.0, (("1", a.replace("1", "2", 1)), ("2", f"\n\n{b}"), ("3", indent(C, "  "))))
+    cells = [cell("1", a, marked_at=4.0), cell("2", b, marked_at=4.0), cell("3", C, marked_at=4.0)]
+    assert file.changed(cells) == (cells[0],)
 
 
 def test_a_cell_that_the_file_no_longer_has_is_deleted() -> None:

@@ -96,6 +96,15 @@ def test_a_step_alone_takes_what_the_last_run_has(shell):
     assert f"{run.id}; since then its code has changed\n" in shell.run("%kale_run --only show").printed
 
 
+def test_what_a_step_is_given_itself_has_not_changed(shell):
+    shell.run("%%kale step load --env REGION=eu\nfrom pathlib import Path\nrows = [rate, 3]", "c2")
+    shell.run("%kale_run")
+    assert (
+        f"rows of step load: from run {kale_magics.last_run().id}\n"
+        in shell.run("%kale_run --only train").printed
+    )
+
+
 def test_a_step_alone_is_told_what_has_changed_further_up(shell):
     shell.run("%kale_run")
     shell.run("%%kale step load\nfrom pathlib import Path\nrows = [rate, 3]", "c2")

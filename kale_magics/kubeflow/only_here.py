@@ -15,7 +15,7 @@ from kale_magics.analysis.uses import Uses, looks_like_file, uses_of
 from kale_magics.arguments import quoted
 from kale_magics.diagnostics import Code, Diagnostic, Where
 from kale_magics.pipeline import Pipeline, Step
-from kale_magics.registry import Cell, variables_of
+from kale_magics.registry import Cell
 
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""
@@ -155,11 +155,10 @@ def variables_given_otherwise(pipeline: Pipeline, cells: Sequence[Cell]) -> list
 
 def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str, str]]:
     """The environments in which code has run in the session that reads a variable and is in a step."""
-    own = [variables_of(cell, cells) for cell in cells if (cell.kind, cell.name) == ("step", step.name)]
-    environments = [*([{}] * len(step.setup)), *own]
-    for code, environment in zip((*step.setup, *step.cells), environments, strict=False):
+    given = {(cell.source, cell.name): cell.variables for cell in cells}
+    for code, owner in [*((code, "") for code in step.setup), *((code, step.name) for code in step.cells)]:
         if name in uses_of(code.source).variables:
-            yield {**os.environ, **environment}
+            yield {**os.environ, **dict(given.get((code.source, owner), ()))}
 
 
 def _read(step: Step) -> list[str]:

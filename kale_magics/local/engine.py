@@ -18,7 +18,7 @@ from typing import TextIO
 from kale_magics.local.cache import Cache, Past
 from kale_magics.local.cancel import Canceller
 from kale_magics.local.entry import entry_of, parts_of, watched
-from kale_magics.local.exchange import Result, environment, read_result, result_of, task_for
+from kale_magics.local.exchange import Result, environment, environment_of, read_result, result_of, task_for
 from kale_magics.local.folder import (
     LOG,
     clear_attempt,
@@ -272,7 +272,7 @@ class _Execution:
 
     def surroundings(self, step: Step) -> dict[str, str]:
         """The environment of a step."""
-        return self.environment | dict(step.options.env)
+        return environment_of(step, self.environment)
 
     def launch(self, step: Step, parts: Mapping[str, str]) -> None:
         """Begin a step's process and listen to it."""

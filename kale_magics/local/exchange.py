@@ -127,6 +127,11 @@ WITHHELD = frozenset(
 """Variables by which a user comes in at a server, kfp's own too: they are no step's, and stand in no log."""
 
 
+def environment_of(step: Step, common: Mapping[str, str]) -> dict[str, str]:
+    """The environment of one step: what all steps have, and what it is given itself."""
+    return {**common, **dict(step.options.env)}
+
+
 def environment() -> dict[str, str]:
     """The environment of every step of a run that begins now."""
     # Texts in a set have one order in all steps of all runs, as far as nobody has asked for another one.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.local.entry import digest_of, parts_of, read_entry, why_not
-from kale_magics.local.exchange import environment, read_result
+from kale_magics.local.exchange import environment, environment_of, read_result
 from kale_magics.local.history import past_runs
 from kale_magics.pipeline import Input, Json, Pipeline
 from kale_magics.run import Run, StepRun
@@ -73,7 +73,8 @@ def past_inputs(
 def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json]) -> str:
     """Why a step, or one that it hangs on, would not do now what it did in a run; the first reason."""
     for step in pipeline.until([maker]).steps:
-        parts = parts_of(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), environment())
+        own = environment_of(step, environment())
+        parts = parts_of(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
         entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
         if entry is not None and (reason := why_not(replace(entry, reason=""), parts, inputs=False)):
             return reason if step.name == maker else f"step {step.name} has changed: {reason}"

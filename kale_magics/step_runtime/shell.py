@@ -16,9 +16,10 @@ from kale_magics.step_runtime.scripts import run_file
 from kale_magics.step_runtime.timing import Stopwatch, Timings, measure, timeit_options
 
 SILENT = frozenset({
-    "autoreload", "colors", "conda", "config", "history", "kale", "kale_clean", "kale_compile", "kale_graph",
-    "kale_logs", "kale_reset", "kale_run", "kale_runs", "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2",
-    "pip", "precision", "psearch", "reload_ext", "unload_ext", "who", "whos", "xmode",
+    "autoreload", "colors", "conda", "config", "history", "kale", "kale_attach", "kale_cancel", "kale_clean",
+    "kale_compile", "kale_graph", "kale_logs", "kale_reset", "kale_run", "kale_runs", "kale_schedule",
+    "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2", "pip", "precision", "psearch", "reload_ext",
+    "unload_ext", "who", "whos", "xmode",
 })  # fmt: skip
 """Line magics that say how a notebook shows things, or that have done their work before the step runs."""
 
