@@ -108,7 +108,7 @@ def _of_columns(run: Node, notebook: Node) -> Iterator[str]:
     if len(run["c"]) < run["n"] or len(notebook["c"]) < notebook["n"]:  # the fingerprint has the first ones
         for one, other in zip(run["c"], notebook["c"], strict=False):
             if one != other:
-                yield f"the {one} is where the notebook has the {other}"
+                yield f"it has the {one} where the notebook has the {other}"
         return
     missing = [name for name in notebook["c"] if name not in run["c"]]
     added = [name for name in run["c"] if name not in notebook["c"]]

@@ -23,7 +23,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 FOLDER = ".kale"
 """Where runs are usually kept."""
 
-INTERRUPTED = "KeyboardInterrupt: it was interrupted before it was done"
+INTERRUPTED = "KeyboardInterrupt: interrupted before completion"
 
 LONGEST = 300
 """Characters of an exception's text that are shown; all of it is in the file."""
@@ -60,19 +60,19 @@ def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Func
     return cast(Function, call)
 
 
-def done_whole(work: Callable[[], None]) -> bool:
-    """Do a moment's work that must not be left half done: Ctrl-C waits for it, but a second one does not.
+def run_uninterrupted(work: Callable[[], None]) -> bool:
+    """Run a short function to its end even if Ctrl-C arrives; a second Ctrl-C interrupts it.
 
     Args:
-        work: What is done.
+        work: The function.
 
     Returns:
-        Whether Ctrl-C has come meanwhile; it is told of no more.
+        Whether Ctrl-C arrived. It is not raised again: the caller must report it.
     """
     try:
         with _held_interrupts() as interrupts:
             work()
-    except KeyboardInterrupt:  # a second one, or one at the very end
+    except KeyboardInterrupt:  # the second one, or one just after the handler was restored
         return True
     return bool(interrupts)
 

@@ -30,7 +30,7 @@ from kale_magics import process_state
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
-from kale_magics.guard import done_whole, reported
+from kale_magics.guard import run_uninterrupted, reported
 from kale_magics.loaded_modules import loaded_since
 from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry, variables_of
@@ -263,13 +263,13 @@ class Marking:
                 execution.give_variables(given)
 
     def _begin(self, info: ExecutionInfo) -> None:
-        if not done_whole(lambda: self._start(info)):
+        if not run_uninterrupted(lambda: self._start(info)):
             return
         execution = self._executions[-1] if self._executions else None
         if execution is not None and execution.info is info and execution.magic:
             execution.interrupted = True  # IPython goes on with a cell whatever is raised here
         else:
-            print("KeyboardInterrupt: it came before the cell, which runs now", file=sys.stderr)
+            print("KeyboardInterrupt: received before the cell started; the cell still runs", file=sys.stderr)
 
     def _start(self, info: ExecutionInfo) -> None:
         # IPython counts on before or after this event, depending on its release; the prompt is right in all.
@@ -281,8 +281,8 @@ class Marking:
 
     @reported
     def _end(self, result: ExecutionResult) -> None:
-        if done_whole(lambda: self._finish(result)):
-            print("KeyboardInterrupt: it came when the cell was done", file=sys.stderr)
+        if run_uninterrupted(lambda: self._finish(result)):
+            print("KeyboardInterrupt: received after the cell had finished", file=sys.stderr)
 
     def _finish(self, result: ExecutionResult) -> None:
         # IPython tells of some ends without a beginning, as that of an empty cell.

@@ -112,7 +112,10 @@ def test_differences_of_arrays_and_frames_are_named() -> None:
     assert told(wide.drop(columns="c20"), wide) == ("differs", "the column 'c20' is missing")
     wider = pd.DataFrame({f"c{number}": np.arange(9.0) for number in range(90)})
     swapped = wider[["c1", "c0", *wider.columns[2:]]]
-    assert told(swapped, wider) == ("differs", "the column 'c1' is where the notebook has the column 'c0'")
+    assert told(swapped, wider) == (
+        "differs",
+        "it has the column 'c1' where the notebook has the column 'c0'",
+    )
     assert told(wider.drop(columns="c80"), wider) == ("differs", "shape 9 x 89, not 9 x 90")
     assert told(frame.set_index("age"), frame.set_index("age")) == ("equal", "")
 
