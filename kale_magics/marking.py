@@ -30,7 +30,7 @@ from kale_magics import process_state
 from kale_magics.arguments import has_words
 from kale_magics.commands import Mark, parse_mark
 from kale_magics.diagnostics import Code, KaleError, Where, refuse
-from kale_magics.guard import run_uninterrupted, reported
+from kale_magics.guard import reported, run_uninterrupted
 from kale_magics.loaded_modules import loaded_since
 from kale_magics.own_modules import OwnModules
 from kale_magics.registry import Cell, Registry, variables_of
