@@ -20,7 +20,9 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     writing    the file of an artifact while it is written
     nodes      the nodes of fingerprints
     kinds      what fingerprints know of classes
-    samples    what a fingerprint has of arrays and frames
+    samples    what a fingerprint has of arrays
+    frames     what a fingerprint has of frames
+    samplers   which of these functions reads the objects of a class
     contents   what a fingerprint has of objects of Python's own types
     fingerprint descriptions of values that two processes can compare
     artifacts  the file that carries values from step to step, and what is told about it
@@ -52,6 +54,8 @@ MODULES = (
     "nodes",
     "kinds",
     "samples",
+    "frames",
+    "samplers",
     "contents",
     "fingerprint",
     "artifacts",

@@ -45,7 +45,7 @@ from kale_magics.step_runtime.nodes import (
     text_node,
     unknown_node,
 )
-from kale_magics.step_runtime.samples import sampler_of
+from kale_magics.step_runtime.samplers import sampler_of
 
 FINGERPRINT_BUDGET = 200
 """How many objects of a value are read at most; an array counts as several."""
