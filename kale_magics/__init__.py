@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from kale_magics.run import Run
+    from kale_magics.execution.run import Run
 
 __all__ = ["__version__", "last_run", "load_ipython_extension", "runs", "unload_ipython_extension"]
 
@@ -25,7 +25,7 @@ _NAME = "KaleMagics"
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
     """Give a shell the magics: IPython's protocol for extensions."""
-    from kale_magics.magics import KaleMagics
+    from kale_magics.magics.magics import KaleMagics
 
     if _NAME not in ipython.magics_manager.registry:
         KaleMagics(ipython).load()
@@ -55,7 +55,7 @@ def runs(folder: str | os.PathLike[str] | None = None) -> list[Run]:
     """
     from IPython.core.getipython import get_ipython
 
-    from kale_magics.local.history import past_runs
+    from kale_magics.local.past_runs import past_runs
 
     shell = get_ipython()
     magics = shell.magics_manager.registry.get(_NAME) if shell else None

@@ -17,8 +17,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from kale_magics.catalogue import CATALOGUE, FAMILIES, Entry
-from kale_magics.diagnostics import Code
+from kale_magics.model.diagnostics import Code
+from tests.diagnostic_examples import CATALOGUE, FAMILIES, Entry
 from tests.kfp_server import KfpServer
 from tests.shells import Outcome, fresh_shell
 

@@ -24,8 +24,8 @@ from tests.cases import Case
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from kale_magics.pipeline import Pipeline
-    from kale_magics.run import Run
+    from kale_magics.execution.run import Run
+    from kale_magics.model.pipeline import Pipeline
 
 PRELOADED = (
     "__main__ tests.notebooks pytest IPython.core.interactiveshell kfp.components kfp.local pandas"
@@ -238,8 +238,8 @@ def fresh_shell(folder: Path) -> InteractiveShell:
 
 def assembled(shell: InteractiveShell, report: Report) -> Pipeline | None:
     """Assemble the cells that are registered in a session."""
-    from kale_magics.assemble import assemble
-    from kale_magics.session import Session
+    from kale_magics.dataflow.assemble import assemble
+    from kale_magics.session.namespace import Session
 
     assembly = assemble(registered_cells(shell), Session(shell))
     report.diagnostics = [(d.code.code, d.severity, str(d)) for d in assembly.diagnostics]
@@ -261,10 +261,10 @@ def describe(pipeline: Pipeline, report: Report) -> None:
 
 def check_runs(shell: InteractiveShell, pipeline: Pipeline, runs: list[Run], report: Report) -> None:
     """Compare what the engine's runs have with what the notebook has."""
-    from kale_magics.assemble import assemble
-    from kale_magics.check import check_run, diagnostics_of
-    from kale_magics.expected import expected_of
-    from kale_magics.session import Session
+    from kale_magics.checking.check import check_run, diagnostics_of
+    from kale_magics.checking.expected import expected_of
+    from kale_magics.dataflow.assemble import assemble
+    from kale_magics.session.namespace import Session
 
     cells = registered_cells(shell)
     expected = expected_of(cells, assemble(cells, Session(shell)).diagnostics, values=shell.user_ns)

@@ -33,8 +33,8 @@ from kale_magics.analysis.statements import cut
 from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.summaries import summarise
 from kale_magics.analysis.syntax import CellProblemError, to_python
-from kale_magics.diagnostics import Code
-from kale_magics.flow.bindings import bound_by
+from kale_magics.dataflow.bindings import bound_by
+from kale_magics.model.diagnostics import Code
 
 
 def effects(source: str) -> tuple[Effect, ...]:

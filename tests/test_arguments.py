@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from kale_magics import arguments, commands
-from kale_magics.arguments import parse
-from kale_magics.commands import Mark, parse_mark
-from kale_magics.diagnostics import KaleError, Where
-from kale_magics.expansion import expand
-from kale_magics.parameter_values import parameter_values
-from kale_magics.pipeline import Json, Parameter
+from kale_magics.magics.expansion import expand
+from kale_magics.model.diagnostics import KaleError, Where
+from kale_magics.model.pipeline import Json, Parameter
+from kale_magics.syntax import arguments, commands
+from kale_magics.syntax.arguments import parse
+from kale_magics.syntax.commands import Mark, parse_mark
+from kale_magics.syntax.parameter_values import parameter_values
 
 MARKS = [
     ("imports", Mark("imports")),

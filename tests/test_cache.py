@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics import signing
 from kale_magics.analysis import packages
-from kale_magics.diagnostics import Code as Codes
-from kale_magics.diagnostics import KaleError
-from kale_magics.local.history import clean, past_runs
+from kale_magics.execution import signing
+from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
+from kale_magics.local.fork_server import close_servers
+from kale_magics.local.past_runs import clean, past_runs
 from kale_magics.local.plan import plan
-from kale_magics.local.server import close_servers
-from kale_magics.pipeline import Code, Parameter, Pipeline, StepOptions
-from kale_magics.run import LinePrinted, StepEnded, StepStarted
+from kale_magics.model.diagnostics import Code as Codes
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.pipeline import Code, Parameter, Pipeline, StepOptions
 from tests.test_engine import Runner, states, step
 
 DATA = "a,b\n1,2\n"

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 
 import kale_magics
-from kale_magics.check import check_run, diagnostics_of
-from kale_magics.differences import ONLY_ORDER, compare
-from kale_magics.evidence import Evidence
-from kale_magics.expected import expected_of
-from kale_magics.pipeline import Artifact, Code, Input, Pipeline, Step
-from kale_magics.registry import Cell
-from kale_magics.run import Run, StepRun
+from kale_magics.checking.check import check_run, diagnostics_of
+from kale_magics.checking.differences import ONLY_ORDER, compare
+from kale_magics.checking.expected import expected_of
+from kale_magics.execution.run import Run, StepRun
+from kale_magics.model.pipeline import Artifact, Code, Input, Pipeline, Step
+from kale_magics.session.evidence import Evidence
+from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer

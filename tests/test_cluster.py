@@ -26,7 +26,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kale_magics.analysis import packages
 from kale_magics.kubeflow.reading import read_pipeline
-from kale_magics.program import packed_runtime
+from kale_magics.model.program import packed_runtime
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.notebooks import STAND_INS
 from tests.shells import Shell

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
-from kale_magics.naming import encode_step
-from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.naming import encode_step
+from kale_magics.model.pipeline import Artifact, Code, Input, Json, Parameter, Pipeline, Step, StepOptions
 from kale_magics.step_runtime.parameters import hold
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kale_magics.catalogue import CATALOGUE, FAMILIES
-from kale_magics.diagnostics import Code
+from kale_magics.model.diagnostics import Code
 from tests import catalogue
 from tests.catalogue import DIAGNOSTIC, told
+from tests.diagnostic_examples import CATALOGUE, FAMILIES
 
 
 def test_every_code_is_in_the_catalogue_and_in_a_family() -> None:

@@ -14,12 +14,12 @@ from types import ModuleType
 
 import pytest
 
-from kale_magics.diagnostics import Code as Refusal
-from kale_magics.diagnostics import KaleError
+from kale_magics.execution.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
-from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step, StepOptions
-from kale_magics.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
+from kale_magics.model.diagnostics import Code as Refusal
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step, StepOptions
 
 DEADLINE = 20
 """Seconds after which a test gives up what it waits for."""

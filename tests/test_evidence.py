@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kale_magics.evidence import Evidence
+from kale_magics.session.evidence import Evidence
 from tests.shells import Shell, fresh_shell
 
 SEEN = [

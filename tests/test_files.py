@@ -12,7 +12,7 @@ import pytest
 
 from kale_magics.analysis.files import FileReader
 from kale_magics.analysis.paths import GAP, may_be_same
-from kale_magics.observed_files import FileObserver
+from kale_magics.session.observed_files import FileObserver
 from tests.shells import Shell, fresh_shell
 
 
@@ -204,7 +204,7 @@ def test_what_a_cell_that_failed_has_used_is_not_told(shell: Shell) -> None:
 
 def observers() -> int:
     """How many cells are observed."""
-    from kale_magics import observed_files
+    from kale_magics.session import observed_files
 
     return len(observed_files._observers)
 

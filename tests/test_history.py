@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import kale_magics
-from kale_magics.arguments import duration
-from kale_magics.diagnostics import KaleError
-from kale_magics.local.history import clean, going_on, past_runs
+from kale_magics.local.past_runs import clean, going_on, past_runs
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.syntax.arguments import duration
 from tests.shells import Shell, fresh_shell
 from tests.test_engine import Runner, step
 

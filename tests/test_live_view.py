@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kale_magics import run as running
-from kale_magics.pipeline import Parameter, Pipeline
+from kale_magics.execution import run as running
+from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.view import LiveView, svg, tree
 from kale_magics.view.collapse import MOST_BOXES, collapse
 from tests.test_view import DIAMOND, LOOSE, NASTY, Flow, chain, fan, pipeline, titles

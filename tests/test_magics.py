@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import kale_magics
-from kale_magics.run import Run
+from kale_magics.execution.run import Run
 from tests.shells import Outcome, Shell, fresh_shell
 
 NOTEBOOK = [
@@ -493,7 +493,7 @@ def test_help_is_real(shell: Shell, magic: str, words: list[str]) -> None:
 
 
 def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kale_magics import running
+    from kale_magics.magics import local_runs as running
 
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kale_magics import assemble as assembling
-from kale_magics.commands import KINDS, RUN
-from kale_magics.evidence import Watch
-from kale_magics.registry import Cell
+from kale_magics.dataflow import assemble as assembling
+from kale_magics.session.evidence import Watch
+from kale_magics.session.registry import Cell
+from kale_magics.syntax.commands import KINDS, RUN
 from tests.shells import Outcome, Shell, fresh_shell
 
 
@@ -337,7 +337,7 @@ def test_to_load_imports_nothing_heavy() -> None:
         shell.run_line_magic("load_ext", "kale_magics")
         shell.run_cell("%%kale step a\\nx = 1").raise_error()
         heavy = {"kfp", "pandas", "numpy", "nbformat", "cloudpickle", "yaml", "IPython.display"}
-        assert "kale_magics.magics" in sys.modules
+        assert "kale_magics.magics.magics" in sys.modules
         print(sorted(heavy & (set(sys.modules) - before)))
         """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,10 +8,10 @@ from textwrap import indent
 
 import pytest
 
-from kale_magics.commands import parse_mark
-from kale_magics.marking import find_magic
-from kale_magics.notebook import Notebook, find_notebook, read_notebook
-from kale_magics.registry import Cell, Registry
+from kale_magics.session.marking import find_magic
+from kale_magics.session.notebook_file import Notebook, find_notebook, read_notebook
+from kale_magics.session.registry import Cell, Registry
+from kale_magics.syntax.commands import parse_mark
 
 
 def cell(cell_id: str | None, text: str, marked_at: float = 0.0) -> Cell:

@@ -17,9 +17,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kale_magics.flow.notebook import NotebookFlow
-from kale_magics.process_state import ProcessState, StateChange
-from kale_magics.session import Session
+from kale_magics.dataflow.notebook_flow import NotebookFlow
+from kale_magics.session.namespace import Session
+from kale_magics.session.process_state import ProcessState, StateChange
 from tests.notebooks import ENVIRONMENT, fresh_shell, registered_cells
 
 Mode = Literal["live", "cold"]

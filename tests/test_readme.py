@@ -21,9 +21,9 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kale_magics import commands as magic_commands
-from kale_magics.diagnostics import Code
-from kale_magics.magics import KaleMagics
+from kale_magics.magics.magics import KaleMagics
+from kale_magics.model.diagnostics import Code
+from kale_magics.syntax import commands as magic_commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kale_magics.pipeline import Code, Step
-from kale_magics.program import Pod, render_program
+from kale_magics.model.pipeline import Code, Step
+from kale_magics.model.program import Pod, render_program
 
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from kale_magics.diagnostics import KaleError
-from kale_magics.local.server import BOOTSTRAP
-from kale_magics.pipeline import Artifact, Code, Input, Json, Parameter, Step
-from kale_magics.program import literal, render_program
+from kale_magics.local.fork_server import BOOTSTRAP
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.pipeline import Artifact, Code, Input, Json, Parameter, Step
+from kale_magics.model.program import literal, render_program
 from kale_magics.step_runtime import MODULES, runtime
 from kale_magics.step_runtime.artifacts import load_artifact
 from kale_magics.step_runtime.shell import expand

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from kale_magics.assemble import assemble
+from kale_magics.dataflow.assemble import assemble
+from kale_magics.execution.run import StepStarted
 from kale_magics.local import engine
 from kale_magics.local.process import LineReader
-from kale_magics.run import StepStarted
 from kale_magics.view import svg, tree
 from kale_magics.view.live import LiveView
 from tests.benchmarks.bench import marked_cells

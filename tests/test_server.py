@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from kale_magics.execution.run import StepStarted
 from kale_magics.local.engine import CAN_FORK
+from kale_magics.local.fork_server import close_servers, imports_of
 from kale_magics.local.schedule import remaining_times
-from kale_magics.local.server import close_servers, imports_of
-from kale_magics.pipeline import Code, Pipeline
-from kale_magics.run import StepStarted
+from kale_magics.model.pipeline import Code, Pipeline
 from tests.test_engine import STAY, Runner, states, step
 
 IMPORTS = Code("import numpy as np\nimport fractions", "imports, In [1]")
@@ -120,9 +120,9 @@ KERNEL = """
 import sys
 from pathlib import Path
 from kale_magics.local.engine import run_pipeline
-from kale_magics.run import LinePrinted
+from kale_magics.execution.run import LinePrinted
 from tests.test_engine import STAY, step
-from kale_magics.pipeline import Pipeline
+from kale_magics.model.pipeline import Pipeline
 
 def listen(event):
     if isinstance(event, LinePrinted):

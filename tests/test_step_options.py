@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from kale_magics.commands import parse_mark, parse_step_options
-from kale_magics.diagnostics import KaleError
-from kale_magics.pipeline import StepOptions
+from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.pipeline import StepOptions
+from kale_magics.syntax.commands import parse_mark, parse_step_options
 from tests.shells import Shell, fresh_shell
 
 READ: list[tuple[str, dict[str, Any]]] = [

@@ -947,7 +947,7 @@ def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
         create(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kale_magics.kubeflow.running.submit", interrupted)
+    monkeypatch.setattr("kale_magics.kubeflow.server_runs.submit", interrupted)
     server.hold("load")
     outcome = shell.run(f"%kale_run --host {server.url} --cancel-on-interrupt")
     (run,) = server.runs.values()

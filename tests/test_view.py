@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from kale_magics import run as running
-from kale_magics.diagnostics import Code as DiagnosticCode
-from kale_magics.diagnostics import Diagnostic, Where
-from kale_magics.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
-from kale_magics.registry import Cell
+from kale_magics.execution import run as running
+from kale_magics.model.diagnostics import Code as DiagnosticCode
+from kale_magics.model.diagnostics import Diagnostic, Where
+from kale_magics.model.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
+from kale_magics.session.registry import Cell
 from kale_magics.view import GraphView, Progress, diagnostics_text, registered, rows, summary, svg, tree
 from kale_magics.view.layout import Link, assign_rows
 from kale_magics.view.progress import duration

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import gc
 
-import kale_magics.check
-import kale_magics.expected
+import kale_magics.checking.check
+import kale_magics.checking.expected
 import kale_magics.kubeflow.compiler
 import kale_magics.local.engine
-import kale_magics.magics  # noqa: F401
+import kale_magics.magics.magics  # noqa: F401
 from kale_magics.analysis.packages import needs_of
-from kale_magics.assemble import assemble
-from kale_magics.program import render_program
-from kale_magics.registry import Cell
+from kale_magics.dataflow.assemble import assemble
+from kale_magics.model.program import render_program
+from kale_magics.session.registry import Cell
 
 needs_of(["cloudpickle", "numpy", "pandas", "scipy", "sklearn"])
 simplest = assemble([Cell("step", "\nx = sorted([1])\nx.sort()\n", "s")]).pipeline

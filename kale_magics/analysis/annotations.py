@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from kale_magics.pipeline import Json
+from kale_magics.model.pipeline import Json
 from kale_magics.step_runtime.parameters import accepts, alternatives_of
 
 _PLAIN = {"int": ["int"], "float": ["int", "float"], "str": ["str"], "bool": ["bool"], "object": ["Any"]}

@@ -10,8 +10,8 @@ from typing import Any, cast
 from kale_magics.analysis.annotations import type_of
 from kale_magics.analysis.names import is_constant
 from kale_magics.analysis.syntax import CellProblemError, to_python
-from kale_magics.diagnostics import Code
-from kale_magics.pipeline import Json
+from kale_magics.model.diagnostics import Code
+from kale_magics.model.pipeline import Json
 from kale_magics.step_runtime.parameters import accepts, alternatives_of
 
 

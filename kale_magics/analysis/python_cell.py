@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from kale_magics.diagnostics import Code
+from kale_magics.model.diagnostics import Code
 
 
 class CellProblemError(Exception):

@@ -11,8 +11,8 @@ from pathlib import Path
 from kale_magics.analysis.packages import imported_paths
 from kale_magics.analysis.python_cell import CellProblemError
 from kale_magics.analysis.scopes import bound_names
-from kale_magics.diagnostics import Code
-from kale_magics.step_runtime.scripts import RUN_FLAGS, script_path
+from kale_magics.model.diagnostics import Code
+from kale_magics.step_runtime.run_magic import RUN_FLAGS, script_path
 
 
 def script_call(line: str, number: int) -> str:
@@ -84,7 +84,7 @@ def _script_of(call: ast.Call) -> str:
 
 def _names(tree: ast.Module) -> Iterator[str]:
     """The names that a script leaves behind."""
-    from kale_magics.session import star_names
+    from kale_magics.analysis.star_imports import star_names
 
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module and statement.names[0].name == "*":

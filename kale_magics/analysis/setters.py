@@ -31,7 +31,7 @@ class Setter:
     """A place where state is set.
 
     Attributes:
-        holder: As in `kale_magics.process_state.StateChange`.
+        holder: As in `kale_magics.session.process_state.StateChange`.
         keys: What is set there; empty if the text does not tell.
         line: In the cell, from 1.
         text: The code.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from kale_magics.analysis.pip import NotInAPodError, installed
 from kale_magics.analysis.python_cell import CellProblemError, PythonCell
 from kale_magics.analysis.scripts import script_call
-from kale_magics.diagnostics import Code
+from kale_magics.model.diagnostics import Code
 from kale_magics.step_runtime.shell import SILENT, Shell
 from kale_magics.step_runtime.timing import timeit_options
 

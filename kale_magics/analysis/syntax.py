@@ -11,7 +11,7 @@ from kale_magics.analysis.python_cell import CellProblemError as CellProblemErro
 from kale_magics.analysis.python_cell import PythonCell as PythonCell
 from kale_magics.analysis.shell_calls import BEGIN, DROPPED, END, SCRIPTS, Edit, edited, edits_of
 from kale_magics.analysis.shell_calls import is_of_shell as is_of_shell
-from kale_magics.diagnostics import Code
+from kale_magics.model.diagnostics import Code
 
 _CELL_MAGIC = re.compile(r"%%(!|\w+)[ \t]*(.*)")
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kale_magics.commands import HOST_VARIABLE
-from kale_magics.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.syntax.commands import HOST_VARIABLE
 
 TOKEN_FILE_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of a variable of kfp's
 """kfp's own environment variable."""

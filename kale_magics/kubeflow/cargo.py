@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 
-from kale_magics import naming
 from kale_magics.analysis.packages import files_of, project, source_of
 from kale_magics.analysis.pip import NotInAPodError, installed, is_of_this_machine
-from kale_magics.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.kubeflow.options import default_image
-from kale_magics.pipeline import Pipeline, Step, StepOptions
-from kale_magics.program import LARGEST_PROGRAM, Pod
-from kale_magics.step_options import check_files, refuse_twice
+from kale_magics.model import naming
+from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
+from kale_magics.model.pipeline import Pipeline, Step, StepOptions
+from kale_magics.model.program import LARGEST_PROGRAM, Pod
+from kale_magics.syntax.step_options import check_files, refuse_twice
 
 MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster

@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics import naming
-from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.cargo import packages_of, pods_of, with_carrier
 from kale_magics.kubeflow.options import default_image, set_options
 from kale_magics.kubeflow.secrecy import refuse_passwords, refuse_secrets
-from kale_magics.pipeline import Parameter, Pipeline, Step
-from kale_magics.program import Pod, render_program
+from kale_magics.model import naming
+from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.pipeline import Parameter, Pipeline, Step
+from kale_magics.model.program import Pod, render_program
 from kale_magics.step_runtime.parameters import hold, input_form
 
 SUFFIXES = (".yaml", ".yml")

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import kfp_server_api
 import urllib3
 
-from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.access import Access
 from kale_magics.kubeflow.answers import BadAnswerError
+from kale_magics.model.diagnostics import Code, KaleError, refuse
 
 AWAY = frozenset({429, 500, 502, 503, 504})
 """What a server answers that may do better in a moment."""

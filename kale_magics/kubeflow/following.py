@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+from kale_magics.execution.run import Event, LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted, Ticked
 from kale_magics.kubeflow import remote
 from kale_magics.kubeflow.remote import RemoteRun, RemoteStepRun
 from kale_magics.kubeflow.server import LONG
-from kale_magics.run import Event, LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted, Ticked
 
 LOGS_EVERY = 5
 """Looks at a run between two looks at the logs of steps that run."""

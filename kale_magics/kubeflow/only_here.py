@@ -12,10 +12,10 @@ from kale_magics.analysis.files import FileReader
 from kale_magics.analysis.packages import files_of, source_of
 from kale_magics.analysis.paths import is_exact
 from kale_magics.analysis.uses import Uses, looks_like_file, uses_of
-from kale_magics.arguments import quoted
-from kale_magics.diagnostics import Code, Diagnostic, Where
-from kale_magics.pipeline import Pipeline, Step
-from kale_magics.registry import Cell
+from kale_magics.model.diagnostics import Code, Diagnostic, Where
+from kale_magics.model.pipeline import Pipeline, Step
+from kale_magics.session.registry import Cell
+from kale_magics.syntax.arguments import quoted
 
 OF_EVERY_POD = ("/dev", "/proc", "/sys", "/tmp", "/etc", "/usr", "/bin")  # noqa: S108 - a pod's own, not ours
 """Folders that are in every container."""

@@ -6,8 +6,8 @@ import math
 import sys
 from typing import Any
 
-from kale_magics.pipeline import Attempts, Step, StepOptions
-from kale_magics.step_options import NVIDIA
+from kale_magics.model.pipeline import Attempts, Step, StepOptions
+from kale_magics.syntax.step_options import NVIDIA
 
 USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which has one user
 """Where pip puts packages in a pod whose user may not write to its Python, nor to its home."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
-from kale_magics.diagnostics import Code, refuse
 from kale_magics.kubeflow.cargo import is_carrier
-from kale_magics.pipeline import Artifact, ArtifactKind, Input, Parameter, Pipeline, Step
-from kale_magics.program import read_specification
+from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.pipeline import Artifact, ArtifactKind, Input, Parameter, Pipeline, Step
+from kale_magics.model.program import read_specification
 
 KINDS: dict[str, ArtifactKind] = {"system.Dataset": "Dataset", "system.Model": "Model"}
 """KFP's types of artifacts that are told apart."""

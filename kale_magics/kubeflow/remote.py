@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from kale_magics.check import check_run
-from kale_magics.diagnostics import Code, KaleError, refuse
-from kale_magics.expected import Expected
+from kale_magics.checking.check import check_run, show_differences
+from kale_magics.checking.expected import Expected
+from kale_magics.execution.failures import failure
+from kale_magics.execution.file_digests import file_digest
+from kale_magics.execution.run import Run, RunState, StepError, StepRun, Steps, StepState
+from kale_magics.execution.run_store import LOG, step_folder, write_bytes, writing
+from kale_magics.execution.signing import is_own, sign
 from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
-from kale_magics.local.entry import digest_of
-from kale_magics.local.folder import LOG, step_folder, write_bytes, writing
-from kale_magics.pipeline import Json
-from kale_magics.run import Run, RunState, StepError, StepRun, Steps, StepState
-from kale_magics.running import failure, show_differences
-from kale_magics.signing import is_own, sign
+from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.pipeline import Json
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ENDS, ON_VOLUME
 
@@ -359,7 +359,7 @@ def _signature_of(path: Path) -> Path:
 def _is_as_fetched(path: Path) -> bool:
     """Whether an artifact is here as it was fetched."""
     try:
-        return is_own(digest_of(path), _signature_of(path).read_text(encoding="utf-8"))
+        return is_own(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import kfp_server_api
 
-from kale_magics.arguments import duration, length
-from kale_magics.diagnostics import Code, Where, refuse
 from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import Prepared, finder, label_of, write_once
+from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.syntax.arguments import duration, length
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
-from kale_magics.diagnostics import Code, Diagnostic, Where, refuse
-from kale_magics.pipeline import Pipeline
+from kale_magics.model.diagnostics import Code, Diagnostic, Where, refuse
+from kale_magics.model.pipeline import Pipeline
 
 _WITH_PASSWORD = re.compile(r"://(?!git@)[^/\s@]+@(?P<host>[^/\s:]+)")
 """The address of something with a user; git's own is no secret."""

@@ -19,7 +19,6 @@ import kfp
 import kfp_server_api
 import urllib3
 
-from kale_magics.diagnostics import KaleError
 from kale_magics.kubeflow.access import Access
 from kale_magics.kubeflow.answers import (
     FILE_BYTES,
@@ -31,6 +30,7 @@ from kale_magics.kubeflow.answers import (
     check_answer,
 )
 from kale_magics.kubeflow.explaining import AWAY, NotTheApiError, explain, needs_namespace
+from kale_magics.model.diagnostics import KaleError
 
 Answer = TypeVar("Answer")
 

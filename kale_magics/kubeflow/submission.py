@@ -16,13 +16,13 @@ from typing import Any
 
 import kfp_server_api
 
-from kale_magics.diagnostics import Code, KaleError, refuse
 from kale_magics.kubeflow.answers import BadAnswerError
 from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
 from kale_magics.kubeflow.reading import RemoteTask, tasks_of
 from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server, UnsureError
-from kale_magics.pipeline import Json, Parameter, Pipeline
+from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.pipeline import Json, Parameter, Pipeline
 from kale_magics.step_runtime.parameters import hold, restore
 
 LATEST = 100

@@ -14,11 +14,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kale_magics.local.entry import CHUNK, ENTRY, Entry, changes, digest_of, key_of, read_entry
-from kale_magics.local.folder import write_text
-from kale_magics.pipeline import Step
-from kale_magics.run import Run
-from kale_magics.signing import sign
+from kale_magics.execution.file_digests import CHUNK, file_digest
+from kale_magics.execution.run import Run
+from kale_magics.execution.run_store import write_text
+from kale_magics.execution.signing import sign
+from kale_magics.local.entry import ENTRY, Entry, changes, key_of, read_entry
+from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import to_json
 
 
@@ -70,7 +71,7 @@ class Cache:
             return False
         try:
             return all(
-                digest_of(folder / name) == digest
+                file_digest(folder / name) == digest
                 for name, digest in entry.files.items()
                 if thorough or (folder / name).stat().st_size <= CHUNK
             )

@@ -15,29 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from kale_magics.local.cache import Cache, Past
-from kale_magics.local.cancel import Canceller
-from kale_magics.local.entry import entry_of, parts_of, watched
-from kale_magics.local.exchange import Result, environment, environment_of, read_result, result_of, task_for
-from kale_magics.local.folder import (
-    LOG,
-    clear_attempt,
-    create_run_folder,
-    open_log,
-    record,
-    step_folder,
-    write_json,
-    write_programs,
-    writing,
-)
-from kale_magics.local.history import going_on, last_times
-from kale_magics.local.process import LineReader, StepProcess
-from kale_magics.local.schedule import available_cores, remaining_times
-from kale_magics.local.server import StepServer, give_back, take_server
-from kale_magics.local.timers import Timers
-from kale_magics.pipeline import Json, Pipeline, Step
-from kale_magics.program import render_program
-from kale_magics.run import (
+from kale_magics.execution.run import (
     Event,
     LinePrinted,
     Run,
@@ -51,6 +29,28 @@ from kale_magics.run import (
     Stream,
     Ticked,
 )
+from kale_magics.execution.run_store import (
+    LOG,
+    clear_attempt,
+    create_run_folder,
+    open_log,
+    record,
+    step_folder,
+    write_json,
+    write_programs,
+    writing,
+)
+from kale_magics.local.cache import Cache, Past
+from kale_magics.local.cancel import Canceller
+from kale_magics.local.entry import entry_of, parts_of, watched
+from kale_magics.local.exchange import Result, environment, environment_of, read_result, result_of, task_for
+from kale_magics.local.fork_server import StepServer, give_back, take_server
+from kale_magics.local.past_runs import going_on, last_times
+from kale_magics.local.process import LineReader, StepProcess
+from kale_magics.local.schedule import available_cores, remaining_times
+from kale_magics.local.timers import Timers
+from kale_magics.model.pipeline import Json, Pipeline, Step
+from kale_magics.model.program import render_program
 
 CAN_FORK = sys.platform == "linux"
 """Whether steps are forked unless asked otherwise: the frameworks of macOS do not bear it."""

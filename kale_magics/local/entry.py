@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
 import os
 import platform
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,19 +14,17 @@ from typing import Any
 
 from kale_magics.analysis.packages import owners, versions
 from kale_magics.analysis.uses import looks_like_file, uses_of
-from kale_magics.local.folder import LOG, RESULT, USES
+from kale_magics.execution.file_digests import file_digest
+from kale_magics.execution.run_store import LOG, RESULT, USES
+from kale_magics.execution.signing import is_own
 from kale_magics.local.heard import Heard, nearby
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
-from kale_magics.pipeline import Json, Step
-from kale_magics.program import runtime_source
-from kale_magics.signing import is_own
+from kale_magics.model.pipeline import Json, Step
+from kale_magics.model.program import runtime_source
 from kale_magics.step_runtime.fixed import from_json, to_json
 
 ENTRY = "cache.json"
-
-CHUNK = 1 << 20
-"""Bytes: what is read at a time."""
 
 LARGEST = 1 << 26
 """Bytes: of a file that is larger only its size and its times are compared."""
@@ -157,22 +153,6 @@ def watched(step: Step, parameters: Mapping[str, Json], directory: Path) -> list
     return sorted((kind, path) for path, kind in found.items())
 
 
-def digest_of(file: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    # What is no file may have no end, as /dev/zero, and a pipe waits for who writes.
-    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as content:
-        if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(file))
-        while chunk := content.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def read_entry(folder: Path) -> Entry | None:
     """What `cache.json` of a step says; None if there is none, it is damaged, or somebody else wrote it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -236,7 +216,7 @@ def entry_of(
         OSError: A file of the step cannot be read.
     """
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
-    files |= {name: digest_of(folder / name) for name in (LOG, RESULT)}
+    files |= {name: file_digest(folder / name) for name in (LOG, RESULT)}
     heard = Heard(folder / USES)
     reasons = (step.varies, *heard.reasons_against(step, tuple(_codes(step))))
     paths = [(kind, path, state, _content(kind, path, state)) for kind, path, state in heard.paths]
@@ -253,5 +233,5 @@ def _content(kind: str, path: str, state: Any) -> str:
     """The digest of a file that is not too large for it."""
     if kind == "file" and isinstance(state, list) and state[0] <= LARGEST:
         with contextlib.suppress(OSError):  # then only its times tell
-            return digest_of(Path(path))
+            return file_digest(Path(path))
     return ""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.analysis.packages import HOMES
-from kale_magics.local.folder import ERROR, RESULT, USES
+from kale_magics.execution.run import Run, StepError
+from kale_magics.execution.run_store import ERROR, RESULT, USES
 from kale_magics.local.process import StepProcess
-from kale_magics.pipeline import Step
-from kale_magics.run import Run, StepError
+from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import from_json
 
 HINTS = {

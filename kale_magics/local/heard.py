@@ -13,7 +13,7 @@ from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.uses import seeded, uses_of, varies
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
-from kale_magics.pipeline import Step
+from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import from_json
 
 FOLLOWED = ("read", "make", "change")

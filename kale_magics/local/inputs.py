@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kale_magics.diagnostics import Code, Where, refuse
-from kale_magics.local.entry import digest_of, parts_of, read_entry, why_not
+from kale_magics.execution.file_digests import file_digest
+from kale_magics.execution.run import Run, StepRun
+from kale_magics.local.entry import parts_of, read_entry, why_not
 from kale_magics.local.exchange import environment, environment_of, read_result
-from kale_magics.local.history import past_runs
-from kale_magics.pipeline import Input, Json, Pipeline
-from kale_magics.run import Run, StepRun
+from kale_magics.local.past_runs import past_runs
+from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.pipeline import Input, Json, Pipeline
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _has(step: StepRun, wanted: Input) -> bool:
         return (
             known
             and names == set(wanted.artifact.names)
-            and digest_of(step.folder / "outputs" / wanted.artifact.key) == digest
+            and file_digest(step.folder / "outputs" / wanted.artifact.key) == digest
         )
     except (OSError, ValueError, KeyError):
         return False

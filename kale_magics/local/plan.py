@@ -10,7 +10,7 @@ from kale_magics.local.cache import Cache
 from kale_magics.local.entry import ENTRY, Entry, parts_of, read_entry, why_not
 from kale_magics.local.exchange import environment, environment_of, read_result
 from kale_magics.local.heard import nearby
-from kale_magics.pipeline import Json, Pipeline, Step
+from kale_magics.model.pipeline import Json, Pipeline, Step
 
 MOST_RUNS = 50
 """How many runs are looked through for the last one of a step."""

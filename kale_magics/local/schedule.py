@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from kale_magics.pipeline import Pipeline
+from kale_magics.model.pipeline import Pipeline
 
 
 def available_cores() -> int:

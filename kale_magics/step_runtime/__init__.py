@@ -28,7 +28,7 @@ distinct across modules, and why they keep to what Python 3.8 understands once a
     artifacts  the file that carries values from step to step, and what is told about it
     pod        folder, shared volume and marks in the log of a step in a pod
     parameters values of parameters: their types, as text, and as KFP holds them
-    scripts    `%run` of a script
+    run_magic  `%run` of a script
     shell      what `get_ipython()` can do in a step
     shows      what `display` prints, and its handle
     figures    open figures, closed when a notebook would
@@ -61,7 +61,7 @@ MODULES = (
     "artifacts",
     "pod",
     "parameters",
-    "scripts",
+    "run_magic",
     "shell",
     "shows",
     "figures",

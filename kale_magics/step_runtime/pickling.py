@@ -50,7 +50,7 @@ class StepError(Exception):
     """What a step tells its user without a traceback.
 
     Attributes:
-        code: The code of `kale_magics.diagnostics`.
+        code: The code of `kale_magics.model.diagnostics`.
         fix: One way out; none for a step that fails (KALE301).
     """
 

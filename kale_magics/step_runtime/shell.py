@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
-from kale_magics.step_runtime.scripts import run_file
+from kale_magics.step_runtime.run_magic import run_file
 from kale_magics.step_runtime.timing import Stopwatch, Timings, measure, timeit_options
 
 SILENT = frozenset({

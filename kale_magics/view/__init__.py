@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from kale_magics.view.graph import GraphView
-from kale_magics.view.history import runs_text
 from kale_magics.view.live import LiveView
 from kale_magics.view.progress import Progress, summary
+from kale_magics.view.runs_table import runs_text
 from kale_magics.view.svg import svg
 from kale_magics.view.table import Row, TableView, diagnostics_text, registered, rows
 from kale_magics.view.tree import tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kale_magics.pipeline import Step
+from kale_magics.model.pipeline import Step
 from kale_magics.view.collapse import Group
 from kale_magics.view.layout import BOX_HEIGHT, Box
 from kale_magics.view.marks import Mark, by_state, count_done, shared_state

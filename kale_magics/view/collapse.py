@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
 
-from kale_magics.pipeline import Pipeline, Step
+from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.view.words import Edge, columns, edges, one_line, shorten
 
 MOST_BOXES = 60

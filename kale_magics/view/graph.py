@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from kale_magics.pipeline import Pipeline
+from kale_magics.model.pipeline import Pipeline
 from kale_magics.view.svg import svg
 from kale_magics.view.tree import tree
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from kale_magics.pipeline import Parameter, Pipeline
-from kale_magics.run import Event, LinePrinted, Run, RunEnded, RunStarted, StepEnded, StepStarted
+from kale_magics.execution.run import Event, LinePrinted, Run, RunEnded, RunStarted, StepEnded, StepStarted
+from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.view.marks import Mark, Moment, moment
 from kale_magics.view.progress import Progress, total
 from kale_magics.view.svg import Picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kale_magics.run import Run, StepRun
+from kale_magics.execution.run import Run, StepRun
 from kale_magics.view.progress import duration, elapsed, why
 from kale_magics.view.words import plural
 

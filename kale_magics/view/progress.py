@@ -6,8 +6,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from kale_magics.arguments import quoted
-from kale_magics.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
+from kale_magics.execution.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
+from kale_magics.syntax.arguments import quoted
 from kale_magics.view.states import look, signed
 from kale_magics.view.table import aligned
 from kale_magics.view.words import columns, one_line, pad, plural, shorten

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kale_magics.pipeline import Pipeline
+from kale_magics.model.pipeline import Pipeline
 from kale_magics.view.boxes import box_width, draw_box
 from kale_magics.view.collapse import collapse
 from kale_magics.view.layout import layout

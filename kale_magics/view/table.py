@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from kale_magics.diagnostics import Diagnostic
-from kale_magics.pipeline import Pipeline, Step
-from kale_magics.registry import Cell
+from kale_magics.model.diagnostics import Diagnostic
+from kale_magics.model.pipeline import Pipeline, Step
+from kale_magics.session.registry import Cell
 from kale_magics.view.states import signed
 from kale_magics.view.words import assignment, columns, described, pad, plural, shorten
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kale_magics.pipeline import Pipeline, Step
+from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.view.states import look
 from kale_magics.view.words import (
     Edge,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from kale_magics.pipeline import Artifact, Input, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import Artifact, Input, Parameter, Pipeline, Step
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 

@@ -77,7 +77,7 @@ def marking(times: int) -> tuple[float, float]:
 
 def marked_cells(steps: int) -> list[Any]:
     """A notebook: every step takes what the one before it and the first one made."""
-    from kale_magics.registry import Cell
+    from kale_magics.session.registry import Cell
 
     cells = [
         Cell("imports", "\nimport math\nimport statistics", execution_count=1),
@@ -134,7 +134,7 @@ def compiling(steps: int, times: int, folder: Path) -> tuple[float, float]:
     """Seconds for assembling and compiling marked cells, and for compiling what was written by hand."""
     from kfp import compiler
 
-    from kale_magics.assemble import assemble
+    from kale_magics.dataflow.assemble import assemble
     from kale_magics.kubeflow.compiler import compile_pipeline
 
     cells, path = marked_cells(steps), folder / f"bench_{steps}.py"
@@ -163,7 +163,7 @@ def watching(times: int) -> dict[str, float]:
     import pandas as pd
     from sklearn.linear_model import LogisticRegression
 
-    from kale_magics.evidence import Watch
+    from kale_magics.session.evidence import Watch
 
     X = np.random.default_rng(0).random((2_000, 30))
     frame = pd.DataFrame(X, columns=[f"c{n}" for n in range(30)]).assign(kind="a")
@@ -184,7 +184,7 @@ def watching(times: int) -> dict[str, float]:
 
 def assembling(steps: int, times: int) -> float:
     """Seconds for reading and assembling marked cells, nothing of them remembered."""
-    from kale_magics.assemble import assemble
+    from kale_magics.dataflow.assemble import assemble
 
     cells = marked_cells(steps)
     return best(lambda: assemble(cells), times)

@@ -58,7 +58,7 @@ def checked_runs(times: int, folder: Path) -> list[tuple[float, float, list[floa
         For each run the seconds of the comparison, those of the run, those of the fingerprints of each step,
         and the `Run` itself.
     """
-    from kale_magics import running
+    from kale_magics.magics import local_runs as running
     from tests.shells import fresh_shell
 
     compared: list[float] = []

@@ -66,9 +66,9 @@ def chain(steps: int) -> list[tuple[str, str]]:
 
 def pipeline_of(cells: Sequence[tuple[str, str]]) -> Any:
     """The pipeline of marked cells."""
-    from kale_magics.assemble import assemble
-    from kale_magics.commands import parse_mark
-    from kale_magics.registry import Cell
+    from kale_magics.dataflow.assemble import assemble
+    from kale_magics.session.registry import Cell
+    from kale_magics.syntax.commands import parse_mark
 
     marked = []
     for number, (mark, source) in enumerate(cells, start=1):
@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once")
     quick = parser.parse_args().quick
-    from kale_magics.local.server import close_servers
+    from kale_magics.local.fork_server import close_servers
 
     warnings.simplefilter("ignore")  # kfp's own
     print(f"{'what':<44}{'ours':>12}{'beside':>12}{'ratio':>8}  aim")

@@ -16,9 +16,9 @@ import time
 import venv
 from pathlib import Path
 
-from kale_magics.assemble import assemble
+from kale_magics.dataflow.assemble import assemble
 from kale_magics.kubeflow.compiler import documents, pipeline_yaml
-from kale_magics.registry import Cell
+from kale_magics.session.registry import Cell
 
 STEPS = {
     "a step with the standard library": ["\nx = 1"],

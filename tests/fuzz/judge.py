@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.assemble import assemble
-from kale_magics.check import check_run, diagnostics_of
-from kale_magics.evidence import Evidence, Watch
-from kale_magics.expected import Expected, expected_of
-from kale_magics.pipeline import Pipeline
-from kale_magics.registry import Cell
-from kale_magics.run import Run, StepRun
-from kale_magics.session import Session
+from kale_magics.checking.check import check_run, diagnostics_of
+from kale_magics.checking.expected import Expected, expected_of
+from kale_magics.dataflow.assemble import assemble
+from kale_magics.execution.run import Run, StepRun
+from kale_magics.model.pipeline import Pipeline
+from kale_magics.session.evidence import Evidence, Watch
+from kale_magics.session.namespace import Session
+from kale_magics.session.registry import Cell
 from tests.fuzz.forks import in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks

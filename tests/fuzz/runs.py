@@ -18,12 +18,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kale_magics.diagnostics import Code
+from kale_magics.execution.run_store import RESULT
 from kale_magics.local.engine import run_pipeline
-from kale_magics.local.folder import RESULT
 from kale_magics.local.launcher import KINDS, Direction
-from kale_magics.pipeline import Pipeline, Step
-from kale_magics.program import render_program
+from kale_magics.model.diagnostics import Code
+from kale_magics.model.pipeline import Pipeline, Step
+from kale_magics.model.program import render_program
 from tests.fuzz.forks import in_child
 
 CANNOT_CROSS = Code.CANNOT_CROSS.code

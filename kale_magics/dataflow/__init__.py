@@ -1,0 +1,1 @@
+"""From marked cells to a pipeline: what each step takes from which other one."""

@@ -1,0 +1,340 @@
+"""From marked cells to a `Pipeline`: each step with its code, its inputs and what it hands on."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from kale_magics.analysis.knowledge import HARMLESS, VARYING
+from kale_magics.analysis.optional_packages import optional_packages
+from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
+from kale_magics.analysis.scripts import paths_of_scripts
+from kale_magics.analysis.statements import cut
+from kale_magics.analysis.submodules import used_submodules
+from kale_magics.analysis.uses import mentioned, uses_of
+from kale_magics.dataflow.bindings import Definition, StepFlow, bound_by
+from kale_magics.dataflow.edges import Edges
+from kale_magics.dataflow.notebook_flow import NotebookFlow
+from kale_magics.model.diagnostics import Code as Refusal
+from kale_magics.model.diagnostics import Diagnostic
+from kale_magics.model.naming import encode_step, unique_keys
+from kale_magics.model.pipeline import (
+    NO_OPTIONS,
+    THIS_IMAGE,
+    Artifact,
+    Code,
+    Environment,
+    Input,
+    Parameter,
+    Pipeline,
+    Step,
+    StepOptions,
+)
+from kale_magics.session.namespace import Session
+from kale_magics.session.objects import Facts
+from kale_magics.session.registry import Cell
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a pipeline is told beside its cells.
+
+    Attributes:
+        name: Of the pipeline, for people.
+        description: Free text.
+        environment: Where the steps run on a cluster.
+        slim_imports: Whether a step gets only those imports of the prelude that it may use.
+        options: What every step is asked for, where it does not ask for something else itself.
+    """
+
+    name: str = "pipeline"
+    description: str = ""
+    environment: Environment = THIS_IMAGE
+    slim_imports: bool = True
+    options: StepOptions = NO_OPTIONS
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What came of assembling.
+
+    Attributes:
+        draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps
+            wait for each other.
+        diagnostics: All there is to tell.
+        cells: What it was made of.
+    """
+
+    draft: Pipeline | None
+    diagnostics: tuple[Diagnostic, ...]
+    cells: tuple[Cell, ...] = ()
+
+    @property
+    def pipeline(self) -> Pipeline | None:
+        """The pipeline; None if there is an error."""
+        return None if any(d.severity == "error" for d in self.diagnostics) else self.draft
+
+
+def assemble(
+    cells: Sequence[Cell], session: Session | None = None, settings: Settings | None = None
+) -> Assembly:
+    """Make a pipeline of marked cells.
+
+    Args:
+        cells: In the order of the notebook; cells of kind "skip" are left out.
+        session: What a live kernel knows; without one, only the code tells.
+        settings: The pipeline's name and the like.
+
+    Returns:
+        The pipeline, or why there is none.
+    """
+    flow = NotebookFlow(cells, session or Session())
+    if not flow.steps and not flow.diagnostics:
+        flow.tell(
+            Refusal.NOTHING_MARKED,
+            "no step is marked",
+            "begin a cell with %%kale step NAME, run it, and try again",
+        )
+    edges = Edges(flow)
+    order = edges.ordered()
+    edges.tell_files()
+    complete = len(order) == len(flow.steps)
+    draft = _Assembler(flow, edges, settings or Settings()).pipeline(order) if complete else None
+    return Assembly(draft, tuple(flow.diagnostics), tuple(cells))
+
+
+class _Assembler:
+    """Makes the pieces of the pipeline.
+
+    Args:
+        flow: What the walk through the notebook has found out.
+        edges: Who hands what to whom.
+        settings: The pipeline's name and the like.
+    """
+
+    def __init__(self, flow: NotebookFlow, edges: Edges, settings: Settings) -> None:
+        self.flow, self.edges, self.settings = flow, edges, settings
+        self._imported: dict[tuple[int, int], frozenset[str]] = {}
+        self._definitions: dict[int, list[Definition]] = defaultdict(list)
+        for definition in flow.flow.definitions:
+            self._definitions[definition.cell].append(definition)
+
+    def pipeline(self, order: Sequence[StepFlow]) -> Pipeline:
+        """The pipeline of steps that are in order."""
+        names = [default.name for default in self.flow.parameters]
+        keys = unique_keys(names, taken=["metrics"])
+        self.parameters = {
+            d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
+        }
+        self.keys = unique_keys(
+            [step.name for step in order], spell=partial(encode_step, pipeline=self.settings.name)
+        )
+        self.artifacts = {step.name: self._artifacts(step) for step in order}
+        steps = tuple(self._step(step) for step in order)
+        settings = self.settings
+        return Pipeline(
+            settings.name, steps, tuple(self.parameters.values()), settings.description, settings.environment
+        )
+
+    def _artifacts(self, step: StepFlow) -> dict[str, Artifact]:
+        """What a step hands on: for every variable the artifact that it is in."""
+        groups = self.edges.handed[step.name]
+        keys = unique_keys(["out_" + names[0] for names in groups], self._taken())
+        found: dict[str, Artifact] = {}
+        for names in groups:
+            facts = [self._facts(step, name) for name in names]
+            known = [f for f in facts if f is not None]
+            sizes = [f.size for f in known if f.size is not None]
+            artifact = Artifact(
+                tuple(names),
+                keys["out_" + names[0]],
+                known[0].kind if len(names) == 1 and known else "Artifact",
+                ", ".join(f.description for f in known),
+                sum(sizes) if len(sizes) == len(names) else None,
+            )
+            found |= dict.fromkeys(names, artifact)
+        return found
+
+    def _taken(self) -> list[str]:
+        return ["metrics", *(parameter.key for parameter in self.parameters.values())]
+
+    def _facts(self, step: StepFlow, name: str) -> Facts | None:
+        binding = step.local.get(name)
+        return self.flow.flow.facts(binding) if binding is not None else None
+
+    def _step(self, step: StepFlow) -> Step:
+        kept = self._setup(step)
+        setup = tuple(self._code(number, statements) for number, statements in kept)
+        cells = tuple(self._code(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells)
+        wanted = step.parameters | self.flow.prelude.parameters
+        submodules = used_submodules(code.source for code in (*setup, *cells))
+        options, needs = self._options(step), self._needs(step, kept, submodules)
+        return Step(
+            name=step.name,
+            key=self.keys[step.name],
+            setup=setup,
+            cells=cells,
+            parameters=tuple(p for name, p in self.parameters.items() if name in wanted),
+            inputs=self._inputs(step),
+            outputs=tuple(dict.fromkeys(self.artifacts[step.name].values())),
+            after=tuple(name for name in step.after if name in self.flow.steps),
+            metrics=tuple(step.metrics),
+            packages=self._packages(step, options, needs),
+            modules=needs.own,
+            missing=needs.missing,
+            options=options,
+            varies=self._varies(step, setup),
+            submodules=submodules,
+            late=tuple(sorted(self._late(step).items())),
+        )
+
+    def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
+        """Why a step may give something else each time; the prelude is executed in it as well."""
+        called = {**self.flow.prelude.varies, **step.varies}
+        for origin, (number, line) in called.items():
+            if origin not in HARMLESS:
+                return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
+        own = (self.flow.cells[number].facts.python.source for number in step.cells)
+        sources = (*(code.source for code in setup), *own)
+        handed_on = mentioned(sources, VARYING - HARMLESS, called=False)
+        if handed_on:
+            return f"it may call {handed_on}"
+        return next((found for source in sources if (found := uses_of(source).reason)), "")
+
+    def _options(self, step: StepFlow) -> StepOptions:
+        """What its cells ask for, the last one first, and what all steps are asked for."""
+        said = self.settings.options
+        for number in step.cells:
+            said = self.flow.cells[number].cell.options.over(said)
+        return said
+
+    def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
+        taken: dict[tuple[str, Artifact], list[str]] = defaultdict(list)
+        for name, maker in self.edges.providers[step.name].items():
+            taken[maker, self.artifacts[maker][name]].append(name)
+        keys = unique_keys(["in_" + names[0] for names in taken.values()], self._taken())
+        return tuple(
+            Input(tuple(names), keys["in_" + names[0]], maker, artifact)
+            for (maker, artifact), names in taken.items()
+        )
+
+    def _setup(self, step: StepFlow) -> list[tuple[int, list[int]]]:
+        """What runs in a step before its inputs are there: numbers of cells, with numbers of statements."""
+        pieces: dict[int, list[int]] = {}
+        for number in self.flow.prelude.cells:
+            read = self.flow.cells[number]
+            left_out = {d.statement for d in self._definitions[number] if not self._wanted(step, d)}
+            pieces[number] = [statement for statement in read.kept if statement not in left_out]
+        for definition in step.replays:
+            pieces.setdefault(definition.cell, []).append(definition.statement)
+        late = {n: self.flow.cells[n].cell.kind != "imports" for n in pieces}
+        return [(n, sorted(pieces[n])) for n in sorted(pieces, key=lambda n: (late[n], n)) if pieces[n]]
+
+    def _late(self, step: StepFlow) -> dict[str, tuple[str, str]]:
+        """What the imports of the prelude bind that a step does not get."""
+        found: dict[str, tuple[str, str]] = {}
+        for number in self.flow.prelude.cells:
+            for definition in self._definitions[number]:
+                if not self._wanted(step, definition):
+                    node = self.flow.cells[number].facts.python.tree.body[definition.statement]
+                    found |= _bound_by_import(node)
+        return found
+
+    def _wanted(self, step: StepFlow, definition: Definition) -> bool:
+        """Whether a step gets a definition of the prelude."""
+        return (
+            definition.kind != "import"
+            or not self.settings.slim_imports
+            or step.dynamic
+            or definition in step.imports
+            or definition in self.flow.prelude.imports
+            or "__future__" in definition.modules
+            or self.flow.mentioned.isdisjoint(definition.names)
+        )
+
+    def _code(self, number: int, statements: Iterable[int]) -> Code:
+        read = self.flow.cells[number]
+        kept = set(statements)
+        whole = len(kept) == len(read.facts.statements)
+        source = read.facts.python.source
+        defines = tuple(
+            (name, f"{name}@{definition.identity}")
+            for definition in self._definitions[number]
+            if definition.kind != "import" and definition.statement in kept
+            for name in definition.names
+            if name not in self._replaced(number, definition)
+        )
+        kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
+        label = read.cell.label if read.cell.execution_count is not None else f"cell {number + 1}"
+        place = f"{kind}, marked cell {number + 1}"
+        return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines, place)
+
+    def _replaced(self, number: int, definition: Definition) -> set[str]:
+        """The names that stand for something else than a definition at the end of a definition's cell."""
+        replayed = {other.statement for other in self._definitions[number]}
+        below = enumerate(self.flow.cells[number].facts.statements)
+        return {
+            name
+            for statement, effects in below
+            if statement > definition.statement and statement not in replayed
+            for name in bound_by(effects)
+        }
+
+    def _needs(
+        self, step: StepFlow, kept: Sequence[tuple[int, list[int]]], submodules: Iterable[str]
+    ) -> Needs:
+        """What a step's modules need: those that it imports or uses, and those of the values that it gets."""
+        paths: set[str] = set(submodules)
+        certain: set[str] = set()
+        own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
+        for number, statements in (*kept, *own):
+            for statement in statements:
+                found = self._paths(number, statement)
+                node = self.flow.cells[number].facts.python.tree.body[statement]
+                certain |= found if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
+                paths |= found
+        for name, maker in self.edges.providers[step.name].items():
+            facts = self._facts(self.flow.steps[maker], name)
+            paths |= facts.modules if facts is not None else self._code_paths(self.flow.steps[maker])
+        return needs_of(paths, certain)
+
+    def _code_paths(self, step: StepFlow) -> set[str]:
+        """What a step's own code imports; what it hands on may be of that where nobody knows its type."""
+        return {
+            path
+            for number in step.cells
+            for statement in range(len(self.flow.cells[number].facts.statements))
+            for path in self._paths(number, statement)
+        } | {path for d in step.imports for path in self._paths(d.cell, d.statement)}
+
+    def _packages(self, step: StepFlow, options: StepOptions, needs: Needs) -> tuple[str, ...]:
+        """What pip must install for a step: what it asks for, and what its modules need."""
+        asked = [
+            *(p for n in self.flow.prelude.cells for p in self.flow.cells[n].facts.python.packages),
+            *(p for n in step.cells for p in self.flow.cells[n].facts.python.packages),
+            *options.packages,
+        ]
+        named = set(map(project, asked))
+        packages = [*asked, *(p for p in needs.packages if project(p) not in named)]
+        cells = [self.flow.cells[number] for number in step.cells]
+        loaded = {module for read in cells for module in read.cell.loaded}
+        optional = optional_packages(loaded, [read.facts.python.tree for read in cells], packages)
+        return tuple(dict.fromkeys([*packages, *optional]))
+
+    def _paths(self, number: int, statement: int) -> frozenset[str]:
+        if (number, statement) not in self._imported:
+            node = self.flow.cells[number].facts.python.tree.body[statement]
+            self._imported[number, statement] = imported_paths(node) | paths_of_scripts(node)
+        return self._imported[number, statement]
+
+
+def _bound_by_import(node: ast.stmt) -> dict[str, tuple[str, str]]:
+    """The names that an import statement binds: the module of each, and what is taken from it."""
+    if isinstance(node, ast.Import):
+        return {a.asname or a.name.partition(".")[0]: (a.name, "") for a in node.names}
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return {a.asname or a.name: (node.module, a.name) for a in node.names if a.name != "*"}
+    return {}

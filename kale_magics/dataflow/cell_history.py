@@ -1,0 +1,126 @@
+"""What the session's history tells: values that running the marked cells from top to bottom would not give.
+
+The pipeline is right in any case; it is what the user sees in the notebook that it will not give.
+"""
+
+from __future__ import annotations
+
+import functools
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from kale_magics.analysis.cells import CellFacts, read_cell
+from kale_magics.analysis.effects import Call, Mutate, flattened
+from kale_magics.analysis.knowledge import method_changes
+from kale_magics.analysis.syntax import CellProblemError
+from kale_magics.dataflow.bindings import bound_by
+from kale_magics.model.diagnostics import Code, Diagnostic, Where
+from kale_magics.session.namespace import Session
+from kale_magics.session.registry import Cell
+
+FROM_THE_TOP = "run all cells from the top; the pipeline runs them from top to bottom in any case"
+
+
+def told_by_history(
+    cells: Mapping[int, Cell],
+    uses: Mapping[tuple[int, int], str],
+    changes: Mapping[tuple[int, int], str],
+    session: Session,
+) -> Iterator[Diagnostic]:
+    """What there is to tell.
+
+    Args:
+        cells: The marked cells, by their number in the notebook.
+        uses: For a cell that makes a name and one below that uses it: the name.
+        changes: The same for one below that changes what it has got.
+        session: The live kernel.
+    """
+    ran = {number: cell for number, cell in cells.items() if cell.run and cell.execution_count is not None}
+    yield from _out_of_order(ran, uses)
+    yield from _twice(ran, changes)
+    yield from _from_outside(ran, uses, session)
+
+
+def _count(cell: Cell) -> int:
+    return cell.execution_count or 0
+
+
+def _out_of_order(cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
+    late: dict[int, dict[str, str]] = defaultdict(dict)
+    for (maker, user), name in uses.items():
+        if maker in cells and user in cells and _count(cells[maker]) > _count(cells[user]):
+            late[maker].setdefault(name, cells[user].label)
+    for maker, names in late.items():
+        used = ", ".join(f"{label} had used {name}" for name, label in names.items())
+        yield Diagnostic(
+            Code.OUT_OF_ORDER,
+            f"this cell ran after {used}: the session does not have what the pipeline will compute",
+            FROM_THE_TOP,
+            _where(cells[maker]),
+            "warning",
+        )
+
+
+def _twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
+    for (maker, user), name in changes.items():
+        if maker not in cells or user not in cells:
+            continue
+        runs = [*cells[user].earlier, _count(cells[user])]
+        times = sum(count > _count(cells[maker]) for count in runs)
+        if times > 1:
+            yield Diagnostic(
+                Code.OUT_OF_ORDER,
+                f"this cell changes {name}, and ran {times} times since {cells[maker].label} made it:"
+                " the session does not have what the pipeline will compute",
+                FROM_THE_TOP,
+                _where(cells[user]),
+                "warning",
+            )
+
+
+def _from_outside(
+    cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str], session: Session
+) -> Iterator[Diagnostic]:
+    """Cells that are not in the pipeline, and change what one of its cells makes before another uses it."""
+    inside = {count for cell in cells.values() for count in (_count(cell), *cell.earlier)}
+    last = max(map(_count, cells.values()), default=0)
+    outside = [count for count in range(1, last) if count not in inside and session.input(count)]
+    told: set[tuple[int, str]] = set()
+    for (maker, user), name in uses.items():
+        if maker not in cells or user not in cells:
+            continue
+        between = slice(*(bisect(outside, _count(cells[number])) for number in (maker, user)))
+        for count in outside[between]:
+            if (count, name) in told or name not in _touched(session.input(count)):
+                continue
+            told.add((count, name))
+            yield Diagnostic(
+                Code.CHANGED_OUTSIDE,
+                f"In [{count}] changes {name}, and is not in the pipeline: this cell gets {name} there as"
+                f" {cells[maker].label} has made it",
+                f"mark In [{count}], as in %%kale step NAME, or give what it makes another name",
+                _where(cells[user]),
+                "warning",
+            )
+
+
+def _where(cell: Cell) -> Where:
+    return Where(cell.label, cell.name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _touched(source: str) -> frozenset[str]:
+    """The names that a cell binds, and those whose objects it changes for certain."""
+    first, newline, rest = source.partition("\n")
+    try:
+        facts: CellFacts = read_cell(newline + rest if first.startswith(("%kale ", "%%kale ")) else source)
+    except CellProblemError:  # it never ran, or is no code
+        return frozenset()
+    names = {name for effects in facts.statements for name in bound_by(effects)}
+    for effect in (e for effects in facts.statements for e in flattened(effects)):
+        if isinstance(effect, Mutate) and effect.cause == "write":
+            names.add(effect.source.name)
+        elif isinstance(effect, Call) and method_changes(effect.method, "") == "yes":
+            names.update(source.name for source in effect.receiver if source.bond in ("same", "part"))
+    return frozenset(names)

@@ -1,0 +1,462 @@
+"""From marked cells to what each step takes and makes, with all there is to tell the user about it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from kale_magics.analysis.cells import CellFacts, letting_go, mentioned, read_cell
+from kale_magics.analysis.effects import Bind, Define, Read, flattened
+from kale_magics.analysis.parameters import Default, has_only_literals, metric_names, read_parameters
+from kale_magics.analysis.syntax import CellProblemError
+from kale_magics.dataflow.bindings import Binding, StepFlow, bound_by, bound_by_one
+from kale_magics.dataflow.cell_history import told_by_history
+from kale_magics.dataflow.state import StateFlow
+from kale_magics.dataflow.surroundings import Setting, lost_settings, shared_varying
+from kale_magics.dataflow.unseen import NOT_FOLLOWED, is_history, lookers, unfollowed
+from kale_magics.dataflow.walk import Flow
+from kale_magics.model.diagnostics import Code, Diagnostic, Severity, Where
+from kale_magics.session.namespace import BUILTINS, Session
+from kale_magics.session.registry import Cell
+from kale_magics.syntax.arguments import quoted
+
+RUN_TOGETHER = "cells of one step run together"
+"""Why other steps' cells between those of a step may stand in the way."""
+
+
+_NOT_DEFINED = re.compile(r"NameError: name '(\w+)' is not defined")
+
+_NAMES_INDEX = re.compile(r"\.names?\s*=[^=]|\bset_names\b|\.rename\b[^\n]*\binplace\b")
+"""Code that may name an index of pandas: nothing else of it can change."""
+
+
+@dataclass(frozen=True)
+class ReadCell:
+    """A marked cell with what is in it.
+
+    Attributes:
+        cell: The cell.
+        facts: What it does.
+        kept: The numbers of the statements that the pipeline runs.
+    """
+
+    cell: Cell
+    facts: CellFacts
+    kept: tuple[int, ...]
+
+
+class NotebookFlow:
+    """Reads and walks the cells.
+
+    Args:
+        cells: In the order of the notebook.
+        session: What a live kernel knows.
+
+    Attributes:
+        cells: The cells that could be read, by their number.
+        steps: What was found out about each step, in the order of their first cells.
+        prelude: The same of the imports, functions and parameters cells together.
+        parameters: The pipeline's parameters.
+        mentioned: All names that are looked up anywhere.
+        diagnostics: What there is to tell.
+        flow: What names stand for at the end.
+    """
+
+    def __init__(self, cells: Sequence[Cell], session: Session) -> None:
+        self.session = session
+        self.diagnostics: list[Diagnostic] = []
+        self.parameters: list[Default] = []
+        self.steps: dict[str, StepFlow] = {}
+        self.prelude = StepFlow("")
+        self.cells: dict[int, ReadCell] = {}
+        self._defaults: dict[int, list[Default]] = {}
+        self._metrics: dict[int, list[tuple[str, int]]] = {}
+        self._told: set[tuple[Code, str, str]] = set()
+        self.mentioned: set[str] = set()
+        self._refused: list[Cell] = []
+        for number, cell in enumerate(cells):
+            self._read(number, cell)
+        self._last_bound = self._bindings()
+        fickle = {n for read in self.cells.values() for e in read.facts.statements for n in letting_go(e)}
+        self.flow = Flow(session, self._last_bound, fickle, self._missing, self._conflict, self._contradicted)
+        self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
+        for number, read in self.cells.items():
+            self._walk(number, read)
+        self._keep_imports()
+        self._check_after()
+        self._check_surroundings()
+        marked = {number: read.cell for number, read in self.cells.items()}
+        self._check_executed(marked)
+        self.diagnostics += told_by_history(marked, self.flow.uses, self.flow.changes, session)
+
+    def tell(
+        self,
+        code: Code,
+        message: str,
+        fix: str,
+        where: Where | None = None,
+        *,
+        about: str = "",
+        severity: Severity = "error",
+    ) -> None:
+        """Add a diagnostic; one of the same kind about the same thing in the same step is not added again."""
+        place = where or Where()
+        key = (code, about or message, place.step or place.cell)
+        if key not in self._told:
+            self._told.add(key)
+            self.diagnostics.append(Diagnostic(code, message, fix, place, severity))
+
+    def place(self, number: int, line: int = 0) -> Where:
+        """Where a line of a cell is."""
+        read = self.cells.get(number)
+        return _where(read.cell, line) if read else Where()
+
+    def _read(self, number: int, cell: Cell) -> None:
+        try:
+            facts = read_cell(cell.source)
+            self.mentioned.update(*map(mentioned, facts.statements))
+            kept = tuple(range(len(facts.statements)))
+            if cell.kind == "parameters":
+                self._defaults[number], derived, names = read_parameters(facts.python.tree)
+                kept = tuple(derived)
+                self._check_parameters(number, cell, names)
+            elif cell.kind == "metrics":
+                self._metrics[number] = metric_names(facts.python.tree)
+        except CellProblemError as problem:
+            if cell.kind != "skip":
+                self.tell(problem.code, problem.message, problem.fix, _where(cell, problem.line))
+                self._refused.append(cell)
+            return
+        if cell.kind == "skip":
+            return
+        self.cells[number] = ReadCell(cell, facts, kept)
+        if cell.state == "failed" and not self._needs_unrun(cell):
+            self.tell(
+                Code.CELL_FAILED,
+                f"the last execution of this cell failed{f': {cell.error}' if cell.error else ''}",
+                "mend it and run it again",
+                _where(cell, 0),
+                severity="warning",
+            )
+
+    def _needs_unrun(self, cell: Cell) -> bool:
+        """Whether a cell failed for a name that a cell above it binds, which has not run in the session."""
+        missing = _NOT_DEFINED.match(cell.error)
+        unrun = (read.facts.statements for read in self.cells.values() if read.cell.state == "not run")
+        names = {name for statements in unrun for effects in statements for name in bound_by(effects)}
+        return missing is not None and missing[1] in names
+
+    def _check_parameters(self, number: int, cell: Cell, derived: list[tuple[str, int]]) -> None:
+        given = {default.name for default in self.parameters}
+        for default in self._defaults[number]:
+            if default.name in given:
+                self._duplicate(cell, default.name, default.line)
+            else:
+                self.parameters.append(default)
+            given.add(default.name)
+        for name, line in derived:
+            if name in given:
+                self._duplicate(cell, name, line)
+
+    def _duplicate(self, cell: Cell, name: str, line: int) -> None:
+        message = f"the parameter {name} is given twice"
+        self.tell(
+            Code.DUPLICATE_PARAMETER,
+            message,
+            "keep one of the two, or give one another name",
+            _where(cell, line),
+        )
+
+    def _bindings(self) -> dict[str, int]:
+        """For every name the number of the last cell that binds it, if the session has its value still."""
+        last: dict[str, int] = {}
+        for number, read in self.cells.items():
+            names = {n for effects in read.facts.statements for n in bound_by(effects)}
+            names |= read.cell.evidence.bound if read.cell.evidence is not None else frozenset()
+            ran = read.cell.run and read.cell.state == "ran"
+            count = read.cell.execution_count
+            # What a later execution has bound, marked or not, is another value.
+            stale = {n for n in names if count is not None and self.session.bound_in(n) > count}
+            last.update({name: number if ran and name not in stale else -2 for name in names})
+        return last
+
+    def _walk(self, number: int, read: ReadCell) -> None:
+        cell = read.cell
+        if cell.kind == "step":
+            step = self.steps.setdefault(cell.name, StepFlow(cell.name))
+            step.cells.append(number)
+            step.after += [name for name in cell.after if name not in step.after]
+            step.reads |= set(cell.reads)
+            self.flow.walk(step, number, read.facts, evidence=cell.evidence)
+        elif cell.kind == "metrics":
+            for name, line in self._metrics[number]:
+                self._metric(number, name, line)
+        else:
+            self._walk_prelude(number, read)
+
+    def _walk_prelude(self, number: int, read: ReadCell) -> None:
+        self._check_redefinition(number, read)
+        self.prelude.cells.append(number)
+        for default in self._defaults.get(number, []):
+            constant = not isinstance(default.value, (list, dict))
+            flag = isinstance(default.value, bool)
+            binding = Binding(
+                default.name, "parameter", cell=number, line=default.line, constant=constant, flag=flag
+            )
+            self.flow.names[default.name] = binding
+        self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
+        for binding in self.prelude.takes.values():
+            self.tell(
+                Code.PRELUDE_READS_STEP,
+                f"the {read.cell.kind} cell runs before any step, but needs {binding.name}, which step"
+                f" {binding.maker} makes",
+                "move what needs it into a step",
+                self.place(number, _line_of(read, binding.name)),
+                about=binding.name,
+            )
+        self.prelude.takes.clear()
+
+    def _keep_imports(self) -> None:
+        """Give every step what the functions need that it may reach without naming them."""
+        imports = {
+            name: d for d in self.flow.definitions if d.in_prelude and d.kind == "import" for name in d.names
+        }
+        pending, seen = [*self.flow.escaped], set(self.flow.escaped)
+        while pending:
+            names = [e.name for e in pending.pop().effects if isinstance(e, Read)]
+            self.prelude.imports |= {imports[name] for name in names if name in imports}
+            further = self.flow.behaviours_of(names) - seen
+            pending += further
+            seen |= further
+
+    def _check_redefinition(self, number: int, read: ReadCell) -> None:
+        """A prelude cell below a step must not change what that step has used."""
+        lines = {default.name: default.line for default in self._defaults.get(number, [])}
+        for effect in (e for i in read.kept for e in flattened(read.facts.statements[i])):
+            if isinstance(effect, (Bind, Define)):
+                lines |= dict.fromkeys(bound_by_one(effect), effect.line)
+        for step in self.steps.values():
+            for name in sorted(lines.keys() & step.local.keys()):
+                self.tell(
+                    Code.PRELUDE_CHANGED,
+                    f"this cell makes {name} anew for all steps, but step {step.name} above used another",
+                    f"move the cell above the step, or give {name} another name here",
+                    self.place(number, lines[name]),
+                    about=name,
+                )
+
+    def _metric(self, number: int, name: str, line: int) -> None:
+        binding = self.flow.names.get(name)
+        where = self.place(number, line)
+        if binding is None:
+            self.tell(
+                Code.METRIC_WITHOUT_STEP, f"no step above makes the metric {name}", self._near(name), where
+            )
+            return
+        if binding.kind != "value":
+            fix = "compute it in a step, or leave it out: parameters are shown with every run anyway"
+            self.tell(Code.METRIC_WITHOUT_STEP, f"the metric {name} is made by no step", fix, where)
+            return
+        facts = self.flow.facts(binding)
+        if facts is not None and not facts.number:
+            message = f"the metric {name} is not a number but a {facts.type_name}"
+            self.tell(Code.METRIC_NOT_A_NUMBER, message, "list a variable that is an int or a float", where)
+            return
+        step = self.steps[binding.maker]
+        if step.local.get(name) is not binding:
+            self._conflict(step, name, binding)
+        if name in step.carried:
+            step.takes[name] = step.carried.pop(name)
+        if name not in step.metrics:
+            step.metrics.append(name)
+
+    def _near(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self.flow.names, n=1)
+        return f"did you mean {near[0]}?" if near else f"make {name} in a step above this cell"
+
+    def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
+        known = self.session.has(name) or (is_history(name) and self.session.keeps(name))
+        if not certain and not known:
+            return
+        if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._refused):
+            return  # told of that cell is enough
+        number = self.flow.cell
+        where = self.place(number, line)
+        if is_history(name):
+            message = f"{name} is a variable in which the notebook keeps its own history; a step has none"
+            fix = "give the value a name in a marked cell, as in result = ..., and use that"
+            self.tell(Code.UNSUPPORTED_SYNTAX, message, fix, where, about=name)
+            return
+        below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
+        if not certain and below is not None:
+            return  # looked up late, when that cell has run
+        if not step.name and below is not None and self.cells[below].cell.kind == "step":
+            maker = self.cells[below].cell.name
+            self.tell(
+                Code.PRELUDE_READS_STEP,
+                f"this cell runs before any step, but needs {name}, which step {maker} makes",
+                "move what needs it into a step", where, about=name,
+            )  # fmt: skip
+            return
+        if below is not None and below > number:
+            message = f"{name} is made only below, by {self.cells[below].cell.label}"
+            fix = "move the cell that makes it above this one, and run both"
+        elif (
+            executed := unfollowed(self.steps, {n: r.cell for n, r in self.cells.items()}, number)
+        ) is not None:
+            message = (
+                f"no marked cell above makes {name}, unless exec() in step {executed[0]} does, {NOT_FOLLOWED}"
+            )
+            fix = f"run that cell, or assign {name} by a line of its own"
+        else:
+            message, fix = self._unmarked(name, known)
+        self.tell(Code.UNKNOWN_NAME, message, fix, where, about=name)
+
+    def _unmarked(self, name: str, known: bool) -> tuple[str, str]:
+        origin, source = self.session.origin(name)
+        marked = {read.cell.label for read in self.cells.values()}
+        if known and origin and origin not in marked:
+            made = f"no marked cell above makes {name}; {origin} made it, and is"
+            if self.session.is_gone(source):
+                return f"{made} no longer in the notebook", f"make {name} in a marked cell above this one"
+            if source.startswith(("%%kale ", "%kale ")):
+                return f"{made} no longer marked", "run that cell again"
+            kind = "parameters" if has_only_literals(source) else self.session.kind_of_cell(name)
+            fix = f"mark that cell, as in %%kale {kind}, or make {name} in a marked cell"
+            return f"{made} not in the pipeline", fix
+        if known and any(step.dynamic for step in self.steps.values()):
+            made = f"no marked cell above makes {name}, unless by exec(), which is not looked into"
+            return made, f"assign {name} by a line of its own"
+        if known:
+            made = f"; it is left in the session from {origin}" if origin else ", though the session has it"
+            return f"no marked cell above makes {name}{made}", f"make {name} in a marked cell above this one"
+        near = difflib.get_close_matches(name, [*self.flow.names, *BUILTINS], n=1)
+        fix = f"did you mean {near[0]}?" if near else f"make {name} in a marked cell above this one"
+        return f"no marked cell above makes {name}, and the session does not have it", fix
+
+    def _conflict(self, step: StepFlow, name: str, binding: Binding) -> None:
+        if not step.name:
+            return
+        other = f"step {binding.maker}" if binding.maker else "an imports, functions or parameters cell"
+        taken = step.takes.get(name)
+        if taken is not None and max(binding.cell, binding.changed) < step.cells[0]:
+            self.tell(
+                Code.INTERLEAVED,
+                f"step {step.name} needs two values that are both called {name}: one of step {taken.maker},"
+                " and what has got that name since",
+                f"give one of the two another name than {name}",
+                self.place(self.flow.cell, 0),
+                about=name,
+            )
+            return
+        self.tell(
+            Code.INTERLEAVED,
+            f"step {step.name} goes on with {name} after {other} has changed it; {RUN_TOGETHER}",
+            f"give this cell a name of its own, as in %%kale step {quoted(f'{step.name}-2')}",
+            self.place(self.flow.cell, 0),
+            about=name,
+        )
+
+    def _contradicted(self, step: StepFlow, name: str) -> None:
+        self.tell(
+            Code.READS_CHANGED,
+            f"step {step.name} says that it only reads {name}, but changes it here",
+            f"take {name} out of --reads",
+            self.place(self.flow.cell, 0),
+            about=name,
+        )
+
+    def _check_surroundings(self) -> None:
+        facts = {number: read.facts for number, read in self.cells.items()}
+        for setting, other in lost_settings(self.flow.settings, self.steps, facts):
+            self._tell_memory(setting, other)
+        marked = {number: (read.cell, read.facts) for number, read in self.cells.items()}
+        for lost in StateFlow(marked, self.steps, self.flow).lost():
+            self.tell(
+                Code.MODULE_CHANGED,
+                f"step {lost.step} changes {lost.what}; step {lost.other} runs in a process of its own"
+                f" {'without it, and fails' if lost.fails else 'and does not see that'}",
+                lost.fix,
+                self.place(lost.cell, lost.line),
+                about=lost.what,
+                severity="error" if lost.fails else "warning",
+            )
+        for binding, users in shared_varying(self.flow.varying, self.steps):
+            self.tell(
+                Code.DIFFERS_BY_STEP,
+                f"every step computes {binding.name} anew, each another one: {', '.join(users)} use it",
+                f"move the line into a step: it hands {binding.name} on to the others",
+                self.place(binding.cell, binding.line),
+                about=binding.name,
+            )
+
+    def _check_executed(self, cells: dict[int, Cell]) -> None:
+        """What a computed text binds is not known before it has run, and so not who gets it."""
+        found = unfollowed(self.steps, cells, len(cells) + 1)
+        later = next(lookers(self.steps, found[0], found[1]), "") if found is not None else ""
+        if found is not None and later:
+            self.tell(
+                Code.UNKNOWN_NAME,
+                f"step {found[0]} executes a computed text, {NOT_FOLLOWED}, and step {later} looks names up"
+                " by eval() or the like",
+                "run the cell, or assign what the text makes by lines of their own",
+                self.place(found[1], found[2]),
+                about="exec",
+            )
+
+    def _tell_memory(self, setting: Setting, other: str) -> None:
+        self.tell(
+            Code.MEMORY_BY_STEP,
+            f"{setting.path} is cached; step {other} has a process of its own, and will not see what step"
+            f" {setting.step} has done to what {setting.path} remembers",
+            f"call {setting.path} in one step, and let the others use what it gave there",
+            self.place(setting.cell, setting.line),
+            about=setting.path,
+            severity="warning",
+        )
+
+    def path_of(self, binding: Binding) -> str | None:
+        """The path or text that a name stands for, if the session knows it for certain."""
+        return self.session.path(binding.name) if self.flow.certain_facts(binding) is not None else None
+
+    def _check_after(self) -> None:
+        for read in self.cells.values():
+            for name in read.cell.after:
+                if name not in self.steps:
+                    near = difflib.get_close_matches(name, self.steps, n=1)
+                    fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
+                    message = f"step {read.cell.name} is to run after {name}, but no step is called so"
+                    self.tell(Code.UNKNOWN_STEP, message, fix, mark_of(read.cell))
+            self._check_reads(read.cell)
+
+    def _check_reads(self, cell: Cell) -> None:
+        for name in cell.reads:
+            used = [n for n, binding in self.steps[cell.name].local.items() if binding is not None]
+            if name not in used:
+                near = difflib.get_close_matches(name, used, n=1)
+                fix = f"did you mean {near[0]}?" if near else f"take {name} out of --reads"
+                message = f"step {cell.name} says that it only reads {name}, but does not use it"
+                self.tell(Code.UNKNOWN_NAME, message, fix, mark_of(cell), about=name)
+
+
+def mark_of(cell: Cell) -> Where:
+    """The line that marks a cell."""
+    return replace(_where(cell, cell.mark.count("\n") + 1), text=cell.mark)
+
+
+def _where(cell: Cell, line: int) -> Where:
+    lines = cell.source.splitlines()
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    return Where(cell.label if cell.execution_count is not None else "", cell.name, line or None, text)
+
+
+def _line_of(read: ReadCell, name: str) -> int:
+    """Where a cell looks a name up; 0 if only a function does that it calls."""
+    effects = (e for i in read.kept for e in flattened(read.facts.statements[i]))
+    return next((e.line for e in effects if isinstance(e, Read) and e.name == name), 0)
+
+
+def _binds(read: ReadCell) -> set[str]:
+    return {n for effects in read.facts.statements for n in bound_by(effects)}

@@ -1,0 +1,312 @@
+"""What values may share an object: names hang together where a change of one is a change of the other."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from kale_magics.analysis.choices import COPYING
+from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bond, Source
+from kale_magics.analysis.knowledge import (
+    COPYING_TYPES,
+    ESTIMATORS,
+    FACTORIES,
+    FRAMES,
+    GENERATOR_ARGUMENTS,
+    GENERATORS_OF_BITS,
+)
+from kale_magics.analysis.library import (
+    LibraryEffects,
+    function_effects,
+    known_types,
+    matches,
+    method_effects,
+)
+from kale_magics.analysis.summaries import Summary, parameters_for, summarise
+from kale_magics.dataflow.bindings import Binding
+from kale_magics.dataflow.lookup import Lookup
+
+MEMORY = "memory of "
+"""What the names of cached functions begin with where what they remember is meant."""
+
+FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
+"""Types whose objects may change when an item is looked up."""
+
+DISPLAYED = frozenset({"dict", "set"})
+"""Types that the text of a display tells."""
+
+
+class Sharing(Lookup):
+    """Knows which names may stand for what others stand for, or hold."""
+
+    def group(self, name: str) -> list[str]:
+        """The names whose values may share an object with that of a name, itself included."""
+        return sorted(self.groups.get(name, {name}) | {name})
+
+    def reaches(self, source: Source) -> bool:
+        """Whether a change of what an expression gives changes what the name stands for."""
+        if source.bond in ("call", "entered"):
+            return self._relation(source) != "weak"
+        return source.bond != "weak"
+
+    def expanded(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """Sources without those of bond "result": in their place is what the called function may give."""
+        for source in sources:
+            if source.bond == "result":
+                yield from self._results(source.name, set())
+                continue
+            if source.name == VARIABLES:
+                yield from self.variables() if source.bond != "holds" else ()
+                continue
+            yield source
+            binding = self.names.get(source.name)
+            if binding is not None and binding.behaviours:
+                for function in self._functions_behind(source, binding):
+                    yield from self._globals(function, set())
+
+    def _functions_behind(self, source: Source, binding: Binding) -> Iterator[Behaviour | None]:
+        """The notebook's functions whose results an expression may give or hold without a call of them."""
+        if source.bond == "call" and source.argument == "self":
+            yield from (behaviour.methods.get(source.method) for behaviour in binding.behaviours)
+        elif source.bond != "same" and binding.direct is not None and not binding.direct.is_class:
+            yield binding.direct
+        elif source.bond == "part":  # properties, and what stands behind `[]`
+            yield from (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
+            if self._known_type(binding) in FILLED_BY_LOOKUP:
+                yield from (behaviour for behaviour in binding.behaviours if not behaviour.is_class)
+
+    def variables(self) -> list[Source]:
+        """All variables of the notebook: any of them may be meant."""
+        values = [b for b in self.names.values() if b.direct is None and not b.is_import]
+        return [Source(b.name, "mixed", guessed=True) for b in values if not self.immutable(b)]
+
+    def _results(self, name: str, seen: set[str]) -> Iterator[Source]:
+        binding = self.names.get(name)
+        if binding is None or name in seen:
+            return
+        seen.add(name)
+        if binding.direct is not None and binding.direct.is_class:
+            for init in self._initialisers(binding):
+                for holder, held in sorted(self.summary(init).links):
+                    if holder == init.parameters[0]:
+                        # Of its class an object may hold what is in it, as in `self.options = self.defaults`.
+                        yield Source(held, "part" if self.function(held) is binding.direct else "same")
+                    elif held == init.parameters[0] and not holder.startswith(PARAMETER):
+                        yield Source(holder, "part")  # where the object puts itself
+            yield from self._globals(binding.direct.methods.get("__new__"), seen)
+        elif binding.direct is not None:
+            yield from self._globals(binding.direct, seen)
+            if binding.memory == "cached":
+                yield Source(MEMORY + name, "part")
+            elif binding.direct.remembering or binding.memory:
+                yield Source(name, "part")  # its defaults, or what it has taken along
+        elif not binding.is_import:
+            # A closure, a bound method, what a decorator has made: it may give what it has taken along.
+            yield Source(name, "part" if binding.behaviours else "mixed")
+            for behaviour in binding.behaviours:
+                yield from self._globals(behaviour, seen)
+
+    def _initialisers(self, binding: Binding) -> Iterator[Behaviour]:
+        """What may run when an object of a class is made: what its bases do too, by `super()`."""
+        for behaviour in sorted((b for b in binding.behaviours if b.is_class), key=lambda b: b.name):
+            inits = (behaviour.methods.get(name) for name in ("__init__", "__post_init__", "__new__"))
+            init = next(filter(None, inits), None)
+            if init is not None and init.parameters:
+                yield init
+
+    def initialiser(self, binding: Binding) -> Behaviour | None:
+        """What runs when an object of a class is made, as far as that is the notebook's own code."""
+        classes = [b for b in (binding.direct, *sorted(binding.behaviours, key=lambda b: b.name)) if b]
+        for name in ("__init__", "__post_init__", "__new__"):
+            for behaviour in classes:
+                if name in behaviour.methods:
+                    return behaviour.methods[name]
+        return None
+
+    def _globals(self, function: Behaviour | None, seen: set[str]) -> Iterator[Source]:
+        """What a function gives of the notebook's own objects."""
+        for source in function.returns if function is not None else ():
+            if source.bond == "result":
+                yield from self._results(source.name, seen)
+            elif source.name == VARIABLES:
+                yield from self.variables()
+            elif not source.name.startswith(PARAMETER) and source.bond != "weak":
+                yield source
+
+    def sharers(self, binding: Binding, sources: Iterable[Source]) -> dict[str, bool]:
+        """The names whose values a binding's value may share an object with; whether that is likely."""
+        found: dict[str, bool] = {}
+        known = self.certain_facts(binding) is not None
+        sources = tuple(sources)
+        operators = any(s.bond == "weak" and self._has_operators(s.name) for s in sources)
+        for source in () if self.immutable(binding) else self.expanded(sources):
+            if source.bond in ("call", "entered"):
+                bond = self._relation(source, binding.inplace)
+                # What a `with` gives is mostly what it got.
+                source = replace(source, bond="part" if (source.bond, bond) == ("entered", "mixed") else bond)
+            if source.bond == "weak" and operators:
+                source = replace(source, bond="mixed")
+            if source.bond == "weak" and not known:
+                continue
+            names = [source.name]
+            if source.name == binding.name or not self._shares(binding, source.name, source):
+                # What was taken out of a container may still be in another one.
+                names = [n for n in self.group(source.name) if n not in (binding.name, source.name)]
+                names = [n for n in names if self._shares(binding, n, source)]
+            for name in names:
+                found[name] = found.get(name, False) or source.bond != "mixed"
+        return found
+
+    def _has_operators(self, name: str) -> bool:
+        """Whether an object, or a class, is one of the notebook that says itself what its operators give."""
+        binding = self.names.get(name)
+        classes = [b for b in binding.behaviours if b.is_class] if binding is not None else []
+        return any(m.implicit and m.returns for b in classes for m in b.methods.values())
+
+    def join_all(self, name: str, others: dict[str, bool]) -> None:
+        """A name's value shares an object with those of others from now on, as `sharers` says."""
+        for other, likely in others.items():
+            if likely:
+                self.join(name, other)
+            else:
+                self._unite(name, other)
+
+    def _shares(self, binding: Binding, name: str, source: Source) -> bool:
+        """Whether a value that came out of another one may share an object that can change with a third."""
+        other = self.names.get(name)
+        if other is None or self.immutable(other) or self.immutable(binding):
+            return False
+        function = other.direct
+        remembers = function is not None and (function.remembering or other.memory == "own")
+        if function is not None and not function.is_class and not remembers:
+            return False
+        if source.bond in ("same", "holds"):
+            return other.direct is None
+        one, two = self.certain_facts(binding), self.certain_facts(other)
+        if self._branches or self._given_varies:
+            one = None  # what the session did not do here, other values of parameters may
+        shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
+        if shared is False and not self.letting_go.isdisjoint((binding.name, name)):
+            shared = None  # they may have shared one before
+        # What is taken out of a frame is a copy, out of an array a view: where both are there, it shows.
+        copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
+        return shared is True if copied or source.bond == "weak" else shared is not False
+
+    def _relation(self, source: Source, inplace: bool = False) -> Bond:
+        """How what a call gives is related to what it got: by "part" if it may be or hold it.
+
+        By "mixed" where nothing is known of what is called: a change of the one may be one of the other.
+        """
+        if not source.callee and not source.method:
+            return "part"
+        origin = self.origin(source.callee) if source.callee else ""
+        called = self.names.get(source.callee)
+        if origin or (called is None and not source.method):
+            bond = _of_library(origin, function_effects(origin or source.callee), source, inplace)
+            # Of numbers, numpy makes a copy; anything else its arrays hold.
+            kept = origin.startswith("numpy.") and any(map(self._is_no_number, self.group(source.name)))
+            return "part" if kept else bond
+        if source.method:
+            return self._relation_to_method(source, inplace)
+        if called is None or called.direct is None:
+            known = called is not None and (bool(called.behaviours) or called.type_name in FACTORIES)
+            return "part" if known else "mixed"
+        given = called.direct.is_class or self._returns(called.direct, source.argument, bound=False)
+        return "part" if given else "weak"
+
+    def _is_no_number(self, name: str) -> bool:
+        binding = self.names.get(name)
+        if binding is None or binding.direct is not None:
+            return False
+        return self._known_type(binding) in DISPLAYED or any(b.is_class for b in binding.behaviours)
+
+    def _relation_to_method(self, source: Source, inplace: bool) -> Bond:
+        is_object = source.argument == "self"
+        owner = self.names.get(source.name if is_object else source.callee.partition(".")[0])
+        behaviours = owner.behaviours if owner is not None else frozenset[Behaviour]()
+        methods = [b.methods[source.method] for b in behaviours if source.method in b.methods]
+        if methods:
+            returned = is_object or any(self._returns(m, source.argument, bound=True) for m in methods)
+            return "part" if returned else "weak"
+        kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
+        if not kind and _is_of_frames(source.method):
+            return "part"
+        return _of_library(kind, method_effects(source.method, kind), source, inplace)
+
+    def _known_type(self, binding: Binding) -> str:
+        facts = self.certain_facts(binding)
+        return facts.type_name if facts is not None else binding.type_name
+
+    def _returns(self, function: Behaviour, argument: int | str, bound: bool) -> bool:
+        names = parameters_for(function, argument, bound)
+        return not self.summary(function).returned.isdisjoint(names)
+
+    def summary(self, behaviour: Behaviour) -> Summary:
+        """What calling a function does to its arguments."""
+        if behaviour not in self._summaries:
+            self._summaries[behaviour] = summarise(behaviour, self.function, self.origin)
+        return self._summaries[behaviour]
+
+    def function(self, name: str) -> Behaviour | None:
+        """The function or class of the notebook that a name stands for."""
+        binding = self.names.get(name)
+        return binding.direct if binding is not None else None
+
+    def origin(self, path: str) -> str:
+        """What a chain of names is that begins with an imported one, as in "numpy.put"; else empty."""
+        first, dot, rest = path.partition(".")
+        root = self.names.get(first)
+        known = root.origin or root.path if root is not None else ""
+        return known + dot + rest if known else ""
+
+    def join(self, one: str, other: str) -> None:
+        """Two names' values share an object from now on."""
+        self.have_all(one, other)
+        for name in sorted(self._unite(one, other)):
+            binding = self.names.get(name)
+            if binding is not None and self.step.name and binding.kind != "value":
+                self.rebind(replace(binding, kind="value", maker=self.step.name, constant=False))
+
+    def have_all(self, *names: str) -> None:
+        """Let the step have all that hangs together with these: who links them hands them on together."""
+        for name in names:
+            for one in self.group(name):
+                self.read(one, 0, certain=False, carry=True)
+
+    def _unite(self, one: str, other: str) -> set[str]:
+        group = self.groups.setdefault(one, {one})
+        further = self.groups.get(other, {other})
+        if further is not group:
+            self.incoming += [frozenset(group), frozenset(further)]
+            group |= further
+            self.groups.update(dict.fromkeys(further, group))
+        return group
+
+    def leave_group(self, name: str) -> None:
+        """A name's value is another one from now on."""
+        group = self.groups.pop(name, None)
+        if group:
+            self.incoming.append(frozenset({name, *group}))
+            group.discard(name)
+
+
+@functools.cache
+def _is_of_frames(method: str) -> bool:
+    """Whether a frame of pandas has a method."""
+    return any(kind.startswith(FRAMES) for kind in known_types(method))
+
+
+def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Bond:
+    """How the result of a library's function is related to an argument; `kind` is the function, or a type."""
+    if kind.startswith(FRAMES):
+        return "part"
+    is_class = kind.rpartition(".")[2][:1].isupper()
+    if is_class and (source.argument in GENERATOR_ARGUMENTS or kind in GENERATORS_OF_BITS):
+        return "part"
+    if is_class and kind.startswith(ESTIMATORS) and source.argument == "cv":
+        return "part"  # it draws from the generator that this one has
+    if effects is None:
+        return "mixed"
+    labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())
+    return "part" if matches(source.argument, labels) else "weak"

@@ -1,0 +1,1 @@
+"""The magics: parse, call one thing, show it."""

@@ -1,0 +1,287 @@
+"""The magics. Each reads its line, calls one thing, and shows what comes of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
+
+from kale_magics.execution.run import Run
+from kale_magics.magics.cluster_magics import ClusterMagics
+from kale_magics.magics.completion import Completion
+from kale_magics.magics.documentation import documented
+from kale_magics.magics.expansion import expanding
+from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.pipeline import Pipeline
+from kale_magics.session.guard import guarded
+from kale_magics.session.marking import Marking
+from kale_magics.syntax import arguments, commands
+
+if TYPE_CHECKING:
+    pass
+
+
+@magics_class
+class KaleMagics(ClusterMagics):
+    """Marks the cells of a notebook and runs them as a pipeline.
+
+    Args:
+        shell: IPython's; its annotations differ from release to release.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        super().__init__(shell)
+        self._marking = Marking(shell, self.registry, self.modules, self._common_variables)
+        self._completion = Completion(self.registry, _SYNTAXES)
+
+    def load(self) -> None:
+        """Make everything known to the shell."""
+        self._shell.register_magics(self)
+        self._marking.load()
+        self._shell.Completer.custom_matchers.append(self._completion.match)
+        self._shell.display_formatter.ipython_display_formatter.for_type(Run, self._hide)
+
+    def unload(self) -> None:
+        """Take back what `load` did."""
+        self._shell.display_formatter.ipython_display_formatter.pop(Run)
+        self._shell.Completer.custom_matchers.remove(self._completion.match)
+        self._marking.unload()
+        manager = self._shell.magics_manager
+        for kind, magics in self.magics.items():
+            for name in magics:
+                del manager.magics[kind][name]
+        del manager.registry[type(self).__name__]
+        self._shell.configurables.remove(self)
+        server = sys.modules.get("kale_magics.local.fork_server")
+        if server is not None:
+            server.close_servers()
+
+    @no_var_expand
+    @line_cell_magic
+    @guarded
+    @documented(*commands.KINDS.values(), commands.KALE)
+    def kale(self, line: str, cell: str | None = None) -> None:
+        """Mark a cell, as its first line; alone as %kale, show what is marked.
+
+        A marked cell runs as if this line were not there. `%kale KIND` as the first line does the same as
+        `%%kale KIND`, and leaves the cell Python for editors and formatters.
+
+        imports and functions go to every step; parameters are the inputs of the pipeline; a step is a part
+        that runs by itself, and cells of one name are one step; metrics are numbers to log; skip is left out.
+        `%kale` shows every marked cell, what each step takes and hands on, and what is wrong.
+        """
+        if arguments.has_words(line) or cell is not None or self._marking.lacks_kind:
+            self._marking.mark(line)
+        else:
+            self._show()
+
+    @expanding
+    @line_magic
+    @documented(commands.GRAPH)
+    def kale_graph(self, line: str) -> None:
+        """Show the pipeline as a picture; in a terminal as a tree."""
+        self._parse(commands.GRAPH, line)
+        from kale_magics.view import GraphView
+
+        _display(GraphView(self._pipeline()))
+
+    @expanding
+    @line_magic
+    @documented(commands.RUN)
+    def kale_run(self, line: str) -> Run:
+        """Run the pipeline on this machine, or on a server, and wait for its end.
+
+        Every step runs in a process of its own, those that do not wait for each other at the same time. The
+        result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
+        """
+        options, where = self._parse(commands.RUN, line).options, self._where(commands.RUN, line)
+        from kale_magics.magics.local_runs import start, start_beside
+
+        for_server = self._is_for_server(options, where)
+        self._check_run(options, where)
+        resumed = self._failed_run(where) if "--resume" in options else None
+        order = self._order(options, where, resumed)
+        if for_server:
+            return self._run_on_server(order, options)
+        begin = start_beside if "--background" in options else start
+        run = begin(order, hasattr(self._shell, "kernel"), self._note_run)
+        self._shown_in = self._shell.displayhook.prompt_count
+        return run
+
+    @expanding
+    @line_magic
+    @documented(commands.COMPILE)
+    def kale_compile(self, line: str) -> None:
+        """Write the pipeline as a file that Kubeflow Pipelines runs; it needs nothing else."""
+        path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
+        from kale_magics.kubeflow.compiler import compile_pipeline
+        from kale_magics.kubeflow.only_here import only_here
+        from kale_magics.kubeflow.secrecy import literal_secrets
+        from kale_magics.view.words import plural
+
+        pipeline = self._pipeline()
+        self._point_out([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
+        compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
+        print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
+
+    @expanding
+    @line_magic
+    @documented(commands.RUNS)
+    def kale_runs(self, line: str) -> None:
+        """List the runs of this notebook's folder, or those of a server, the newest first."""
+        options = self._parse(commands.RUNS, line).options
+        if "--host" in options:
+            self._list_runs(options)
+            return
+        from kale_magics.local.past_runs import past_runs
+        from kale_magics.view import runs_text
+
+        print(runs_text(past_runs(self.runs_place)))
+        if self._is_configured():
+            print("These are on this machine; %kale_runs --host lists those of the server.")
+
+    @expanding
+    @line_magic
+    @documented(commands.LOGS)
+    def kale_logs(self, line: str) -> None:
+        """Show all that a step printed in the last run, or in an earlier one."""
+        given = self._parse(commands.LOGS, line)
+        run = self._meant(given.options, self._where(commands.LOGS, line))
+        step = run.steps[given.words[0]]
+        log = step.log
+        print(log, end="")
+        if not log and step.state in ("waiting", "skipped"):
+            print(f"step {step.name} has printed nothing: it is {step.state}")
+        elif not log and run.link:
+            print(f"the server gives no log of step {step.name}; Kubeflow's page may: {run.link}")
+
+    @expanding
+    @line_magic
+    @documented(commands.CLEAN)
+    def kale_clean(self, line: str) -> None:
+        """Throw away the files of past runs, and say how much room that makes."""
+        where = self._where(commands.CLEAN, line)
+        options = self._parse(commands.CLEAN, line).options
+        if not options:
+            message = "%kale_clean does not say which runs"
+            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
+        keep, age = options.get("--keep", ()), options.get("--older-than", ())
+        if keep and not keep[0].isdecimal():
+            message = f"{keep[0]!r} is no number of runs"
+            raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
+        from kale_magics.local.past_runs import clean
+        from kale_magics.view.words import human_size, plural
+
+        gone, freed = clean(
+            self.runs_place,
+            int(keep[0]) if keep else None,
+            arguments.duration(age[0], where) if age else None,
+        )
+        print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")
+
+    @expanding
+    @line_magic
+    @documented(commands.RESET)
+    def kale_reset(self, line: str) -> None:
+        """Forget marked cells: those of the steps or kinds named, or all. To run a cell marks it again."""
+        steps = self._parse(commands.RESET, line).words
+        for step in steps:
+            self._check_step(step, self._where(commands.RESET, line))
+        before = len(self.registry.cells)
+        if steps:
+            self.registry.remove(steps)
+        else:
+            self.registry.clear()
+        print(f"marked cells forgotten: {before - len(self.registry.cells)}")
+
+    def _check_run(self, options: Mapping[str, tuple[str, ...]], where: Where) -> None:
+        """Refuse what cannot be asked for at the same time, and steps that nobody knows."""
+        chosen = [name for name in ("--until", "--only", "--resume") if name in options]
+        if len(chosen) > 1 and "--only" in chosen:
+            message = f"{' and '.join(chosen)} cannot go together"
+            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+        for step in (*options.get("--until", ()), *options.get("--only", ())):
+            self._check_step(step, where, kinds=False)
+
+    def _failed_run(self, where: Where) -> Run:
+        """The last run, which has not succeeded.
+
+        Raises:
+            KaleError: It has, or goes on, or there is none.
+        """
+        run = self._past_run((), where)
+        if run.link:
+            message = f"the last run, {run.id}, was on a server: there is nothing to resume here"
+            raise refuse(Code.BAD_ARGUMENTS, message, "run the pipeline: %kale_run", where)
+        if run.state in ("failed", "cancelled"):
+            return run
+        message = (
+            f"the last run, {run.id}, has {run.state}"
+            if run.state == "succeeded"
+            else f"run {run.id} goes on"
+        )
+        fix = (
+            "%kale_run runs what has changed since"
+            if run.state == "succeeded"
+            else "wait for its end, or run.cancel()"
+        )
+        raise refuse(Code.BAD_ARGUMENTS, f"{message}: there is nothing to resume", fix, where)
+
+    def _show(self) -> None:
+        from kale_magics.view import diagnostics_text, registered, rows
+
+        if not self.registry.cells:
+            _display(registered(()))
+            return
+        cells, states, assembly = self._assemble()
+        outlooks = self._outlooks(assembly.pipeline) if assembly.pipeline else {}
+        _display(registered(rows(cells, assembly.draft, states, outlooks)))
+        if assembly.diagnostics:
+            print(diagnostics_text(assembly.diagnostics))
+
+    def _outlooks(self, pipeline: Pipeline) -> dict[str, str]:
+        """What a run would do with each step now, in words; nothing before the first run."""
+        from kale_magics.local.plan import plan
+        from kale_magics.view.words import outlook
+
+        values = {parameter.name: parameter.default for parameter in pipeline.parameters}
+        told = plan(pipeline, values, self.runs_place, Path.cwd())
+        return {step: outlook(look.cached, look.reason) for step, look in told.items()}
+
+    def _hide(self, run: Run) -> None:
+        """Show nothing of a run as the result of the cell that has just shown its summary.
+
+        Raises:
+            NotImplementedError: Everywhere else, and in terminals, which have written "Out[n]:" by then.
+        """
+        fresh = run is self.last_run and self._shown_in == self._shell.displayhook.prompt_count
+        if not fresh or not hasattr(self._shell, "kernel"):
+            raise NotImplementedError
+
+
+_SYNTAXES = {
+    syntax.magic.lstrip("%"): syntax
+    for syntax in (
+        commands.GRAPH,
+        commands.RUN,
+        commands.COMPILE,
+        commands.RUNS,
+        commands.LOGS,
+        commands.CLEAN,
+        commands.RESET,
+        commands.ATTACH,
+        commands.CANCEL,
+        commands.PULL,
+        commands.SCHEDULE,
+    )
+}
+
+
+def _display(view: object) -> None:
+    from IPython.display import display
+
+    show: Callable[[object], object] = display
+    show(view)

@@ -1,0 +1,312 @@
+"""The program of a step: the source of one function, as a pod and the embedded engine run it.
+
+    def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
+        arguments = {**locals()}
+        import ast, base64, builtins, importlib
+        step = {...}             # the step, in literals; the user's code line by line
+        packed = '...'           # the text of `step_runtime`, compressed
+        unpack = ...             # `zlib`'s, or `lzma`'s where the program would be too large
+        runtime = {...}
+        exec(...)
+        runtime['run_step'](step, arguments)
+
+KFP puts values in the places of `{{$...}}`, Argo in those of `{{...}}`, wherever they stand in a program, and
+Kubernetes in those of `$(...)`, and one `$` in the place of two. So no such two stand side by side here: in
+literals one of them is an escape.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import io
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from kale_magics import step_runtime
+from kale_magics.model.diagnostics import Code as ErrorCode
+from kale_magics.model.diagnostics import Where, refuse
+from kale_magics.model.pipeline import Code, Step
+from kale_magics.step_runtime.parameters import input_form
+
+LARGEST_PROGRAM = 120_000
+"""Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
+
+LZMA = b"\xfd"
+"""How what `lzma` has compressed begins; `zlib` begins otherwise."""
+
+LONG_AGO = (1980, 1, 1, 0, 0, 0)
+"""The first time that a ZIP knows."""
+
+LONGEST_READABLE = 20_000
+"""Bytes of a pod's program beyond which its literals are compressed: a cluster keeps several copies of each,
+in which a quote or a line's end takes two bytes, and `<` six."""
+
+WIDTH = 90
+"""Characters that a list or a dict may take on one line."""
+
+LEFT_OUT = ("__future__", "collections.abc", "typing", "kale_magics")
+"""From what the runtime imports only for annotations, or finds in its own text."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the program of a step is told for a pod.
+
+    Attributes:
+        files: What it finds in its folder, by relative path.
+        report: Whether it makes a report: one more output, `report`.
+        shared: Where inputs and outputs are on the run's shared volume, by key, if they are; one more
+            parameter, `kale_workspace`, says where that volume is.
+        runtime: From which step it gets the text of `step_runtime`, as one more input, `kale_runtime`;
+            empty if that is in the program.
+        gives: Whether it hands that text on, as one more output, `kale_runtime`.
+        readable: Whether people should be able to read the code in it, as far as it is short enough for that.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    report: bool = False
+    shared: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = ""
+    gives: bool = False
+    readable: bool = True
+
+
+def render_program(step: Step, pod: Pod | None = None) -> str:
+    """The program of a step, in ASCII.
+
+    Args:
+        step: Its keys are distinct identifiers and none of `naming.RESERVED`.
+        pod: What it is told where it runs in a pod; None where it runs on this machine.
+
+    Returns:
+        Python text that defines a function of the name `step.key`. Its arguments are named by the keys of
+        the step's parameters, inputs and outputs; `metrics` is one more output if the step logs any. A pod
+        adds those that `Pod` says.
+
+    Raises:
+        KaleError: The text is too large for an argument of a process.
+    """
+    spec = specification(step, pod)
+    program = _assemble(step, f"step = {literal(spec, 1)}", pod)
+    if len(program) > (LARGEST_PROGRAM if pod is None else LONGEST_READABLE if pod.readable else 0):
+        packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
+        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
+    if len(program) > LARGEST_PROGRAM:
+        packed = _pack(repr(spec).encode("utf-8", "backslashreplace"), "lzma")
+        program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod, "lzma")
+    if len(program) > LARGEST_PROGRAM:
+        raise _too_large(step, pod)
+    return program
+
+
+def _too_large(step: Step, pod: Pod | None) -> Exception:
+    message = f"the code of step {step.name} takes more than {LARGEST_PROGRAM:,} bytes, even compressed"
+    fix = "read long texts and tables from a file or an address instead of writing them into a cell"
+    if pod and sum(map(len, pod.files.values())) > LARGEST_PROGRAM // 2:
+        largest = sorted(pod.files, key=lambda name: -len(pod.files[name]))[:3]
+        names = ", ".join(f"{name} ({len(pod.files[name]):,} bytes)" for name in largest)
+        message = f"step {step.name} takes along more than the {LARGEST_PROGRAM:,} bytes that fit: {names}"
+        fix = "put large files on a volume (--pvc) or in a store, and large modules into the image (--image)"
+    return refuse(ErrorCode.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
+
+
+def read_specification(program: str) -> dict[str, Any]:
+    """The step of a program that `render_program` has written; KFP puts imports before it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        functions = [node for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)]
+        body = functions[-1].body if functions else []
+        value = next(n.value for n in body if isinstance(n, ast.Assign) and _name_of(n) == "step")
+        if isinstance(value, ast.Call):
+            texts = (str(n.value) for n in ast.walk(value) if isinstance(n, ast.Constant))
+            data = base64.b64decode(max(texts, key=len))
+            unpack = import_module("lzma" if data[:1] == LZMA else "zlib").decompress
+            return dict(ast.literal_eval(unpack(data).decode()))
+        return dict(ast.literal_eval(value))
+    except (SyntaxError, IndexError, StopIteration, TypeError, zlib.error) as error:
+        raise ValueError("this is no program of a step") from error
+
+
+def _name_of(statement: ast.Assign) -> str:
+    target = statement.targets[0]
+    return target.id if isinstance(target, ast.Name) else ""
+
+
+def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
+    """A step as `step_runtime.runtime.run_step` takes it."""
+
+    def pieces(codes: tuple[Code, ...]) -> list[tuple[str, str, dict[str, str]]]:
+        # Numbers of cells change when cells run again; a cluster that sees the same text need not run it.
+        names = [code.place or code.filename if pod else code.filename for code in codes]
+        return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]
+
+    about: dict[str, Any] = (
+        {} if pod is None else {"pod": archive(pod.files), "report": pod.report, "shared": dict(pod.shared)}
+    )
+    if step.submodules:
+        about["submodules"] = list(step.submodules)
+    if step.late:
+        about["late"] = dict(step.late)
+    return about | {
+        "step": step.name,
+        "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},
+        "inputs": {i.key: list(i.names) for i in step.inputs},
+        "outputs": {a.key: list(a.names) for a in step.outputs},
+        "metrics": list(step.metrics),
+        "setup": pieces(step.setup),
+        "cells": pieces(step.cells),
+    }
+
+
+def archive(files: Mapping[str, bytes]) -> str:
+    """Files as one text: a ZIP in base64, the same for the same files; empty for none."""
+    if not files:
+        return ""
+    memory = io.BytesIO()
+    with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        for name in sorted(files):
+            out.writestr(zipfile.ZipInfo(name, LONG_AGO), files[name], zipfile.ZIP_DEFLATED, 9)
+    return base64.b64encode(memory.getvalue()).decode()
+
+
+def literal(value: Any, depth: int = 0) -> str:
+    """Python's literal for a value of JSON or a tuple: ASCII, with nothing that KFP or Kubernetes replaces.
+
+    Args:
+        value: The value; a text of several lines becomes a literal a line.
+        depth: How far the literal is indented, in steps of four spaces.
+    """
+    inner = "\n" + "    " * (depth + 1)
+    if isinstance(value, str):
+        lines = value.splitlines(keepends=True) or [""]
+        return f"({inner}{inner.join(map(_text, lines))})" if len(lines) > 1 else _text(value)
+    if isinstance(value, float):
+        return repr(value).replace("inf", "1e999")
+    if not isinstance(value, (dict, list, tuple)):
+        return repr(value)
+    left, right = {dict: ("{", "}"), list: ("[", "]")}.get(type(value), ("(", ")"))
+    items = [f"{item}," for item in _items(value, depth + 1)]
+    flat = " ".join(items)
+    if len(flat) > WIDTH or "\n" in flat:
+        return f"{left}{inner}{inner.join(items)}{inner[:-4]}{right}"
+    flat = flat if isinstance(value, tuple) and len(value) == 1 else flat.rstrip(",")
+    return f"{left}{flat}{' ' * (flat[-1:] == right == '}')}{right}"
+
+
+def _items(value: dict[str, Any] | list[Any] | tuple[Any, ...], depth: int) -> Iterator[str]:
+    if isinstance(value, dict):
+        return (f"{_text(key)}: {literal(item, depth)}" for key, item in value.items())
+    return (literal(item, depth) for item in value)
+
+
+def _text(text: str) -> str:
+    text = ascii(text).replace("{{", r"{\x7b").replace("}}", r"}\x7d")
+    return text.replace("$$", r"$\x24").replace("$(", r"\x24(")
+
+
+def _assemble(step: Step, spec: str, pod: Pod | None, module: str = "zlib") -> str:
+    pod = pod or Pod()
+    packed = f"packed = '{packed_runtime(module)}'"
+    if pod.runtime:
+        packed = "with open(kale_runtime.path) as file: packed = file.read()"
+    elif pod.gives:
+        packed += "\n    with open(kale_runtime.path, 'w') as file: file.write(packed)"
+    return f"""\
+def {step.key}({_signature(step, pod)}):
+    arguments = {{**locals()}}
+    import ast, base64, builtins, importlib
+    {spec}
+    {packed}
+    packed = base64.b64decode(packed)
+    unpack = importlib.import_module('lzma' if packed[:1] == {LZMA!r} else 'zlib').decompress
+    runtime = {{'__name__': 'kale_step_runtime', '__builtins__': dict(vars(builtins))}}
+    exec(compile(unpack(packed), '<kale step runtime>', 'exec'), runtime)
+    runtime['run_step'](step, arguments)
+"""
+
+
+def _signature(step: Step, pod: Pod) -> str:
+    inputs = [f"{p.key}: {input_form(p.type).replace('text', 'str')}" for p in step.parameters]
+    inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
+    inputs += ["kale_workspace: str"] * bool(pod.shared)
+    inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)
+    outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
+    outputs += ["metrics: Output[Metrics]"] * bool(step.metrics) + ["report: Output[HTML]"] * pod.report
+    outputs += ["kale_runtime: Output[Artifact]"] * pod.gives
+    return ", ".join([*inputs, *outputs])
+
+
+def _pack(text: bytes, module: str = "zlib") -> str:
+    """An expression that gives a text; by `lzma`, which not every Python has, where it must be short."""
+    packed = base64.b64encode(_compressed(text, module)).decode()
+    return f"importlib.import_module('{module}').decompress(base64.b64decode('{packed}'))"
+
+
+def _compressed(text: bytes, module: str) -> bytes:
+    if module == "zlib":
+        return zlib.compress(text, 9)
+    import lzma
+
+    return lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
+
+
+@functools.cache
+def runtime_source() -> str:
+    """The text of `step_runtime` that is in every program."""
+    folder = Path(step_runtime.__file__).parent
+    texts = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in step_runtime.MODULES]
+    return "\n".join(map(minify, texts))
+
+
+@functools.cache
+def packed_runtime(module: str = "zlib") -> str:
+    """The text of `step_runtime`, compressed by a module, in base64."""
+    return base64.b64encode(_compressed(runtime_source().encode(), module)).decode()
+
+
+def minify(source: str) -> str:
+    """A module of the runtime without comments, docstrings, annotations and what is imported for these."""
+    return ast.unparse(ast.fix_missing_locations(_Minifier().visit(ast.parse(source))))
+
+
+class _Minifier(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        module = node.module or ""
+        return None if any(module == m or module.startswith(m + ".") for m in LEFT_OUT) else node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        self.generic_visit(node)
+        return ast.Assign([node.target], node.value) if node.value else None
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = None
+        return self._with_body(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        return self._with_body(node)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return self._with_body(node)
+
+    def _with_body(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> ast.AST:
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node

@@ -1,0 +1,263 @@
+"""What a marked cell did to the session's objects, as observed when it ran.
+
+Before the cell runs, the values of the session's variables are digested; afterwards those that are still
+there are digested again. In between, nothing refers to the values: a reference would be noticed, as by
+`ndarray.resize`.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+import sys
+import time
+import types
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kale_magics.session.digests import WORK_OF_OBJECT, Sum, class_content, digest_of
+from kale_magics.session.fingerprints import Identities, fingerprints_of
+from kale_magics.session.holdings import Holdings, holdings_of
+from kale_magics.session.objects import is_immutable
+from kale_magics.session.observed_files import NO_FILES, FileObserver, ObservedFiles
+from kale_magics.session.process_state import ProcessState, StateChanges
+from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
+from kale_magics.step_runtime.reducers import module_of
+
+WORK = 7 << 19
+"""How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
+
+Work and not time, so that what is found does not depend on what else the machine does.
+"""
+
+MAX_SECONDS = 0.02
+"""Processor time after which digesting ends anyway: a library's own pickling may take any time."""
+
+MAX_OBJECTS = 450
+"""How many objects of a cell's values are looked at to see which of these share one."""
+
+SHARE = 4
+"""What part of the objects that are left a value may use: the cell's own come first, and most are small."""
+
+_WORD = re.compile(r"[^\W\d]\w*")
+
+_OF_IPYTHON = frozenset("In Out exit quit get_ipython open".split())
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a cell did when it ran.
+
+    Attributes:
+        changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
+        kept: The names whose objects it left as they were.
+        shared: Names whose values had an object in common when it had run.
+        indexed: Names whose values had an index of pandas in common, and nothing else.
+        bound: The names that stood for another object after it, or for the first time.
+        held: For a name, the notebook's functions and classes in its value.
+        files: The files that it used.
+        settings: What it did to the state of the process.
+        fingerprints: What the variables that it bound, changed or read were when it had run.
+    """
+
+    changed: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
+    shared: tuple[frozenset[str], ...] = ()
+    indexed: tuple[frozenset[str], ...] = ()
+    bound: frozenset[str] = frozenset()
+    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    files: ObservedFiles = NO_FILES
+    settings: StateChanges = field(default_factory=StateChanges)
+    fingerprints: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def with_earlier(self, earlier: Evidence) -> Evidence:
+        """The same, of a cell that ran before too: what it changed once, it may find changed already."""
+        return replace(
+            self,
+            changed=self.changed | earlier.changed,
+            kept=self.kept - earlier.changed,
+            files=self.files | earlier.files,
+            settings=self.settings.with_earlier(earlier.settings),
+        )
+
+
+class Watch:
+    """Watches the execution of one cell.
+
+    Args:
+        source: The cell.
+        values: The session's variables.
+        hidden: The names of those that are the shell's own.
+        used: The names of which earlier cells of its step have kept a fingerprint.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        values: Mapping[str, Any],
+        hidden: Collection[str] = (),
+        used: Iterable[str] = (),
+    ) -> None:
+        self._source, self._values, self._hidden, self._used = source, values, hidden, tuple(used)
+        self._files = FileObserver(source, values)
+        self._generators = _generators()
+        self._identities = Identities(values)
+        self._before: dict[str, tuple[int, int, Sum]] = {}
+        left, until = WORK, time.thread_time() + MAX_SECONDS
+        for name in self._names():
+            work = left // 2
+            if work < WORK_OF_OBJECT:
+                break  # no value is small enough for what is left
+            before, spent = digest_of(values[name], work, until)
+            left -= spent
+            if before is not None:
+                self._before[name] = id(values[name]), work, before
+        self._state = ProcessState(values)
+
+    def close(self) -> None:
+        """Watch no longer, whatever has become of the cell."""
+        self._files.close()
+
+    def end(self) -> Evidence:
+        """What the cell has done by now."""
+        files, settings = self._files.end(), self._state.changes()
+        changed, kept, bound = set[str](), set[str](), set[str]()
+        until = time.thread_time() + MAX_SECONDS
+        for name, (identity, work, before) in self._before.items():
+            if name not in self._values or id(self._values[name]) != identity:
+                continue
+            after, _ = digest_of(self._values[name], work, until)
+            if after is not None and after != before:
+                changed.add(name)
+            elif after is not None and after.whole:
+                kept.add(name)
+        states = _generators()
+        for name, state in self._generators.items():
+            (kept if state == states.get(name) else changed).add(name)
+        bound.update(filter(self._is_users, self._identities.rebound(self._values)))
+        used = (*self._used, *filter(str.isidentifier, sorted(changed)))
+        return self._with_sharing(
+            Evidence(
+                frozenset(changed),
+                frozenset(kept),
+                bound=frozenset(bound),
+                files=files,
+                settings=settings,
+                fingerprints=fingerprints_of(self._values, self._identities, self._source, used),
+            )
+        )
+
+    def _with_sharing(self, evidence: Evidence) -> Evidence:
+        """Add which names have objects in common, and which functions their values hold."""
+        names = list(dict.fromkeys([*sorted(evidence.bound), *self._names()]))
+        found: dict[str, Holdings] = {}
+        left = MAX_OBJECTS
+        for number, name in enumerate(names):
+            value = self._values[name]
+            if not _is_of_no_interest(value):
+                found[name] = holdings_of(value, max(left // min(len(names) - number, SHARE), 20))
+                left -= found[name].cost
+            if left <= 0:
+                break
+        for state in self._generators:
+            if (owner := owner_of_state(state)) is not None:
+                found[state] = Holdings(frozenset({id(owner)}))
+        held = {name: its.definitions for name, its in found.items() if its.definitions}
+        return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
+
+    def _names(self) -> list[str]:
+        """The variables to look at: those that the cell may reach first, then all others of the user."""
+        reachable = _reachable(self._source, self._values)
+        others = [name for name in reversed(list(self._values)) if self._is_users(name)]
+        return [n for n in dict.fromkeys([*reachable, *others]) if not _is_of_no_interest(self._values[n])]
+
+    def _is_users(self, name: str) -> bool:
+        return not (name.startswith("_") or name in self._hidden or name in _OF_IPYTHON)
+
+
+def _groups(found: Mapping[str, Holdings]) -> tuple[frozenset[str], ...]:
+    """Which names have an object in common that can change."""
+    owners: dict[int, str] = {}
+    groups: dict[str, set[str]] = {name: {name} for name in found}
+    for name, its in found.items():
+        _unite(groups, {name, *(owners.setdefault(part, name) for part in its.own)})
+    for name, its in found.items():
+        _unite(groups, {name, *(owners[part] for part in its.copied if part in owners)})
+    return tuple({id(g): frozenset(g) for g in groups.values() if len(g) > 1}.values())
+
+
+def _index_groups(found: Mapping[str, Holdings]) -> tuple[frozenset[str], ...]:
+    """Which names have an index in common that one of them holds as such."""
+    holders = {name: its for name, its in found.items() if its.indexes}
+    return tuple(
+        frozenset({one, other})
+        for one, its in holders.items()
+        for other in found
+        if other != one and its.shares_index(found[other])
+    )
+
+
+def _unite(groups: dict[str, set[str]], names: set[str]) -> None:
+    if len(names) > 1:
+        group = set().union(*(groups[name] for name in names))
+        groups.update(dict.fromkeys(group, group))
+
+
+def _generators() -> dict[str, int]:
+    """A checksum of the state of each generator that something has imported."""
+    states = {
+        name: generator_state(name) for name, (module, *_) in GENERATORS.items() if module in sys.modules
+    }
+    return {name: zlib.crc32(pickle.dumps(state)) for name, state in states.items()}
+
+
+def _reachable(source: str, values: Mapping[str, Any]) -> list[str]:
+    """The names whose objects a cell may change, as far as words tell: its own, and its functions'."""
+    found: dict[str, None] = {}
+    pending: list[Iterable[str]] = [_WORD.findall(source)]
+    while pending:
+        for name in pending.pop():
+            if name in found or name not in values:
+                continue
+            found[name] = None
+            pending += [_names_of(code) for code in _codes_of(values[name], values)]
+    return list(found)
+
+
+def _codes_of(value: Any, values: Mapping[str, Any]) -> Iterator[types.CodeType]:
+    """The code of a function of the notebook, or of the methods of an object's class."""
+    if type(value) is types.FunctionType:
+        if value.__globals__ is values:
+            yield value.__code__
+        return
+    kind = value if issubclass(type(value), type) else type(value)
+    for base in kind.__mro__ if module_of(kind) == "__main__" else ():
+        for member in list(vars(base).values()):
+            function = member.__func__ if type(member) in (staticmethod, classmethod) else member
+            if type(function) is types.FunctionType and function.__globals__ is values:
+                yield function.__code__
+
+
+def _names_of(code: types.CodeType) -> set[str]:
+    """The names that a function looks up, and those in it."""
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _names_of(constant)
+    return names
+
+
+def _is_of_no_interest(value: Any) -> bool:
+    """Whether a value cannot change but by its source: a definition without anything that can."""
+    if type(value) is types.FunctionType:
+        return is_immutable(value) or not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
+    if issubclass(type(value), type):
+        if module_of(value) != "__main__":
+            return True
+        # What a base has as a number, a method may set in a class that is derived from it.
+        own = (kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__")
+        members = [member for kind in own for _, member in class_content(kind)]
+        return all(type(m) is types.FunctionType and _is_of_no_interest(m) for m in members)
+    return is_immutable(value)

@@ -1,0 +1,137 @@
+"""What only a live kernel knows: the values that the notebook's names have, and where they came from."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import types
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+from kale_magics.analysis.paths import MAX_PATH
+from kale_magics.session.holdings import Holdings, holdings_of
+from kale_magics.session.objects import Facts, facts_of
+from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
+
+BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__builtins__", "__doc__"}
+"""Names that every step has without anybody making them."""
+
+MOST_PICKLED = 16 << 20
+"""Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
+
+
+class Session:
+    """A live kernel.
+
+    Args:
+        shell: IPython's shell; None for no session at all.
+        texts: The cells of the notebook's file; none if nobody knows it.
+    """
+
+    def __init__(self, shell: Any = None, texts: Sequence[str] = ()) -> None:
+        self._texts = frozenset(text.strip() for text in texts)
+        self._values: dict[str, Any] = shell.user_ns if shell is not None else {}
+        self._hidden = frozenset(shell.user_ns_hidden) if shell is not None else frozenset()
+        history = getattr(shell, "history_manager", None)
+        self._inputs: list[str] = list(history.input_hist_raw) if history is not None else []
+        self._binders: dict[str, int] | None = None
+        self._facts: dict[str, Facts | None] = {}
+        self._holdings: dict[str, Holdings] = {}
+        self._definitions: Definitions | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether the user gave that name a value that is still there."""
+        return name in self._values and name not in self._hidden
+
+    def keeps(self, name: str) -> bool:
+        """Whether IPython has a variable of that name, be it its own."""
+        return name in self._values
+
+    def facts(self, name: str) -> Facts | None:
+        """What is known of the value of a name; None if there is no value."""
+        if name not in self._facts:
+            self._facts[name] = facts_of(self._values[name]) if self.has(name) else None
+        return self._facts[name]
+
+    def path(self, name: str) -> str | None:
+        """The value of a name if it is a path, or a text that may be one."""
+        value = self._values.get(name)
+        text = str(value) if issubclass(type(value), PurePath) else value
+        return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
+
+    def shares(self, one: str, other: str) -> bool | None:
+        """Whether two names' values share an object that can change; None if that is not known."""
+        if not (self.has(one) and self.has(other)):
+            return None
+        return self._holdings_of(one).shares(self._holdings_of(other))
+
+    def _holdings_of(self, name: str) -> Holdings:
+        if name not in self._holdings:
+            self._holdings[name] = holdings_of(self._values[name])
+        return self._holdings[name]
+
+    def cannot_cross(self, name: str) -> tuple[str, str, str] | None:
+        """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""
+        if not self.has(name):
+            return None
+        if self._definitions is None:
+            self._definitions = known_definitions(self._values)
+        found = find_culprit(self._values[name], name, self._values, self._definitions, most=MOST_PICKLED)
+        if found is None:
+            return None
+        path, culprit, error = found
+        return path, type_name(culprit), f"{type(error).__name__}: {error}"
+
+    def is_gone(self, source: str) -> bool:
+        """Whether the notebook's file has no such cell."""
+        return bool(self._texts) and source.strip() not in self._texts
+
+    def input(self, count: int) -> str:
+        """What was typed as In [count]; empty if there is no such cell."""
+        return self._inputs[count] if 0 < count < len(self._inputs) else ""
+
+    def origin(self, name: str) -> tuple[str, str]:
+        """The last cell of the session that bound a name, as in "In [7]", and its text; empty if none did."""
+        count = self.bound_in(name)
+        return (f"In [{count}]", self._inputs[count]) if count else ("", "")
+
+    def bound_in(self, name: str) -> int:
+        """The n of the last `In [n]` of the session that bound a name; 0 if none did."""
+        if self._binders is None:
+            self._binders = {name: n for n, text in enumerate(self._inputs) for name in _bound_by(text)}
+        return self._binders.get(name, 0)
+
+    def kind_of_cell(self, name: str) -> str:
+        """What a cell that makes a name would best be marked as."""
+        value = self._values.get(name)
+        if issubclass(type(value), types.ModuleType):
+            return "imports"
+        if issubclass(type(value), (type, types.FunctionType)):
+            return "functions" if value.__module__ == "__main__" else "imports"
+        return "step NAME"
+
+
+def known_definitions(values: dict[str, Any]) -> Definitions:
+    """The notebook's own functions and classes, as a pickle of its values names them."""
+    definitions = Definitions()
+    for name, value in list(values.items()):
+        if issubclass(type(value), (type, types.FunctionType)):
+            definitions.add(name, value)
+    return definitions
+
+
+@functools.lru_cache(maxsize=4096)
+def _bound_by(source: str) -> frozenset[str]:
+    from kale_magics.analysis.scopes import bound_names
+    from kale_magics.analysis.syntax import CellProblemError, to_python
+
+    first, newline, rest = source.partition("\n")
+    if "--no-run" in first and first.startswith("%"):
+        return frozenset()
+    try:
+        return frozenset(
+            bound_names(to_python(newline + rest if first.lstrip().startswith("%") else source).tree.body)[0]
+        )
+    except CellProblemError:
+        return frozenset()

@@ -1,0 +1,1 @@
+"""What is typed behind magics: options, marks, values of parameters."""

@@ -1,0 +1,215 @@
+"""Every magic and every kind of cell: how it is called and what it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.pipeline import NO_OPTIONS, StepOptions
+from kale_magics.syntax.arguments import (
+    Option,
+    Syntax,
+    near,
+    parse_words,
+    plain,
+    quoted,
+    split,
+    too_few,
+)
+from kale_magics.syntax.step_options import OPTIONS, read_options
+
+Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
+
+HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
+"""kfp's own environment variable with the address of a server, where no `--host` is given."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the first line of a marked cell says; see `registry.Cell`."""
+
+    kind: Kind
+    name: str = ""
+    after: tuple[str, ...] = ()
+    run: bool = True
+    reads: tuple[str, ...] = ()
+    options: StepOptions = NO_OPTIONS
+
+
+def _without_tags(words: Sequence[str]) -> str:
+    """What Kale's own tags, `step:train prev:load`, are behind `%%kale`; empty if there are none."""
+    if not any(word.startswith(("step:", "prev:")) for word in words):
+        return ""
+    after = [word.removeprefix("prev:") for word in words if word.startswith("prev:")]
+    others = [word.removeprefix("step:") for word in words if not word.startswith("prev:") and word != "step"]
+    parts = ["step", *(filter(None, others) if any(others) else ["NAME"]), *["--after"][: len(after)], *after]
+    return " ".join(quoted(plain(part)) for part in parts)
+
+
+def _read_as_tags(words: Sequence[str]) -> str:
+    meant = _without_tags(words)
+    return f"did you mean %%kale {meant}?" if meant else ""
+
+
+def _read_as_value(words: Sequence[str]) -> str:
+    return f"write it as in {RUN.magic} -p {words[0]}" if "=" in words[0] else ""
+
+
+_AFTER = Option(
+    "--after", "wait for these steps too, though nothing is taken from them",
+    "STEP", many=True, commas=True, values="steps",
+)  # fmt: skip
+_NO_RUN = Option("--no-run", "mark the cell without running it now, for a step that takes hours")
+_READS = Option(
+    "--reads", "these variables are only read here, whatever %kale takes for a change of them",
+    "NAME", many=True, commas=True,
+)  # fmt: skip
+
+KINDS: dict[Kind, Syntax] = {
+    "imports": Syntax("%%kale imports", "%%kale imports"),
+    "functions": Syntax("%%kale functions", "%%kale functions"),
+    "parameters": Syntax("%%kale parameters", "%%kale parameters"),
+    "step": Syntax(
+        "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
+        (_AFTER, _NO_RUN, _READS, *OPTIONS), _read_as_tags,
+    ),
+    "metrics": Syntax("%%kale metrics", "%%kale metrics", options=(_NO_RUN,)),
+    "skip": Syntax("%%kale skip", "%%kale skip"),
+}  # fmt: skip
+
+_FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS, listed="%%kale")
+
+SYNONYMS: dict[str, Kind] = {"pipeline-parameters": "parameters", "pipeline-metrics": "metrics"}
+
+_HOST = Option(
+    "--host",
+    "on this server of Kubeflow Pipelines; alone, on that of the settings",
+    "ADDRESS",
+    optional=True,
+)
+_TRUST = Option("--trust", "load values of a run that somebody else has started: this runs their code")
+_OF_RUN = Option("--run", "of this run, by its id as %kale_runs shows it; else of the last one", "ID")
+_NO_WAIT = Option("--no-wait", "on a server: return at once")
+_CANCEL = Option("--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the looking on")
+
+KALE = Syntax("%kale", "%kale")
+GRAPH = Syntax("%kale_graph", "%kale_graph")
+RUN = Syntax(
+    "%kale_run", "run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\"",
+    options=(
+        Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
+        Option("--name", "call the run so", "NAME", spaced=True),
+        Option(
+            "--until", "run only these steps, and those that they need",
+            "STEP", many=True, commas=True, values="steps",
+        ),
+        Option(
+            "--only", "run only these steps; what they take comes from the last run that has it",
+            "STEP", many=True, commas=True, values="steps",
+        ),
+        Option("--resume", "go on from where the last run failed, with its parameters and today's cells"),
+        Option("--no-cache", "run every step, also those of which nothing has changed"),
+        Option("--check", "fail if a value is not the one that the notebook has"),
+        Option("--background", "return at once; what the run prints goes on below this cell"),
+        _HOST,
+        _NO_WAIT,
+        _CANCEL,
+    ),
+    instead=_read_as_value,
+)  # fmt: skip
+COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)
+RUNS = Syntax("%kale_runs", "%kale_runs", options=(_HOST,))
+LOGS = Syntax(
+    "%kale_logs", "%kale_logs train", "STEP", 1, 1, "steps",
+    options=(_OF_RUN, _HOST),
+)  # fmt: skip
+PULL = Syntax(
+    "%kale_pull", "%kale_pull train model", "STEP [VARIABLE ...]", 1, None, "steps",
+    options=(_OF_RUN, _HOST, _TRUST),
+)  # fmt: skip
+SCHEDULE = Syntax(
+    "%kale_schedule", "%kale_schedule --cron '0 6 * * *' -p epochs=5",
+    options=(
+        Option(
+            "--cron", "start it at these times: minute, hour, day, month, weekday; in UTC",
+            "TIMES", spaced=True,
+        ),
+        Option("--every", "start it so often: 30m, 6h, 1d", "TIME"),
+        Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
+        Option("--name", "call the schedule so", "NAME", spaced=True),
+        Option("--pause", "start no runs for now", "ID"),
+        Option("--resume", "start runs again", "ID"),
+        Option("--delete", "throw the schedule away", "ID"),
+        _HOST,
+    ),
+    unknown={"--list": "%kale_schedule alone lists them"},
+)  # fmt: skip
+CLEAN = Syntax(
+    "%kale_clean", "%kale_clean --older-than 7d --keep 10",
+    options=(
+        Option("--older-than", "only runs that began longer ago: 30m, 12h, 7d, 2w", "TIME"),
+        Option("--keep", "leave this many of the newest", "N"),
+    ),
+)  # fmt: skip
+ATTACH = Syntax(
+    "%kale_attach", "run = %kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44", "RUN_ID", 1, 1,
+    options=(
+        _HOST, _NO_WAIT, _CANCEL, _TRUST,
+    ),
+)  # fmt: skip
+CANCEL = Syntax(
+    "%kale_cancel", "%kale_cancel 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44", "RUN_ID", 1, 1, options=(_HOST,)
+)
+RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP or KIND ...", 0, None, "steps")
+
+
+def parse_mark(text: str, where: Where | None = None) -> Mark:
+    """Read what stands behind the `%%kale` that marks a cell.
+
+    Args:
+        text: The kind, and what it takes.
+        where: Where it stands, for the refusal.
+
+    Raises:
+        KaleError: No or an unknown kind, a step without a name, or as `parse`.
+    """
+    words = split(text, where)
+    kind = _kind(words, where)
+    arguments = parse_words(KINDS[kind], words[1:], where)
+    if kind == "step" and not arguments.words[0].strip():
+        raise too_few(KINDS[kind], where)
+    return Mark(
+        kind,
+        arguments.words[0] if arguments.words else "",
+        tuple(dict.fromkeys(arguments.options.get("--after", ()))),
+        "--no-run" not in arguments.options,
+        tuple(dict.fromkeys(arguments.options.get("--reads", ()))),
+        read_options(arguments.options, where),
+    )
+
+
+def parse_step_options(text: str, where: Where | None = None) -> StepOptions:
+    """Read the options that all steps have.
+
+    Args:
+        text: As they would be typed behind `%%kale step NAME`.
+        where: Where it stands, for the refusal.
+
+    Raises:
+        KaleError: As `parse_mark`.
+    """
+    return read_options(parse_words(_FOR_ALL, split(text, where), where).options, where)
+
+
+def _kind(words: Sequence[str], where: Where | None) -> Kind:
+    forms = ", ".join(syntax.usage.removeprefix("%%kale ").partition(" [")[0] for syntax in KINDS.values())
+    if not words:
+        raise refuse(Code.UNKNOWN_KIND, "%%kale does not say which kind of cell", f"add one: {forms}", where)
+    for kind in KINDS:
+        if words[0] in (kind, *(synonym for synonym, meant in SYNONYMS.items() if meant == kind)):
+            return kind
+    guess = _without_tags(words) or near(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
+    fix = f"did you mean %%kale {guess}?" if guess else f"write one of: {forms}"
+    raise refuse(Code.UNKNOWN_KIND, f"there is no kind of cell {words[0]!r}", fix, where)

@@ -1,0 +1,52 @@
+"""Shows a run while it goes on: a picture that is updated in a notebook, lines elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kale_magics.execution.run import Event, Run, RunStarted
+from kale_magics.model.pipeline import Pipeline
+from kale_magics.view.live import LiveView
+from kale_magics.view.progress import Progress
+
+
+class RunDisplay:
+    """Shows a run: a picture that changes where there is a notebook, lines elsewhere.
+
+    Args:
+        pipeline: What runs.
+        rich: Whether there is a notebook.
+        started: Is told the run when it begins.
+    """
+
+    def __init__(self, pipeline: Pipeline, rich: bool, started: Callable[[Run], None]) -> None:
+        self.progress = Progress([step.name for step in pipeline.steps], states=not rich)
+        self.view = LiveView(pipeline) if rich else None
+        self.handle: Any = None
+        self.started = started
+
+    def listen(self, event: Event) -> None:
+        """Take in what the engine tells."""
+        if self.view is not None and self.view.handle(event):
+            self.draw()
+        for text in self.progress.lines(event):
+            print(text, flush=True)
+        if isinstance(event, RunStarted):
+            self.started(event.run)
+
+    def draw(self) -> None:
+        """Show the picture, in the place of the last one."""
+        from IPython.display import display
+
+        show: Callable[..., Any] = display
+        if self.handle is None:
+            self.handle = show(self.view, display_id=True)
+        else:
+            self.handle.update(self.view)
+
+    def end(self) -> None:
+        """Show how a run has ended that was cancelled."""
+        if self.view is not None and self.handle is not None:
+            self.view.close()
+            self.draw()

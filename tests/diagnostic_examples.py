@@ -1,0 +1,665 @@
+"""What there is to know of each code beside its meaning: a notebook that provokes it, and what to do then.
+
+`DIAGNOSTICS.md` is made of this by `make docs`, which runs every example to see what the user is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kale_magics.model.diagnostics import Code
+
+FAMILIES = {
+    "KALE1": "what is typed: the marks of cells, and what stands behind a magic",
+    "KALE2": "the marked cells, and the pipeline that is made of them",
+    "KALE3": "a run on this machine",
+    "KALE4": "what goes to a cluster",
+    "KALE5": "a server of Kubeflow Pipelines",
+    "KALE9": "the package itself",
+}
+"""How the codes begin, and what they are about."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One code.
+
+    Attributes:
+        fix: What helps, whatever the notebook; one sentence without its full stop.
+        example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Its last cell
+            is the one that tells the code; no other cell tells any.
+        saved: The notebook as it is saved before its last cell runs; empty if nobody saves it.
+        server: What kind of server is at http://localhost:8080: "good", "of version 1", "for users only",
+            "failing" or "old"; empty for none.
+    """
+
+    fix: str
+    example: str
+    saved: str = ""
+    server: str = ""
+
+    @property
+    def cells(self) -> list[str]:
+        """The cells as their user types them."""
+        return self.example.strip("\n").split("\n\n")
+
+    @property
+    def saved_cells(self) -> list[str]:
+        """The cells of the saved notebook."""
+        return self.saved.strip("\n").split("\n\n") if self.saved else []
+
+
+SUBMITTED = """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+"""
+
+CATALOGUE: dict[Code, Entry] = {
+    Code.UNKNOWN_KIND: Entry(
+        "write one of the kinds behind `%%kale`: imports, functions, parameters, step, metrics or skip",
+        """
+%%kale stage load
+rows = [1, 2, 3]
+""",
+    ),
+    Code.UNKNOWN_OPTION: Entry(
+        "use an option that the magic has; `%%kale?`, `%kale_run?` and so on list them",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --afer load
+model = 1
+""",
+    ),
+    Code.BAD_ARGUMENTS: Entry(
+        "write the line as its help shows it, as in `%kale_run?`; what has spaces in it stands in quotes",
+        """
+%%kale step train model
+model = 1
+""",
+    ),
+    Code.STEP_WITHOUT_NAME: Entry(
+        "give the step a name, any you like; cells of one name are one step",
+        """
+%%kale step
+rows = [1, 2, 3]
+""",
+    ),
+    Code.NOT_FIRST_LINE: Entry(
+        "move the magic to the top of its cell; a cell with parts of two kinds becomes two cells",
+        """
+import json
+%%kale step load
+rows = json.loads("[1, 2, 3]")
+""",
+    ),
+    Code.EMPTY_BODY: Entry(
+        "put the code into the cell that is marked, below the magic; the next cell is one of its own",
+        """
+%%kale step load
+""",
+    ),
+    Code.UNKNOWN_STEP: Entry(
+        "use the name of a step whose cell is marked and has been run; `%kale` lists them",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --after laod
+model = 1
+
+%kale_run
+""",
+    ),
+    Code.BAD_VALUE: Entry(
+        "give the parameter a value of the type that its default has in the parameters cell",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+model = epochs * 2
+
+%kale_run -p epochs=ten
+""",
+    ),
+    Code.UNKNOWN_PARAMETER: Entry(
+        "use the name of a parameter with a literal value in the parameters cell, or add it there",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+model = epochs * 2
+
+%kale_run -p epoch=5
+""",
+    ),
+    Code.BAD_STEP_OPTION: Entry(
+        "write units, names and paths as Kubernetes does; `%%kale?` shows how",
+        """
+%%kale step load --memory 4GB
+rows = [1, 2, 3]
+""",
+    ),
+    Code.NOTHING_MARKED: Entry(
+        "mark at least one cell as a step, and run it; a cell is part of the pipeline once it has been run",
+        """
+%%kale imports
+import json
+
+%kale_run
+""",
+    ),
+    Code.SYNTAX: Entry(
+        "mend the cell and run it again; if it is not meant for the pipeline, mark it `%%kale skip`",
+        """
+%%kale step load
+rows = [1, 2, 3
+
+%kale_run
+""",
+    ),
+    Code.FOREIGN_LINE: Entry(
+        "keep a parameters cell to lines like `epochs = 3`, a metrics cell to names; the rest goes elsewhere",
+        """
+%%kale parameters
+epochs = 3
+print(epochs)
+
+%%kale step train
+model = epochs * 2
+
+%kale_run
+""",
+    ),
+    Code.UNKNOWN_NAME: Entry(
+        "mark the cell that makes the name, above all that need it; a step sees nothing else of the session",
+        """
+scale = 10
+
+%%kale step load
+rows = [scale, 2 * scale]
+
+%kale_run
+""",
+    ),
+    Code.CYCLE: Entry(
+        "take the `--after` away; if cells of a step stand around another one, give the later its own name",
+        """
+%%kale step load --after train
+rows = [1, 2, 3]
+
+%%kale step train
+model = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.METRIC_WITHOUT_STEP: Entry(
+        "list a variable that a step above makes; a parameter is shown with every run without being listed",
+        """
+%%kale step train
+model = 1
+
+accuracy = 0.9
+
+%%kale metrics
+accuracy
+
+%kale_run
+""",
+    ),
+    Code.METRIC_NOT_A_NUMBER: Entry(
+        "compute a number in a step, and list the name of its variable alone",
+        """
+%%kale step train
+losses = [0.3, 0.2]
+
+%%kale metrics
+losses
+
+%kale_run
+""",
+    ),
+    Code.CANNOT_CROSS: Entry(
+        "hand on what the value is made from, such as a path or a list, and make the value where it is used",
+        """
+%%kale step load
+rows = (n * n for n in range(3))
+
+%%kale step train
+model = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.UNSUPPORTED_SYNTAX: Entry(
+        "leave the cell out of the pipeline with `%%kale skip`, or do the same in Python",
+        """
+%%kale step report
+%%javascript
+alert("done")
+
+%kale_run
+""",
+    ),
+    Code.INTERLEAVED: Entry(
+        "give the later cells of the step a name of their own, or move them above the other step",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step clean
+rows.append(4)
+
+%%kale step load
+print(rows)
+
+%kale_run
+""",
+    ),
+    Code.PRELUDE_READS_STEP: Entry(
+        "move what needs the value into a step; in a function, take the value as an argument",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale functions
+total = sum(rows)
+
+%kale_run
+""",
+    ),
+    Code.CELL_FAILED: Entry(
+        "mend the cell and run it again; a cell that can succeed only in the pipeline may keep this warning",
+        """
+%%kale step load
+rows = [1, 2, 3]
+print(rows[3])
+
+%kale
+""",
+    ),
+    Code.DUPLICATE_PARAMETER: Entry(
+        "give each parameter one value, in one place",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale parameters
+epochs = 5
+
+%%kale step train
+model = epochs * 2
+
+%kale_run
+""",
+    ),
+    Code.PRELUDE_CHANGED: Entry(
+        "define a name once in the imports, functions and parameters cells, above the steps that use it",
+        """
+%%kale functions
+def scaled(n):
+    return n * 10
+
+%%kale step load
+rows = [scaled(1), scaled(2)]
+
+%%kale functions
+def scaled(n):
+    return n * 100
+
+%kale_run
+""",
+    ),
+    Code.READS_CHANGED: Entry(
+        "take the name out of `--reads`; the later steps then get what this step makes of the value",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train --reads rows
+rows.append(4)
+
+%kale_run
+""",
+    ),
+    Code.OUT_OF_ORDER: Entry(
+        "restart the kernel and run all cells, to see what the pipeline computes",
+        """
+%%kale step load
+rows = [1]
+
+%%kale step grow
+rows.append(2)
+
+%%kale step grow
+rows.append(2)
+
+%kale
+""",
+    ),
+    Code.CHANGED_OUTSIDE: Entry(
+        "mark the cell as a step of the pipeline, or let it work on a copy under another name",
+        """
+%%kale step load
+rows = [3, 1, 2]
+
+rows = sorted(rows)
+
+%%kale step show
+print(rows[0])
+
+%kale
+""",
+    ),
+    Code.CELL_CHANGED: Entry(
+        "run the cell again",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale
+""",
+        """
+%%kale step load
+rows = [1, 2, 3, 4]
+
+%kale
+""",
+    ),
+    Code.CELL_DELETED: Entry(
+        "let the session forget the step with `%kale_reset`, or put the cell back and run it",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step show
+print(rows)
+
+%kale
+""",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale
+""",
+    ),
+    Code.GUESSED_CHANGE: Entry(
+        "where the cell only reads the variable, say so with `--reads`, or run the cell in the session",
+        """
+%%kale functions
+def open_shop():
+    return [1]
+
+%%kale step load --no-run
+shop = open_shop()
+
+%%kale step look --no-run
+shop.glance()
+
+%%kale step show --no-run
+print(shop)
+
+%kale
+""",
+    ),
+    Code.MODULE_CHANGED: Entry(
+        "set it in an imports or functions cell, which every step runs",
+        """
+%%kale imports
+import os
+
+%%kale step load
+os.environ["REGION"] = "eu"
+
+%%kale step show
+print(os.environ.get("REGION"))
+
+%kale
+""",
+    ),
+    Code.DIFFERS_BY_STEP: Entry(
+        "compute the value in a step; the steps that use it get it from there",
+        """
+%%kale imports
+import uuid
+
+%%kale functions
+run_id = uuid.uuid4().hex
+
+%%kale step load
+print(run_id)
+
+%%kale step show
+print(run_id)
+
+%kale_run
+""",
+    ),
+    Code.MEMORY_BY_STEP: Entry(
+        "call the function in one step, and let the others use what it gave there",
+        """
+%%kale functions
+from functools import cache
+@cache
+def settings():
+    return {"depth": 1}
+
+%%kale step load
+settings()["depth"] = 5
+
+%%kale step show
+print(settings())
+
+%kale
+""",
+    ),
+    Code.FILE_WITHOUT_EDGE: Entry(
+        "let the step that uses the file wait for the one that writes it, with `--after`",
+        """
+%%kale step load
+from pathlib import Path
+Path("rows.txt").write_text("1 2 3")
+
+%%kale step show
+from pathlib import Path
+print(Path("rows.txt").read_text())
+
+%kale
+""",
+    ),
+    Code.MODULE_EDITED: Entry(
+        "restart the kernel and run the notebook again, or `importlib.reload` the module and run its cells",
+        """
+import sys
+from pathlib import Path
+sys.path.insert(0, "")
+Path("scaling.py").write_text("FACTOR = 3")
+
+%%kale step load
+import scaling
+rows = [scaling.FACTOR]
+
+Path("scaling.py").write_text("FACTOR = 40")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.STEP_FAILED: Entry(
+        "mend the cell that the traceback names, run it, and start the run again",
+        """
+%%kale parameters
+epochs = 3
+
+%%kale step train
+if epochs > 100:
+    raise ValueError("more epochs than rows")
+
+%kale_run -p epochs=1000
+""",
+    ),
+    Code.RUN_FOLDER: Entry(
+        "make room on the disk, or set `runs_folder` to a folder in which you may write",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%config KaleMagics.runs_folder = "/dev/null/runs"
+
+%kale_run
+""",
+    ),
+    Code.NO_SUCH_OUTPUT: Entry(
+        "ask for what a step that succeeded hands on, or for a model; `run.steps` has the states of all",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%%kale step train
+model = sum(rows)
+
+run = %kale_run
+
+run.outputs["load"]["row"]
+""",
+    ),
+    Code.VALUE_DIFFERS: Entry(
+        "look at `run.check`; then remove what differs each time, as with a seed, or run the cells again",
+        """
+!echo 1 > count.txt
+
+%%kale step load
+from pathlib import Path
+count = int(Path("count.txt").read_text())
+
+%%kale step show
+print(count)
+
+!echo 2 > count.txt
+
+%kale_run --check
+""",
+    ),
+    Code.BAD_FILE_NAME: Entry(
+        "end the name in `.yaml` or `.yml`, in a folder that exists and in which you may write",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_compile pipeline.json
+""",
+    ),
+    Code.PROGRAM_TOO_LARGE: Entry(
+        "keep data out of cells, and read it from a file or an address",
+        """
+import random
+table = [random.random() for _ in range(20_000)]
+get_ipython().run_cell(f"%%kale step load\\nrows = {table}")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.NO_PACKAGE: Entry(
+        "install the module from a package, or in the image of the step",
+        """
+import sys, types
+sys.modules["constants"] = types.ModuleType("constants")
+
+%%kale step load
+import constants
+rows = [1, 2, 3]
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.FILE_ONLY_HERE: Entry(
+        "let the step take a small file along (`--file`); put a large one on a volume or into a store",
+        """
+!echo 1,2,3 > rows.csv
+
+%%kale step load
+from pathlib import Path
+rows = Path("rows.csv").read_text().split(",")
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.SECRET_IN_FILE: Entry(
+        "keep it in a secret of the cluster, and name that: `--secret NAME:KEY:VARIABLE`",
+        """
+%config KaleMagics.pip_index_urls = ["https://ann:pa55@packages.example.org/simple"]
+
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.VARIABLE_DIFFERS: Entry(
+        "give it to the step, `--env NAME=VALUE` or `--secret NAME:KEY:VARIABLE`; and the notebook the same",
+        """
+%env TABLE=sales
+
+%%kale step load
+import os
+table = os.environ["TABLE"]
+
+%kale_compile pipeline.yaml
+""",
+    ),
+    Code.NO_SERVER: Entry(
+        "check the address; pipelines of this project need a server of version 2",
+        SUBMITTED,
+        server="of version 1",
+    ),
+    Code.UNREACHABLE: Entry(
+        "check the address, the network, and whether what forwards the port still runs",
+        """
+%%kale step load
+rows = [1, 2, 3]
+
+%kale_run --host http://127.0.0.1:9
+""",
+    ),
+    Code.NOT_LET_IN: Entry(
+        "set what lets you in: a token, cookies, or your namespace; README, On a cluster, says how",
+        SUBMITTED,
+        server="for users only",
+    ),
+    Code.SERVER_FAILS: Entry(
+        "try again later, or ask who runs the server",
+        SUBMITTED,
+        server="failing",
+    ),
+    Code.SERVER_REFUSES: Entry(
+        "leave out what it does not know, or have it upgraded",
+        """
+%%kale step load --workspace
+rows = [1, 2, 3]
+
+%kale_run --host http://localhost:8080
+""",
+        server="old",
+    ),
+    Code.NO_SUCH_RUN: Entry(
+        "take the id that was shown when the run began, or that Kubeflow's page has",
+        """
+%kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44 --host http://localhost:8080
+""",
+        server="good",
+    ),
+    Code.OWN_FAULT: Entry(
+        "report it to those who maintain the package, with the file that is named",
+        """
+get_ipython().magics_manager.registry["KaleMagics"].registry = None
+
+%kale
+""",
+    ),
+}
