@@ -25,7 +25,7 @@ from kale_magics.analysis.effects import (
 from kale_magics.analysis.expressions import ExpressionReader
 from kale_magics.analysis.nesting import deeply
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
-from kale_magics.analysis.parameters import metric_names, read_parameters
+from kale_magics.analysis.parameter_cells import metric_names, read_parameters
 from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.shell_calls import BEGIN, END

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from kale_magics.analysis.parameters import read_parameters
+from kale_magics.analysis.parameter_cells import read_parameters
 from kale_magics.kubeflow.submission import with_exact_values
 from kale_magics.model.pipeline import Json, Parameter, Pipeline
 from kale_magics.step_runtime.parameters import NULL, hold, input_form, read_value, restore, write_value

@@ -9,6 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from kale_magics.analysis.choices import asks_for_place, chooses, choosing, filling, may_be_flag
+from kale_magics.analysis.code_strings import (
+    NO_ARGUMENTS,
+    bound_by_script,
+    has_own_namespace,
+    parsed,
+    script_in_place,
+)
 from kale_magics.analysis.effects import (
     PARAMETER,
     VARIABLES,
@@ -36,13 +43,6 @@ from kale_magics.analysis.names import (
 )
 from kale_magics.analysis.scopes import Comprehension, bound_names, defaults_of, parameters_of
 from kale_magics.analysis.syntax import is_of_shell
-from kale_magics.analysis.texts import (
-    NO_ARGUMENTS,
-    bound_by_script,
-    has_own_namespace,
-    parsed,
-    script_in_place,
-)
 from kale_magics.step_runtime.shell import DOLLAR
 
 LOOKUPS = frozenset({"eval", "exec", "globals", "locals", "vars"})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from kale_magics.analysis.cells import CellFacts, letting_go, mentioned, read_cell
 from kale_magics.analysis.effects import Bind, Define, Read, flattened
-from kale_magics.analysis.parameters import Default, has_only_literals, metric_names, read_parameters
+from kale_magics.analysis.parameter_cells import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.dataflow.bindings import Binding, StepFlow, bound_by, bound_by_one
 from kale_magics.dataflow.cell_history import told_by_history

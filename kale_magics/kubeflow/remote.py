@@ -22,9 +22,9 @@ from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run import Run, RunState, StepError, StepRun, Steps, StepState
 from kale_magics.execution.run_store import LOG, step_folder, write_bytes, writing
 from kale_magics.execution.signing import is_own, sign
-from kale_magics.kubeflow.nodes import pods_of_task, value_place
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
+from kale_magics.kubeflow.workflow_nodes import pods_of_task, value_place
 from kale_magics.model.diagnostics import Code, KaleError, refuse
 from kale_magics.model.pipeline import Json
 from kale_magics.step_runtime.artifacts import MAGIC
