@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.analysis.cells import mentioned, read_cell
+from kale_magics.analysis.cells import names_mentioned, read_cell
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
@@ -29,7 +29,7 @@ from kale_magics.analysis.parameter_cells import metric_names, read_parameters
 from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.shell_calls import BEGIN, END
-from kale_magics.analysis.statements import cut
+from kale_magics.analysis.statements import keep_statements
 from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.summaries import summarise
 from kale_magics.analysis.syntax import CellProblemError, to_python
@@ -112,7 +112,7 @@ LATE = [
 
 @pytest.mark.parametrize(("code", "names"), LATE)
 def test_late_reads(code: str, names: str) -> None:
-    assert mentioned(effects(code)) == set(names.split())
+    assert names_mentioned(effects(code)) == set(names.split())
 
 
 BINDS = [
@@ -301,13 +301,13 @@ b = 2; c = 3  # behind c
 
 
 def test_cutting_keeps_places_and_comments() -> None:
-    assert cut(CELL, {0}).split("\n")[:3] == ["", "# about a", "a = 1  # behind a"]
-    kept = cut(CELL, {1})
+    assert keep_statements(CELL, {0}).split("\n")[:3] == ["", "# about a", "a = 1  # behind a"]
+    kept = keep_statements(CELL, {1})
     assert kept.split("\n")[6:11] == CELL.split("\n")[6:11]
     assert "far away" not in kept
-    assert cut(CELL, {3}).split("\n")[-2] == "c = 3  # behind c"
-    assert cut(CELL, {2, 3}).split("\n")[-2] == "b = 2; c = 3  # behind c"
-    assert ast.dump(ast.parse(cut(CELL, {0, 1, 2, 3}))) == ast.dump(ast.parse(CELL))
+    assert keep_statements(CELL, {3}).split("\n")[-2] == "c = 3  # behind c"
+    assert keep_statements(CELL, {2, 3}).split("\n")[-2] == "b = 2; c = 3  # behind c"
+    assert ast.dump(ast.parse(keep_statements(CELL, {0, 1, 2, 3}))) == ast.dump(ast.parse(CELL))
 
 
 PARAMETERS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kale_magics.magics.expansion import expand
+from kale_magics.magics.expansion import expand_arguments
 from kale_magics.model.diagnostics import KaleError, Where
 from kale_magics.model.pipeline import Json, Parameter
 from kale_magics.syntax import arguments, commands
@@ -198,7 +198,7 @@ def test_the_arguments_of_a_schedule_are_refused(text: str, fix: str) -> None:
 
 @pytest.mark.parametrize("text", ["30m", "6h", "1h30m", "1d12h", "90d", "1m1s", "0s"])
 def test_a_length_of_time_is_written_as_it_is_read(text: str) -> None:
-    assert arguments.length(arguments.duration(text)) == text
+    assert arguments.length(arguments.parse_duration(text)) == text
 
 
 def test_a_file_is_needed_to_compile() -> None:
@@ -413,4 +413,6 @@ EXPANDED = [
 
 @pytest.mark.parametrize(("text", "words"), EXPANDED)
 def test_variables_are_put_into_words(text: str, words: list[str]) -> None:
-    assert [arguments.plain(word) for word in arguments.split(expand(text, VARIABLES), None)] == words
+    assert [
+        arguments.unprotected(word) for word in arguments.split(expand_arguments(text, VARIABLES), None)
+    ] == words

@@ -19,7 +19,7 @@ from kale_magics.local.past_runs import clean, past_runs
 from kale_magics.local.plan import plan
 from kale_magics.model.diagnostics import Code as Codes
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import Code, Parameter, Pipeline, StepOptions
+from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline, StepOptions
 from tests.test_engine import Runner, states, step
 
 DATA = "a,b\n1,2\n"
@@ -75,7 +75,7 @@ def test_all_is_there_as_if_it_had_run(kale):
 def test_what_a_cell_is_called_is_no_part_of_it(kale):
     def labelled(label):
         made = step("a", "x = 1", gives=["x"])
-        return type(made)(**{**vars(made), "cells": (Code("x = 1", f"step a, {label}"),)})
+        return type(made)(**{**vars(made), "cells": (CodeBlock("x = 1", f"step a, {label}"),)})
 
     kale(labelled("In [1]"))
     assert cached(kale(labelled("In [7]"))) == {"a"}
@@ -150,7 +150,7 @@ def test_what_a_library_has_put_aside_for_the_next_time_is_no_change(kale, monke
 def test_what_a_library_has_read_before_the_step_counts(kale, monkeypatch):
     monkeypatch.chdir(kale.folder)
     write("matplotlibrc", "lines.linewidth: 3")(kale.folder)
-    imports = (Code("import matplotlib", "imports, In [1]"),)
+    imports = (CodeBlock("import matplotlib", "imports, In [1]"),)
     use = step("a", "print(matplotlib.rcParams['lines.linewidth'])", setup=imports)
     close_servers()
     assert kale(use).steps["a"].log == "3.0\n"
@@ -525,8 +525,10 @@ def test_libraries_and_imports_ask_about_few_paths_of_the_user(kale):
 def test_another_version_of_a_library(kale, monkeypatch):
     use = step("a", "import numpy as np\nx = np.pi")
     kale(use)
-    real = packages.versions
-    monkeypatch.setattr("kale_magics.local.entry.versions", lambda names: {**real(names), "numpy": "0.1"})
+    real = packages.installed_versions
+    monkeypatch.setattr(
+        "kale_magics.local.entry.installed_versions", lambda names: {**real(names), "numpy": "0.1"}
+    )
     assert outlook(kale, use)["a"].startswith("numpy is 0.1, was ")
     assert cached(kale(use)) == set()
 
@@ -568,7 +570,7 @@ def test_a_damaged_entry_is_a_miss(kale, harm):
         "x = list(range(1000)); print('made')",
         gives=["x"],
         metrics=("n",),
-        setup=(Code("n = 1", "imports, In [0]"),),
+        setup=(CodeBlock("n = 1", "imports, In [0]"),),
     )
     use = step("b", "assert x == list(range(1000))", {"x": "a"})
     first = kale(make, use)

@@ -18,7 +18,7 @@ from kale_magics.checking.check import check_run, diagnostics_of
 from kale_magics.checking.differences import ONLY_ORDER, compare
 from kale_magics.checking.expected import expected_of
 from kale_magics.execution.run import Run, StepRun
-from kale_magics.model.pipeline import Artifact, Code, Input, Pipeline, Step
+from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Pipeline, Step
 from kale_magics.session.evidence import Evidence
 from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
@@ -361,7 +361,7 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
     for number, (name, values) in enumerate(made.items(), 1):
         steps.append(
             Step(
-                name, name, (), (Code(sources[name], name),), inputs=takes.get(name, ()),
+                name, name, (), (CodeBlock(sources[name], name),), inputs=takes.get(name, ()),
                 outputs=(rows,) * (name == "load"),
             )
         )  # fmt: skip

@@ -19,7 +19,7 @@ from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
 from kale_magics.model.diagnostics import Code as Refusal
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step, StepOptions
+from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Parameter, Pipeline, Step, StepOptions
 
 DEADLINE = 20
 """Seconds after which a test gives up what it waits for."""
@@ -53,7 +53,7 @@ def step(name, source, takes=None, gives=(), **more):
         Input((v,), f"in_{v}", maker, Artifact((v,), f"out_{v}")) for v, maker in (takes or {}).items()
     )
     outputs = tuple(Artifact((v,), f"out_{v}") for v in gives)
-    cell = Code(source, f"step {name}, In [1]")
+    cell = CodeBlock(source, f"step {name}, In [1]")
     return Step(name, name, more.pop("setup", ()), (cell,), inputs=inputs, outputs=outputs, **more)
 
 
@@ -189,7 +189,7 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(kale):
 
 
 def test_an_error_names_cell_and_line_and_shows_no_frame_of_ours(kale):
-    helper = Code("\ndef half(x):\n    return x / 0", "step train, In [3]")
+    helper = CodeBlock("\ndef half(x):\n    return x / 0", "step train, In [3]")
     cell = "import json\ntry:\n    json.loads('{')\nexcept ValueError:\n    half(2)"
     run = kale(step("train", cell, setup=(helper,)))
     error = run.steps["train"].error
@@ -268,7 +268,7 @@ CLASSES = "class Net:\n    class Layer: pass\n    def __init__(self): self.layer
 
 @pytest.fixture
 def trained(kale):
-    setup = (Code(CLASSES, "functions, In [1]", (("Net", "Net@12ab"),)),)
+    setup = (CodeBlock(CLASSES, "functions, In [1]", (("Net", "Net@12ab"),)),)
     return kale(step("train", "net = Net()", gives=["net"], setup=setup))
 
 

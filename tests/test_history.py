@@ -16,7 +16,7 @@ import pytest
 import kale_magics
 from kale_magics.local.past_runs import clean, going_on, past_runs
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.syntax.arguments import duration
+from kale_magics.syntax.arguments import parse_duration
 from tests.shells import Shell, fresh_shell
 from tests.test_engine import Runner, step
 
@@ -140,10 +140,10 @@ def test_the_magics(shell: Shell, tmp_path: Path):
     [("90s", 90), ("10m", 600), ("1h30m", 5400), ("7d", 604800), ("2w", 1209600), ("45", 45), ("0.5h", 1800)],
 )
 def test_lengths_of_time(text, seconds):
-    assert duration(text).total_seconds() == seconds
+    assert parse_duration(text).total_seconds() == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "10x", "-5m", "1m1h", "ten"])
 def test_what_is_no_length_of_time(text):
     with pytest.raises(KaleError, match="no length of time"):
-        duration(text)
+        parse_duration(text)

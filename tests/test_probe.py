@@ -15,8 +15,8 @@ from kale_magics.analysis.library import (
     known_types,
     method_effects,
     parse_effects,
+    probed_versions,
     result_type,
-    versions,
 )
 from tests.probe import data
 from tests.probe.__main__ import library_of, probed
@@ -252,7 +252,7 @@ def test_probing_again_finds_the_same(library: str, tmp_path: Path) -> None:
     expected = sampled(library)
     names = sorted({key.partition(" ")[2] for key in expected})
     found = data.facts(probed(library, tmp_path, names))
-    if data.versions([library], {})[library] == versions()[library]:
+    if data.versions([library], {})[library] == probed_versions()[library]:
         assert {key: found.get(key) for key in expected} == expected
     for key, aspect, labels in _well_known(found):
         assert has(parse_effects(found[key]), aspect, labels), key

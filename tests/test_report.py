@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kale_magics.model.pipeline import Code, Step
+from kale_magics.model.pipeline import CodeBlock, Step
 from kale_magics.model.program import Pod, render_program
 
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
@@ -42,7 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def played(*cells: str, report: bool = True) -> Any:
     """Run a step in this process, and give the artifact of its report."""
-    step = Step("a", "a", (), tuple(Code(cell, f"step a, In [{n}]") for n, cell in enumerate(cells, 1)))
+    step = Step("a", "a", (), tuple(CodeBlock(cell, f"step a, In [{n}]") for n, cell in enumerate(cells, 1)))
     namespace: dict[str, Any] = {"Artifact": object, "HTML": object, "Input": list, "Output": list}
     exec(
         compile(render_program(step, Pod(report=report)), "program.py", "exec", dont_inherit=True), namespace

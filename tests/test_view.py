@@ -11,11 +11,11 @@ import pytest
 from kale_magics.execution import run as running
 from kale_magics.model.diagnostics import Code as DiagnosticCode
 from kale_magics.model.diagnostics import Diagnostic, Where
-from kale_magics.model.pipeline import Artifact, Code, Input, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Parameter, Pipeline, Step
 from kale_magics.session.registry import Cell
 from kale_magics.view import GraphView, Progress, diagnostics_text, registered, rows, summary, svg, tree
 from kale_magics.view.layout import Link, assign_rows
-from kale_magics.view.progress import duration
+from kale_magics.view.progress import format_duration
 from kale_magics.view.words import columns, human_size, listed, shorten
 
 Flow = tuple[str, Mapping[str, Iterable[str]], tuple[str, ...]]
@@ -34,7 +34,7 @@ def pipeline(*flows: Flow, name: str = "demo", parameters: tuple[Parameter, ...]
             name=step,
             key=f"s{number}",
             setup=(),
-            cells=(Code("", f"step {step}, In [{number + 1}]"),),
+            cells=(CodeBlock("", f"step {step}, In [{number + 1}]"),),
             parameters=parameters,
             inputs=tuple(Input((v,), f"in_{v}", s, handed[s][v]) for s, vs in takes.items() for v in vs),
             outputs=tuple(handed[step].values()),
@@ -229,7 +229,7 @@ def test_sizes(size: int, text: str) -> None:
     ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_text_is_cut_by_columns() -> None:

@@ -47,15 +47,15 @@ def letting_go(effects: tuple[Effect, ...]) -> set[str]:
     return names
 
 
-def mentioned(effects: tuple[Effect, ...]) -> set[str]:
+def names_mentioned(effects: tuple[Effect, ...]) -> set[str]:
     """All names that are looked up, at once or when a function is called that is made here."""
     names: set[str] = set()
     for effect in flattened(effects):
         if isinstance(effect, Read):
             names.add(effect.name)
         elif isinstance(effect, Define):
-            names |= mentioned(effect.at_once)
-            names |= mentioned(effect.behaviour.effects) if effect.behaviour else set()
+            names |= names_mentioned(effect.at_once)
+            names |= names_mentioned(effect.behaviour.effects) if effect.behaviour else set()
         for behaviour in getattr(effect, "behaviours", ()):
-            names |= mentioned(behaviour.effects)
+            names |= names_mentioned(behaviour.effects)
     return names

@@ -167,7 +167,7 @@ def known_types(method: str) -> frozenset[str]:
     )
 
 
-def versions() -> dict[str, str]:
+def probed_versions() -> dict[str, str]:
     """Return the versions of the libraries that were probed; that of "stdlib" is Python's."""
     return dict(_data()["versions"])
 

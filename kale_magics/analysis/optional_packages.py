@@ -16,7 +16,14 @@ from collections.abc import Collection, Iterable, Iterator
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from kale_magics.analysis.packages import installation, is_local, owners_of, places, requirement, versions
+from kale_magics.analysis.packages import (
+    installation,
+    installed_versions,
+    is_local,
+    owners_of,
+    places,
+    requirement,
+)
 
 _MACHINERY = ("ipython", "ipykernel", "ipywidgets", "kale-magics")
 """What belongs to the notebook and not to its code, with all that it requires but for the last one."""
@@ -39,7 +46,7 @@ def optional_packages(
     for name in sorted(found):
         if name in brought_by(found - {name}):
             found.remove(name)
-    return tuple(sorted(requirement(name, version) for name, version in versions(found).items()))
+    return tuple(sorted(requirement(name, version) for name, version in installed_versions(found).items()))
 
 
 def brought_by(packages: Iterable[str]) -> frozenset[str]:

@@ -96,7 +96,9 @@ def needs_of(paths: Iterable[str], certain: Collection[str] = ()) -> Needs:
         elif reason := _why_missing(top) or (NOWHERE if path in certain else ""):
             missing[top] = reason
     return Needs(
-        tuple(sorted(requirement(name, version) for name, version in versions(distributions).items())),
+        tuple(
+            sorted(requirement(name, version) for name, version in installed_versions(distributions).items())
+        ),
         tuple(own),
         tuple(missing.items()),
     )
@@ -226,7 +228,7 @@ def owners(module: str) -> tuple[str, ...]:
     return _owners(module, installation())
 
 
-def versions(distributions: Iterable[str]) -> dict[str, str]:
+def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
     """The versions of distributions that are installed now; empty for one that is not."""
     stamp = installation()
     return {name: _version(name, stamp) for name in distributions}

@@ -48,7 +48,7 @@ class Setter:
 
 
 @dataclass(frozen=True)
-class Notebook:
+class NotebookTexts:
     """What the text of a notebook says, for who reads one of its cells.
 
     Attributes:
@@ -97,7 +97,7 @@ class Notebook:
     def names(self, node: ast.AST) -> frozenset[str]:
         """The names that stand in a statement or a definition."""
         if node not in self._names:
-            self._names[node] = frozenset(names_in(node))
+            self._names[node] = frozenset(names_of_node(node))
         return self._names[node]
 
     def reached(self, node: ast.AST) -> Iterator[ast.AST]:
@@ -136,7 +136,7 @@ def _text(node: ast.AST) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def names_in(node: ast.AST) -> set[str]:
+def names_of_node(node: ast.AST) -> set[str]:
     """The names that stand in code."""
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
 
@@ -150,7 +150,7 @@ def is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass, *DEFINITIONS))
 
 
-def find_setters(statement: ast.stmt, notebook: Notebook) -> list[Setter]:
+def find_setters(statement: ast.stmt, notebook: NotebookTexts) -> list[Setter]:
     """The places where a statement sets state, at once or in the functions of the notebook that it calls."""
     finder = _Finder(notebook)
     finder.visit(statement)
@@ -177,7 +177,7 @@ def _bodies(definition: ast.AST) -> Iterator[ast.AST]:
             yield child
 
 
-def open_figure(statements: Iterable[ast.stmt], notebook: Notebook) -> Setter | None:
+def open_figure(statements: Iterable[ast.stmt], notebook: NotebookTexts) -> Setter | None:
     """Where a cell draws on a figure of pyplot that it does not close."""
     last: tuple[str, ast.Call, ast.stmt] | None = None
     for statement in statements:
@@ -188,7 +188,7 @@ def open_figure(statements: Iterable[ast.stmt], notebook: Notebook) -> Setter | 
     return Setter("pyplot", (), last[2].lineno, ast.dump(last[1]))
 
 
-def verbs_of_pyplot(statement: ast.stmt, notebook: Notebook) -> Iterator[tuple[str, ast.Call]]:
+def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookTexts) -> Iterator[tuple[str, ast.Call]]:
     """The functions of pyplot that a statement calls and that are about the current figure, in order."""
     if isinstance(statement, DEFINITIONS):
         return
@@ -204,7 +204,7 @@ def verbs_of_pyplot(statement: ast.stmt, notebook: Notebook) -> Iterator[tuple[s
 class _Finder(ast.NodeVisitor):
     """Collects in `found`."""
 
-    def __init__(self, notebook: Notebook) -> None:
+    def __init__(self, notebook: NotebookTexts) -> None:
         self.notebook = notebook
         self.found: list[Setter] = []
         self._depends: list[frozenset[str]] = []
@@ -228,7 +228,7 @@ class _Finder(ast.NodeVisitor):
         """Its body runs only when it is called."""
 
     def _branch(self, node: ast.If | ast.While | ast.IfExp) -> None:
-        self._depends.append(frozenset(names_in(node.test)))
+        self._depends.append(frozenset(names_of_node(node.test)))
         self.generic_visit(node)
         self._depends.pop()
 

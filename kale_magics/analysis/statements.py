@@ -19,7 +19,7 @@ class Piece(NamedTuple):
     end: int
 
 
-def cut(source: str, kept: Collection[int]) -> str:
+def keep_statements(source: str, kept: Collection[int]) -> str:
     """Leave only some statements of a cell, and the comments that belong to them.
 
     Args:

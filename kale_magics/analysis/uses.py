@@ -128,7 +128,7 @@ def looks_like_file(text: str) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> str:
+def first_mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> str:
     """The first of some functions that code mentions; empty if there is none.
 
     Args:
@@ -161,7 +161,7 @@ def measures_time(sources: tuple[str, ...]) -> bool:
     Raises:
         SyntaxError: It is not Python.
     """
-    if mentioned(sources, HARMLESS, called=True):
+    if first_mentioned(sources, HARMLESS, called=True):
         return True
     trees = [ast.parse(source) for source in sources]
     origins = _origins(trees, WALL_CLOCK)
@@ -195,7 +195,7 @@ def varies(source: str, varying: frozenset[str]) -> str:
     Raises:
         SyntaxError: It is not Python.
     """
-    name = mentioned((source,), varying, called=True)
+    name = first_mentioned((source,), varying, called=True)
     if name:
         return f"calls {name}"
     return "asks for chance or for the time" if any(map(_reason, ast.walk(ast.parse(source)))) else ""

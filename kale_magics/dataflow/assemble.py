@@ -12,9 +12,9 @@ from kale_magics.analysis.knowledge import HARMLESS, VARYING
 from kale_magics.analysis.optional_packages import optional_packages
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
 from kale_magics.analysis.scripts import paths_of_scripts
-from kale_magics.analysis.statements import cut
+from kale_magics.analysis.statements import keep_statements
 from kale_magics.analysis.submodules import used_submodules
-from kale_magics.analysis.uses import mentioned, uses_of
+from kale_magics.analysis.uses import first_mentioned, uses_of
 from kale_magics.dataflow.bindings import Definition, StepFlow, bound_by
 from kale_magics.dataflow.edges import Edges
 from kale_magics.dataflow.notebook_flow import NotebookFlow
@@ -25,7 +25,7 @@ from kale_magics.model.pipeline import (
     NO_OPTIONS,
     THIS_IMAGE,
     Artifact,
-    Code,
+    CodeBlock,
     Environment,
     Input,
     Parameter,
@@ -191,7 +191,7 @@ class _Assembler:
             late=tuple(sorted(self._late(step).items())),
         )
 
-    def _varies(self, step: StepFlow, setup: Sequence[Code]) -> str:
+    def _varies(self, step: StepFlow, setup: Sequence[CodeBlock]) -> str:
         """Why a step may give something else each time; the prelude is executed in it as well."""
         called = {**self.flow.prelude.varies, **step.varies}
         for origin, (number, line) in called.items():
@@ -199,7 +199,7 @@ class _Assembler:
                 return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
         own = (self.flow.cells[number].facts.python.source for number in step.cells)
         sources = (*(code.source for code in setup), *own)
-        handed_on = mentioned(sources, VARYING - HARMLESS, called=False)
+        handed_on = first_mentioned(sources, VARYING - HARMLESS, called=False)
         if handed_on:
             return f"it may call {handed_on}"
         return next((found for source in sources if (found := uses_of(source).reason)), "")
@@ -255,7 +255,7 @@ class _Assembler:
             or self.flow.mentioned.isdisjoint(definition.names)
         )
 
-    def _code(self, number: int, statements: Iterable[int]) -> Code:
+    def _code(self, number: int, statements: Iterable[int]) -> CodeBlock:
         read = self.flow.cells[number]
         kept = set(statements)
         whole = len(kept) == len(read.facts.statements)
@@ -270,7 +270,9 @@ class _Assembler:
         kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
         label = read.cell.label if read.cell.execution_count is not None else f"cell {number + 1}"
         place = f"{kind}, marked cell {number + 1}"
-        return Code(source if whole else cut(source, kept), f"{kind}, {label}", defines, place)
+        return CodeBlock(
+            source if whole else keep_statements(source, kept), f"{kind}, {label}", defines, place
+        )
 
     def _replaced(self, number: int, definition: Definition) -> set[str]:
         """The names that stand for something else than a definition at the end of a definition's cell."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kale_magics.dataflow.bindings import Binding, Definition, StepFlow
 from kale_magics.dataflow.file_dependencies import FilesOfSteps
-from kale_magics.dataflow.notebook_flow import RUN_TOGETHER, NotebookFlow, mark_of
+from kale_magics.dataflow.notebook_flow import RUN_TOGETHER, NotebookFlow, place_of_mark
 from kale_magics.model.diagnostics import Code, Where
 from kale_magics.step_runtime.suspects import explain_culprit
 from kale_magics.syntax.arguments import quoted
@@ -249,12 +249,12 @@ class Edges:
             if need not in self.providers[name].values():
                 numbers = self.steps[name].cells
                 cell = next(c for n in numbers if need in (c := self.flow.cells[n].cell).after)
-                return f"take --after {quoted(need)} away from step {name}", mark_of(cell)
+                return f"take --after {quoted(need)} away from step {name}", place_of_mark(cell)
         for name in loop:
             first = self.steps[name].cells[0]
             others = [n for other in set(loop) - {name} for n in self.steps[other].cells if n > first]
             for number in self.steps[name].cells:
                 if others and number > min(others):
                     fix = f"give this cell a name of its own, as in %%kale step {quoted(f'{name}-2')}"
-                    return fix, mark_of(self.flow.cells[number].cell)
+                    return fix, place_of_mark(self.flow.cells[number].cell)
         return "give each cell of these steps a name of its own", Where()

@@ -20,7 +20,7 @@ Contradicted = Callable[[StepFlow, str], None]
 NOTHING_SEEN = Evidence()
 
 
-class Lookup:
+class NameLookup:
     """What names stand for, and who needs what.
 
     Args:

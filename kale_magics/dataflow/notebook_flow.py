@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kale_magics.analysis.cells import CellFacts, letting_go, mentioned, read_cell
+from kale_magics.analysis.cells import CellFacts, letting_go, names_mentioned, read_cell
 from kale_magics.analysis.effects import Bind, Define, Read, flattened
 from kale_magics.analysis.parameter_cells import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
@@ -116,7 +116,7 @@ class NotebookFlow:
     def _read(self, number: int, cell: Cell) -> None:
         try:
             facts = read_cell(cell.source)
-            self.mentioned.update(*map(mentioned, facts.statements))
+            self.mentioned.update(*map(names_mentioned, facts.statements))
             kept = tuple(range(len(facts.statements)))
             if cell.kind == "parameters":
                 self._defaults[number], derived, names = read_parameters(facts.python.tree)
@@ -428,7 +428,7 @@ class NotebookFlow:
                     near = difflib.get_close_matches(name, self.steps, n=1)
                     fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
                     message = f"step {read.cell.name} is to run after {name}, but no step is called so"
-                    self.tell(Code.UNKNOWN_STEP, message, fix, mark_of(read.cell))
+                    self.tell(Code.UNKNOWN_STEP, message, fix, place_of_mark(read.cell))
             self._check_reads(read.cell)
 
     def _check_reads(self, cell: Cell) -> None:
@@ -438,10 +438,10 @@ class NotebookFlow:
                 near = difflib.get_close_matches(name, used, n=1)
                 fix = f"did you mean {near[0]}?" if near else f"take {name} out of --reads"
                 message = f"step {cell.name} says that it only reads {name}, but does not use it"
-                self.tell(Code.UNKNOWN_NAME, message, fix, mark_of(cell), about=name)
+                self.tell(Code.UNKNOWN_NAME, message, fix, place_of_mark(cell), about=name)
 
 
-def mark_of(cell: Cell) -> Where:
+def place_of_mark(cell: Cell) -> Where:
     """The line that marks a cell."""
     return replace(_where(cell, cell.mark.count("\n") + 1), text=cell.mark)
 

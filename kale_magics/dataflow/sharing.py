@@ -25,7 +25,7 @@ from kale_magics.analysis.library import (
 )
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.dataflow.bindings import Binding
-from kale_magics.dataflow.lookup import Lookup
+from kale_magics.dataflow.lookup import NameLookup
 
 MEMORY = "memory of "
 """What the names of cached functions begin with where what they remember is meant."""
@@ -37,7 +37,7 @@ DISPLAYED = frozenset({"dict", "set"})
 """Types that the text of a display tells."""
 
 
-class Sharing(Lookup):
+class Sharing(NameLookup):
     """Knows which names may stand for what others stand for, or hold."""
 
     def group(self, name: str) -> list[str]:

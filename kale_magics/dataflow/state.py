@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.setters import (
     DEFINITIONS,
-    Notebook,
+    NotebookTexts,
     Setter,
     find_setters,
-    names_in,
+    names_of_node,
     open_figure,
     verbs_of_pyplot,
 )
 from kale_magics.analysis.setting_calls import BEGINS, CLOSES
 from kale_magics.dataflow.bindings import Binding, StepFlow
-from kale_magics.dataflow.lookup import Lookup
+from kale_magics.dataflow.lookup import NameLookup
 from kale_magics.dataflow.visibility import Statement, Visibility
 from kale_magics.session.process_state import StateChange
 from kale_magics.session.registry import Cell
@@ -102,7 +102,7 @@ class StateFlow:
     """
 
     def __init__(
-        self, cells: Mapping[int, tuple[Cell, CellFacts]], steps: Mapping[str, StepFlow], flow: Lookup
+        self, cells: Mapping[int, tuple[Cell, CellFacts]], steps: Mapping[str, StepFlow], flow: NameLookup
     ) -> None:
         self.cells, self.steps, self.flow = cells, steps, flow
         self.notebook = self._read()
@@ -137,9 +137,9 @@ class StateFlow:
         for name in (failing or list(missing))[:1]:
             yield name, bool(failing)
 
-    def _read(self) -> Notebook:
+    def _read(self) -> NotebookTexts:
         """What the notebook's text says as a whole."""
-        notebook = Notebook(self._origin)
+        notebook = NotebookTexts(self._origin)
         for _, facts in self.cells.values():
             for node in facts.python.tree.body:
                 if isinstance(node, DEFINITIONS):
@@ -315,7 +315,7 @@ def _changing_fields(node: ast.ClassDef) -> Iterator[str]:
     made = ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp
     for field in node.body:
         if isinstance(field, ast.AnnAssign) and isinstance(field.value, made):
-            yield from names_in(field.target)
+            yield from names_of_node(field.target)
 
 
 def _asked_for_subclasses(statement: Statement) -> Iterator[str]:

@@ -12,7 +12,7 @@ from kale_magics.analysis.knowledge import is_known
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.setters import is_definition
 from kale_magics.dataflow.bindings import Binding, StepFlow
-from kale_magics.dataflow.lookup import Lookup
+from kale_magics.dataflow.lookup import NameLookup
 from kale_magics.session.process_state import StateChange
 from kale_magics.step_runtime.parts import contents
 
@@ -106,7 +106,7 @@ class Visibility:
         flow: What names stand for.
     """
 
-    def __init__(self, steps: Mapping[str, StepFlow], flow: Lookup) -> None:
+    def __init__(self, steps: Mapping[str, StepFlow], flow: NameLookup) -> None:
         self.steps, self.flow = steps, flow
 
     def sees(self, step: StepFlow, statement: Statement, change: StateChange) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import zip_longest
 
-from kale_magics.analysis.cells import CellFacts, mentioned
+from kale_magics.analysis.cells import CellFacts, names_mentioned
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
@@ -62,7 +62,9 @@ class Flow(Calls):
         """
         self.step, self.cell, self._expanded = step, number, set()
         self._used, self.incoming = set(), []
-        self._cell_varies = any(self.varies(n) for effects in facts.statements for n in mentioned(effects))
+        self._cell_varies = any(
+            self.varies(n) for effects in facts.statements for n in names_mentioned(effects)
+        )
         self.evidence = evidence or NOTHING_SEEN
         self._rebound = _bound_again(facts)
         before = dict(self.names)

@@ -122,7 +122,7 @@ class NoSuchOutputError(KaleError, KeyError):
     __str__ = Exception.__str__
 
 
-class Lookup(Mapping[str, Value], Generic[Value]):
+class LazyMapping(Mapping[str, Value], Generic[Value]):
     """A mapping whose values are made when asked for.
 
     Args:
@@ -250,7 +250,7 @@ class Run:
             KaleError: On access, if there is no such step or variable; the message says what there is.
         """
         done = tuple(name for name, step in self.steps.items() if step.state == "succeeded")
-        return Lookup(done, self._outputs_of, self._no_step)
+        return LazyMapping(done, self._outputs_of, self._no_step)
 
     @property
     def check(self) -> Check:
@@ -278,7 +278,7 @@ class Run:
                 self._loaded[path] = _load(path, what)
             return self._loaded[path][variable]
 
-        return Lookup(
+        return LazyMapping(
             tuple(step.artifacts),
             load,
             lambda variable: (f"step {name} hands on no {variable!r}; {KEPT}", ""),

@@ -21,7 +21,7 @@ def sign(text: str) -> str:
     return hmac.new(_key(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
-def is_own(text: str, signature: object) -> bool:
+def is_signed_by_user(text: str, signature: object) -> bool:
     """Whether a text was signed by this user."""
     return isinstance(signature, str) and hmac.compare_digest(sign(text).encode(), signature.encode())
 

@@ -43,7 +43,7 @@ def is_page(error: kfp_server_api.ApiException) -> bool:
     return str(error.body or "").lstrip().startswith("<")
 
 
-def explain(error: Exception, access: Access, what: str, lists: str) -> KaleError:
+def explain_server_error(error: Exception, access: Access, what: str, lists: str) -> KaleError:
     """The sentence for what went wrong with a server, without anything that is secret.
 
     Args:

@@ -21,7 +21,7 @@ from kale_magics.execution.failures import failure
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run import Run, RunState, StepError, StepRun, Steps, StepState
 from kale_magics.execution.run_store import LOG, step_folder, write_bytes, writing
-from kale_magics.execution.signing import is_own, sign
+from kale_magics.execution.signing import is_signed_by_user, sign
 from kale_magics.kubeflow.reading import RemotePipeline
 from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
 from kale_magics.kubeflow.workflow_nodes import pods_of_task, value_place
@@ -347,7 +347,7 @@ def _is_own(place: Path) -> bool:
     try:
         about = json.loads(place.read_text(encoding="utf-8"))
         signature = about.pop("signature")
-        return is_own(json.dumps(about, sort_keys=True), signature)
+        return is_signed_by_user(json.dumps(about, sort_keys=True), signature)
     except (OSError, ValueError, AttributeError, KeyError):
         return False
 
@@ -359,7 +359,7 @@ def _signature_of(path: Path) -> Path:
 def _is_as_fetched(path: Path) -> bool:
     """Whether an artifact is here as it was fetched."""
     try:
-        return is_own(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
+        return is_signed_by_user(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
 

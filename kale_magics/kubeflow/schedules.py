@@ -15,7 +15,7 @@ from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import Prepared, finder, label_of, write_once
 from kale_magics.model.diagnostics import Code, Where, refuse
-from kale_magics.syntax.arguments import duration, length
+from kale_magics.syntax.arguments import length, parse_duration
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
 
@@ -133,7 +133,7 @@ def every_of(text: str, where: Where | None = None) -> timedelta:
     fix = "write it as in --every 30m, 6h or 1d"
     if text.isdecimal():
         raise refuse(Code.BAD_ARGUMENTS, f"--every {text} does not say of which unit", fix, where)
-    time = duration(text, where)
+    time = parse_duration(text, where)
     if time < SHORTEST:
         message = f"--every {text} is less than a minute, in which no run ends"
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)

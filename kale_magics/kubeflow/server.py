@@ -29,7 +29,7 @@ from kale_magics.kubeflow.answers import (
     BoundedPool,
     check_answer,
 )
-from kale_magics.kubeflow.explaining import AWAY, NotTheApiError, explain, needs_namespace
+from kale_magics.kubeflow.explaining import AWAY, NotTheApiError, explain_server_error, needs_namespace
 from kale_magics.model.diagnostics import KaleError
 
 Answer = TypeVar("Answer")
@@ -208,7 +208,7 @@ class Server:
                 again = _is_refused(error) and (self.access.bearer, self.access.cookie_header) != keys
                 if not again and (not _may_pass(error) or time.monotonic() + wait > deadline):
                     # Its own text has the answer's headers in it, and these may have cookies.
-                    raise explain(error, self.access, what, lists or self.listing) from None
+                    raise explain_server_error(error, self.access, what, lists or self.listing) from None
             time.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -228,10 +228,10 @@ class Server:
         try:
             return self._ask(ask)
         except NotTheApiError as error:
-            raise explain(error, self.access, what, self.listing) from None
+            raise explain_server_error(error, self.access, what, self.listing) from None
         except kfp_server_api.ApiException as error:
             if error.status and error.status not in (409, *AWAY):
-                raise explain(error, self.access, what, self.listing) from None
+                raise explain_server_error(error, self.access, what, self.listing) from None
             failed: Exception = error
         except (urllib3.exceptions.HTTPError, BadAnswerError, OSError) as error:
             failed = error
@@ -243,7 +243,9 @@ class Server:
         if made is not None:
             return made
         if slow:  # it is not asked for once more
-            raise UnsureError(*explain(failed, self.access, what, self.listing).diagnostics) from None
+            raise UnsureError(
+                *explain_server_error(failed, self.access, what, self.listing).diagnostics
+            ) from None
         return self.read(ask, what, patience=0.0)
 
     def look_for(self, find: Callable[[Any], Answer | None], what: str) -> Answer | None:

@@ -109,7 +109,7 @@ def _value(parameter: Parameter, given: Any) -> Any:
         return given
 
 
-def listed(server: Server, most: int = 50) -> Iterator[str]:
+def run_lines(server: Server, most: int = 50) -> Iterator[str]:
     """The runs of a server, the newest first, a line each.
 
     Args:

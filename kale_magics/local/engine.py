@@ -42,8 +42,8 @@ from kale_magics.execution.run_store import (
 )
 from kale_magics.local.cache import Cache, Past
 from kale_magics.local.cancel import Canceller
-from kale_magics.local.entry import entry_of, parts_of, watched
-from kale_magics.local.exchange import Result, environment, environment_of, read_result, result_of, task_for
+from kale_magics.local.entry import cache_parts, entry_of, watched
+from kale_magics.local.exchange import Result, environment, read_result, result_of, step_environment, task_for
 from kale_magics.local.fork_server import StepServer, give_back, take_server
 from kale_magics.local.past_runs import going_on, last_times
 from kale_magics.local.process import LineReader, StepProcess
@@ -247,7 +247,7 @@ class _Execution:
     def start(self, step: Step) -> None:
         """Begin a step, unless an earlier run has done the same."""
         inputs = {i.key: str(self.results[i.step].metadata[i.artifact.key]["sha256"]) for i in step.inputs}
-        parts = parts_of(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
+        parts = cache_parts(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
         first = step.name not in self.tries
         found = self.past.entry_for(step, parts) if first else None
         if found is None or not self.take(step, found):
@@ -272,7 +272,7 @@ class _Execution:
 
     def surroundings(self, step: Step) -> dict[str, str]:
         """The environment of a step."""
-        return environment_of(step, self.environment)
+        return step_environment(step, self.environment)
 
     def launch(self, step: Step, parts: Mapping[str, str]) -> None:
         """Begin a step's process and listen to it."""

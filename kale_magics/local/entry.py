@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import owners, versions
+from kale_magics.analysis.packages import installed_versions, owners
 from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run_store import LOG, RESULT, USES
-from kale_magics.execution.signing import is_own
+from kale_magics.execution.signing import is_signed_by_user
 from kale_magics.local.heard import Heard, nearby
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of
@@ -74,7 +74,7 @@ class Entry:
     made: Sequence[str] = ()
 
 
-def parts_of(
+def cache_parts(
     step: Step,
     parameters: Mapping[str, Json],
     inputs: Mapping[str, str],
@@ -158,7 +158,7 @@ def read_entry(folder: Path) -> Entry | None:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = from_json((folder / ENTRY).read_text(encoding="utf-8"))
         body = to_json(told["entry"], sort_keys=True)
-        if is_own(body, told["signature"]):
+        if is_signed_by_user(body, told["signature"]):
             return Entry(**told["entry"])
     return None
 
@@ -172,7 +172,7 @@ def changes(entry: Entry) -> str:
         written = content and isinstance(now, list) and now[0] == state[0]
         if now != state and not (written and _content(kind, path, now) == content):
             return f"{path if kind == 'installed' else nearby(path)} has changed"
-    installed = versions(entry.libraries)
+    installed = installed_versions(entry.libraries)
     for name, version in entry.libraries.items():
         if installed[name] != version:
             return f"{name} is {installed[name] or 'gone'}, was {version}"
@@ -226,7 +226,7 @@ def entry_of(
         if not owners(module):
             paths.append(("file", file, state_of("file", file), ""))
     reason = next(filter(None, reasons), "")
-    return Entry(run, seconds, parts, files, paths, versions(libraries), reason, heard.made)
+    return Entry(run, seconds, parts, files, paths, installed_versions(libraries), reason, heard.made)
 
 
 def _content(kind: str, path: str, state: Any) -> str:

@@ -127,7 +127,7 @@ WITHHELD = frozenset(
 """Variables by which a user comes in at a server, kfp's own too: they are no step's, and stand in no log."""
 
 
-def environment_of(step: Step, common: Mapping[str, str]) -> dict[str, str]:
+def step_environment(step: Step, common: Mapping[str, str]) -> dict[str, str]:
     """The environment of one step: what all steps have, and what it is given itself."""
     return {**common, **dict(step.options.env)}
 

@@ -61,10 +61,10 @@ def _imports_in(source: str) -> Iterator[str]:
     for statement in ast.parse(source).body:
         if isinstance(statement, ast.ImportFrom):
             module = "" if statement.level else statement.module or ""
-            if module != "__future__" and is_installed(module.partition(".")[0]):
+            if module != "__future__" and is_installed_module(module.partition(".")[0]):
                 yield ast.unparse(statement)
         elif isinstance(statement, ast.Import):
-            if all(is_installed(alias.name.partition(".")[0]) for alias in statement.names):
+            if all(is_installed_module(alias.name.partition(".")[0]) for alias in statement.names):
                 yield ast.unparse(statement)
         else:
             names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name)}
@@ -73,7 +73,7 @@ def _imports_in(source: str) -> Iterator[str]:
                 return
 
 
-def is_installed(module: str) -> bool:
+def is_installed_module(module: str) -> bool:
     """Whether a module belongs to this Python: to its standard library, or to what is installed there."""
     if module in sys.builtin_module_names:
         return True

@@ -130,7 +130,7 @@ def _work_of(step: StepRun) -> float | None:
     return entry.seconds if entry else None
 
 
-def size_of(folder: Path) -> int:
+def folder_size(folder: Path) -> int:
     """The bytes that the files of a folder take; one that several runs share counts once."""
     files = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
     return sum({about.st_ino: about.st_size for about in map(os.lstat, files)}.values())
@@ -154,9 +154,9 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
     going: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
     going = [run for run in going if older_than is None or now - run.started > older_than]
     going = [run for run in going if not is_alive(run.folder)]
-    before = size_of(runs_folder)
+    before = folder_size(runs_folder)
     with writing(runs_folder):
         for run in going:
             shutil.rmtree(run.folder)
     Cache(runs_folder).tidy()
-    return going, before - size_of(runs_folder)
+    return going, before - folder_size(runs_folder)

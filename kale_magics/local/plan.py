@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kale_magics.local.cache import Cache
-from kale_magics.local.entry import ENTRY, Entry, parts_of, read_entry, why_not
-from kale_magics.local.exchange import environment, environment_of, read_result
+from kale_magics.local.entry import ENTRY, Entry, cache_parts, read_entry, why_not
+from kale_magics.local.exchange import environment, read_result, step_environment
 from kale_magics.local.heard import nearby
 from kale_magics.model.pipeline import Json, Pipeline, Step
 
@@ -67,8 +67,8 @@ class _Planner:
         last = self.last[step.name] = self.last_entry(step)
         inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
         waits = [i.step for i in step.inputs if inputs[i.key] == UNKNOWN]
-        parts = parts_of(
-            step, self.parameters, inputs, self.directory, environment_of(step, self.environment)
+        parts = cache_parts(
+            step, self.parameters, inputs, self.directory, step_environment(step, self.environment)
         )
         if last is not None and waits:
             unknown = [f"input {', '.join(i.names)}" for i in step.inputs if inputs[i.key] == UNKNOWN]

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics
 from traitlets import Bool, Enum, Int, List, Unicode, default, observe
 
 from kale_magics.execution.run import Run
-from kale_magics.magics.expansion import expand
+from kale_magics.magics.expansion import expand_arguments
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.model.pipeline import Environment, Pipeline, StepOptions
 from kale_magics.session.notebook_file import CHANGED, find_notebook, read_notebook
@@ -194,7 +194,9 @@ class BaseMagics(Magics):
         return Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
 
     def _parse(self, syntax: Syntax, line: str) -> Arguments:
-        text = expand(arguments.without_comment(line), {**self._shell.user_ns, **self.local_variables})
+        text = expand_arguments(
+            arguments.without_comment(line), {**self._shell.user_ns, **self.local_variables}
+        )
         return arguments.parse(syntax, text, self._where(syntax, line))
 
     def _check_step(self, step: str, where: Where, kinds: bool = True) -> None:

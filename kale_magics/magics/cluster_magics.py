@@ -217,9 +217,9 @@ class ClusterMagics(BaseMagics):
 
     def _list_runs(self, options: Mapping[str, tuple[str, ...]]) -> None:
         """List the runs of the server, the newest first."""
-        from kale_magics.kubeflow.server_runs import listed
+        from kale_magics.kubeflow.server_runs import run_lines
 
-        found = list(listed(self._server(options)))
+        found = list(run_lines(self._server(options)))
         print(*(found or ["No run is there. %kale_run --host starts one"]), sep="\n")
 
     def _is_for_server(self, options: Mapping[str, tuple[str, ...]], where: Where) -> bool:

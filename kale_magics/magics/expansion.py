@@ -42,7 +42,7 @@ def expanding(magic: Magic) -> Magic:
     return cast(Magic, call)
 
 
-def expand(text: str, variables: Mapping[str, Any]) -> str:
+def expand_arguments(text: str, variables: Mapping[str, Any]) -> str:
     """Put the values of variables and of expressions into the arguments of a magic.
 
     Args:

@@ -178,7 +178,7 @@ class KaleMagics(ClusterMagics):
         gone, freed = clean(
             self.runs_place,
             int(keep[0]) if keep else None,
-            arguments.duration(age[0], where) if age else None,
+            arguments.parse_duration(age[0], where) if age else None,
         )
         print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")
 

@@ -69,7 +69,7 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Code:
+class CodeBlock:
     """A piece of Python source and what tracebacks call it.
 
     Attributes:
@@ -206,8 +206,8 @@ class Step:
 
     name: str
     key: str
-    setup: tuple[Code, ...]
-    cells: tuple[Code, ...]
+    setup: tuple[CodeBlock, ...]
+    cells: tuple[CodeBlock, ...]
     parameters: tuple[Parameter, ...] = ()
     inputs: tuple[Input, ...] = ()
     outputs: tuple[Artifact, ...] = ()

@@ -32,7 +32,7 @@ from typing import Any
 from kale_magics import step_runtime
 from kale_magics.model.diagnostics import Code as ErrorCode
 from kale_magics.model.diagnostics import Where, refuse
-from kale_magics.model.pipeline import Code, Step
+from kale_magics.model.pipeline import CodeBlock, Step
 from kale_magics.step_runtime.parameters import input_form
 
 LARGEST_PROGRAM = 120_000
@@ -145,7 +145,7 @@ def _name_of(statement: ast.Assign) -> str:
 def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
     """A step as `step_runtime.runtime.run_step` takes it."""
 
-    def pieces(codes: tuple[Code, ...]) -> list[tuple[str, str, dict[str, str]]]:
+    def pieces(codes: tuple[CodeBlock, ...]) -> list[tuple[str, str, dict[str, str]]]:
         # Numbers of cells change when cells run again; a cluster that sees the same text need not run it.
         names = [code.place or code.filename if pod else code.filename for code in codes]
         return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]

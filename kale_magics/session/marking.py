@@ -212,7 +212,7 @@ class Marking:
 
     def load(self) -> None:
         """Begin."""
-        process_state.begin()
+        process_state.forget_first_state()
         self._shell.input_transformers_cleanup.append(self._transformer)
         self._shell.events.register("pre_run_cell", self._begin)
         self._shell.events.register("post_run_cell", self._end)
@@ -299,7 +299,7 @@ class Marking:
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
         self._modules.look()
-        process_state.look(self._shell.user_ns)
+        process_state.note_new_libraries(self._shell.user_ns)
 
     def _note_loaded(self, execution: _Execution) -> frozenset[str]:
         """The modules that a cell has loaded, now or earlier: a session loads a module once."""

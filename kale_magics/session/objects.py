@@ -101,7 +101,7 @@ def facts_of(value: Any) -> Facts:
         type_name=name,
         kind=_artifact_kind(value, name),
         description=_description(value, shape),
-        size=size_of(value),
+        size=value_size(value),
         immutable=immutable,
         iterator=defines(kind, "__next__"),
         plain=_is_plain(value),
@@ -263,7 +263,7 @@ def _description(value: Any, shape: tuple[int, ...] | None) -> str:
     return kind.__name__
 
 
-def size_of(value: Any) -> int | None:
+def value_size(value: Any) -> int | None:
     """About how many bytes a value takes; None if nobody can tell quickly."""
     kind = type(value)
     if kind in ATOMS:

@@ -45,7 +45,7 @@ class OwnModules:
         ]
         for name in (*names, *(sys.modules.keys() - self._seen)):
             spec = _spec_of(name)
-            if spec is not None and is_own(spec.origin):
+            if spec is not None and is_user_file(spec.origin):
                 file = Path(str(spec.origin))
                 self._imported[name] = _Imported(spec, file, _digest(file))
         self._seen |= sys.modules.keys()
@@ -78,7 +78,7 @@ def _spec_of(name: str) -> ModuleSpec | None:
         return None
 
 
-def is_own(origin: str | None) -> bool:
+def is_user_file(origin: str | None) -> bool:
     """Whether a module's file is Python of the user's own: neither a library's nor the standard library's."""
     return origin is not None and origin.endswith(".py") and not origin.startswith(_installed())
 

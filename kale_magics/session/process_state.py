@@ -17,11 +17,11 @@ from operator import is_
 from typing import Any
 
 from kale_magics.analysis.own_code import RESULTS
-from kale_magics.session.own_modules import is_own
+from kale_magics.session.own_modules import is_user_file
 from kale_magics.session.state_holders import (
     READERS,
     Reading,
-    describe,
+    holder_label,
     is_inherited,
     library_classes,
     token,
@@ -55,7 +55,7 @@ class StateChange:
     @property
     def what(self) -> str:
         """What it is called by people."""
-        return describe(self.holder, self.key)
+        return holder_label(self.holder, self.key)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _is_of_user(name: str, module: Any) -> bool:
     spec = contents(module).get("__spec__")
     if name.partition(".")[0] in ("kale_magics", "__main__", "__mp_main__"):
         return False
-    return type(spec) is ModuleSpec and is_own(spec.origin)
+    return type(spec) is ModuleSpec and is_user_file(spec.origin)
 
 
 _MODULES = _Modules()
@@ -267,12 +267,12 @@ def _class_differences(
         yield StateChange(holder, f"{name}.{attribute}", provider if provider in new else "", added)
 
 
-def begin() -> None:
+def forget_first_state() -> None:
     """Forget how the state was when it was first seen: a session begins."""
     _FIRST.clear()
 
 
-def look(values: Mapping[str, Any]) -> None:
+def note_new_libraries(values: Mapping[str, Any]) -> None:
     """Take in how new libraries are, if something has been imported since the last look."""
     if not _FIRST or sys.modules.keys() - _MODULES.seen.keys():
         ProcessState(values)

@@ -79,7 +79,7 @@ WITHOUT_KEY: Mapping[str, str] = {
 """The same where the key is not known."""
 
 
-def describe(holder: str, key: str) -> str:
+def holder_label(holder: str, key: str) -> str:
     """What a holder and a key are called by people."""
     kind, _, owner = holder.partition(":")
     words = WORDS[kind] if key else WITHOUT_KEY.get(kind, WORDS[kind])

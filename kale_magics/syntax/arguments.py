@@ -136,7 +136,7 @@ def parse(syntax: Syntax, text: str, where: Where | None = None) -> Arguments:
     return parse_words(syntax, split(text, where), where)
 
 
-def duration(text: str, where: Where | None = None) -> timedelta:
+def parse_duration(text: str, where: Where | None = None) -> timedelta:
     """A length of time as it is typed: "90s", "10m", "1h30m", "7d", "2w"; a plain number is seconds.
 
     Raises:
@@ -255,7 +255,7 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
         raise too_few(syntax, where)
     if syntax.most is not None and len(others) > syntax.most:
         raise _too_many(syntax, others, words, where)
-    return Arguments(tuple(plain(words[place]) for place in others), options)
+    return Arguments(tuple(unprotected(words[place]) for place in others), options)
 
 
 def _take(option: Option, rest: list[str]) -> list[str]:
@@ -272,7 +272,7 @@ def _values(option: Option, words: Sequence[str], equals: bool, where: Where | N
             raise _takes_no_value(option, where)
         return ()
     parts = [part for word in words for part in (word.split(",") if option.commas else [word])]
-    values = tuple(plain(part) for part in parts if part)
+    values = tuple(unprotected(part) for part in parts if part)
     if not values and not option.optional:
         raise refuse(
             Code.BAD_ARGUMENTS,
@@ -283,7 +283,7 @@ def _values(option: Option, words: Sequence[str], equals: bool, where: Where | N
     return values
 
 
-def plain(word: str) -> str:
+def unprotected(word: str) -> str:
     """A word of `split` as it was typed."""
     return word.replace(_PROTECTED_COMMA, ",")
 
@@ -314,7 +314,7 @@ def _too_many(
 ) -> Exception:
     words = [typed_words[place] for place in places]
     takes = f"one {syntax.metavar}" if syntax.most else "no words"
-    message = f"{syntax.magic} takes {takes}, not {', '.join(repr(plain(word)) for word in words)}"
+    message = f"{syntax.magic} takes {takes}, not {', '.join(repr(unprotected(word)) for word in words)}"
     fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
     option, behind, extra = _cut_short(syntax, typed_words, places[syntax.most or 0])
     if syntax.instead and (instead := syntax.instead(words)):
@@ -323,9 +323,9 @@ def _too_many(
         return _takes_no_value(option, where)
     elif option and option.spaced:
         message = f"the value of {option.name} has spaces"
-        fix = f"put it in quotes: {option.name} {shlex.quote(plain(' '.join([*behind, *extra])))}"
+        fix = f"put it in quotes: {option.name} {shlex.quote(unprotected(' '.join([*behind, *extra])))}"
     elif option and option.metavar:
-        left_out = plain(" ".join(extra))
+        left_out = unprotected(" ".join(extra))
         fix = f"{option.name} takes one word: leave out {left_out}, or put it in quotes with {behind[0]}"
     return refuse(Code.BAD_ARGUMENTS, message, fix, where)
 

@@ -13,10 +13,10 @@ from kale_magics.syntax.arguments import (
     Syntax,
     near,
     parse_words,
-    plain,
     quoted,
     split,
     too_few,
+    unprotected,
 )
 from kale_magics.syntax.step_options import OPTIONS, read_options
 
@@ -45,7 +45,7 @@ def _without_tags(words: Sequence[str]) -> str:
     after = [word.removeprefix("prev:") for word in words if word.startswith("prev:")]
     others = [word.removeprefix("step:") for word in words if not word.startswith("prev:") and word != "step"]
     parts = ["step", *(filter(None, others) if any(others) else ["NAME"]), *["--after"][: len(after)], *after]
-    return " ".join(quoted(plain(part)) for part in parts)
+    return " ".join(quoted(unprotected(part)) for part in parts)
 
 
 def _read_as_tags(words: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.model.pipeline import StepOptions
-from kale_magics.syntax.arguments import Option, duration, near
+from kale_magics.syntax.arguments import Option, near, parse_duration
 
 Values = Sequence[str]
 Read = Callable[[Values, "Where | None"], dict[str, Any]]
@@ -69,11 +69,11 @@ def _retries(values: Values, where: Where | None) -> dict[str, Any]:
 
 
 def _seconds(field: str) -> Read:
-    return lambda values, where: {field: duration(values[0], where).total_seconds()}
+    return lambda values, where: {field: parse_duration(values[0], where).total_seconds()}
 
 
 def _timeout(values: Values, where: Where | None) -> dict[str, Any]:
-    seconds = duration(values[0], where).total_seconds()
+    seconds = parse_duration(values[0], where).total_seconds()
     if not seconds:
         raise _wrong("no step ends within no time", "write it as in --timeout 10m, or leave it out", where)
     return {"timeout": seconds}

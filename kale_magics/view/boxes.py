@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from kale_magics.model.pipeline import Step
 from kale_magics.view.collapse import Group
 from kale_magics.view.layout import BOX_HEIGHT, Box
-from kale_magics.view.marks import Mark, by_state, count_done, shared_state
-from kale_magics.view.states import Look, look
+from kale_magics.view.marks import StateMark, by_state, count_done, shared_state
+from kale_magics.view.states import Look, appearance
 from kale_magics.view.style import ACCENT, INK, MONO, PAPER, SANS, SOFT, mono_width, title, xml
 from kale_magics.view.words import assignment, cell_labels, columns, described, listed, plural, some
 
@@ -43,7 +43,7 @@ def box_width(group: Group, notes: bool) -> float:
     return max(NARROWEST, name, below + 2 * PADDING)
 
 
-def draw_box(group: Group, box: Box, marks: Mapping[str, Mark], notes: bool) -> str:
+def draw_box(group: Group, box: Box, marks: Mapping[str, StateMark], notes: bool) -> str:
     """A box: its name, its state, and what stands below the name.
 
     Args:
@@ -52,8 +52,8 @@ def draw_box(group: Group, box: Box, marks: Mapping[str, Mark], notes: bool) -> 
         marks: Names of steps to how far they are.
         notes: Whether the marks' notes are shown.
     """
-    mine = {step.name: marks.get(step.name, Mark()) for step in group.steps}
-    seen = look(shared_state([mark.state for mark in mine.values()]))
+    mine = {step.name: marks.get(step.name, StateMark()) for step in group.steps}
+    seen = appearance(shared_state([mark.state for mark in mine.values()]))
     left = box.x - box.width / 2
     below = _below(group, box, list(mine.values()), notes)
     told = group_title(group, mine) if len(mine) > 1 else step_title(group.steps[0], mine[group.key])
@@ -87,7 +87,7 @@ def _sign(x: float, y: float, seen: Look) -> str:
     )
 
 
-def _below(group: Group, box: Box, marks: Sequence[Mark], notes: bool) -> str:
+def _below(group: Group, box: Box, marks: Sequence[StateMark], notes: bool) -> str:
     """What stands below the name: how many steps, or metrics and a note, side by side."""
     y = box.y + 35
     if len(marks) > 1:
@@ -123,7 +123,7 @@ def _metrics_mark(label: str, x: float, y: float) -> str:
     return drawn + _small(x + BARS, y, label, "start", ACCENT)
 
 
-def step_title(step: Step, mark: Mark) -> str:
+def step_title(step: Step, mark: StateMark) -> str:
     """All that is known of a step, in lines."""
     facts = [
         ("error", mark.error),
@@ -138,7 +138,7 @@ def step_title(step: Step, mark: Mark) -> str:
     return "\n".join([head, *(f"{what}: {value}" for what, value in facts if value)])
 
 
-def group_title(group: Group, marks: Mapping[str, Mark]) -> str:
+def group_title(group: Group, marks: Mapping[str, StateMark]) -> str:
     """The steps of a box that stands for several, by state, in lines."""
     found = by_state(marks)
     lines = [f"{state or 'steps'}: {some(names, MOST_NAMED)}" for state, names in found.items()]

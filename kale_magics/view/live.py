@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from kale_magics.execution.run import Event, LinePrinted, Run, RunEnded, RunStarted, StepEnded, StepStarted
 from kale_magics.model.pipeline import Parameter, Pipeline
-from kale_magics.view.marks import Mark, Moment, moment
+from kale_magics.view.marks import Moment, StateMark, moment
 from kale_magics.view.progress import Progress, total
 from kale_magics.view.svg import Picture
 
 PACE = 0.5
 """Seconds between two pictures, at least: a browser that is far away must not choke on them."""
 
-_WAITING = Mark("waiting", "waiting", "waiting")
+_WAITING = StateMark("waiting", "waiting", "waiting")
 
 
 class LiveView:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kale_magics.execution.run import Run, StepRun
-from kale_magics.view.progress import duration, elapsed, why
+from kale_magics.view.progress import elapsed, format_duration, why
 from kale_magics.view.words import plural
 
 _WEIGHTIEST = ("failed", "running", "cancelled", "changed since", "waiting", "not run", "skipped", "")
@@ -14,7 +14,7 @@ _WEIGHTIEST = ("failed", "running", "cancelled", "changed since", "waiting", "no
 
 
 @dataclass(frozen=True)
-class Mark:
+class StateMark:
     """How far a step or a run is.
 
     Attributes:
@@ -39,13 +39,13 @@ class Moment:
         whole: The mark of the run.
     """
 
-    steps: Mapping[str, Mark]
-    whole: Mark
+    steps: Mapping[str, StateMark]
+    whole: StateMark
 
 
-def plain(states: Mapping[str, str]) -> dict[str, Mark]:
+def marks_of_states(states: Mapping[str, str]) -> dict[str, StateMark]:
     """Marks for states of which nothing more is known."""
-    return {name: Mark(state, words=state) for name, state in states.items()}
+    return {name: StateMark(state, words=state) for name, state in states.items()}
 
 
 def moment(run: Run, seconds: float, running: Mapping[str, float]) -> Moment:
@@ -57,22 +57,22 @@ def moment(run: Run, seconds: float, running: Mapping[str, float]) -> Moment:
         running: Names of steps to the seconds that they have taken so far.
     """
     steps = {name: _step_mark(step, running.get(name)) for name, step in run.steps.items()}
-    took = elapsed(seconds) if run.seconds is None else duration(run.seconds)
+    took = elapsed(seconds) if run.seconds is None else format_duration(run.seconds)
     note = f"{count_done([mark.state for mark in steps.values()])}, {took}"
-    return Moment(steps, Mark(run.state, note, f"{run.state}, {note}"))
+    return Moment(steps, StateMark(run.state, note, f"{run.state}, {note}"))
 
 
-def _step_mark(step: StepRun, so_far: float | None) -> Mark:
+def _step_mark(step: StepRun, so_far: float | None) -> StateMark:
     if step.cached and step.state == "succeeded":
         time = "cached"
     elif step.seconds is not None:
-        time = duration(step.seconds)
+        time = format_duration(step.seconds)
     elif step.state == "running" and so_far is not None:
         time = elapsed(so_far)
     else:
         time = ""
     words = ", ".join(part for part in (step.state, time) if part)
-    return Mark(step.state, time or step.state, words, why(step) if step.state == "failed" else "")
+    return StateMark(step.state, time or step.state, words, why(step) if step.state == "failed" else "")
 
 
 def count_done(states: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ def shared_state(states: Sequence[str]) -> str:
     return next((state for state in _WEIGHTIEST if state in states), states[0])
 
 
-def by_state(marks: Mapping[str, Mark]) -> dict[str, list[str]]:
+def by_state(marks: Mapping[str, StateMark]) -> dict[str, list[str]]:
     """States to the names of the steps that have them, the weightiest state first."""
     order = {state: number for number, state in enumerate(_WEIGHTIEST)}
     states = dict.fromkeys(mark.state for mark in marks.values())

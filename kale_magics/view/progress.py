@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kale_magics.execution.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
 from kale_magics.syntax.arguments import quoted
-from kale_magics.view.states import look, signed
+from kale_magics.view.states import appearance, signed
 from kale_magics.view.table import aligned
 from kale_magics.view.words import columns, one_line, pad, plural, shorten
 
@@ -25,7 +25,7 @@ LONGEST_LINE = 500
 """Characters of a printed line."""
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """A time as people say it: "0.42 s", "12.3 s", "2 min 05 s", "1 h 03 min"; empty if there is none."""
     if seconds is None:
         return ""
@@ -41,7 +41,7 @@ def duration(seconds: float | None) -> str:
 def elapsed(seconds: float) -> str:
     """A time that still goes on, in whole seconds: "0 s", "12 s", "2 min 05 s", "1 h 03 min"."""
     whole = int(seconds)
-    return f"{whole} s" if whole < 60 else duration(whole)
+    return f"{whole} s" if whole < 60 else format_duration(whole)
 
 
 class Progress:
@@ -104,7 +104,7 @@ class Progress:
 def _took(ended: StepEnded) -> str:
     if ended.cached:
         return ", cached"
-    return f" in {duration(ended.seconds)}" if ended.seconds is not None else ""
+    return f" in {format_duration(ended.seconds)}" if ended.seconds is not None else ""
 
 
 def _log_of(step: str) -> str:
@@ -141,7 +141,7 @@ def _name(step: str) -> str:
 
 
 def _time(step: StepRun) -> str:
-    return "cached" if step.cached else duration(step.seconds)
+    return "cached" if step.cached else format_duration(step.seconds)
 
 
 def why(step: StepRun) -> str:
@@ -155,8 +155,8 @@ def why(step: StepRun) -> str:
 
 def total(run: Run) -> str:
     """The run in one line; the steps that did not go well are named."""
-    took = f" in {duration(run.seconds)}" if run.seconds is not None else ""
-    parts = [f"{look(run.state).sign} run {run.state}{took}"]
+    took = f" in {format_duration(run.seconds)}" if run.seconds is not None else ""
+    parts = [f"{appearance(run.state).sign} run {run.state}{took}"]
     for state in ("failed", "skipped", "cancelled"):
         names = [_name(step.name) for step in run.steps.values() if step.state == state]
         parts += [f"{', '.join(names)} {state}"] if names else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kale_magics.execution.run import Run
-from kale_magics.view.progress import duration
+from kale_magics.view.progress import format_duration
 from kale_magics.view.states import signed
 from kale_magics.view.table import aligned
 from kale_magics.view.words import listed, shorten
@@ -31,5 +31,13 @@ def _row(run: Run) -> tuple[tuple[str, ...], ...]:
     given = listed((f"{name}={value!r}" for name, value in run.parameters.items()), WIDEST)
     metrics = listed((f"{name}={value:.6g}" for name, value in run.metrics.items()), WIDEST)
     started = f"{run.started.astimezone():%Y-%m-%d %H:%M:%S}"
-    cells = run.id, shorten(run.name, 24), signed(run.state), started, duration(run.seconds), given, metrics
+    cells = (
+        run.id,
+        shorten(run.name, 24),
+        signed(run.state),
+        started,
+        format_duration(run.seconds),
+        given,
+        metrics,
+    )
     return tuple((cell,) for cell in cells)

@@ -42,11 +42,11 @@ LOOKS = {
 """The states of steps and runs (`run.StepState`, `run.RunState`) and of cells (`registry.State`)."""
 
 
-def look(state: str) -> Look:
+def appearance(state: str) -> Look:
     """The look of a state; one that is not in the list has no sign and no colour of its own."""
     return LOOKS.get(state, NEUTRAL)
 
 
 def signed(state: str) -> str:
     """The state with its sign before it, as in "✓ succeeded"."""
-    return f"{look(state).sign} {state}".strip()
+    return f"{appearance(state).sign} {state}".strip()

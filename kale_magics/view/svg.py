@@ -13,8 +13,8 @@ from kale_magics.view.boxes import box_width, draw_box
 from kale_magics.view.collapse import collapse
 from kale_magics.view.layout import layout
 from kale_magics.view.lines import MARGIN, draw_lines, link
-from kale_magics.view.marks import Mark, Moment, plain
-from kale_magics.view.states import look, signed
+from kale_magics.view.marks import Moment, StateMark, marks_of_states
+from kale_magics.view.states import appearance, signed
 from kale_magics.view.style import FAINT, INK, MONO, PANEL, SANS, SOFT, mono_width, title, xml
 from kale_magics.view.words import assignment, plural, shorten, some
 
@@ -37,7 +37,7 @@ def svg(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     Returns:
         An SVG document of a fixed size in pixels; the same for the same arguments.
     """
-    return Picture(pipeline).draw(plain(states or {}))
+    return Picture(pipeline).draw(marks_of_states(states or {}))
 
 
 class Picture:
@@ -61,7 +61,7 @@ class Picture:
         self._lines = draw_lines(drawn.joints, placed)
         self._boxes = [(group, placed.boxes[group.key]) for group in drawn.groups]
 
-    def draw(self, marks: Mapping[str, Mark], whole: Mark | None = None) -> str:
+    def draw(self, marks: Mapping[str, StateMark], whole: StateMark | None = None) -> str:
         """Draw it.
 
         Args:
@@ -135,10 +135,10 @@ def _parameter(x: float, y: float, label: str, told: str) -> str:
     )
 
 
-def _status(whole: Mark) -> str:
+def _status(whole: StateMark) -> str:
     """The line that tells how far the run is; it is the last in its line, so its width moves nothing."""
     return (
         f'<text x="{MARGIN}" y="{STATUS_LINE}" font-family="{SANS}" font-size="12" fill="{SOFT}">'
-        f'<tspan font-weight="600" fill="{look(whole.state).stroke}">{signed(whole.state)}</tspan>'
+        f'<tspan font-weight="600" fill="{appearance(whole.state).stroke}">{signed(whole.state)}</tspan>'
         f"{xml(f', {whole.note}' if whole.note else '')}</text>"
     )

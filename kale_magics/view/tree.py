@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kale_magics.model.pipeline import Pipeline, Step
-from kale_magics.view.states import look
+from kale_magics.view.states import appearance
 from kale_magics.view.words import (
     Edge,
     assignment,
@@ -63,7 +63,7 @@ def tree(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     lines = [f"{one_line(pipeline.name)} ({plural(len(pipeline.steps), 'step')})"]
     if pipeline.parameters:
         lines.append("parameters: " + ", ".join(shorten(assignment(p), 60) for p in pipeline.parameters))
-    signs = [look((states or {}).get(step.name, "")).sign or "●" for step in pipeline.steps]
+    signs = [appearance((states or {}).get(step.name, "")).sign or "●" for step in pipeline.steps]
     drawn = _with_rails(pipeline.steps, signs) or [_Line("", sign, "") for sign in signs]
     width = max((columns(line.rail) for line in drawn), default=0)
     names = [shorten(step.name, LONGEST_NAME) for step in pipeline.steps]
