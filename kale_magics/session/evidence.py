@@ -24,7 +24,7 @@ from kale_magics.session.objects import is_immutable
 from kale_magics.session.observed_files import NO_FILES, FileObserver, ObservedFiles
 from kale_magics.session.process_state import ProcessState, StateChanges
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
-from kale_magics.step_runtime.reducers import module_of
+from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 WORK = 7 << 19
 """How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
@@ -235,7 +235,7 @@ def _codes_of(value: Any, values: Mapping[str, Any]) -> Iterator[types.CodeType]
     kind = value if issubclass(type(value), type) else type(value)
     for base in kind.__mro__ if module_of(kind) == "__main__" else ():
         for member in list(vars(base).values()):
-            function = member.__func__ if type(member) in (staticmethod, classmethod) else member
+            function = member.__func__ if is_one_of(type(member), (staticmethod, classmethod)) else member
             if type(function) is types.FunctionType and function.__globals__ is values:
                 yield function.__code__
 

@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from kale_magics.session.objects import ATOMS, full_name, is_immutable, is_immutable_type, referents
-from kale_magics.step_runtime.reducers import module_of
+from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MAX_OBJECTS = 50_000
 """How many objects of a value are looked at to see what it holds."""
@@ -134,7 +134,9 @@ class _Search:
         room = max(self.room, LEAST_ELEMENTS)
         self.room -= len(items)
         found = [
-            (item, copied) for item in islice(items, room) if type(item) not in ATOMS or type(item) is type
+            (item, copied)
+            for item in islice(items, room)
+            if not is_one_of(type(item), ATOMS) or type(item) is type
         ]
         # A long list that begins with numbers, or with texts, has nothing else in it.
         self.complete &= len(items) <= room or not found
@@ -142,7 +144,7 @@ class _Search:
 
     def _push_all_of(self, item: Any, copied: bool) -> None:
         """Look into an object; of a long list, only as far as there is room."""
-        if type(item) in (list, tuple) and len(item) > self.room:
+        if is_one_of(type(item), (list, tuple)) and len(item) > self.room:
             self._push(item, copied)
         else:
             self._push(referents(item), copied)
@@ -256,7 +258,9 @@ def _parts_of_class(kind: type) -> list[Any]:
     parts: list[Any] = []
     for member in list(vars(kind).values()):
         function = (
-            getattr(member, "__func__", member) if type(member) in (staticmethod, classmethod) else member
+            getattr(member, "__func__", member)
+            if is_one_of(type(member), (staticmethod, classmethod))
+            else member
         )
         parts += _parts_of_function(function) if type(function) is types.FunctionType else [member]
     return parts

@@ -16,7 +16,7 @@ from typing import Any
 
 from kale_magics.model.pipeline import ArtifactKind
 from kale_magics.step_runtime.pickling import type_name
-from kale_magics.step_runtime.reducers import module_of
+from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MOST_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
@@ -134,7 +134,7 @@ def modules_of(value: Any) -> frozenset[str]:
     while pending and len(seen) < MOST_LOOKED_INTO:
         item = pending.pop()
         kind = type(item)
-        if id(item) in seen or (kind in ATOMS and kind is not type):
+        if id(item) in seen or (is_one_of(kind, ATOMS) and kind is not type):
             continue
         seen.add(id(item))
         code = issubclass(kind, (type, types.FunctionType, types.BuiltinFunctionType))
@@ -208,7 +208,7 @@ def _is_plain(value: Any) -> bool:
             return False
         if kind is dict:
             pending += islice(chain(item, item.values()), MOST_ELEMENTS + 1)
-        elif kind in (list, tuple, set, frozenset):
+        elif is_one_of(kind, (list, tuple, set, frozenset)):
             pending += islice(item, MOST_ELEMENTS + 1)
         elif not _is_plain_leaf(item, kind):
             return False
@@ -266,7 +266,7 @@ def _description(value: Any, shape: tuple[int, ...] | None) -> str:
 def value_size(value: Any) -> int | None:
     """About how many bytes a value takes; None if nobody can tell quickly."""
     kind = type(value)
-    if kind in ATOMS:
+    if is_one_of(kind, ATOMS):
         return sys.getsizeof(value)
     if shape_of(value) is None:
         return None

@@ -94,6 +94,8 @@ def token(value: Any, depth: int = 2) -> Any:
         depth: How deep builtin containers are looked into.
     """
     kind = type(value)
+    if type(kind) is not type:  # a metaclass may raise when its classes are hashed or compared
+        return id(kind), id(value), 0
     if kind in _ATOMS:
         return value
     if kind in (bool, float, complex):
@@ -118,7 +120,7 @@ def _flat(options: Mapping[str, Any], prefix: str = "") -> Reading:
         if type(value) is dict and value:
             found.update(_flat(value, f"{prefix}{name}."))
         else:
-            found[f"{prefix}{name}"] = value if type(value) in _ATOMS else token(value)
+            found[f"{prefix}{name}"] = token(value)
     return found
 
 

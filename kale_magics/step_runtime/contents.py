@@ -310,7 +310,7 @@ def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[st
     if class_dict(value).get("__module__") == "__main__" and type(value) is type:
         for attribute, item in sorted(class_dict(value).items()):
             special = attribute.startswith("__") and attribute.endswith("__")
-            if not special and type(item) not in MADE_WITH_CLASS:
+            if not special and not any(type(item) is made for made in MADE_WITH_CLASS):
                 parts.add(f".{attribute}", reader.read(item, depth + 1))
     return parts.whole(x=short_text(class_name(value)))
 

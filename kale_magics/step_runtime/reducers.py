@@ -107,6 +107,11 @@ def logger_parts(logger: Any) -> Any:
     return (*logger.__reduce__(), state, None, None, runtime_reference("fill_logger"))
 
 
+def is_one_of(kind: type, kinds: Any) -> bool:
+    """Whether a class is one of these; a metaclass may raise when its classes are hashed or compared."""
+    return type(kind) is type and kind in kinds
+
+
 def module_of(kind: type) -> str:
     """The module of a type; empty for those types of Cython that have something else there."""
     module = kind.__module__
