@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from kale_magics.analysis.effects import Bind, Branch, Define, Effect, Read
 from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.uses import measures_time
-from kale_magics.checking.differences import Difference, Verdict, compare, compare_numbers
+from kale_magics.checking.differences import IN_PART, Difference, Verdict, compare, compare_numbers
 from kale_magics.checking.expected import Expected
 from kale_magics.dataflow.bindings import bound_by
 from kale_magics.execution.run import Run, StepRun
@@ -82,6 +82,8 @@ class Check:
         if not self.rows:
             return ""
         line = f"{counts['equal']} of {compared} values equal the notebook's"
+        in_part = sum(row.verdict == "equal" and row.what.startswith(IN_PART) for row in self.rows)
+        line += f" ({in_part} of them {IN_PART})" if in_part else ""
         reasons = Counter(row.what for row in self.rows if row.verdict == "not compared")
         if not reasons:
             return line

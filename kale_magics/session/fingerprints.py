@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_names
-from kale_magics.step_runtime.nodes import unknown_node
+from kale_magics.step_runtime.nodes import is_plain, unknown_node
 
 MAX_VALUES = 1
 """How many values a cell may have read whole, each as far as the budget of one value goes."""
@@ -65,7 +65,7 @@ def fingerprints_of(
     for name in reached_names([source, " ".join(kept), rebound], values):
         if name in NOT_THE_USERS:
             continue
-        if left <= 0 and time.thread_time() > until:
+        if left <= 0 and not is_plain(values[name]) and time.thread_time() > until:
             found[name] = NOT_READ
             continue
         found[name], cost = fingerprint_and_cost(values[name], known=known)

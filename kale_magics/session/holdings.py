@@ -133,10 +133,11 @@ class _Search:
     def _push(self, items: Collection[Any], copied: bool = False) -> None:
         room = max(self.room, LEAST_ELEMENTS)
         self.room -= len(items)
+        # As `is_one_of`, for thousands of elements.
         found = [
             (item, copied)
             for item in islice(items, room)
-            if not is_one_of(type(item), ATOMS) or type(item) is type
+            if type(kind := type(item)) is not type or kind not in ATOMS or kind is type
         ]
         # A long list that begins with numbers, or with texts, has nothing else in it.
         self.complete &= len(items) <= room or not found

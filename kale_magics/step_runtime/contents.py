@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import gc
 import itertools
 import math
 import opcode
@@ -31,6 +32,7 @@ from kale_magics.step_runtime.nodes import (
     ROUNDED_BITS,
     SIGNS_OF_IT,
     Parts,
+    affordable,
     class_dict,
     class_name,
     encoded,
@@ -54,6 +56,11 @@ MAX_TEXT_READ = 1 << 18
 
 ELEMENTS_OF_AN_OBJECT = 20
 """How many elements that need no look of their own cost as much as an object."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of Python's: in a set, these have the same order in every process."""
+    return any(type(value) is kind for kind in (int, float, bool))
 
 
 def read_text(value: str) -> dict[str, Any]:
@@ -176,19 +183,18 @@ def read_elements(
         reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
         known: dict[str, Any] = {"n": length, "e": [short_text(repr(item)) for item in items[:MAX_HEADS]]}
         known["hash"] = tuple(b"%d " % length + piece for piece in plain_hashes(items))
-        if depth == 0 and len(items) == length:
+        if depth == 0 and len(items) == length and not all(map(is_number, items)):
             known["u"] = hash_of(*sorted(encoded(repr(item)) for item in items))
         return known
     parts, loose = Parts(str(length)), []
-    for place, item in itertools.zip_longest(places, items):
-        if reader.left < 0:
-            parts.stop()
-            break
-        node = reader.read(item, depth + 1, in_library)
+    for number in affordable(reader, len(items)):
+        node = reader.read(items[number], depth + 1, in_library)
         loose.append(node["h"].encode())
-        parts.add(f"[{place}]", node)
+        parts.add(f"[{places[number]}]", node)
+    if len(loose) < length:
+        parts.stop()
     known = {**parts.known(n=length), "hash": parts.hashes}
-    if depth == 0 and len(loose) == length:
+    if depth == 0 and len(loose) == length and not all(map(is_number, items)):
         known["u"] = hash_of(*sorted(loose))
     return known
 
@@ -198,27 +204,27 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
     base: Any = collections.OrderedDict if issubclass(type(value), collections.OrderedDict) else dict
     # Python puts its builtins into a dict in which code is executed.
     pairs = [
-        (key, item) for key, item in base.items(value) if not (type(key) is str and key == "__builtins__")
+        (key, item)
+        for key, item in base.items(value)
+        if not (type(key) is str and (key == "__builtins__" or key in MEASURED))
     ]
     if MAX_PARTS < len(pairs) <= MAX_SEQUENCE:
         known = read_plain_mapping(reader, pairs, depth)
         if known is not None:
             return known
     parts, loose = Parts(str(len(pairs))), []
-    for place, (key, item) in enumerate(pairs):
-        if reader.left < 0:
-            parts.stop()
-            break
-        if type(key) is str and key in MEASURED:
-            continue
+    for place in affordable(reader, len(pairs)):
+        key, item = pairs[place]
         label = f"[{key!r}]" if is_plain(key) and len(str(key)) < 60 else f"[key {place}]"
         if label == f"[key {place}]":
             parts.add(label + " itself", reader.read(key, depth + 1, in_library))
         node = reader.read(item, depth + 1, in_library)
         loose.append(encoded(label) + node["h"].encode())
         parts.add(label, node)
+    if len(loose) < len(pairs):
+        parts.stop()
     known = {**parts.known(n=len(pairs)), "hash": parts.hashes}
-    if depth == 0 and len(loose) == len(pairs):
+    if depth == 0 and len(loose) == len(pairs) and not all(is_number(key) for key, _ in pairs):
         known["u"] = hash_of(*sorted(loose))
     return known
 
@@ -226,13 +232,13 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
 def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, Any] | None:
     """A dict of texts and numbers; None for another one."""
     keys, items = [key for key, _ in pairs], [item for _, item in pairs]
-    if not (plain_elements(keys) and plain_elements(items)) or MEASURED.intersection(keys):
+    if not (plain_elements(keys) and plain_elements(items)):
         return None
     reader.left -= 2 * len(pairs) // ELEMENTS_OF_AN_OBJECT
     hashes = itertools.zip_longest(plain_hashes(keys), plain_hashes(items))
     known: dict[str, Any] = {"n": len(pairs), "hash": tuple(key + item for key, item in hashes)}
     known["p"] = {f"[{key!r}]": reader.read(item, depth + 1) for key, item in pairs[:MAX_HEADS]}
-    if depth == 0:
+    if depth == 0 and not all(map(is_number, keys)):
         known["u"] = hash_of(*sorted(encoded(repr(pair)) for pair in pairs))
     return known
 
@@ -276,6 +282,17 @@ def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict
         if state[label] is not None:
             parts.add(label, reader.read(state[label], depth + 1))
     return parts.whole(x=short_text(name))
+
+
+def read_builtin(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """A function of C: its name, and the object that it is bound to."""
+    known = said(f"{value.__module__}.{value.__qualname__}")
+    owner = value.__self__
+    if owner is None or issubclass(type(owner), (types.ModuleType, type)):
+        return known
+    parts = Parts(value.__qualname__)
+    parts.add(".__self__", reader.read(owner, depth + 1, in_library))
+    return parts.whole(x=known["x"])
 
 
 def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
@@ -370,7 +387,8 @@ READERS: tuple[tuple[tuple[Any, ...], Callable[..., dict[str, Any]]], ...] = (
     ((BaseException,), read_as(lambda value: class_dict(BaseException)["args"].__get__(value))),
     ((random.Random,), read_as(lambda value: random.Random.getstate(value), closed=True)),
     ((re.Pattern,), read_as(lambda value: (value.pattern, value.flags), closed=True)),
-    ((types.BuiltinFunctionType,), lambda _, value, *__: said(f"{value.__module__}.{value.__qualname__}")),
+    ((types.BuiltinFunctionType,), read_builtin),
+    ((types.MappingProxyType,), read_as(lambda value: gc.get_referents(value)[0])),
     ((types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType), read_nothing),
     ((type({}.keys()), type({}.values()), type({}.items())), read_as(list, closed=True)),
 )

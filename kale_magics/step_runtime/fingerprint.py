@@ -12,6 +12,7 @@ A fingerprint is a tree of dicts. Each node describes one object:
     c     what the columns of a frame are called here
     e     the first elements as texts
     p     the parts, by the expression that leads to them
+    cut   there are more parts than these
     no    why the object cannot be compared
     some  why some of its parts cannot be compared
     v     the versions of Python and of the library of the type; only at the root
@@ -47,7 +48,7 @@ from kale_magics.step_runtime.nodes import (
 )
 from kale_magics.step_runtime.samplers import sampler_of
 
-FINGERPRINT_BUDGET = 200
+FINGERPRINT_BUDGET = 300
 """How many objects of a value are read at most; an array counts as several."""
 
 MAX_FINGERPRINT_BYTES = 1 << 19
@@ -174,6 +175,8 @@ def pruned(node: dict[str, Any], depth: int, count: int) -> dict[str, Any]:
         kept["e"] = node["e"][:count]
     if depth and "c" in node:
         kept["c"] = node["c"][: count if depth < 2 else MAX_PARTS]
+    if "p" in node and (len(node["p"]) > count or not depth):
+        kept["cut"] = 1
     if depth and count and "p" in node:
         kept["p"] = {label: pruned(part, depth - 1, count) for label, part in list(node["p"].items())[:count]}
     return kept

@@ -13,6 +13,7 @@ from kale_magics.step_runtime.nodes import (
     MAX_PARTS,
     MEASURED,
     Parts,
+    affordable,
     is_plain,
     module_name,
     sample_positions,
@@ -54,10 +55,10 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
     read = {label: array for label, array, times in found if not times}
     nodes = column_nodes(reader, read, depth + 1)
     for label in read:
-        if label not in nodes:
+        if label in nodes:
+            parts.add(label, nodes[label])
+        else:
             parts.stop()
-            break
-        parts.add(label, nodes[label])
     add_attributes(reader, frame, depth, parts)
     return parts.whole(c=labels[:MAX_PARTS], n=len(labels), s=[len(index), len(columns)])
 
@@ -69,16 +70,19 @@ def column_nodes(reader: Any, columns: dict[str, Any], depth: int) -> dict[str, 
     """
     numpy: Any = sys.modules["numpy"]
     nodes: dict[str, dict[str, Any]] = {}
-    doubles: dict[int, dict[str, Any]] = {}
+    fast: list[str] = []
+    slow: list[str] = []
     for label, array in columns.items():
-        if reader.left < 0:
-            break
-        if type(array) is numpy.ndarray and array.dtype.char == "d" and array.dtype.isnative:
-            flat = account_for(reader, array)
-            doubles.setdefault(flat.size, {})[label] = flat
-            nodes[label] = {"t": "array", "d": array.dtype.str, "s": list(array.shape)}
-        else:
-            nodes[label] = values_node(reader, array, depth)
+        is_double = type(array) is numpy.ndarray and array.dtype.char == "d" and array.dtype.isnative
+        (fast if is_double else slow).append(label)
+    for number in affordable(reader, len(slow)):
+        nodes[slow[number]] = values_node(reader, columns[slow[number]], depth)
+    doubles: dict[int, dict[str, Any]] = {}
+    for number in affordable(reader, len(fast)):
+        array = columns[fast[number]]
+        flat = account_for(reader, array, cost=1)
+        doubles.setdefault(flat.size, {})[fast[number]] = flat
+        nodes[fast[number]] = {"t": "array", "d": array.dtype.str, "s": list(array.shape)}
     for alike in doubles.values():
         rows = numpy.stack(list(alike.values()))
         heads = rows[:, :COLUMN_HEADS].tolist()

@@ -95,8 +95,7 @@ class Kind:
             elif type(found) is dict:
                 state.update([(key, item) for key, item in list(found.items()) if type(key) is str])
         slots = sum(name != "__dict__" for _, name, _ in self._members)
-        size = type.__dict__["__basicsize__"].__get__(self.kind)
-        return state, size > object.__basicsize__ + 8 * (slots + 2)
+        return state, size_of(self.kind) > object.__basicsize__ + 8 * slots
 
     def is_noise(self, attribute: str, in_library: bool) -> bool:
         """Whether an attribute says nothing of an object's value: caches, locks, addresses, times."""
@@ -128,6 +127,13 @@ def kind_of(kind: type) -> Kind:
     return known
 
 
+def size_of(kind: type) -> int:
+    """The bytes of an object of a class, without the places of its dict and of its weak references."""
+    names = ("__basicsize__", "__dictoffset__", "__weakrefoffset__")
+    size, *offsets = (int(type.__dict__[name].__get__(kind)) for name in names)
+    return size - 8 * sum(offset > 0 for offset in offsets)  # Python 3.12 keeps them elsewhere
+
+
 def members_of(base: type) -> list[tuple[str, Any]]:
     """What gives the attributes of objects of a class: their dict and their slots."""
     slot, attributes = types.MemberDescriptorType, types.GetSetDescriptorType
@@ -135,7 +141,7 @@ def members_of(base: type) -> list[tuple[str, Any]]:
         (name, member)
         for name, member in list(class_dict(base).items())
         if (type(member) is slot and not name.startswith("__"))
-        or (name == "__dict__" and type(member) is attributes)
+        or (name == "__dict__" and (type(member) is attributes or type(member) is slot))
     ]
 
 

@@ -11,6 +11,7 @@ import hashlib
 import re
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 MAX_HEADS = 8
@@ -87,6 +88,25 @@ def sample_positions(length: int, most: int) -> tuple[int, ...]:
     found = {*range(min(edge, length)), *range(max(0, length - edge), length)}
     found.update(int((number * GOLDEN) % 1.0 * length) for number in range(most - 2 * edge))
     return tuple(sorted(found))
+
+
+def affordable(reader: Any, count: int) -> Iterator[int]:
+    """The numbers of the objects that a reader can read: all, or some that are spread over them.
+
+    Args:
+        reader: A `FingerprintReader`. What the first object costs, the others are expected to cost.
+        count: How many objects there are.
+    """
+    before = reader.left
+    if count:
+        yield 0
+    cost = max(1, before - reader.left)
+    others = range(count) if cost * count <= before else sample_positions(count, max(2, before // cost))
+    for number in others:
+        if reader.left < 0:
+            return
+        if number:
+            yield number
 
 
 def rounded_float(value: float) -> tuple[int, int]:
@@ -190,6 +210,7 @@ class Parts:
     Attributes:
         shown: The first parts.
         reasons: Why some cannot be compared.
+        is_cut: Whether there are more parts than are shown.
     """
 
     def __init__(self, head: str) -> None:
@@ -197,6 +218,7 @@ class Parts:
         self._rounded: list[tuple[int, str, list[str]]] = []
         self.shown: dict[str, dict[str, Any]] = {}
         self.reasons: set[str] = set()
+        self.is_cut = False
 
     def add(self, label: str, node: dict[str, Any]) -> None:
         """Take a part in."""
@@ -205,12 +227,15 @@ class Parts:
         self._exact.append(encoded(label + node["h"]))
         if len(self.shown) < MAX_PARTS:
             self.shown[label] = node
+        else:
+            self.is_cut = True
         if "no" in node or "some" in node:
             self.reasons.update(node.get("some") or [node["no"]])
 
     def stop(self) -> None:
         """Note that there are more parts than are read."""
         self.reasons.add(TOO_MANY)
+        self.is_cut = True
 
     @property
     def hashes(self) -> tuple[bytes, bytes, bytes]:
@@ -230,6 +255,8 @@ class Parts:
         """What is known of an object that consists of these parts, without its hashes."""
         if self.shown:
             about["p"] = self.shown
+        if self.is_cut:
+            about["cut"] = 1
         if self.reasons:
             about["some"] = sorted(self.reasons)[:MAX_REASONS]
         return about

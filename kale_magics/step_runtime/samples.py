@@ -57,9 +57,9 @@ def plain_array(reader: Any, array: Any, depth: int, most: int = 0) -> dict[str,
     return of_elements(array, flat_known(reader, flat, depth))
 
 
-def account_for(reader: Any, array: Any, most: int = 0) -> Any:
+def account_for(reader: Any, array: Any, most: int = 0, cost: int = ARRAY_COST) -> Any:
     """The elements of an array that are read, in one dimension; the reader's budgets pay for them."""
-    reader.left -= ARRAY_COST * (1 + len(array.dtype.names or ()))
+    reader.left -= cost * (1 + len(array.dtype.names or ()))
     return flat_sample(reader, array, most or elements_read(reader, array))
 
 
