@@ -227,19 +227,19 @@ class Server:
         """
         try:
             return self._ask(ask)
-        except NotTheApiError as error:
-            raise explain_server_error(error, self.access, what, self.listing) from None
         except kfp_server_api.ApiException as error:
             if error.status and error.status not in (409, *AWAY):
                 raise explain_server_error(error, self.access, what, self.listing) from None
             failed: Exception = error
-        except (urllib3.exceptions.HTTPError, BadAnswerError, OSError) as error:
-            failed = error
+        except (urllib3.exceptions.HTTPError, NotTheApiError, BadAnswerError, OSError) as error:
+            failed = error  # a login page too may have come in the place of the server's answer
         slow = _may_go_on(failed)
         try:
             made = self.look_for(find, what) if slow else self.read(find, what)
         except KaleError as error:
-            raise UnsureError(*error.diagnostics) from None
+            page = isinstance(failed, NotTheApiError)  # the reason, whatever came of the search
+            told = explain_server_error(failed, self.access, what, self.listing) if page else error
+            raise UnsureError(*told.diagnostics) from None
         if made is not None:
             return made
         if slow:  # it is not asked for once more
