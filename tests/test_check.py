@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
 import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import Ridge
 
 import kale_magics
-from kale_magics.checking.check import check_run, diagnostics_of
-from kale_magics.checking.differences import ONLY_ORDER, compare
+from kale_magics.checking.check import Check, CheckRow, check_run, diagnostics_of
+from kale_magics.checking.differences import IN_PART, ONLY_ORDER, compare
 from kale_magics.checking.expected import expected_of
 from kale_magics.execution.run import Run, StepRun
 from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Pipeline, Step
 from kale_magics.session.evidence import Evidence
 from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
+from kale_magics.step_runtime.nodes import TOO_MANY
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer
 from tests.shells import Shell, fresh_shell
@@ -91,8 +98,6 @@ def test_a_difference_is_named(run: Any, notebook: Any, what: str) -> None:
 
 
 def test_differences_of_arrays_and_frames_are_named() -> None:
-    np = pytest.importorskip("numpy")
-    pd = pytest.importorskip("pandas")
     array, frame = np.arange(6.0).reshape(2, 3), pd.DataFrame({"age": [1, 2], "twice": [2, 4]})
     changed = array.copy()
     changed[1, 0] = 2.0
@@ -121,7 +126,6 @@ def test_differences_of_arrays_and_frames_are_named() -> None:
 
 
 def test_a_change_far_inside_is_seen() -> None:
-    np = pytest.importorskip("numpy")
     array = np.zeros(10_000)
     changed = array.copy()
     changed[7_777] = 1
@@ -129,8 +133,54 @@ def test_a_change_far_inside_is_seen() -> None:
     assert told([*range(500), "x"], list(range(501)))[0] == "differs"
 
 
+SMALL = {
+    "the last of 65 columns": "f = pd.DataFrame(np.ones((5, 64))).add_prefix('p'); f['target'] = k",
+    "one of 100 columns": "f = pd.DataFrame(np.ones((5, 100))); f[77] = 1.0 * k",
+    "the last of ten frames": "f = [*[pd.DataFrame({'a': [1]})] * 9, pd.DataFrame({'a': [k]})]",
+    "the end of a dict of models": "f = {j: Ridge(1.0 if j < 30 else k) for j in range(40)}",
+    "one of 100 dicts": "f = [{'i': j, 'x': k if j == 77 else 1} for j in range(100)]",
+    "one of 100 objects with slots": "f = [Slots(k if j == 77 else 1) for j in range(100)]",
+    "a namespace": "f = types.SimpleNamespace(lr=k)",
+    "a proxy": "f = types.MappingProxyType({'a': k})",
+    "what a method of C is bound to": "f = np.array([1.0, k]).sum",
+    "an order of numbers": "f = [1, 2] if k == 1 else [2, 1]",
+    "the order of a dict of numbers": "f = {1: 2, 3: 4} if k == 1 else {3: 4, 1: 2}",
+    "a type of numpy's": "f = 9.0 if k == 1 else np.float64(2.5)",
+}
+
+
+class Slots:
+    __slots__ = ("v",)
+
+    def __init__(self, v: int) -> None:
+        self.v = v
+
+
+@pytest.mark.parametrize("made", SMALL.values(), ids=SMALL)
+def test_a_small_value_is_read_to_its_end(made: str) -> None:
+    names = {"np": np, "pd": pd, "Ridge": Ridge, "Slots": Slots, "types": types}
+    one, again, other = ({**names, "k": k} for k in (1, 1, 5))
+    for each in (one, again, other):
+        exec(made, each)
+    assert told(other["f"], one["f"])[0] == "differs"
+    assert told(again["f"], one["f"])[0] == "equal"
+
+
+def test_what_is_not_read_to_its_end_is_equal_in_part() -> None:
+    forest = RandomForestRegressor(100, random_state=0).fit([[0], [1], [2]], [0, 1, 2])
+    assert told(forest, forest) == ("equal", f"{IN_PART}: {TOO_MANY}")
+    changed = copy.deepcopy(forest)
+    for grown in changed.estimators_[5:]:
+        grown.tree_.value[:] *= 5
+    assert told(changed, forest)[0] == "differs"
+    assert "missing" not in told(RandomForestRegressor(10, random_state=1).fit([[0], [1]], [0, 1]), forest)[1]
+    rows = [{"epoch": epoch, "loss": 1.0} for epoch in range(100)]
+    assert "missing" not in told([*rows[:60], *({**row, "loss": 5.0} for row in rows[60:])], rows)[1]
+    table = CheckRow("a", "x", "equal", f"{IN_PART}: {TOO_MANY}"), CheckRow("a", "y", "equal")
+    assert str(Check(table)) == "2 of 2 values equal the notebook's (1 of them in part)"
+
+
 def test_rounding_is_no_difference() -> None:
-    np = pytest.importorskip("numpy")
     values = np.random.default_rng(0).random(5_000)
     for other in (values * (1 + 2e-16), values + 1e-17, values[::-1][::-1]):
         assert told(other, values)[0] == told(other.tolist(), values.tolist())[0] == "equal"
@@ -140,7 +190,6 @@ def test_rounding_is_no_difference() -> None:
 
 
 def test_a_second_is_no_rounding() -> None:
-    np = pytest.importorskip("numpy")
     assert told(2_000_000_000.0, 2_000_000_001.0)[0] == "differs"
     assert told([1.76e9] * 3, [1.76e9, 1.76e9, 1.76e9 + 1])[0] == "differs"
     assert told(np.full(3, 1.76e9), np.full(3, 1.76e9 + 1))[0] == "differs"
@@ -175,7 +224,6 @@ def test_what_a_library_draws_from_for_everybody_is_no_part_of_a_value() -> None
 
 
 def test_how_an_array_lies_in_memory_is_no_difference() -> None:
-    np = pytest.importorskip("numpy")
     array = np.arange(60_000.0).reshape(300, 200)
     view = np.arange(120_000.0)[::2].reshape(300, 200) / 2
     locked = np.asfortranarray(array)

@@ -378,6 +378,16 @@ def test_tab_completes(shell: Shell, above: str, typed: str, expected: list[str]
     assert shell.completions(above + typed) == [above + text for text in expected]
 
 
+def test_a_metaclass_may_raise_when_classes_are_compared(shell: Shell) -> None:
+    shell.run(
+        "%%kale functions\nclass Field(type):\n    key = 1\n    def __eq__(c, o): return c.key == o.key\n"
+        "    def __hash__(c): return 1\nclass A(metaclass=Field):\n    key = 2"
+    )
+    outcome = shell.run("%%kale step a\nl = A()\nmany = [A(), (A(),), {1: A()}]")
+    assert (outcome.success, outcome.printed) == (True, "")
+    assert shell.registry.cells[-1].evidence is not None
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """A process that heeds Ctrl-C: one that a script has started in the background does not."""
