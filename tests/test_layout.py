@@ -1,8 +1,9 @@
-"""Which folder of the package may import which: arrows point down, and there is no circle."""
+"""The layout of the package: which folder may import which, how long modules are, and their names."""
 
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,49 @@ def imports() -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kale_magics":
                 first = (node.module or "").split(".")[1:2] or [alias.name for alias in node.names]
                 yield from ((name, folder) for folder in first)
+
+
+LONGEST_MODULE, LONGEST_FUNCTION = 450, 45
+"""Lines."""
+
+LONG = {
+    "analysis/expressions.py", "dataflow/notebook_flow.py", "dataflow/walk.py", "kubeflow/remote.py",
+    "local/engine.py", "local/engine.py run_pipeline", "local/recorder.py",
+    "step_runtime/artifacts.py save_artifact", "step_runtime/pickling.py make_pickler",
+    "step_runtime/runtime.py", "syntax/step_options.py",
+}  # fmt: skip
+"""Modules and functions that are still longer."""
+
+NAMESAKES = {"Artifact", "StepError", "StepRun", "children", "main", "perform", "refuse"}
+"""Public names that two modules have: one of them is executed alone, in a step or in the server of steps."""
+
+
+def test_modules_and_functions_are_short() -> None:
+    found = set()
+    for name, tree, lines in modules():
+        if lines > LONGEST_MODULE:
+            found.add(name)
+        functions = (
+            node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        )
+        long = (f.name for f in functions if (f.end_lineno or 0) - f.lineno >= LONGEST_FUNCTION)
+        found.update(f"{name} {function}" for function in long)
+    assert found == LONG
+
+
+def test_no_two_modules_and_no_two_public_names_are_the_same() -> None:
+    stems, public = Counter[str](), Counter[str]()
+    for name, tree, _ in modules():
+        stems[Path(name).stem] += 1
+        definitions = (n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef)))
+        public.update({node.name for node in definitions if not node.name.startswith("_")})
+    assert [stem for stem, count in stems.items() if count > 1] == []
+    assert {name for name, count in public.items() if count > 1} == NAMESAKES
+
+
+def modules() -> Iterator[tuple[str, ast.Module, int]]:
+    """Each module's path, its tree, and how many lines it has."""
+    for path in sorted(PACKAGE.glob("*/*.py")):
+        text = path.read_text(encoding="utf-8")
+        if path.name != "__init__.py":
+            yield path.relative_to(PACKAGE).as_posix(), ast.parse(text), len(text.splitlines())
