@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import types
@@ -426,6 +427,17 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
     assert "step add changes it, and step show takes it from step load" in str(warning)
     assert str(check) == "2 of 4 values equal the notebook's"
     assert run.check == check
+
+
+def test_unseeded_numbers_are_named_beside_the_clock(shell: Shell) -> None:
+    shell.run(
+        "%%kale step a\nimport time, random\nbegan = time.time()\nx = [random.random() for _ in range(9)]"
+    )
+    shell.run("%%kale step b\nprint(x)")
+    printed = shell.run("%kale_run").printed
+    (told,) = re.findall(r"KALE304 step a: x differs.*?likely reason: (.*?)\n", printed, re.DOTALL)
+    assert "time.time" in told
+    assert "random without a seed" in told
 
 
 def test_metrics_are_compared(shell: Shell) -> None:

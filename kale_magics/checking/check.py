@@ -252,7 +252,7 @@ class Checker:
             source = f"takes it from step {giver}" if giver else "does not take it"
             return f"step {changer} changes it, and step {step.name} {source}"
         state, marked_at = self.run.steps[step.name], self.expected.cells.get(step.name, ("", 0.0))[1]
-        return step.varies or next(_reasons_of_entry(state.folder, marked_at), "") or _by_process(step)
+        return next(_reasons_of_entry(state.folder, marked_at), "") or step.varies or _by_process(step)
 
 
 def _same(one: Json, other: Json) -> bool:
@@ -354,10 +354,8 @@ def diagnostics_of(check: Check) -> list[Diagnostic]:
 
 
 def _diagnostic(row: CheckRow) -> Diagnostic:
-    fix = "run the cells from the top, then %kale_run again; run.check has the table"
-    for words, better in FIXES:
-        if words in row.reason:
-            fix = better
+    fixes = dict.fromkeys(better for words, better in FIXES if words in row.reason)
+    fix = "; ".join(fixes) or "run the cells from the top, then %kale_run again; run.check has the table"
     because = f"\nlikely reason: {row.reason}" if row.reason else ""
     return Diagnostic(
         Code.VALUE_DIFFERS,
@@ -379,7 +377,7 @@ FIXES = (
     ("hash() differs", "use hashlib in its place"),
     ("changes it, and step", "give the cells of both steps one name: the analysis has missed a change"),
 )
-"""What helps, by a word of the likely reason; the last one that fits counts."""
+"""What helps, by a word of the likely reason; all that fit are named."""
 
 
 def errors_of(check: Check) -> list[Diagnostic]:

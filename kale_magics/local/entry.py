@@ -218,14 +218,14 @@ def entry_of(
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
     files |= {name: file_digest(folder / name) for name in (LOG, RESULT)}
     heard = Heard(folder / USES)
-    reasons = (step.varies, *heard.reasons_against(step, tuple(_codes(step))))
+    observed = next(heard.reasons_against(step, tuple(_codes(step))), "")
     paths = [(kind, path, state, _content(kind, path, state)) for kind, path, state in heard.paths]
     libraries: set[str] = set()
     for module, file in heard.modules.items():
         libraries |= set(owners(module))
         if not owners(module):
             paths.append(("file", file, state_of("file", file), ""))
-    reason = next(filter(None, reasons), "")
+    reason = "; ".join(filter(None, (step.varies, observed)))
     return Entry(run, seconds, parts, files, paths, installed_versions(libraries), reason, heard.made)
 
 
