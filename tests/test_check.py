@@ -429,6 +429,19 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
     assert run.check == check
 
 
+def test_what_was_there_before_an_order_does_not_follow_from_it(shell: Shell) -> None:
+    Path("mode.txt").write_text("a")
+    shell.run(
+        "%%kale step a\nfrom pathlib import Path\nmode = Path('mode.txt').read_text()\n"
+        "q = ['x', 'y'] if mode == 'a' else ['y', 'x']\nlast = q[-1]"
+    )
+    shell.run("%%kale step b\nprint(mode, q, last)")
+    Path("mode.txt").write_text("b")
+    shell.run("%kale_run")
+    found = verdicts()
+    assert (found["a.mode"], found["a.q"], found["a.last"]) == ("differs", "not compared", "not compared")
+
+
 def test_unseeded_numbers_are_named_beside_the_clock(shell: Shell) -> None:
     shell.run(
         "%%kale step a\nimport time, random\nbegan = time.time()\nx = [random.random() for _ in range(9)]"

@@ -12,7 +12,7 @@ import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
@@ -35,6 +35,9 @@ CHECK = "check.json"
 UNTOLD = "the notebook has no fingerprint of it"
 MEASURES = "its step measures time"
 MAX_REASONS_SHOWN = 2
+
+IMMUTABLE = frozenset(["str", "int", "float", "bool", "None", "bytes", "complex"])
+"""Types of values that only a binding replaces, as fingerprints name them."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +160,8 @@ class Checker:
             is_named = is_made and any(name in _names_of(code.source).bound for code in step.cells)
             if is_made if row.verdict == "equal" else is_fault and (is_named or self._is_read(step, name)):
                 rows.append(row)
-        return self._related(step, rows, made)
+        fixed = {name for name, node in told.items() if node.get("t") in IMMUTABLE}
+        return self._related(step, rows, made, fixed)
 
     def _is_told(self, step: Step, name: str) -> bool:
         """Whether a variable that a step takes is known not to be the notebook's."""
@@ -169,19 +173,28 @@ class Checker:
         taken = any(name in i.names for i in step.inputs)
         return taken or any(name in _names_of(code.source).read for code in step.cells)
 
-    def _related(self, step: Step, rows: list[CheckRow], made: frozenset[str]) -> list[CheckRow]:
+    def _related(
+        self, step: Step, rows: list[CheckRow], made: frozenset[str], fixed: Collection[str]
+    ) -> list[CheckRow]:
         """The rows of a step; those that follow from another one say so."""
         differing = [row for row in rows if row.verdict == "differs"]
         excused = [row.variable for row in rows if (step.name, row.variable) in self._excuses]
         taken = [row.variable for row in differing if row.variable not in made]
         changes: dict[str, Any] = {}
+        first = _first_bound(step, excused)
+        independent = [
+            row for row in differing if row.variable in fixed and _last_bound(step, row.variable) < first
+        ]
         if excused:
             what = f"it may follow from {excused[0]}: {self._excuses[step.name, excused[0]]}"
             changes = {"verdict": "not compared", "what": what, "reason": ""}
-            self._excuses.update(((step.name, row.variable), what) for row in differing)
+            self._excuses.update(
+                ((step.name, row.variable), what) for row in differing if row not in independent
+            )
         elif taken:
             changes = {"reason": f"{taken[0]} differs", "follows": True}
         follow = [row for row in differing if excused or row.variable not in taken]
+        follow = [row for row in follow if row not in independent]
         return [replace(row, **changes) if row in follow and changes else row for row in rows]
 
     def _inherit(self, step: Step) -> None:
@@ -265,6 +278,28 @@ def _fingerprint_of_metric(value: float) -> dict[str, Any]:
 
 def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
+
+
+def _first_bound(step: Step, names: Collection[str]) -> int:
+    """The place of the first statement that binds one of these; -1 if none does."""
+    bound = enumerate(_bound_by_statements(_sources(step)))
+    return next((place for place, own in bound if not own.isdisjoint(names)), -1)
+
+
+def _last_bound(step: Step, name: str) -> int:
+    """The place of the last statement that binds a variable; beyond all if none does."""
+    bound = _bound_by_statements(_sources(step))
+    return max((place for place, own in enumerate(bound) if name in own), default=len(bound))
+
+
+@functools.lru_cache(maxsize=1024)
+def _bound_by_statements(sources: tuple[str, ...]) -> tuple[frozenset[str], ...]:
+    """The names that each statement binds; none if the code cannot be parsed."""
+    try:
+        body = [statement for source in sources for statement in ast.parse(source).body]
+    except SyntaxError:  # it awaits at its top level
+        return ()
+    return tuple(frozenset(bound_by(tuple(effects_of(statement)))) for statement in body)
 
 
 class _Names(NamedTuple):
