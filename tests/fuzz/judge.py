@@ -22,6 +22,7 @@ from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.evidence import Evidence, Watch
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
+from kale_magics.step_runtime.fingerprint import fingerprint
 from tests.fuzz.forks import in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
@@ -202,8 +203,9 @@ def _assembled(notebook: Notebook, way: str) -> _Assembled:
     cells = [
         _cell(part, number, evidence if live else None) for number, (part, evidence) in enumerate(pairs, 1)
     ]
+    shell = _shell(notebook, hidden)
     try:
-        assembly = assemble(cells, Session(_shell(notebook, hidden)) if live else None)
+        assembly = assemble(cells, Session(shell) if live else None)
     except Exception as error:  # a crash is what is hunted
         return _Assembled(printed, f"crashed: {type(error).__name__}", traceback.format_exc())
     if assembly.pipeline is None:
@@ -214,8 +216,12 @@ def _assembled(notebook: Notebook, way: str) -> _Assembled:
     ]
     codes = sorted({d.code.code for d in told})
     kind = f"warned: {' '.join(codes)}" if told else "wrong"
-    # Without the session's values: it goes to another process.
-    expected = replace(expected_of(cells, assembly.diagnostics), current=_nothing) if live else None
+    expected = expected_of(cells, assembly.diagnostics) if live else None
+    if (
+        expected is not None
+    ):  # it goes to another process: with fingerprints in the place of the session's values
+        now = {name: fingerprint(value) for name, value in shell.user_ns.items() if not name.startswith("_")}
+        expected = replace(expected, current=now.get)
     return _Assembled(printed, kind, "\n".join(map(str, told)), assembly.pipeline, expected)
 
 
@@ -226,10 +232,6 @@ def _run(
         kind, actual = (in_engine if engine else in_forks)(pipeline, given, Path(folder))
         differences = [] if kind or expected is None or engine else _differences(pipeline, expected, folder)
     return kind, actual, differences
-
-
-def _nothing(_: str) -> None:
-    return None
 
 
 def _differences(pipeline: Pipeline, expected: Expected, folder: str) -> list[str]:
