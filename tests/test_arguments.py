@@ -411,6 +411,21 @@ EXPANDED = [
 ]
 
 
+@pytest.mark.parametrize("text", ["9" * 20, "9" * 400, "9" * 30 + "w", "36526d"])
+def test_a_time_of_absurd_length_is_refused(text: str) -> None:
+    with pytest.raises(KaleError) as raised:
+        arguments.parse_duration(text)
+    assert raised.value.diagnostics[0].code.code == "KALE103"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("3", 3), ("999999999", 999_999_999), ("9" * 10, None), ("9" * 5_000, None), ("-1", None), ("", None)],
+)
+def test_whole_numbers_have_nine_digits_at_most(text: str, number: int | None) -> None:
+    assert arguments.whole_number(text) == number
+
+
 @pytest.mark.parametrize(("text", "words"), EXPANDED)
 def test_variables_are_put_into_words(text: str, words: list[str]) -> None:
     assert [

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kale_magics.dataflow import assemble as assembling
+from kale_magics.session import marking
 from kale_magics.session.evidence import Watch
 from kale_magics.session.registry import Cell
 from kale_magics.syntax.commands import KINDS, RUN
@@ -386,6 +387,19 @@ def test_a_metaclass_may_raise_when_classes_are_compared(shell: Shell) -> None:
     outcome = shell.run("%%kale step a\nl = A()\nmany = [A(), (A(),), {1: A()}]")
     assert (outcome.success, outcome.printed) == (True, "")
     assert shell.registry.cells[-1].evidence is not None
+
+
+def test_a_fault_of_ours_in_a_mark_is_one_diagnostic(shell: Shell, monkeypatch, tmp_path) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(marking, "parse_mark", broken)
+    outcome = shell.run("%%kale step a\nx = 1")
+    assert not outcome.success
+    assert outcome.printed.count("KALE901") == 1
+    assert "Traceback" not in outcome.printed
+    assert "x" not in shell.ipython.user_ns
 
 
 @pytest.fixture

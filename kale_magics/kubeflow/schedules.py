@@ -15,7 +15,7 @@ from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server
 from kale_magics.kubeflow.submission import Prepared, finder, label_of, write_once
 from kale_magics.model.diagnostics import Code, Where, refuse
-from kale_magics.syntax.arguments import length, parse_duration
+from kale_magics.syntax.arguments import length, parse_duration, whole_number
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
 
@@ -109,7 +109,7 @@ def _numbers(field: _Field, text: str) -> set[int]:
         most = _number(field, last) if last else field.most
         if not field.least <= least <= most <= field.most:
             return set()
-        found.update(range(least, most + 1, int(match["step"] or 1)))
+        found.update(range(least, most + 1, whole_number(match["step"] or "1") or most + 1))
     return found
 
 
@@ -117,7 +117,8 @@ def _number(field: _Field, text: str) -> int:
     """Of a number or a name; one that no field takes if it is neither."""
     if text in field.names:
         return field.least + field.names.index(text)
-    return int(text) if text.isdecimal() else -1
+    number = whole_number(text)
+    return -1 if number is None else number
 
 
 def every_of(text: str, where: Where | None = None) -> timedelta:

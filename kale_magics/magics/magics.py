@@ -169,7 +169,8 @@ class KaleMagics(ClusterMagics):
             message = "%kale_clean does not say which runs"
             raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
         keep, age = options.get("--keep", ()), options.get("--older-than", ())
-        if keep and not keep[0].isdecimal():
+        kept = arguments.whole_number(keep[0]) if keep else None
+        if keep and kept is None:
             message = f"{keep[0]!r} is no number of runs"
             raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
         from kale_magics.local.past_runs import clean
@@ -177,7 +178,7 @@ class KaleMagics(ClusterMagics):
 
         gone, freed = clean(
             self.runs_place,
-            int(keep[0]) if keep else None,
+            kept,
             arguments.parse_duration(age[0], where) if age else None,
         )
         print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")

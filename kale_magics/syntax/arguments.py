@@ -23,6 +23,11 @@ Values = Literal["", "steps", "parameters"]
 _QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*\""""
 _BEFORE_COMMENT = re.compile(rf"""(?:\\.|{_QUOTED}|(?<=\S)#|[^#'"\\])*""")
 _TIMES = re.compile("".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s?")))
+MAX_DURATION = timedelta(days=36_525)
+"""A hundred years: dates can be calculated with it."""
+
+MAX_DIGITS = 9
+
 WIDEST = 100
 """Characters of a line of help."""
 
@@ -140,14 +145,23 @@ def parse_duration(text: str, where: Where | None = None) -> timedelta:
     """A length of time as it is typed: "90s", "10m", "1h30m", "7d", "2w"; a plain number is seconds.
 
     Raises:
-        KaleError: It is none.
+        KaleError: It is none, or longer than `MAX_DURATION`.
     """
     parts = _TIMES.fullmatch(text)
     if parts is None or not text:
         message, fix = f"{text!r} is no length of time", "write it as in 90s, 10m, 1h30m, 7d or 2w"
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
     weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    return timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    total = 604_800 * weeks + 86_400 * days + 3_600 * hours + 60 * minutes + seconds
+    if total > MAX_DURATION.total_seconds():  # an infinite one too
+        message = f"{text!r} is more than 100 years"
+        raise refuse(Code.BAD_ARGUMENTS, message, "give a shorter time, or leave the option out", where)
+    return timedelta(seconds=total)
+
+
+def whole_number(text: str) -> int | None:
+    """Read a whole number as it is typed; None for any other text, and for more than nine digits."""
+    return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 def length(time: timedelta) -> str:

@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.model.pipeline import StepOptions
-from kale_magics.syntax.arguments import Option, near, parse_duration
+from kale_magics.syntax.arguments import Option, near, parse_duration, whole_number
 
 Values = Sequence[str]
 Read = Callable[[Values, "Where | None"], dict[str, Any]]
@@ -61,11 +61,12 @@ def _checked(pattern: re.Pattern[str], text: str, what: str, fix: str, where: Wh
 
 
 def _retries(values: Values, where: Where | None) -> dict[str, Any]:
-    if not values[0].isdecimal():
+    number = whole_number(values[0])
+    if number is None:
         raise refuse(
             Code.BAD_ARGUMENTS, f"{values[0]!r} is no number of times", "write it as in --retries 3", where
         )
-    return {"retries": int(values[0])}
+    return {"retries": number}
 
 
 def _seconds(field: str) -> Read:
@@ -156,10 +157,11 @@ def _memory_meant(text: str) -> str:
 
 
 def _gpus(values: Values, where: Where | None) -> dict[str, Any]:
-    if not values[0].isdecimal():
+    number = whole_number(values[0])
+    if number is None:
         fix = "write it as in --gpu 1; which kind says --accelerator or --node-selector"
         raise _wrong(f"--gpu takes a number of them, not {values[0]!r}", fix, where)
-    return {"gpus": int(values[0])}
+    return {"gpus": number}
 
 
 def _accelerator(values: Values, where: Where | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from kale_magics.syntax import step_options
 from tests.campaigns import Try
 from tests.campaigns.playing import run_cells, session, tracebacks_of_ours
 
@@ -31,6 +32,9 @@ WORDS = [
     "-1",
     "1e999",
     "nan",
+    "9" * 20,
+    "9" * 5_000,
+    "9" * 30 + "w",
 ]
 LINES = [
     "%kale {w}",
@@ -58,10 +62,7 @@ LINES = [
     "%config KaleMagics.runs_folder = '{w}'",
     "%config KaleMagics.token_file = '{w}'",
 ]
-OPTIONS = (
-    "--cpu --memory --gpu --retries --retry-delay --timeout --after --reads --env --file --pvc --secret"
-    " --label --image --packages --node"
-).split()
+OPTIONS = ["--after", "--reads", *(option.name for option in step_options.OPTIONS)]
 
 
 def _read_only() -> None:
