@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import kale_magics
+from kale_magics.execution.run import DAMAGED_LOG
 from tests.shells import Shell, fresh_shell
 
 NOTEBOOK = (
@@ -119,6 +120,16 @@ def test_files_that_another_step_makes_are_told_of(shell):
     shell.run("%%kale step write --no-run\nPath('out.csv').write_text('2')", "w")
     assert "cached, unless write changes out.csv" in shell.run("%kale").printed
     assert ran(shell, "") == {"write", "read"}
+
+
+def test_a_damaged_log_is_shown_with_a_note(shell):
+    shell.run("%kale_run")
+    step = kale_magics.last_run().steps["show"]
+    whole = step.log
+    (step.folder / "log.txt").write_bytes(b"mod\xff\xfeel\n")
+    assert "damaged" not in whole
+    assert step.log == f"mod\ufffd\ufffdel\n{DAMAGED_LOG}\n"
+    assert step.log in shell.run("%kale_logs show").printed
 
 
 def test_a_damaged_value_is_not_taken(shell):

@@ -68,6 +68,18 @@ class StepError:
         return f"{self.kale_code or self.type + ':'} {self.message}"
 
 
+DAMAGED_LOG = "(the log is damaged: \ufffd stands for bytes that are not UTF-8)"
+
+
+def _is_text(file: Path) -> bool:
+    """Whether a file is UTF-8, as all is that a step's log gets."""
+    try:
+        file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 @dataclass(repr=False)
 class StepRun:
     """One step of a run.
@@ -96,11 +108,14 @@ class StepRun:
     def log(self) -> str:
         """All that it printed so far, stdout and stderr in the order in which they came."""
         try:
-            return (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+            text = (self.folder / "log.txt").read_text(encoding="utf-8", errors="replace")
+            damaged = "\ufffd" in text and not _is_text(self.folder / "log.txt")
         except FileNotFoundError:  # it has not started
             return ""
         except OSError as error:
             return f"(the log cannot be read: {error.strerror or error})\n"
+        # The end of a log that is being written may be cut.
+        return f"{text.rstrip()}\n{DAMAGED_LOG}\n" if damaged and self.state != "running" else text
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:
