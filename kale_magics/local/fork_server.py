@@ -31,6 +31,9 @@ BOOTSTRAP = (
     " {'__name__': 'kale_NAME', '__builtins__': {**vars(__import__('builtins'))}})"
 )
 
+LOOKS = 2
+"""How often the processes of the system are looked through for those of steps."""
+
 PATIENCE = 1.0
 """Seconds that the server has to end by itself."""
 
@@ -191,10 +194,12 @@ class StepServer:
 def end_strays(server: int) -> None:
     """End what the steps of a server that has ended, or was killed, have left behind; only Linux tells it."""
     mark = f"{MARK}={server}:".encode()
-    for place in Path("/proc").glob("[0-9]*") if sys.platform == "linux" else ():
-        with contextlib.suppress(OSError):  # another user's, or it has just ended
-            if any(entry.startswith(mark) for entry in (place / "environ").read_bytes().split(b"\0")):
-                os.kill(int(place.name), signal.SIGKILL)
+    # The list changes while it is read: a process that is started meanwhile may not be in it.
+    for _ in range(LOOKS if sys.platform == "linux" else 0):
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # another user's, or it has just ended
+                if any(entry.startswith(mark) for entry in (place / "environ").read_bytes().split(b"\0")):
+                    os.kill(int(place.name), signal.SIGKILL)
 
 
 _kept: list[StepServer] = []
