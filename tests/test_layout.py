@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,17 @@ def imports() -> Iterator[tuple[str, str]]:
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "kale_magics":
                 first = (node.module or "").split(".")[1:2] or [alias.name for alias in node.names]
                 yield from ((name, folder) for folder in first)
+
+
+def test_packages_list_the_modules_that_they_have() -> None:
+    found = {}
+    for path in PACKAGE.glob("*/__init__.py"):
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        listed = re.findall(r"^ {4}([a-z_]+(?:, [a-z_]+)*) ", text, re.MULTILINE)
+        if listed:
+            names = {name for line in listed for name in line.split(", ")}
+            found[path.parent.name] = names ^ {p.stem for p in path.parent.glob("*.py")} - {"__init__"}
+    assert found == {"analysis": set(), "kubeflow": set(), "step_runtime": set()}
 
 
 LONGEST_MODULE, LONGEST_FUNCTION = 450, 45

@@ -5,7 +5,7 @@ A cell
     python_cell        a cell as Python, and what is wrong with one that cannot be had so
     statements         a cell cut into statements, each with the comments that belong to it
     cells              all that is read off a cell
-    parameters         the cells that list parameters and metrics
+    parameter_cells    the cells that list parameters and metrics
     annotations        from the annotation of a parameter to the type of the pipeline's input
 What it does to names
     effects            the facts: reads, bindings, changes, calls, branches
@@ -13,7 +13,9 @@ What it does to names
     names              names in their scopes, and what an expression may share objects with
     expressions        from the tree of an expression to its effects
     choices            what in an expression decides which object it gives
-    texts              code that is written out as a text
+    code_strings       code that is written out as a text
+    star_imports       the names that a star import binds
+    nesting            code that is nested deeply
     reader             from the tree of a statement to its effects
     summaries          what calling a function does to what it gets
     closures           whether a function makes functions with a memory

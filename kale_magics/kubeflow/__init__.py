@@ -6,15 +6,16 @@
     secrecy     what must not go to a cluster
     compiler    a `Pipeline` as the YAML that KFP runs
     reading     what a pipeline on a server is
-    nodes       where a server keeps what a step has left
+    workflow_nodes  where a server keeps what a step has left
     access      where a server is, and how to come in
+    answers     what of a server's answer counts, and for how long it is waited
     explaining  what it means when a server does not do what it was asked for
     server      the connection to a server
     submission  a pipeline on its way to a server
     schedules   recurring runs
     remote      a run on a server as a `Run`
     following   a run on a server as events
-    running     starts a run on a server, or takes one up again, and shows it
+    server_runs starts a run on a server, or takes one up again, and shows it
 
 Each knows only those above it.
 """

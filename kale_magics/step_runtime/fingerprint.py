@@ -3,7 +3,7 @@
 A fingerprint is a tree of dicts. Each node describes one object:
 
     t     the name of its type
-    h     a hash of all that was read of it
+    h     a hash of all that was read of it, floats in arrays rounded
     a     two hashes of the same with floats rounded, on two grids; absent if there are no floats
     u     a hash that ignores the order of the elements; only at the root
     x     the value as a short text

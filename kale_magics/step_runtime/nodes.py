@@ -1,7 +1,7 @@
 """The nodes of fingerprints: what describes one object, with the hashes of what it consists of.
 
 What a reader knows of an object is a dict with the keys of a node (see `fingerprint`), "hash" for its three
-hashes (exact, and rounded on two grids) and "closed" if attributes of the object add nothing to that.
+hashes (the node's own, and rounded on two grids) and "closed" if attributes of the object add nothing.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def first_texts(flat: Any) -> list[str]:
 
 
 def float_hashes(flat: Any) -> tuple[bytes, bytes, bytes]:
-    """The exact and the rounded hashes of floats or complex numbers, which may be an array's own memory."""
+    """The hashes of floats or complex numbers, which are left as they are; see `float_rows_hashes`."""
     numpy: Any = sys.modules["numpy"]
     if flat.dtype.kind == "c":
         flat = numpy.concatenate([flat.real, flat.imag])

@@ -28,7 +28,7 @@ HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
 
 @dataclass(frozen=True)
 class Mark:
-    """What the first line of a marked cell says; see `registry.Cell`."""
+    """What the first line of a marked cell says; see `session.registry.Cell`."""
 
     kind: Kind
     name: str = ""
