@@ -171,10 +171,11 @@ def _ancestors(steps: Mapping[str, StepFlow], needs: Callable[[StepFlow], list[s
         pending = [first]
         while pending:
             name = pending[-1]
-            missing = [n for n in needs(steps[name]) if n not in found and n not in pending]
+            own = needs(steps[name])
+            missing = [n for n in own if n not in found and n not in pending]
             if missing and name not in found:
                 pending.append(missing[0])
                 continue
-            found[name] = {n for need in needs(steps[name]) for n in (need, *found.get(need, ()))}
+            found[name] = set(own).union(*(found.get(need, ()) for need in own))
             pending.pop()
     return found
