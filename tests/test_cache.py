@@ -724,9 +724,3 @@ def test_a_run_that_leads_out_of_its_folder_is_none(kale, before, after):
     assert before in text
     place.write_text(text.replace(before, after))
     assert past_runs(kale.runs) == []
-
-
-def test_a_damaged_log_is_shown(kale):
-    run = kale(step("a", "print('said')"))
-    (run.steps["a"].folder / "log.txt").write_bytes(b"said\xff\n")
-    assert run.steps["a"].log == "said\ufffd\n"

@@ -28,7 +28,12 @@ from kale_magics.execution.run import Run, StepRun
 from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Pipeline, Step
 from kale_magics.session.evidence import Evidence
 from kale_magics.session.registry import Cell
-from kale_magics.step_runtime.fingerprint import MAX_FINGERPRINT_TEXT, fingerprint, fingerprint_text
+from kale_magics.step_runtime.fingerprint import (
+    MAX_FINGERPRINT_TEXT,
+    fingerprint,
+    fingerprint_and_cost,
+    fingerprint_text,
+)
 from kale_magics.step_runtime.nodes import TOO_MANY
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer
@@ -287,6 +292,29 @@ def test_no_code_of_the_users_runs() -> None:
     assert fingerprint([kind, object.__new__(kind), wrapped])["n"] == 3
     one, other = fingerprint({"x": Hostile(1)}), fingerprint({"x": Hostile(2)})
     assert compare(one, other).what == "['x'].hidden: 1, not 2"
+
+
+def test_what_is_read_of_a_value_does_not_depend_on_what_was_read_before() -> None:
+    circular: list[Any] = [1, 1]
+    circular += [circular] + [1] * 35
+    dicts, pairs = [{"a": [n], "b": (n,)} for n in range(200)], frozenset((n, str(n)) for n in range(290))
+    frames = [np.arange(8_000.0) + n for n in range(9)]
+    shared = {"circular": circular, "dicts": dicts, "pairs": pairs, "frames": frames}
+    values = [
+        shared,
+        *shared.values(),
+        [circular] * 8 + [1],
+        [dicts[0], dicts, dicts[3]],
+        [dicts, pairs],
+        [pairs, dicts],
+        {n: frames[n % 9] for n in range(30)},
+        [frames, frames[::-1]],
+    ]
+    alone = [fingerprint(value) for value in values]
+    for turn in range(len(values)):
+        known: dict[Any, Any] = {}
+        for place in [*range(turn, len(values)), *range(turn)]:
+            assert fingerprint_and_cost(values[place], known=known)[0] == alone[place], place
 
 
 def test_deep_and_circular_values_have_fingerprints() -> None:

@@ -330,8 +330,13 @@ def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
             yield from _read_first(effect.at_once, bound)
             bound.update(effect.names)
         elif isinstance(effect, Branch):
+            ends = []
             for path in effect.paths:
-                yield from _read_first(path.effects, set(bound))
+                own = set(bound)
+                yield from _read_first(path.effects, own)
+                if not path.ends:
+                    ends.append(own)
+            bound.update(set.intersection(*ends) if ends else ())
 
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:

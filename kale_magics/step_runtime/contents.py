@@ -253,7 +253,9 @@ def read_set(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str,
         reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
         hashes = sorted(hash_of(encoded(repr(item))) for item in items)
         known["e"] = sorted(short_text(repr(item)) for item in items)[:MAX_HEADS]
-    elif len(items) <= reader.left:
+    elif len(items) > reader.left:
+        reader.is_cut = True
+    else:
         nodes = [reader.read(item, depth + 1, in_library) for item in items]
         # Which elements come too late for the budget depends on the order.
         if reader.left >= 0 and not any("no" in node or "some" in node for node in nodes):

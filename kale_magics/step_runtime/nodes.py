@@ -11,7 +11,7 @@ import hashlib
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MAX_HEADS = 8
@@ -101,7 +101,9 @@ def affordable(reader: Any, count: int) -> Iterator[int]:
     if count:
         yield 0
     cost = max(1, before - reader.left)
-    others = range(count) if cost * count <= before else sample_positions(count, max(2, before // cost))
+    others: Iterable[int] = range(count)
+    if cost * count > before:
+        others, reader.is_cut = sample_positions(count, max(2, before // cost)), True
     for number in others:
         if reader.left < 0:
             return

@@ -474,4 +474,45 @@ print("RESULT", ys)
         "[1, 3]",
         cold=True,
     ),
+    Case(
+        "a parameter that is bound on every way before it is read, in a loop that never runs",
+        """
+%%kale parameters
+ys = [5, 0]
+%%kale step a
+for x in [ys]:
+    x.append(1)
+%%kale step b
+m = 1
+for k in []:
+    try:
+        ys = [1]
+    except KeyError:
+        ys = [2]
+    m, *rest = ys
+%%kale step c
+print("RESULT", m)
+""",
+        "1",
+        parallel="b",
+        takes={"b": ""},
+    ),
+    Case(
+        "a list that holds itself, in a dict, and a sorted list of its elements",
+        """
+%%kale step a
+xs = [1, 1]
+xs.append(xs)
+xs = xs * 12
+d = {"a": 4}
+%%kale step b
+xs.append(xs)
+d.update(x=xs)
+ys = sorted(xs, key=lambda x: str(x))
+%%kale step c
+xs.pop()
+print("RESULT", len(xs), d["x"] is xs)
+""",
+        "36 True",
+    ),
 ]
