@@ -1,4 +1,4 @@
-"""The words of the package: messages, docstrings, comments, names and documents use the terms of the field."""
+"""Messages, docstrings, comments, names and documents use the terms of the field."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ DIALECT = re.compile(
 """Words that the glossary of CONTRIBUTING.md has a better term for."""
 
 PENDING = {
-    "analysis", "checking", "dataflow", "execution", "kubeflow", "local", "magics", "model", "session", "step_runtime", "syntax", "view"
+    "analysis", "checking", "dataflow", "execution", "kubeflow", "local",
+    "magics", "model", "session", "step_runtime", "syntax", "view",
 }  # fmt: skip
 """Folders that still have such words."""
 
