@@ -23,7 +23,7 @@ from tests.kfp_server import KfpServer
 from tests.shells import Outcome, fresh_shell
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "kale_magics" / "DIAGNOSTICS.md"
+PAGE = ROOT / "docs" / "diagnostics.md"
 README = ROOT / "README.md"
 
 TABLE = re.compile(r"(?<=^\| code \| meaning \|\n\|---\|---\|\n)(?:\| KALE.*\n)*", re.MULTILINE)

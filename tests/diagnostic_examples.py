@@ -1,6 +1,6 @@
 """What there is to know of each code beside its meaning: a notebook that provokes it, and what to do then.
 
-`DIAGNOSTICS.md` is made of this by `make docs`, which runs every example to see what the user is told.
+`docs/diagnostics.md` is made of this by `make docs`, which runs every example to see what the user is told.
 """
 
 from __future__ import annotations

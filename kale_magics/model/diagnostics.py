@@ -20,7 +20,7 @@ LONGEST_LINE, LONGEST_CODE = 2_000, 200
 class Code(Enum):
     """The codes of what can be wrong; `FAMILIES` in tests/diagnostic_examples.py explains their first digits.
 
-    That module has an example and a fix for each; `make docs` writes DIAGNOSTICS.md from both.
+    That module has an example and a fix for each; `make docs` writes docs/diagnostics.md from both.
     """
 
     UNKNOWN_KIND = ("KALE101", "no such kind of cell")
