@@ -23,7 +23,7 @@ from kale_magics.analysis.effects import (
     flattened,
 )
 from kale_magics.analysis.expressions import ExpressionReader
-from kale_magics.analysis.nesting import deeply
+from kale_magics.analysis.nesting import with_deep_stack
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameter_cells import metric_names, read_parameters
 from kale_magics.analysis.reader import effects_of
@@ -441,7 +441,7 @@ def test_what_is_nested_takes_proportional_work(nested, monkeypatch):
     "deep", ["y = x" + " + x" * 900, "if x:\n    y = 0\n" + "elif x:\n    y = 1\n" * 900]
 )
 def test_all_that_python_compiles_is_read(deep):
-    statements = deeply(lambda: read_cell(deep)).statements
+    statements = with_deep_stack(lambda: read_cell(deep)).statements
     assert "y" in bound_by(statements[0])
 
 

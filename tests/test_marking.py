@@ -12,7 +12,7 @@ import pytest
 
 from kale_magics.dataflow import assemble as assembling
 from kale_magics.session import marking
-from kale_magics.session.evidence import Watch
+from kale_magics.session.evidence import MutationObserver
 from kale_magics.session.registry import Cell
 from kale_magics.syntax.commands import KINDS, RUN
 from tests.shells import Outcome, Shell, fresh_shell
@@ -423,7 +423,7 @@ def interrupted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_at_the_end_of_a_cell_loses_nothing(shell: Shell, monkeypatch) -> None:
-    monkeypatch.setattr(Watch, "end", interrupted(Watch.end))
+    monkeypatch.setattr(MutationObserver, "end", interrupted(MutationObserver.end))
     outcome = shell.run("%%kale step a\nx = 1")
     assert outcome.success
     assert outcome.printed.count("KeyboardInterrupt") == outcome.printed.count("\n") == 1
@@ -433,7 +433,7 @@ def test_an_interrupt_at_the_end_of_a_cell_loses_nothing(shell: Shell, monkeypat
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_before_a_cell_ends_it(shell: Shell, monkeypatch) -> None:
-    monkeypatch.setattr(Watch, "__init__", interrupted(Watch.__init__))
+    monkeypatch.setattr(MutationObserver, "__init__", interrupted(MutationObserver.__init__))
     outcome = shell.run("%%kale step a\nx = 1")
     assert isinstance(outcome.error, KeyboardInterrupt)
     assert outcome.printed.startswith("KeyboardInterrupt: ")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kale_magics.analysis.library import (
+from kale_magics.analysis.library_effects import (
     LibraryEffects,
     attribute_shares,
     function_effects,

@@ -1,38 +1,38 @@
-"""Facts of code: the text of a cell in, what it reads, makes and changes out. Pure functions, no session.
+"""Static analysis of cells: from source code to what a cell reads, binds and changes. It needs no session.
 
 A cell
-    syntax             IPython's syntax as Python, and what of it means nothing in a pod
-    python_cell        a cell as Python, and what is wrong with one that cannot be had so
-    statements         a cell cut into statements, each with the comments that belong to it
-    cells              all that is read off a cell
-    parameter_cells    the cells that list parameters and metrics
+    syntax             converts IPython's syntax to Python and rejects what a pod does not support
+    python_cell        a cell as Python, and the error for a cell that cannot be converted
+    statements         splits a cell into statements, each with its comments
+    cells              the effects of each statement of a cell
+    parameter_cells    parses parameters and metrics cells
     annotations        from the annotation of a parameter to the type of the pipeline's input
-What it does to names
-    effects            the facts: reads, bindings, changes, calls, branches
-    scopes             which name belongs to which scope
-    names              names in their scopes, and what an expression may share objects with
-    expressions        from the tree of an expression to its effects
-    choices            what in an expression decides which object it gives
-    code_strings       code that is written out as a text
+Effects on names
+    effects            the data model: reads, bindings, changes, calls, branches
+    scopes             the scope that each name belongs to
+    names              resolves names in scopes, and finds what an expression may share objects with
+    expressions        from the syntax tree of an expression to its effects
+    choices            the parts of an expression that decide which object it gives
+    code_strings       code in string literals
     star_imports       the names that a star import binds
-    nesting            code that is nested deeply
-    reader             from the tree of a statement to its effects
-    summaries          what calling a function does to what it gets
-    closures           whether a function makes functions with a memory
-What is known of libraries
-    knowledge          what no probe tells of their methods and functions
-    library            the same as measured: which arguments a call changes, which its result shares
+    nesting            deeply nested code
+    reader             from the syntax tree of a statement to its effects
+    summaries          what a call of a function does to its arguments
+    closures           whether a function makes closures that keep state
+Libraries
+    library_rules      effects of library functions that probes cannot measure
+    library_effects    measured effects: the arguments that a call changes, and those that its result shares
 Files, settings, packages
     paths              paths as code builds them
-    file_calls, files  the files that a call uses, and what code does with them
+    file_calls, files  the files that a call uses, and those that code uses
     shell_calls        calls of IPython's shell
-    scripts            what `%run` runs
-    setting_calls      the calls that set state of the process
-    setters            the places in a cell that do
-    own_code           what functions of the user's own modules set there
-    uses               texts that may be paths, addresses, seeds
+    scripts            the scripts that `%run` runs
+    setting_calls      the calls that set process state
+    setters            the places in a cell that set process state
+    module_setters     what functions of the user's own modules set there
+    uses               strings that may be paths or addresses, clocks and random numbers
     pip                what a line installs with pip
-    packages           from the modules that code imports to requirements for pip
-    optional_packages  packages for which nothing asks
-    submodules         submodules that code does not import
+    packages           from imported modules to requirements for pip
+    optional_packages  packages that no code and no package requires
+    submodules         submodules that code uses without importing them
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import Call, Define, Effect, Mutate, Read, flattened
-from kale_magics.analysis.knowledge import REMOVING_METHODS
+from kale_magics.analysis.library_rules import REMOVING_METHODS
 from kale_magics.analysis.reader import effects_of
 from kale_magics.analysis.syntax import PythonCell, to_python
 
@@ -33,7 +33,7 @@ def read_cell(source: str) -> CellFacts:
     return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
 
 
-def letting_go(effects: tuple[Effect, ...]) -> set[str]:
+def names_losing_parts(effects: tuple[Effect, ...]) -> set[str]:
     """The names of objects of which parts are taken out or replaced, at once or when a function is called."""
     names: set[str] = set()
     for effect in flattened(effects):
@@ -42,8 +42,8 @@ def letting_go(effects: tuple[Effect, ...]) -> set[str]:
         elif isinstance(effect, Call) and effect.method in REMOVING_METHODS:
             names.update(source.name for source in effect.receiver)
         elif isinstance(effect, Define):
-            names |= letting_go(effect.at_once)
-            names |= letting_go(effect.behaviour.effects) if effect.behaviour else set()
+            names |= names_losing_parts(effect.at_once)
+            names |= names_losing_parts(effect.behaviour.effects) if effect.behaviour else set()
     return names
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 
-from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS
+from kale_magics.analysis.library_rules import ELEMENT_FUNCTIONS
 from kale_magics.analysis.names import CONTAINERS, dotted, is_constant
 
 IN_PLACE = frozenset({"inplace", "in_place"})
@@ -37,7 +37,7 @@ _BRANCHES = (
 )
 
 
-def choosing(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+def selector_nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The expressions that decide which object, or of which type, an expression of these nodes gives."""
     for node in nodes:
         if isinstance(node, ast.IfExp):
@@ -58,7 +58,7 @@ def choosing(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
             yield from node.args[1:] if _last(node) in _DECIDED else ()
 
 
-def filling(value: ast.expr) -> Iterator[ast.AST]:
+def filler_nodes(value: ast.expr) -> Iterator[ast.AST]:
     """The expressions in an expression that decide what a container in it gets, or if it is empty."""
     for node in ast.walk(value):
         if isinstance(node, ast.comprehension):
@@ -75,7 +75,7 @@ def _repeats(node: ast.BinOp) -> bool:
     )
 
 
-def chooses(node: ast.AST) -> bool:
+def selects(node: ast.AST) -> bool:
     """Whether code may decide what it gives: it has branches, or looks things up."""
     return any(isinstance(n, _BRANCHES) or _is_lookup(n) or _may_copy(n) for n in ast.walk(node))
 
@@ -102,7 +102,7 @@ def may_be_flag(node: ast.expr) -> bool:
     return isinstance(node, (ast.Name, ast.Compare, ast.UnaryOp, ast.Attribute, ast.Subscript))
 
 
-def asks_for_place(keyword: ast.keyword) -> bool:
+def requests_in_place(keyword: ast.keyword) -> bool:
     """Whether an argument asks for work in place."""
     value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
     name = keyword.arg

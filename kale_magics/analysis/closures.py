@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from kale_magics.analysis.knowledge import CHANGING_METHODS
+from kale_magics.analysis.library_rules import CHANGING_METHODS
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.scopes import FunctionNode, bound_names, parameters_of
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
-def makes_state(node: FunctionNode) -> bool:
+def keeps_state(node: FunctionNode) -> bool:
     """Whether a function that is made in this one changes what it has taken along of it.
 
     Args:

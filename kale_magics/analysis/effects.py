@@ -17,7 +17,7 @@ PARAMETER = "@"
 VARIABLES = "*"
 """What stands among the names of sources for all variables: one of them is found by a computed name."""
 
-Bond = Literal["same", "holds", "part", "mixed", "call", "entered", "result", "weak"]
+Relation = Literal["same", "holds", "part", "mixed", "call", "entered", "result", "weak"]
 """How an object is related to another one: it is the other or holds it ("same"), it is a container that holds
 it ("holds"), it is taken out of it ("part"), it holds parts of it if both are containers, as in `xs + ys`
 ("mixed"), it is the result of a call that got it ("call"), the same as a variable of a `with` ("entered"), it
@@ -31,7 +31,7 @@ class Source:
 
     Attributes:
         name: The name.
-        bond: How they hang together.
+        relation: How they hang together.
         callee: For "call" and "entered": what is called, as in "np.swapaxes"; empty if that is no plain chain
             of names.
         method: For "call" and "entered": the last attribute of what is called; empty for a plain name.
@@ -41,7 +41,7 @@ class Source:
     """
 
     name: str
-    bond: Bond = "same"
+    relation: Relation = "same"
     callee: str = ""
     method: str = ""
     argument: int | str = -1
@@ -77,7 +77,7 @@ class Bind:
         alias: The name whose value it is, as in `a = b`; empty for all other values.
         function: The function that it is, as in `f = lambda: 1`; None for all other values.
         made_by: What is called to make the value, as in "collections.deque"; empty for all other values.
-        choosers: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
+        selectors: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
         fillers: The names that decide what a container gets, or whether it gets anything.
         flags: The names that a call gets as arguments: one that is a bool may decide too.
         inplace: Whether something in the expression is asked to work in place, as by `copy=False`.
@@ -93,7 +93,7 @@ class Bind:
     alias: str = ""
     function: Behaviour | None = None
     made_by: str = ""
-    choosers: frozenset[str] = frozenset()
+    selectors: frozenset[str] = frozenset()
     fillers: frozenset[str] = frozenset()
     flags: frozenset[str] = frozenset()
     inplace: bool = False
@@ -137,7 +137,7 @@ class Call:
         inplace: Whether it may have been asked to work in place: `inplace=True`, `copy=False`.
         certain: False in a branch of a function, which may not be taken.
         behaviours: The functions that are made in its arguments.
-        choosers: The names that decide what is called or what it gets, as in `table[name](x)`.
+        selectors: The names that decide what is called or what it gets, as in `table[name](x)`.
         paths: Position or keyword, and what the argument is where it is a plain chain of names.
     """
 
@@ -149,7 +149,7 @@ class Call:
     inplace: bool = False
     certain: bool = True
     behaviours: tuple[Behaviour, ...] = ()
-    choosers: frozenset[str] = frozenset()
+    selectors: frozenset[str] = frozenset()
     paths: tuple[tuple[int | str, str], ...] = ()
 
 
@@ -181,12 +181,12 @@ class Branch:
     Attributes:
         paths: The ways.
         loop: For a loop, the names that say how often; None for other branches.
-        choosers: For other branches, the names that decide which way is taken.
+        selectors: For other branches, the names that decide which way is taken.
     """
 
     paths: tuple[Path, ...]
     loop: frozenset[str] | None = None
-    choosers: frozenset[str] = frozenset()
+    selectors: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,13 @@ class Dynamic:
         line: In the cell, from 1.
         executes: Whether names may be bound so too.
         evaluates: Whether code runs that nobody has seen: it may change what it finds.
-        choosers: The names that decide what is looked up.
+        selectors: The names that decide what is looked up.
     """
 
     line: int
     executes: bool = False
     evaluates: bool = False
-    choosers: frozenset[str] = frozenset()
+    selectors: frozenset[str] = frozenset()
 
 
 Effect = Read | Bind | Mutate | Call | Unbind | Branch | Define | Dynamic
@@ -252,11 +252,11 @@ class Behaviour:
         positional: How many of its parameters take positions.
         vararg: The parameter that takes further positions; empty if there is none.
         kwarg: The parameter that takes further keywords; empty if there is none.
-        remembering: The parameters whose default can change, and stays changed.
+        mutable_defaults: The parameters whose default can change, and stays changed.
         implicit: Whether it is called without a call: an operator, a property.
         keeps_state: Whether it makes functions that change what they have taken along, as a decorator that
             counts calls does.
-        chooses: Whether its arguments may decide what it gives: it has branches, or looks things up by them.
+        selects: Whether its arguments may decide what it gives: it has branches, or looks things up by them.
         attributes: For a class: its own variables whose objects can change.
     """
 
@@ -268,10 +268,10 @@ class Behaviour:
     positional: int = 0
     vararg: str = ""
     kwarg: str = ""
-    remembering: frozenset[str] = frozenset()
+    mutable_defaults: frozenset[str] = frozenset()
     implicit: bool = False
     keeps_state: bool = False
-    chooses: bool = False
+    selects: bool = False
     attributes: frozenset[str] = frozenset()
 
     @property

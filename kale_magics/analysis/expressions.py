@@ -8,7 +8,7 @@ import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from kale_magics.analysis.choices import asks_for_place, chooses, choosing, filling, may_be_flag
+from kale_magics.analysis.choices import filler_nodes, may_be_flag, requests_in_place, selector_nodes, selects
 from kale_magics.analysis.code_strings import (
     NO_ARGUMENTS,
     bound_by_script,
@@ -31,7 +31,7 @@ from kale_magics.analysis.effects import (
     flattened,
     straightened,
 )
-from kale_magics.analysis.knowledge import CHANGING_METHODS, CONTAINER_METHODS, HOLDING_METHODS
+from kale_magics.analysis.library_rules import CHANGING_METHODS, CONTAINER_METHODS, HOLDING_METHODS
 from kale_magics.analysis.names import (
     NameReader,
     Scope,
@@ -55,7 +55,7 @@ COMMANDS = frozenset({"system", "getoutput", "run_line_magic", "run_cell_magic"}
 SETTING_MAGICS = frozenset({"cd", "pushd", "popd", "env", "set_env"})
 """Magics that set the folder or the environment."""
 
-MOST_OTHERS = 8
+MAX_OTHERS = 8
 """How many of the targets to its left a target is compared with."""
 
 QUERIES = frozenset({"query", "eval"})
@@ -108,7 +108,7 @@ class ExpressionReader(NameReader):
                 for node in way:
                     self.expression(node)
             paths.append(Path(tuple(effects)))
-        self.out.append(Branch(tuple(paths), choosers=chosen))
+        self.out.append(Branch(tuple(paths), selectors=chosen))
 
     def _listcomp(self, node: Comprehension) -> None:
         self.expression(node.generators[0].iter)
@@ -133,7 +133,7 @@ class ExpressionReader(NameReader):
             self.out.append(Branch((Path(tuple(effects)), Path(())), loop))
         else:
             self.out += [
-                replace(effect, choosers=effect.choosers | loop) if isinstance(effect, Call) else effect
+                replace(effect, selectors=effect.selectors | loop) if isinstance(effect, Call) else effect
                 for effect in effects
             ]
 
@@ -143,7 +143,7 @@ class ExpressionReader(NameReader):
         """Note that elements of something are bound, one after the other, in their own scope if given."""
         sources = self.roots(node.iter)
         for source in sources:
-            if source.bond == "same":
+            if source.relation == "same":
                 self.out.append(Mutate(source, node.iter.lineno, "iteration"))
         if scope is None:
             counts = isinstance(node.iter, ast.Call) and dotted(node.iter.func) == "range"
@@ -207,8 +207,8 @@ class ExpressionReader(NameReader):
             positional=len(arguments.posonlyargs) + len(arguments.args),
             vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",
             kwarg=PARAMETER + arguments.kwarg.arg if arguments.kwarg else "",
-            remembering=_remembering(arguments),
-            chooses=any(map(chooses, body)),
+            mutable_defaults=_mutable_defaults(arguments),
+            selects=any(map(selects, body)),
         )
 
     def body(self, body: Sequence[ast.AST]) -> None:
@@ -230,7 +230,7 @@ class ExpressionReader(NameReader):
             return
         self.expression(node.value)
         self.expression(node.slice)
-        self.out += [Mutate(s, node.lineno, "item") for s in self.roots(node.value) if s.bond == "same"]
+        self.out += [Mutate(s, node.lineno, "item") for s in self.roots(node.value) if s.relation == "same"]
 
     def _call(self, node: ast.Call) -> None:
         path = dotted(node.func)
@@ -249,12 +249,14 @@ class ExpressionReader(NameReader):
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
         if method in CONTAINER_METHODS:  # it changes the container, and not what that holds
-            receiver = tuple(source for source in receiver if source.bond != "holds")
+            receiver = tuple(source for source in receiver if source.relation != "holds")
         if method in HOLDING_METHODS and isinstance(node.func, ast.Attribute):
             self.put_into(node.func.value, (source for _, sources in arguments for source in sources))
         own, within = self._parts(node)
-        asked = any(asks_for_place(keyword) for keyword in node.keywords)
-        chosen = frozenset[str]().union(*map(self.names_in, choosing(own)), *(c.choosers for c in within))
+        asked = any(requests_in_place(keyword) for keyword in node.keywords)
+        chosen = frozenset[str]().union(
+            *map(self.names_in, selector_nodes(own)), *(c.selectors for c in within)
+        )
         call = Call(
             node.lineno,
             path,
@@ -263,7 +265,7 @@ class ExpressionReader(NameReader):
             tuple(arguments),
             inplace=asked or any(each.inplace for each in self._parts(node.func)[1]),
             behaviours=tuple(self.behaviours[made:]),
-            choosers=chosen,
+            selectors=chosen,
             paths=tuple((label, named) for label, value in labelled(node) if (named := dotted(value))),
         )
         self.out.append(call)
@@ -311,7 +313,9 @@ class ExpressionReader(NameReader):
             given = ((0, part_of(self.all_roots(others))),)
             self.out.append(Call(method.lineno, "", method.attr, owner, given, certain=False))
         elif method.attr == "__getitem__":
-            self.out += [Mutate(source, method.lineno, "item") for source in owner if source.bond == "same"]
+            self.out += [
+                Mutate(source, method.lineno, "item") for source in owner if source.relation == "same"
+            ]
 
     def _executed(self, node: ast.Call, path: str) -> None:
         """A text is executed or evaluated: one that is written out is read as if it stood here."""
@@ -321,7 +325,7 @@ class ExpressionReader(NameReader):
             self.out += [Mutate(source, node.lineno) for source in changed]
         elif body is None:
             chosen = self.names_in(node)
-            self.out.append(Dynamic(node.lineno, path == "exec", evaluates=True, choosers=chosen))
+            self.out.append(Dynamic(node.lineno, path == "exec", evaluates=True, selectors=chosen))
         elif path == "exec" and self.in_function:  # what it binds there is the function's
             self.inline(NO_ARGUMENTS, body, ())
         else:
@@ -336,7 +340,7 @@ class ExpressionReader(NameReader):
             self.body(script_in_place(node))
             for name in (names := bound_by_script(node)):
                 self.bind_name(
-                    name, node.lineno, tuple(Source(other, "part") for other in names[:MOST_OTHERS])
+                    name, node.lineno, tuple(Source(other, "part") for other in names[:MAX_OTHERS])
                 )
 
     def _texts(self, node: ast.Call, names: Callable[[str], Iterable[str]]) -> None:
@@ -378,10 +382,10 @@ class ExpressionReader(NameReader):
         arguments = [argument for call in calls for _, argument in labelled(call)]
         bound = replace(
             bound,
-            choosers=frozenset().union(*map(self.names_in, choosing(ast.walk(value)))),
-            fillers=frozenset().union(*map(self.names_in, filling(value))),
+            selectors=frozenset().union(*map(self.names_in, selector_nodes(ast.walk(value)))),
+            fillers=frozenset().union(*map(self.names_in, filler_nodes(value))),
             flags=frozenset().union(*(self.names_in(a) for a in arguments if may_be_flag(a))),
-            inplace=any(asks_for_place(keyword) for call in calls for keyword in call.keywords),
+            inplace=any(requests_in_place(keyword) for call in calls for keyword in call.keywords),
         )
         if isinstance(value, ast.Name):
             return replace(bound, alias=value.id if self.find(value.id) is None else "")
@@ -423,7 +427,7 @@ class ExpressionReader(NameReader):
             # What comes out of one call may hang together, as two closures do.
             others: tuple[Source, ...] = ()
             for element in target.elts:
-                self.bind(element, (*part_of(sources), *others[:MOST_OTHERS]), uses, behaviours)
+                self.bind(element, (*part_of(sources), *others[:MAX_OTHERS]), uses, behaviours)
                 if isinstance(element, ast.Name):
                     others += part_of(self.roots(element))
         elif isinstance(target, ast.Subscript) and (named := variable_of_globals(target)):
@@ -433,7 +437,7 @@ class ExpressionReader(NameReader):
             self.expression(getattr(target, "slice", None))
             path = dotted(target if isinstance(target, ast.Attribute) else target.value)
             linked = () if constant else sources
-            changed = [root for root in self.roots(target.value) if root.bond != "holds"]
+            changed = [root for root in self.roots(target.value) if root.relation != "holds"]
             self.put_into(target.value, linked)
             self._named_by(target.value, target)
             for root in changed:
@@ -441,9 +445,9 @@ class ExpressionReader(NameReader):
 
     def _named_by(self, owner: ast.expr, key: ast.AST) -> None:
         """What is set in `globals()` binds a variable whose name is computed."""
-        if any(source.name == VARIABLES and source.bond == "holds" for source in self.roots(owner)):
+        if any(source.name == VARIABLES and source.relation == "holds" for source in self.roots(owner)):
             chosen = self.names_in(key)
-            self.out.append(Dynamic(owner.lineno, executes=True, choosers=chosen))
+            self.out.append(Dynamic(owner.lineno, executes=True, selectors=chosen))
 
     def bind_name(
         self,
@@ -462,7 +466,7 @@ class ExpressionReader(NameReader):
             self.stands_for(own, sources)
 
 
-def _remembering(arguments: ast.arguments) -> frozenset[str]:
+def _mutable_defaults(arguments: ast.arguments) -> frozenset[str]:
     """The parameters whose default is an object that can change."""
     return frozenset(PARAMETER + a.arg for a, default in defaults_of(arguments) if not is_constant(default))
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from kale_magics.analysis.effects import VARIABLES, Bond, Effect, Read, Source
-from kale_magics.analysis.knowledge import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
+from kale_magics.analysis.effects import VARIABLES, Effect, Read, Relation, Source
+from kale_magics.analysis.library_rules import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
 
 
 @dataclass
@@ -27,22 +27,22 @@ class Scope:
     declared: set[str] = field(default_factory=set)
 
 
-_ELEMENT: dict[Bond, Bond] = {"same": "part", "holds": "same"}
+_ELEMENT: dict[Relation, Relation] = {"same": "part", "holds": "same"}
 
 
 def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
     """What an element or an attribute of these may be."""
-    return tuple(replace(s, bond=_ELEMENT[s.bond]) if s.bond in _ELEMENT else s for s in sources)
+    return tuple(replace(s, relation=_ELEMENT[s.relation]) if s.relation in _ELEMENT else s for s in sources)
 
 
 def holding(sources: Iterable[Source]) -> tuple[Source, ...]:
     """What a container of these may share objects with."""
-    return tuple(replace(s, bond="holds") if s.bond == "same" else s for s in sources)
+    return tuple(replace(s, relation="holds") if s.relation == "same" else s for s in sources)
 
 
 def mixed(sources: Iterable[Source]) -> tuple[Source, ...]:
     """What an operator may give that joins containers."""
-    return tuple(replace(s, bond="mixed") if s.bond in ("same", "part") else s for s in sources)
+    return tuple(replace(s, relation="mixed") if s.relation in ("same", "part") else s for s in sources)
 
 
 def weakened(sources: Iterable[Source]) -> tuple[Source, ...]:
@@ -196,7 +196,7 @@ class NameReader:
         while isinstance(target, (ast.Attribute, ast.Subscript)):
             target = target.value
         own = self.find(target.id) if isinstance(target, ast.Name) else None
-        if own is not None and not any(source.bond == "same" for source in own):
+        if own is not None and not any(source.relation == "same" for source in own):
             self.stands_for(own, holding(sources))
 
     def stands_for(self, own: list[Source], sources: Iterable[Source]) -> None:
@@ -322,6 +322,6 @@ class NameReader:
 
 def _given(source: Source, callee: str, method: str, label: int | str) -> tuple[Source, ...]:
     """What the result of a call has to do with an argument: only who knows what is called can tell."""
-    if source.bond in ("same", "holds", "part"):
+    if source.relation in ("same", "holds", "part"):
         return (Source(source.name, "call", callee, method, label),)
-    return (source,) if source.bond in ("call", "weak") else (Source(source.name, "weak"),)
+    return (source,) if source.relation in ("call", "weak") else (Source(source.name, "weak"),)

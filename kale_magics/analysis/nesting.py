@@ -12,19 +12,19 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-STACK = 256 << 20
+STACK_SIZE = 256 << 20
 """Bytes of the stack of a thread for deep recursion: memory is taken only as far as it is used."""
 
-FRAMES = 200_000
+MAX_FRAMES = 200_000
 """How deep the recursion may be there: twenty calls a level, for more levels than Python compiles."""
 
-SHORT = 1_500
+MAX_SHALLOW = 1_500
 """Characters in which nothing can be nested too deeply."""
 
 _NORMAL = threading.local()
 
 
-def deeply(work: Callable[[], Result]) -> Result:
+def with_deep_stack(work: Callable[[], Result]) -> Result:
     """The result of a function, which may recurse as deeply as any code is nested that Python compiles.
 
     Args:
@@ -44,8 +44,8 @@ def deeply(work: Callable[[], Result]) -> Result:
         except BaseException as error:  # it is raised where the caller waits
             raised.append(error)
 
-    limit, size = sys.getrecursionlimit(), threading.stack_size(STACK)
-    sys.setrecursionlimit(max(limit, FRAMES))
+    limit, size = sys.getrecursionlimit(), threading.stack_size(STACK_SIZE)
+    sys.setrecursionlimit(max(limit, MAX_FRAMES))
     try:
         thread = threading.Thread(target=call, args=(limit,), daemon=True)
         thread.start()
@@ -60,7 +60,7 @@ def deeply(work: Callable[[], Result]) -> Result:
 
 def can_be_compiled(source: str) -> bool:
     """Whether Python compiles code; false only where that fails because it is nested too deeply."""
-    if len(source) <= SHORT:
+    if len(source) <= MAX_SHALLOW:
         return True
     with _usual_limit(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -76,7 +76,7 @@ def can_be_compiled(source: str) -> bool:
 
 @contextmanager
 def _usual_limit() -> Iterator[None]:
-    """Python's own limit, also where `deeply` has raised it."""
+    """Python's own limit, also where `with_deep_stack` has raised it."""
     usual, limit = getattr(_NORMAL, "limit", 0), sys.getrecursionlimit()
     if usual:
         sys.setrecursionlimit(usual)

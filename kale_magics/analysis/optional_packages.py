@@ -42,20 +42,20 @@ def optional_packages(
     found = {canonicalize_name(name) for path in loaded for name in owners_of(path)}
     found |= set(_of_features(trees, packages))
     found = {name for name in found if not is_local(name) and not name.startswith("jupyter")}
-    found -= brought_by(_MACHINERY[:-1]) | brought_by(packages) | {_MACHINERY[-1]}
+    found -= installed_with(_MACHINERY[:-1]) | installed_with(packages) | {_MACHINERY[-1]}
     for name in sorted(found):
-        if name in brought_by(found - {name}):
+        if name in installed_with(found - {name}):
             found.remove(name)
     return tuple(sorted(requirement(name, version) for name, version in installed_versions(found).items()))
 
 
-def brought_by(packages: Iterable[str]) -> frozenset[str]:
+def installed_with(packages: Iterable[str]) -> frozenset[str]:
     """The distributions that pip installs for requirements, by their canonical names."""
-    return _brought_by(tuple(packages), installation())
+    return _installed_with(tuple(packages), installation())
 
 
 @functools.lru_cache(maxsize=256)
-def _brought_by(packages: tuple[str, ...], stamp: tuple[int, ...]) -> frozenset[str]:
+def _installed_with(packages: tuple[str, ...], stamp: tuple[int, ...]) -> frozenset[str]:
     pending = [parsed for parsed in map(_parsed, packages) if parsed is not None]
     seen: set[tuple[str, str]] = set()
     while pending:

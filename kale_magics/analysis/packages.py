@@ -44,7 +44,7 @@ def imported_paths(node: ast.AST) -> frozenset[str]:
     return frozenset(paths)
 
 
-NOWHERE = "it cannot be found on this machine either"
+NOT_INSTALLED = "it cannot be found on this machine either"
 """Why a module is missing that nobody has."""
 
 
@@ -93,7 +93,7 @@ def needs_of(paths: Iterable[str], certain: Collection[str] = ()) -> Needs:
             distributions.update(name for name in found if not _file_of(name))
             local = [name for name in found if _file_of(name)]
             missing.update({top: f"{local[0]} was installed from {_file_of(local[0])}"} if local else {})
-        elif reason := _why_missing(top) or (NOWHERE if path in certain else ""):
+        elif reason := _why_missing(top) or (NOT_INSTALLED if path in certain else ""):
             missing[top] = reason
     return Needs(
         tuple(
@@ -234,7 +234,7 @@ def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
     return {name: _version(name, stamp) for name in distributions}
 
 
-HOMES = tuple(
+INSTALL_FOLDERS = tuple(
     sorted(
         {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
         | {place for place in sys.path if place.endswith(("site-packages", "dist-packages"))}
@@ -245,7 +245,7 @@ HOMES = tuple(
 
 def installation() -> tuple[int, ...]:
     """Changes when something is installed or taken away."""
-    return tuple(os.stat(home).st_mtime_ns for home in HOMES if os.path.isdir(home))
+    return tuple(os.stat(home).st_mtime_ns for home in INSTALL_FOLDERS if os.path.isdir(home))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -39,7 +39,7 @@ VALUED = frozenset(
 """Options with a value, which is the next word if it does not follow an equals sign."""
 
 
-class NotInAPodError(Exception):
+class PodUnsupportedError(Exception):
     """Something that pip is told and that cannot be said in a pod; its text says what."""
 
 
@@ -54,7 +54,7 @@ def installed(command: str) -> list[str] | None:
         stands for what is in a file. None if the command installs nothing.
 
     Raises:
-        NotInAPodError: It has an option, or a variable, that holds on this machine only.
+        PodUnsupportedError: It has an option, or a variable, that holds on this machine only.
     """
     words = _words(command)
     if words is None:
@@ -95,7 +95,7 @@ def _kept(words: list[str]) -> Iterator[str]:
     rest = iter(_long(words))
     for word in rest:
         if "$" in word or ("{" in word and "}" in word):
-            raise NotInAPodError(f"what stands for {word}")
+            raise PodUnsupportedError(f"what stands for {word}")
         if not word.startswith("-"):
             if not is_of_this_machine(word):
                 yield word
@@ -107,7 +107,7 @@ def _kept(words: list[str]) -> Iterator[str]:
         if option in PASSED and not (option == "--find-links" and "://" not in value):
             yield f"{option}={value}" if option in VALUED else option
         elif option not in IGNORED:
-            raise NotInAPodError(f"pip's option {option}")
+            raise PodUnsupportedError(f"pip's option {option}")
 
 
 def _long(words: list[str]) -> Iterator[str]:

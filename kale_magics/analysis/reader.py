@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from kale_magics.analysis.closures import makes_state
+from kale_magics.analysis.closures import keeps_state
 from kale_magics.analysis.effects import (
     Behaviour,
     Bind,
@@ -20,7 +20,7 @@ from kale_magics.analysis.effects import (
     Unbind,
 )
 from kale_magics.analysis.expressions import ExpressionReader
-from kale_magics.analysis.knowledge import FRESH
+from kale_magics.analysis.library_rules import FRESH
 from kale_magics.analysis.names import Scope, dotted, is_constant, labelled, part_of
 from kale_magics.analysis.scopes import bound_names, imported_names, imported_origins
 
@@ -96,7 +96,7 @@ class StatementReader(ExpressionReader):
             return
         self.expression(node.test)
         paths = self.block(node.body), self.block(node.orelse)
-        self.out.append(Branch(paths, choosers=self.names_in(node.test)))
+        self.out.append(Branch(paths, selectors=self.names_in(node.test)))
 
     def _while(self, node: ast.While) -> None:
         self.expression(node.test)
@@ -126,7 +126,7 @@ class StatementReader(ExpressionReader):
             self._hand_over(item.context_expr)
             if item.optional_vars is not None:
                 entered = (
-                    replace(s, bond="entered") if s.bond == "call" else s
+                    replace(s, relation="entered") if s.relation == "call" else s
                     for s in self.roots(item.context_expr)
                 )
                 self.bind(item.optional_vars, tuple(entered), self.names_in(item.context_expr))
@@ -187,7 +187,7 @@ class StatementReader(ExpressionReader):
         if last.guard or not (isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None):
             paths.append(Path(()))
         guards = (case.guard for case in node.cases if case.guard)
-        self.out.append(Branch(tuple(paths), choosers=uses.union(*map(self.names_in, guards))))
+        self.out.append(Branch(tuple(paths), selectors=uses.union(*map(self.names_in, guards))))
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         names = imported_names(node)
@@ -213,7 +213,7 @@ class StatementReader(ExpressionReader):
             self.inline(node.args, node.body, ())
             self.bind_name(node.name, node.lineno, self.captured(node))
             return
-        behaviour = replace(self.behaviour(node.name, node.args, node.body), keeps_state=makes_state(node))
+        behaviour = replace(self.behaviour(node.name, node.args, node.body), keeps_state=keeps_state(node))
         self.out.append(
             Define(
                 "def",

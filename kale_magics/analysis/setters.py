@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
-from kale_magics.analysis.own_code import set_by
+from kale_magics.analysis.library_rules import CHANGING_METHODS, is_known
+from kale_magics.analysis.module_setters import variables_set_by
 from kale_magics.analysis.setting_calls import (
     ABSTRACT,
     ACCESSORS,
@@ -48,7 +48,7 @@ class Setter:
 
 
 @dataclass(frozen=True)
-class NotebookTexts:
+class NotebookContext:
     """What the text of a notebook says, for who reads one of its cells.
 
     Attributes:
@@ -150,7 +150,7 @@ def is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom, ast.Pass, *DEFINITIONS))
 
 
-def find_setters(statement: ast.stmt, notebook: NotebookTexts) -> list[Setter]:
+def find_setters(statement: ast.stmt, notebook: NotebookContext) -> list[Setter]:
     """The places where a statement sets state, at once or in the functions of the notebook that it calls."""
     finder = _Finder(notebook)
     finder.visit(statement)
@@ -177,7 +177,7 @@ def _bodies(definition: ast.AST) -> Iterator[ast.AST]:
             yield child
 
 
-def open_figure(statements: Iterable[ast.stmt], notebook: NotebookTexts) -> Setter | None:
+def open_figure(statements: Iterable[ast.stmt], notebook: NotebookContext) -> Setter | None:
     """Where a cell draws on a figure of pyplot that it does not close."""
     last: tuple[str, ast.Call, ast.stmt] | None = None
     for statement in statements:
@@ -188,7 +188,7 @@ def open_figure(statements: Iterable[ast.stmt], notebook: NotebookTexts) -> Sett
     return Setter("pyplot", (), last[2].lineno, ast.dump(last[1]))
 
 
-def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookTexts) -> Iterator[tuple[str, ast.Call]]:
+def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookContext) -> Iterator[tuple[str, ast.Call]]:
     """The functions of pyplot that a statement calls and that are about the current figure, in order."""
     if isinstance(statement, DEFINITIONS):
         return
@@ -204,7 +204,7 @@ def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookTexts) -> Iterator[tu
 class _Finder(ast.NodeVisitor):
     """Collects in `found`."""
 
-    def __init__(self, notebook: NotebookTexts) -> None:
+    def __init__(self, notebook: NotebookContext) -> None:
         self.notebook = notebook
         self.found: list[Setter] = []
         self._depends: list[frozenset[str]] = []
@@ -331,7 +331,7 @@ class _Finder(ast.NodeVisitor):
         elif path in CALLS and not (path == "locale.setlocale" and len(node.args) < 2 and not node.keywords):
             holder, rule = CALLS[path]
             self._add(holder, node, _keys(node, rule))
-        elif (found := set_by(path))[1]:
+        elif (found := variables_set_by(path))[1]:
             self._add(f"module:{found[0]}", node, found[1], adds=True)
         elif isinstance(node.func, ast.Attribute):
             self._method(node, node.func, path)

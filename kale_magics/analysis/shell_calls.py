@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
-from kale_magics.analysis.pip import NotInAPodError, installed
+from kale_magics.analysis.pip import PodUnsupportedError, installed
 from kale_magics.analysis.python_cell import CellProblemError, PythonCell
 from kale_magics.analysis.scripts import script_call
 from kale_magics.model.diagnostics import Code
@@ -240,7 +240,7 @@ class _Replacement:
         """
         try:
             return installed(command)
-        except NotInAPodError as error:
+        except PodUnsupportedError as error:
             raise CellProblemError(
                 Code.UNSUPPORTED_SYNTAX,
                 f"{error} cannot be said to pip in a pod",

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Bind, Call, Effect, Mutate, Source
-from kale_magics.analysis.knowledge import (
+from kale_magics.analysis.library_effects import function_effects, matches, method_effects
+from kale_magics.analysis.library_rules import (
     ARGUMENT_CHANGING_METHODS,
     CHANGING_FUNCTIONS,
     HOLDING_METHODS,
     is_known,
     method_changes,
 )
-from kale_magics.analysis.library import function_effects, matches, method_effects
 
 Find = Callable[[str], Behaviour | None]
 """Gives the function or class of the notebook that a name stands for."""
@@ -107,12 +107,12 @@ def _once(behaviour: Behaviour, find: Find, origin: Origin, table: dict[Behaviou
     for effect in behaviour.effects:
         links.update(_links_of(effect))
         if isinstance(effect, Mutate):
-            if effect.cause in ("write", "operator") and effect.source.bond != "weak":
+            if effect.cause in ("write", "operator") and effect.source.relation != "weak":
                 changed.add(effect.source.name)
         elif isinstance(effect, Call):
             changed.update(s.name for s in _changed_by(effect, find, origin, table))
             perhaps |= {(s.name, ran) for s, ran in _perhaps_changed_by(effect, find, origin, table)}
-    returned = {s.name for s in behaviour.returns if s.name.startswith(PARAMETER) and s.bond != "weak"}
+    returned = {s.name for s in behaviour.returns if s.name.startswith(PARAMETER) and s.relation != "weak"}
     return Summary(
         frozenset(name for name in changed if name.startswith(PARAMETER)),
         frozenset(p for p in perhaps if p[0].startswith(PARAMETER) and p[0] not in changed),
@@ -161,16 +161,16 @@ def _perhaps_changed_by(
             known is not None and "self" not in known.changes
         ):
             return
-        yield from ((s, call.certain) for s in call.receiver if s.bond != "weak")
+        yield from ((s, call.certain) for s in call.receiver if s.relation != "weak")
         if known is not None:
             return
     elif is_known(imported) or (call.path and not imported):
         return
     elif not imported:
         # A function that is held somewhere may have what it changes with it.
-        yield from ((s, call.certain) for s in call.receiver if s.bond != "weak")
+        yield from ((s, call.certain) for s in call.receiver if s.relation != "weak")
     for _, sources in call.arguments:
-        yield from ((s, call.certain) for s in sources if s.bond != "weak")
+        yield from ((s, call.certain) for s in sources if s.relation != "weak")
 
 
 def arguments_changed(call: Call, origin: str) -> list[Source]:
@@ -193,7 +193,7 @@ def _links_of(effect: Effect) -> Iterator[tuple[str, str]]:
     if isinstance(effect, Mutate):
         yield from ((effect.source.name, s.name) for s in effect.linked)
     elif isinstance(effect, Bind):
-        yield from ((effect.name, s.name) for s in effect.sources if s.bond in ("same", "part"))
+        yield from ((effect.name, s.name) for s in effect.sources if s.relation in ("same", "part"))
     elif isinstance(effect, Call) and effect.method in HOLDING_METHODS:
         held = [s for _, sources in effect.arguments for s in sources]
         yield from ((r.name, s.name) for r in effect.receiver for s in held)

@@ -8,11 +8,11 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kale_magics.analysis.knowledge import HARMLESS, WALL_CLOCK, generator_use
+from kale_magics.analysis.library_rules import HARMLESS, WALL_CLOCK, generator_use
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.packages import imported_modules
 
-LONGEST = 1024
+MAX_TEXT = 1024
 """Characters of a path."""
 
 CLIENTS = frozenset(
@@ -63,7 +63,7 @@ def uses_of(source: str) -> Uses:
     """
     nodes = list(ast.walk(ast.parse(source)))
     constants = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    texts = dict.fromkeys(t for t in constants if 0 < len(t) < LONGEST and not set(t) & {"\n", "\0"})
+    texts = dict.fromkeys(t for t in constants if 0 < len(t) < MAX_TEXT and not set(t) & {"\n", "\0"})
     clients = {
         name
         for node in nodes

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from kale_magics.analysis.knowledge import HARMLESS, VARYING
+from kale_magics.analysis.library_rules import HARMLESS, VARYING
 from kale_magics.analysis.optional_packages import optional_packages
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
 from kale_magics.analysis.scripts import paths_of_scripts

@@ -8,7 +8,8 @@ from operator import or_
 from typing import Literal
 
 from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bind, Call, Mutate, Read, Source
-from kale_magics.analysis.knowledge import (
+from kale_magics.analysis.library_effects import LibraryEffects, function_effects, matches, method_effects
+from kale_magics.analysis.library_rules import (
     CALLERS,
     CLOCKS,
     CONSUMING_FUNCTIONS,
@@ -24,7 +25,6 @@ from kale_magics.analysis.knowledge import (
     may_draw,
     method_changes,
 )
-from kale_magics.analysis.library import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.names import part_of
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.dataflow.bindings import Binding
@@ -53,7 +53,7 @@ class Calls(Changes):
     def _is_varied(self, call: Call) -> bool:
         """Whether other values of parameters may make a call do something else to what it gets."""
         given = (source for _, sources in call.arguments for source in sources)
-        names = {source.name for source in (*call.receiver, *given)} | call.choosers
+        names = {source.name for source in (*call.receiver, *given)} | call.selectors
         return any(map(self.varies, names))
 
     def _call_library(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
@@ -91,7 +91,7 @@ class Calls(Changes):
         """What a call gets that may draw from a generator that it has been made with."""
         for source in self._arguments(call):
             is_splitter = self._type_of(source).startswith(SPLITTERS) and len(self.group(source.name)) > 1
-            if is_splitter or (source.bond == "call" and source.argument in GENERATOR_ARGUMENTS):
+            if is_splitter or (source.relation == "call" and source.argument in GENERATOR_ARGUMENTS):
                 yield source
 
     def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
@@ -113,7 +113,7 @@ class Calls(Changes):
     def _type_of(self, source: Source) -> str:
         """The type of what an expression gives; empty if it is not known."""
         binding = self.names.get(source.name)
-        return self._known_type(binding) if binding is not None and source.bond == "same" else ""
+        return self._known_type(binding) if binding is not None and source.relation == "same" else ""
 
     def _take_effects(self, call: Call, effects: LibraryEffects, receiver: Sequence[Source]) -> None:
         """A function of a library does to its arguments what was observed when it was probed."""
@@ -131,7 +131,7 @@ class Calls(Changes):
             if _changes_something(self.origin(path)):
                 self._guess_all(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)
-        holders = [s for s in receiver if s.bond in ("same", "holds", "part")] if call.method else []
+        holders = [s for s in receiver if s.relation in ("same", "holds", "part")] if call.method else []
         for holder in (*holders, *changed) if kept else ():
             if holder.name in self.names and holder.name not in {s.name for s in kept}:
                 self.hold(holder.name, kept, call.behaviours)
@@ -192,7 +192,7 @@ class Calls(Changes):
         binding = self.names.get(source.name)
         if binding is None or binding.is_import or binding.direct is not None or binding.behaviours:
             return False
-        return source.bond == "part" or (source.bond == "same" and not self._known_type(binding))
+        return source.relation == "part" or (source.relation == "same" and not self._known_type(binding))
 
     def read_state(self, name: str) -> None:
         """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""
@@ -205,7 +205,7 @@ class Calls(Changes):
             if binding is None:
                 continue
             function = binding.direct
-            if function is not None and source.bond == "same":
+            if function is not None and source.relation == "same":
                 init = self.initialiser(binding) if function.is_class else function
                 if init is not None:
                     self._apply(init, call, bound=function.is_class, owner=None)
@@ -247,7 +247,7 @@ class Calls(Changes):
             changed = self.summary(behaviour).changed
             if changed:
                 self._change_all(self._arguments(call))
-            if changed & behaviour.remembering:
+            if changed & behaviour.mutable_defaults:
                 self.change(binding.name)
         if facts is None or facts.calls_change_it:
             self.guess(binding.name, _words(call), call.certain)
@@ -263,7 +263,7 @@ class Calls(Changes):
             return
         if self.immutable(binding):
             return
-        facts = self.certain_facts(binding) if source.bond == "same" else None
+        facts = self.certain_facts(binding) if source.relation == "same" else None
         methods = [b.methods[call.method] for b in binding.behaviours if call.method in b.methods]
         for method in methods:
             self._apply(method, call, bound=True, owner=binding.name)
@@ -319,7 +319,7 @@ class Calls(Changes):
         for label, sources in call.arguments:
             for name in parameters_for(function, label, bound):
                 given[name] = (*given.get(name, ()), *self.expanded(sources))
-        if call.path in self.names and summary.changed & function.remembering - given.keys():
+        if call.path in self.names and summary.changed & function.mutable_defaults - given.keys():
             self.change(call.path)
         for name in sorted(summary.changed & given.keys()):
             self._change_all(given[name])

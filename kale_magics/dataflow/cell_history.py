@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from kale_magics.analysis.cells import CellFacts, read_cell
 from kale_magics.analysis.effects import Call, Mutate, flattened
-from kale_magics.analysis.knowledge import method_changes
+from kale_magics.analysis.library_rules import method_changes
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.dataflow.bindings import bound_by
 from kale_magics.model.diagnostics import Code, Diagnostic, Where
@@ -122,5 +122,5 @@ def _touched(source: str) -> frozenset[str]:
         if isinstance(effect, Mutate) and effect.cause == "write":
             names.add(effect.source.name)
         elif isinstance(effect, Call) and method_changes(effect.method, "") == "yes":
-            names.update(source.name for source in effect.receiver if source.bond in ("same", "part"))
+            names.update(source.name for source in effect.receiver if source.relation in ("same", "part"))
     return frozenset(names)

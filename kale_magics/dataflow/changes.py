@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
 from kale_magics.analysis.effects import PARAMETER, Behaviour, Mutate, Source
-from kale_magics.analysis.knowledge import is_iterator
+from kale_magics.analysis.library_rules import is_iterator
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.sharing import FILLED_BY_LOOKUP, MEMORY, Sharing
 from kale_magics.dataflow.surroundings import CHANGED_MEMORY, Setting

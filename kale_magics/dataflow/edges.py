@@ -128,7 +128,7 @@ class Edges:
         found = [
             n for n, b in made if (facts := self.flow.flow.facts(b)) is not None and facts.kind == "Model"
         ]
-        return [name for name in found if self.session.cannot_cross(name) is None]
+        return [name for name in found if self.session.unpicklable_part(name) is None]
 
     def _unify(
         self,
@@ -173,7 +173,7 @@ class Edges:
             return
         if self.flow.flow.facts(binding) is None:
             return
-        found = self.session.cannot_cross(binding.name)
+        found = self.session.unpicklable_part(binding.name)
         if found is None:
             return
         if binding.name in step.optional:

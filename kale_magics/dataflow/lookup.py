@@ -26,7 +26,7 @@ class NameLookup:
     Args:
         session: What a live kernel knows.
         last_bound: For every name the number of the last cell that binds it.
-        letting_go: The names of objects that may let go of what they have held.
+        losing_parts: The names of objects that may let go of what they have held.
         missing: Is told of a name that nothing above makes: step, name, line, whether it is read for certain.
         conflict: Is told of a step that goes on with what another step has changed meanwhile.
         contradicted: Is told of a step that changes what it says that it only reads.
@@ -54,12 +54,12 @@ class NameLookup:
         self,
         session: Session,
         last_bound: dict[str, int],
-        letting_go: set[str],
+        losing_parts: set[str],
         missing: Missing,
         conflict: Conflict,
         contradicted: Contradicted,
     ) -> None:
-        self.session, self.last_bound, self.letting_go = session, last_bound, letting_go
+        self.session, self.last_bound, self.losing_parts = session, last_bound, losing_parts
         self.missing, self.conflict, self.contradicted = missing, conflict, contradicted
         self.names: dict[str, Binding] = {}
         self.groups: dict[str, set[str]] = {}
@@ -244,7 +244,9 @@ class NameLookup:
 
     def modules_of(self, sources: Iterable[Source]) -> frozenset[str]:
         """The imported modules of which an object may be a part, or which it may be."""
-        found = [self.names[s.name] for s in sources if s.name in self.names and s.bond in ("same", "part")]
+        found = [
+            self.names[s.name] for s in sources if s.name in self.names and s.relation in ("same", "part")
+        ]
         return frozenset(m for b in found for m in ([b.origin] if b.origin else b.perhaps))
 
     def behaviours_of(self, uses: Iterable[str]) -> set[Behaviour]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kale_magics.analysis.cells import CellFacts, letting_go, names_mentioned, read_cell
+from kale_magics.analysis.cells import CellFacts, names_losing_parts, names_mentioned, read_cell
 from kale_magics.analysis.effects import Bind, Define, Read, flattened
 from kale_magics.analysis.parameter_cells import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
@@ -79,7 +79,9 @@ class NotebookFlow:
         for number, cell in enumerate(cells):
             self._read(number, cell)
         self._last_bound = self._bindings()
-        fickle = {n for read in self.cells.values() for e in read.facts.statements for n in letting_go(e)}
+        fickle = {
+            n for read in self.cells.values() for e in read.facts.statements for n in names_losing_parts(e)
+        }
         self.flow = Flow(session, self._last_bound, fickle, self._missing, self._conflict, self._contradicted)
         self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
         for number, read in self.cells.items():
@@ -277,7 +279,7 @@ class NotebookFlow:
         return f"did you mean {near[0]}?" if near else f"make {name} in a step above this cell"
 
     def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
-        known = self.session.has(name) or (is_history(name) and self.session.keeps(name))
+        known = self.session.has(name) or (is_history(name) and self.session.defines(name))
         if not certain and not known:
             return
         if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._refused):
@@ -319,7 +321,7 @@ class NotebookFlow:
         marked = {read.cell.label for read in self.cells.values()}
         if known and origin and origin not in marked:
             made = f"no marked cell above makes {name}; {origin} made it, and is"
-            if self.session.is_gone(source):
+            if self.session.is_deleted(source):
                 return f"{made} no longer in the notebook", f"make {name} in a marked cell above this one"
             if source.startswith(("%%kale ", "%kale ")):
                 return f"{made} no longer marked", "run that cell again"

@@ -7,21 +7,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from kale_magics.analysis.choices import COPYING
-from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bond, Source
-from kale_magics.analysis.knowledge import (
+from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Relation, Source
+from kale_magics.analysis.library_effects import (
+    LibraryEffects,
+    function_effects,
+    known_types,
+    matches,
+    method_effects,
+)
+from kale_magics.analysis.library_rules import (
     COPYING_TYPES,
     ESTIMATORS,
     FACTORIES,
     FRAMES,
     GENERATOR_ARGUMENTS,
     GENERATORS_OF_BITS,
-)
-from kale_magics.analysis.library import (
-    LibraryEffects,
-    function_effects,
-    known_types,
-    matches,
-    method_effects,
 )
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.dataflow.bindings import Binding
@@ -46,18 +46,18 @@ class Sharing(NameLookup):
 
     def reaches(self, source: Source) -> bool:
         """Whether a change of what an expression gives changes what the name stands for."""
-        if source.bond in ("call", "entered"):
+        if source.relation in ("call", "entered"):
             return self._relation(source) != "weak"
-        return source.bond != "weak"
+        return source.relation != "weak"
 
     def expanded(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Sources without those of bond "result": in their place is what the called function may give."""
+        """Sources without those of relation "result": in their place is what the called function may give."""
         for source in sources:
-            if source.bond == "result":
+            if source.relation == "result":
                 yield from self._results(source.name, set())
                 continue
             if source.name == VARIABLES:
-                yield from self.variables() if source.bond != "holds" else ()
+                yield from self.variables() if source.relation != "holds" else ()
                 continue
             yield source
             binding = self.names.get(source.name)
@@ -67,11 +67,11 @@ class Sharing(NameLookup):
 
     def _functions_behind(self, source: Source, binding: Binding) -> Iterator[Behaviour | None]:
         """The notebook's functions whose results an expression may give or hold without a call of them."""
-        if source.bond == "call" and source.argument == "self":
+        if source.relation == "call" and source.argument == "self":
             yield from (behaviour.methods.get(source.method) for behaviour in binding.behaviours)
-        elif source.bond != "same" and binding.direct is not None and not binding.direct.is_class:
+        elif source.relation != "same" and binding.direct is not None and not binding.direct.is_class:
             yield binding.direct
-        elif source.bond == "part":  # properties, and what stands behind `[]`
+        elif source.relation == "part":  # properties, and what stands behind `[]`
             yield from (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
             if self._known_type(binding) in FILLED_BY_LOOKUP:
                 yield from (behaviour for behaviour in binding.behaviours if not behaviour.is_class)
@@ -99,7 +99,7 @@ class Sharing(NameLookup):
             yield from self._globals(binding.direct, seen)
             if binding.memory == "cached":
                 yield Source(MEMORY + name, "part")
-            elif binding.direct.remembering or binding.memory:
+            elif binding.direct.mutable_defaults or binding.memory:
                 yield Source(name, "part")  # its defaults, or what it has taken along
         elif not binding.is_import:
             # A closure, a bound method, what a decorator has made: it may give what it has taken along.
@@ -127,11 +127,11 @@ class Sharing(NameLookup):
     def _globals(self, function: Behaviour | None, seen: set[str]) -> Iterator[Source]:
         """What a function gives of the notebook's own objects."""
         for source in function.returns if function is not None else ():
-            if source.bond == "result":
+            if source.relation == "result":
                 yield from self._results(source.name, seen)
             elif source.name == VARIABLES:
                 yield from self.variables()
-            elif not source.name.startswith(PARAMETER) and source.bond != "weak":
+            elif not source.name.startswith(PARAMETER) and source.relation != "weak":
                 yield source
 
     def sharers(self, binding: Binding, sources: Iterable[Source]) -> dict[str, bool]:
@@ -139,15 +139,18 @@ class Sharing(NameLookup):
         found: dict[str, bool] = {}
         known = self.certain_facts(binding) is not None
         sources = tuple(sources)
-        operators = any(s.bond == "weak" and self._has_operators(s.name) for s in sources)
+        operators = any(s.relation == "weak" and self._has_operators(s.name) for s in sources)
         for source in () if self.immutable(binding) else self.expanded(sources):
-            if source.bond in ("call", "entered"):
-                bond = self._relation(source, binding.inplace)
+            if source.relation in ("call", "entered"):
+                relation = self._relation(source, binding.inplace)
                 # What a `with` gives is mostly what it got.
-                source = replace(source, bond="part" if (source.bond, bond) == ("entered", "mixed") else bond)
-            if source.bond == "weak" and operators:
-                source = replace(source, bond="mixed")
-            if source.bond == "weak" and not known:
+                source = replace(
+                    source,
+                    relation="part" if (source.relation, relation) == ("entered", "mixed") else relation,
+                )
+            if source.relation == "weak" and operators:
+                source = replace(source, relation="mixed")
+            if source.relation == "weak" and not known:
                 continue
             names = [source.name]
             if source.name == binding.name or not self._shares(binding, source.name, source):
@@ -155,7 +158,7 @@ class Sharing(NameLookup):
                 names = [n for n in self.group(source.name) if n not in (binding.name, source.name)]
                 names = [n for n in names if self._shares(binding, n, source)]
             for name in names:
-                found[name] = found.get(name, False) or source.bond != "mixed"
+                found[name] = found.get(name, False) or source.relation != "mixed"
         return found
 
     def _has_operators(self, name: str) -> bool:
@@ -178,22 +181,22 @@ class Sharing(NameLookup):
         if other is None or self.immutable(other) or self.immutable(binding):
             return False
         function = other.direct
-        remembers = function is not None and (function.remembering or other.memory == "own")
+        remembers = function is not None and (function.mutable_defaults or other.memory == "own")
         if function is not None and not function.is_class and not remembers:
             return False
-        if source.bond in ("same", "holds"):
+        if source.relation in ("same", "holds"):
             return other.direct is None
         one, two = self.certain_facts(binding), self.certain_facts(other)
         if self._branches or self._given_varies:
             one = None  # what the session did not do here, other values of parameters may
         shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
-        if shared is False and not self.letting_go.isdisjoint((binding.name, name)):
+        if shared is False and not self.losing_parts.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
         # What is taken out of a frame is a copy, out of an array a view: where both are there, it shows.
         copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
-        return shared is True if copied or source.bond == "weak" else shared is not False
+        return shared is True if copied or source.relation == "weak" else shared is not False
 
-    def _relation(self, source: Source, inplace: bool = False) -> Bond:
+    def _relation(self, source: Source, inplace: bool = False) -> Relation:
         """How what a call gives is related to what it got: by "part" if it may be or hold it.
 
         By "mixed" where nothing is known of what is called: a change of the one may be one of the other.
@@ -203,10 +206,10 @@ class Sharing(NameLookup):
         origin = self.origin(source.callee) if source.callee else ""
         called = self.names.get(source.callee)
         if origin or (called is None and not source.method):
-            bond = _of_library(origin, function_effects(origin or source.callee), source, inplace)
+            relation = _of_library(origin, function_effects(origin or source.callee), source, inplace)
             # Of numbers, numpy makes a copy; anything else its arrays hold.
             kept = origin.startswith("numpy.") and any(map(self._is_no_number, self.group(source.name)))
-            return "part" if kept else bond
+            return "part" if kept else relation
         if source.method:
             return self._relation_to_method(source, inplace)
         if called is None or called.direct is None:
@@ -221,7 +224,7 @@ class Sharing(NameLookup):
             return False
         return self._known_type(binding) in DISPLAYED or any(b.is_class for b in binding.behaviours)
 
-    def _relation_to_method(self, source: Source, inplace: bool) -> Bond:
+    def _relation_to_method(self, source: Source, inplace: bool) -> Relation:
         is_object = source.argument == "self"
         owner = self.names.get(source.name if is_object else source.callee.partition(".")[0])
         behaviours = owner.behaviours if owner is not None else frozenset[Behaviour]()
@@ -297,7 +300,7 @@ def _is_of_frames(method: str) -> bool:
     return any(kind.startswith(FRAMES) for kind in known_types(method))
 
 
-def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Bond:
+def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Relation:
     """How the result of a library's function is related to an argument; `kind` is the function, or a type."""
     if kind.startswith(FRAMES):
         return "part"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from kale_magics.analysis.cells import CellFacts
 from kale_magics.analysis.setters import (
     DEFINITIONS,
-    NotebookTexts,
+    NotebookContext,
     Setter,
     find_setters,
     names_of_node,
@@ -137,9 +137,9 @@ class StateFlow:
         for name in (failing or list(missing))[:1]:
             yield name, bool(failing)
 
-    def _read(self) -> NotebookTexts:
+    def _read(self) -> NotebookContext:
         """What the notebook's text says as a whole."""
-        notebook = NotebookTexts(self._origin)
+        notebook = NotebookContext(self._origin)
         for _, facts in self.cells.values():
             for node in facts.python.tree.body:
                 if isinstance(node, DEFINITIONS):

@@ -8,7 +8,7 @@ import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from kale_magics.analysis.knowledge import is_known
+from kale_magics.analysis.library_rules import is_known
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.setters import is_definition
 from kale_magics.dataflow.bindings import Binding, StepFlow

@@ -27,8 +27,8 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.knowledge import FACTORIES, HARMLESS_DECORATORS, ITERATORS
-from kale_magics.analysis.library import result_type
+from kale_magics.analysis.library_effects import result_type
+from kale_magics.analysis.library_rules import FACTORIES, HARMLESS_DECORATORS, ITERATORS
 from kale_magics.analysis.star_imports import star_names
 from kale_magics.dataflow.bindings import Binding, Definition, Memory, StepFlow, bound_by
 from kale_magics.dataflow.calls import Calls
@@ -118,11 +118,11 @@ class Flow(Calls):
                 if name in self.step.takes:
                     self.step.optional.add(name)
         self.step.dynamic = True
-        varied = self._cell_varies or any(map(self.varies, effect.choosers))
+        varied = self._cell_varies or any(map(self.varies, effect.selectors))
         if effect.executes and (varied or self.evidence is NOTHING_SEEN):
             self._rebind_any()
         for source in self.variables() if effect.evaluates else ():
-            self.guess(source.name, "eval()", not any(map(self.varies, effect.choosers)))
+            self.guess(source.name, "eval()", not any(map(self.varies, effect.selectors)))
 
     def _rebind_any(self) -> None:
         """A computed name may be that of any variable: who reads one from here on waits for the step."""
@@ -141,7 +141,7 @@ class Flow(Calls):
         binding = self._bound(effect, late)
         facts = self.certain_facts(binding)
         filled = any(map(self.varies, effect.fillers))  # by other parameters, with what is not in it here
-        plain = facts is not None and facts.plain and effect.name not in self.letting_go and not filled
+        plain = facts is not None and facts.plain and effect.name not in self.losing_parts and not filled
         if effect.constant or plain:
             behaviours = set()
         old = self.names.get(effect.name)
@@ -203,14 +203,14 @@ class Flow(Calls):
     def _is_unsure(self, effect: Bind) -> bool:
         """Whether other values of parameters may make a name stand for an object of another kind."""
         used = [self.names[name] for name in effect.uses if name in self.names]
-        if self._chosen or any(b.unsure for b in used) or any(map(self.varies, effect.choosers)):
+        if self._chosen or any(b.unsure for b in used) or any(map(self.varies, effect.selectors)):
             return True
         if any(self.names[name].flag for name in effect.flags if name in self.names):
             return True
         for binding in used:
             for function in self._called(binding, effect.made_by):
                 reads = {e.name for e in function.effects if isinstance(e, Read)}
-                if function.chooses and any(
+                if function.selects and any(
                     self.varies(name) for name in (effect.uses | reads) - {binding.name}
                 ):
                     return True
@@ -244,7 +244,7 @@ class Flow(Calls):
         for source in self.expanded(effect.sources):
             if source.name.startswith(MEMORY):
                 found.add(source.name.removeprefix(MEMORY))
-            elif source.bond in ("same", "part") and source.name in self.names:
+            elif source.relation in ("same", "part") and source.name in self.names:
                 found |= self.names[source.name].memories
         known = self.certain_facts(binding) is not None
         return frozenset(f for f in found if not known or self.session.shares(binding.name, f) is not False)
@@ -377,7 +377,7 @@ class Flow(Calls):
         unsure = branch.loop is None or any(self.varies(name) for name in branch.loop)
         again = branch.loop is not None and not self._repeats and _carries_over(branch.paths[0].effects)
         paths = (Path(branch.paths[0].effects * 2), *branch.paths) if again else branch.paths
-        chosen = any(map(self.varies, branch.choosers))
+        chosen = any(map(self.varies, branch.selectors))
         self._unsure += unsure
         self._repeats += again
         self._chosen += chosen

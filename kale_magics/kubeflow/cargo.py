@@ -8,13 +8,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from kale_magics.analysis.packages import files_of, project, source_of
-from kale_magics.analysis.pip import NotInAPodError, installed, is_of_this_machine
+from kale_magics.analysis.pip import PodUnsupportedError, installed, is_of_this_machine
 from kale_magics.kubeflow.options import default_image
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.model.pipeline import Pipeline, Step, StepOptions
 from kale_magics.model.program import LARGEST_PROGRAM, Pod
-from kale_magics.syntax.step_options import check_files, refuse_twice
+from kale_magics.syntax.step_options import check_duplicates, check_files
 
 MOST_CARRIERS = 4
 """Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
@@ -71,7 +71,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     if image in ("", default_image()):
         raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
     for step in pipeline.steps:
-        refuse_twice(step.options, Where(step=step.name))
+        check_duplicates(step.options, Where(step=step.name))
     shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
     givers = _givers(pipeline)
     return {
@@ -134,7 +134,7 @@ def _required(file: Path, step: Step, above: Collection[Path] = ()) -> Iterator[
         text = re.sub(r"(^|\s)#.*", "", line).strip()
         try:
             words = installed(f"pip install {text}") if text.startswith("-") else _plain(text)
-        except NotInAPodError as error:
+        except PodUnsupportedError as error:
             raise _not_required(f"{error}, in {file.name}, cannot be said to pip in a pod", step) from error
         if words is None:
             raise _not_required(f"{file.name} has a line that cannot be read: {text}", step)
@@ -150,7 +150,7 @@ def _plain(text: str) -> list[str]:
     word, *options = re.split(r"\s+--", text)
     other = [option for option in options if not option.startswith("hash")]
     if other:
-        raise NotInAPodError(f"pip's option --{other[0]}")
+        raise PodUnsupportedError(f"pip's option --{other[0]}")
     return [] if not word or is_of_this_machine(word) else [word]
 
 

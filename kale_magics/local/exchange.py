@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import HOMES
+from kale_magics.analysis.packages import INSTALL_FOLDERS
 from kale_magics.execution.run import Run, StepError
 from kale_magics.execution.run_store import ERROR, RESULT, USES
 from kale_magics.local.process import StepProcess
@@ -75,8 +75,10 @@ def task_for(
         "error": str(folder / ERROR),
         "uses": str(folder / USES),
         "watched": watched,
-        "homes": HOMES,
-        "ignored": [f"{place}{os.sep}" for place in (*HOMES, folder.parents[2], Path(__file__).parents[1])],
+        "homes": INSTALL_FOLDERS,
+        "ignored": [
+            f"{place}{os.sep}" for place in (*INSTALL_FOLDERS, folder.parents[2], Path(__file__).parents[1])
+        ],
     }
 
 

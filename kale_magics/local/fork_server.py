@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import HOMES, installation
+from kale_magics.analysis.packages import INSTALL_FOLDERS, installation
 from kale_magics.local.keeper import MARK
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.model.program import runtime_source
@@ -88,7 +88,9 @@ def is_installed_module(module: str) -> bool:
         return True
     places = list(spec.submodule_search_locations or ()) if spec else []
     places += [spec.origin] if spec and spec.origin and not places else []
-    return bool(places) and all(any(p.startswith(f"{home}{os.sep}") for home in HOMES) for p in places)
+    return bool(places) and all(
+        any(p.startswith(f"{home}{os.sep}") for home in INSTALL_FOLDERS) for p in places
+    )
 
 
 class StepServer:
@@ -130,7 +132,7 @@ class StepServer:
             "launcher": str(LAUNCHER),
             "bootstrap": BOOTSTRAP.replace("NAME", "launcher"),
             "fork": fork,
-            "homes": HOMES,
+            "homes": INSTALL_FOLDERS,
         })  # fmt: skip
 
     def begin(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.knowledge import HARMLESS, VARYING
+from kale_magics.analysis.library_rules import HARMLESS, VARYING
 from kale_magics.analysis.uses import seeded, uses_of, varies
 from kale_magics.local.looks import ask, is_question
 from kale_magics.local.recorder import state_of

@@ -209,9 +209,9 @@ class BaseMagics(Magics):
 
     def _assemble(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
         """The cells in the order of the notebook, what the file tells of them, and what they make."""
-        from kale_magics.analysis.nesting import deeply
+        from kale_magics.analysis.nesting import with_deep_stack
 
-        return deeply(self._assembled)
+        return with_deep_stack(self._assembled)
 
     def _assembled(self) -> tuple[tuple[Cell, ...], dict[Cell, str], Assembly]:
         from kale_magics.dataflow.assemble import Settings, assemble

@@ -25,7 +25,7 @@ WORK_OF_BYTE = 20
 WORK_OF_OBJECT = 40_000
 """What an object costs for which the pickler must ask, in bytes of arrays."""
 
-SAMPLES, SAMPLE = 64, 1024
+SAMPLE_COUNT, SAMPLE_SIZE = 64, 1024
 """How many pieces of a large array are compared, and the bytes of each."""
 
 MAX_ARRAY_ELEMENTS = 10_000
@@ -36,7 +36,7 @@ _DEVICES = frozenset("torch tensorflow jax cupy numba pyspark dask ray cudf mxne
 
 
 @dataclass(frozen=True)
-class Sum:
+class Checksum:
     """What a digest gives.
 
     Attributes:
@@ -50,11 +50,11 @@ class Sum:
     whole: bool
 
 
-class TooMuchError(Exception):
+class BudgetExceededError(Exception):
     """A value is larger than the budget, or would run somebody's code when it is pickled."""
 
 
-class TooLateError(Exception):
+class TimeExceededError(Exception):
     """A value took too much time: what has been digested of it would depend on the machine."""
 
 
@@ -76,14 +76,14 @@ class Digest(io.RawIOBase):
         """Take from what is left.
 
         Raises:
-            TooMuchError: That is more than there is.
-            TooLateError: The time is over.
+            BudgetExceededError: That is more than there is.
+            TimeExceededError: The time is over.
         """
         self.left -= work
         if self.left < 0:
-            raise TooMuchError
+            raise BudgetExceededError
         if time.thread_time() > self.until:
-            raise TooLateError
+            raise TimeExceededError
 
     def write(self, data: Any) -> int:
         """Take a piece of a pickle in."""
@@ -95,15 +95,15 @@ class Digest(io.RawIOBase):
     def take(self, buffer: pickle.PickleBuffer) -> None:
         """Take the memory of an array in, in place: all of it, or pieces of a large one."""
         data = buffer.raw()
-        if data.nbytes <= self.left - SAMPLES * SAMPLE:
+        if data.nbytes <= self.left - SAMPLE_COUNT * SAMPLE_SIZE:
             self.spend(data.nbytes)
             self._add(data, data.nbytes)
             return
         self.whole = False
-        self.spend(SAMPLES * SAMPLE)
-        last = max(data.nbytes - SAMPLE, 0)
-        starts = [last * number // (SAMPLES - 1) for number in range(SAMPLES)]
-        pieces = b"".join([data[start : start + SAMPLE] for start in starts])
+        self.spend(SAMPLE_COUNT * SAMPLE_SIZE)
+        last = max(data.nbytes - SAMPLE_SIZE, 0)
+        starts = [last * number // (SAMPLE_COUNT - 1) for number in range(SAMPLE_COUNT)]
+        pieces = b"".join([data[start : start + SAMPLE_SIZE] for start in starts])
         self._add(pieces, len(pieces))
 
     def _add(self, data: Any, size: int) -> None:
@@ -125,7 +125,7 @@ class Digester(pickle.Pickler):
         """What stands for an object; definitions are told apart by name, functions by what they hold too.
 
         Raises:
-            TooMuchError: Pickling the object would move data, or the budget is spent.
+            BudgetExceededError: Pickling the object would move data, or the budget is spent.
         """
         kind = type(item)
         self.file.spend(WORK_OF_OBJECT)
@@ -135,7 +135,7 @@ class Digester(pickle.Pickler):
             return (str, (item.__qualname__,)) if module_of(item) == "__main__" else NotImplemented
         module = module_of(kind)
         if module.partition(".")[0] in _DEVICES:
-            raise TooMuchError
+            raise BudgetExceededError
         if module == "__main__":
             return list, (_own_content(item, kind),)
         content = _content(item, self.file)
@@ -155,7 +155,7 @@ def _own_content(item: Any, kind: type) -> list[Any]:
     """What is in an object of a class of the notebook, read without running the class's code.
 
     Raises:
-        TooMuchError: It is of a base that keeps its content where only that code finds it.
+        BudgetExceededError: It is of a base that keeps its content where only that code finds it.
     """
     content: list[Any] = [kind.__qualname__]
     for base in kind.__mro__:
@@ -164,7 +164,7 @@ def _own_content(item: Any, kind: type) -> list[Any]:
         elif module_of(base) not in ("__main__", "builtins", "abc", "typing", "enum", "dataclasses") and (
             not vars(base).get("__dict__") and base.__flags__ & _HEAP_TYPE == 0
         ):
-            raise TooMuchError
+            raise BudgetExceededError
         for name, member in vars(base).items():
             if type(member) is types.MemberDescriptorType and name not in ("__dict__", "__weakref__"):
                 try:
@@ -260,15 +260,15 @@ def _without_caches(item: Any) -> list[Any] | None:
     return [type(item).__qualname__, kept]
 
 
-def digest_of(value: Any, work: int, until: float) -> tuple[Sum | None, int]:
+def digest_of(value: Any, work: int, until: float) -> tuple[Checksum | None, int]:
     """A checksum of what is in a value, and what it has cost; None if nobody can tell."""
     file = Digest(work, until)
     try:
         Digester(file).dump(class_content(value) if issubclass(type(value), type) else value)
-    except TooMuchError:
+    except BudgetExceededError:
         file.whole = False
     except Exception:  # whatever stands in the way, nothing is known of the value then
         return None, work - max(file.left, 0)
     if file.length == 0:
         return None, work - max(file.left, 0)
-    return Sum(file.value, file.length, file.whole), work - max(file.left, 0)
+    return Checksum(file.value, file.length, file.whole), work - max(file.left, 0)

@@ -17,16 +17,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kale_magics.session.digests import WORK_OF_OBJECT, Sum, class_content, digest_of
+from kale_magics.session.digests import WORK_OF_OBJECT, Checksum, class_content, digest_of
 from kale_magics.session.fingerprints import Identities, fingerprints_of
-from kale_magics.session.holdings import Holdings, holdings_of
+from kale_magics.session.object_graph import ObjectGraph, object_graph_of
 from kale_magics.session.objects import is_immutable
 from kale_magics.session.observed_files import NO_FILES, FileObserver, ObservedFiles
 from kale_magics.session.process_state import ProcessState, StateChanges
 from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
-WORK = 7 << 19
+MAX_WORK = 7 << 19
 """How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
 
 Work and not time, so that what is found does not depend on what else the machine does.
@@ -38,7 +38,7 @@ MAX_SECONDS = 0.02
 MAX_OBJECTS = 450
 """How many objects of a cell's values are looked at to see which of these share one."""
 
-SHARE = 4
+MAX_SHARE = 4
 """What part of the objects that are left a value may use: the cell's own come first, and most are small."""
 
 _WORD = re.compile(r"[^\W\d]\w*")
@@ -83,7 +83,7 @@ class Evidence:
         )
 
 
-class Watch:
+class MutationObserver:
     """Watches the execution of one cell.
 
     Args:
@@ -104,8 +104,8 @@ class Watch:
         self._files = FileObserver(source, values)
         self._generators = _generators()
         self._identities = Identities(values)
-        self._before: dict[str, tuple[int, int, Sum]] = {}
-        left, until = WORK, time.thread_time() + MAX_SECONDS
+        self._before: dict[str, tuple[int, int, Checksum]] = {}
+        left, until = MAX_WORK, time.thread_time() + MAX_SECONDS
         for name in self._names():
             work = left // 2
             if work < WORK_OF_OBJECT:
@@ -152,18 +152,18 @@ class Watch:
     def _with_sharing(self, evidence: Evidence) -> Evidence:
         """Add which names have objects in common, and which functions their values hold."""
         names = list(dict.fromkeys([*sorted(evidence.bound), *self._names()]))
-        found: dict[str, Holdings] = {}
+        found: dict[str, ObjectGraph] = {}
         left = MAX_OBJECTS
         for number, name in enumerate(names):
             value = self._values[name]
             if not _is_of_no_interest(value):
-                found[name] = holdings_of(value, max(left // min(len(names) - number, SHARE), 20))
+                found[name] = object_graph_of(value, max(left // min(len(names) - number, MAX_SHARE), 20))
                 left -= found[name].cost
             if left <= 0:
                 break
         for state in self._generators:
             if (owner := owner_of_state(state)) is not None:
-                found[state] = Holdings(frozenset({id(owner)}))
+                found[state] = ObjectGraph(frozenset({id(owner)}))
         held = {name: its.definitions for name, its in found.items() if its.definitions}
         return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
 
@@ -177,7 +177,7 @@ class Watch:
         return not (name.startswith("_") or name in self._hidden or name in _OF_IPYTHON)
 
 
-def _groups(found: Mapping[str, Holdings]) -> tuple[frozenset[str], ...]:
+def _groups(found: Mapping[str, ObjectGraph]) -> tuple[frozenset[str], ...]:
     """Which names have an object in common that can change."""
     owners: dict[int, str] = {}
     groups: dict[str, set[str]] = {name: {name} for name in found}
@@ -188,7 +188,7 @@ def _groups(found: Mapping[str, Holdings]) -> tuple[frozenset[str], ...]:
     return tuple({id(g): frozenset(g) for g in groups.values() if len(g) > 1}.values())
 
 
-def _index_groups(found: Mapping[str, Holdings]) -> tuple[frozenset[str], ...]:
+def _index_groups(found: Mapping[str, ObjectGraph]) -> tuple[frozenset[str], ...]:
     """Which names have an index in common that one of them holds as such."""
     holders = {name: its for name, its in found.items() if its.indexes}
     return tuple(

@@ -12,7 +12,7 @@ from kale_magics.step_runtime.nodes import is_plain, unknown_node
 MAX_VALUES = 1
 """How many values a cell may have read whole, each as far as the budget of one value goes."""
 
-MORE_VALUES = 15
+MAX_VALUES_PER_SECOND = 15
 """How many more for each second that the cell took."""
 
 MIN_SECONDS = 0.0015
@@ -23,7 +23,7 @@ MAX_SECONDS = 20
 
 NOT_READ = unknown_node("", "its cell has more values than are read")
 
-NOT_THE_USERS = frozenset("In Out exit quit get_ipython open display".split())
+IPYTHON_NAMES = frozenset("In Out exit quit get_ipython open display".split())
 """IPython's own names."""
 
 
@@ -58,12 +58,12 @@ def fingerprints_of(
         The fingerprints by name, as many as the cell's budget allows.
     """
     took = min(time.perf_counter() - before.began, MAX_SECONDS)
-    left, until = MAX_VALUES + MORE_VALUES * took, time.thread_time() + MIN_SECONDS
+    left, until = MAX_VALUES + MAX_VALUES_PER_SECOND * took, time.thread_time() + MIN_SECONDS
     rebound = " ".join(before.rebound(values))
     found: dict[str, dict[str, Any]] = {}
     known: dict[Any, Any] = {}
     for name in reached_names([source, " ".join(kept), rebound], values):
-        if name in NOT_THE_USERS:
+        if name in IPYTHON_NAMES:
             continue
         if left <= 0 and not is_plain(values[name]) and time.thread_time() > until:
             found[name] = NOT_READ

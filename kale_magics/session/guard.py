@@ -25,7 +25,7 @@ FOLDER = ".kale"
 
 INTERRUPTED = "KeyboardInterrupt: interrupted before completion"
 
-LONGEST = 300
+MAX_MESSAGE = 300
 """Characters of an exception's text that are shown; all of it is in the file."""
 
 
@@ -55,7 +55,7 @@ def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Func
             vars(interrupt).setdefault("_render_traceback_", lambda: [INTERRUPTED])
             raise
         except Exception as error:  # whatever it is: the user sees a line, and the traceback is in a file
-            deal_with(_told(error))
+            deal_with(_diagnostic_of(error))
 
     return cast(Function, call)
 
@@ -97,7 +97,7 @@ def _held_interrupts() -> Iterator[list[int]]:
             signal.signal(signal.SIGINT, usual)
 
 
-def _told(error: Exception) -> Diagnostic:
+def _diagnostic_of(error: Exception) -> Diagnostic:
     try:
         os.getcwd()
     except FileNotFoundError:
@@ -105,10 +105,10 @@ def _told(error: Exception) -> Diagnostic:
         return Diagnostic(Code.RUN_FOLDER, "the working folder is gone: somebody has deleted it", fix)
     except OSError:  # it may not be entered: that is told as what has failed for it
         pass
-    return own_fault(error)
+    return internal_error(error)
 
 
-def own_fault(error: Exception) -> Diagnostic:
+def internal_error(error: Exception) -> Diagnostic:
     """What to say of a fault of this package; its traceback is written to a file.
 
     Args:
@@ -116,7 +116,7 @@ def own_fault(error: Exception) -> Diagnostic:
     """
     text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        said = cut(str(error), LONGEST)
+        said = cut(str(error), MAX_MESSAGE)
     except Exception as broken:  # a class of somebody's may say anything
         said = f"(its message cannot be shown: {type(broken).__name__})"
     place = _written(text)

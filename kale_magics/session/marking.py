@@ -37,7 +37,7 @@ from kale_magics.syntax.commands import Mark, parse_mark
 from kale_magics.syntax.step_options import check_files
 
 if TYPE_CHECKING:
-    from kale_magics.session.evidence import Evidence, Watch
+    from kale_magics.session.evidence import Evidence, MutationObserver
 
 _CLEANERS: tuple[Callable[[list[str]], list[str]], ...] = (leading_indent, classic_prompt, ipython_prompt)
 _call_of_cell_magic: Callable[[list[str]], list[str]] = cell_magic
@@ -121,7 +121,7 @@ class _Execution:
     count: int | None
     began: float
     magic: Magic | None
-    watch: Watch | None = None
+    watch: MutationObserver | None = None
     modules: frozenset[str] = frozenset()
     interrupted: bool = False
     cell: Cell | None = None
@@ -299,7 +299,7 @@ class Marking:
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
         self._modules.look()
-        process_state.note_new_libraries(self._shell.user_ns)
+        process_state.record_new_libraries(self._shell.user_ns)
 
     def _note_loaded(self, execution: _Execution) -> frozenset[str]:
         """The modules that a cell has loaded, now or earlier: a session loads a module once."""
@@ -309,20 +309,20 @@ class Marking:
 
 
 @reported
-def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> Watch | None:
+def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> MutationObserver | None:
     """Watch the cell that begins, if it is of those whose objects go from step to step."""
     # What it needs takes longer to import than the extension to load.
-    from kale_magics.session.evidence import Watch
+    from kale_magics.session.evidence import MutationObserver
 
     mark = _mark(magic)
     if not mark.run or mark.kind == "skip":
         return None
     own = (c.evidence for c in cells if c.kind == "step" and c.name == mark.name and c.evidence)
     used = dict.fromkeys(name for evidence in own for name in evidence.fingerprints)
-    return Watch(magic.source, shell.user_ns, shell.user_ns_hidden, used)
+    return MutationObserver(magic.source, shell.user_ns, shell.user_ns_hidden, used)
 
 
-def _ended(cell: Cell, result: ExecutionResult, watch: Watch | None) -> Cell:
+def _ended(cell: Cell, result: ExecutionResult, watch: MutationObserver | None) -> Cell:
     """A cell after its execution."""
     if not cell.run:
         return cell
@@ -339,7 +339,7 @@ def _last_line(error: BaseException | None) -> str:
 
 
 @reported
-def _seen(watch: Watch | None) -> Evidence | None:
+def _seen(watch: MutationObserver | None) -> Evidence | None:
     """What was seen of a cell; None as well if it cannot be told: the pipeline does without."""
     return watch.end() if watch else None
 

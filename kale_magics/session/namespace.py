@@ -10,14 +10,14 @@ from pathlib import PurePath
 from typing import Any
 
 from kale_magics.analysis.paths import MAX_PATH
-from kale_magics.session.holdings import Holdings, holdings_of
+from kale_magics.session.object_graph import ObjectGraph, object_graph_of
 from kale_magics.session.objects import Facts, facts_of
 from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__builtins__", "__doc__"}
 """Names that every step has without anybody making them."""
 
-MOST_PICKLED = 16 << 20
+MAX_PICKLED = 16 << 20
 """Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
 
 
@@ -37,14 +37,14 @@ class Session:
         self._inputs: list[str] = list(history.input_hist_raw) if history is not None else []
         self._binders: dict[str, int] | None = None
         self._facts: dict[str, Facts | None] = {}
-        self._holdings: dict[str, Holdings] = {}
+        self._graphs: dict[str, ObjectGraph] = {}
         self._definitions: Definitions | None = None
 
     def has(self, name: str) -> bool:
         """Whether the user gave that name a value that is still there."""
         return name in self._values and name not in self._hidden
 
-    def keeps(self, name: str) -> bool:
+    def defines(self, name: str) -> bool:
         """Whether IPython has a variable of that name, be it its own."""
         return name in self._values
 
@@ -64,26 +64,26 @@ class Session:
         """Whether two names' values share an object that can change; None if that is not known."""
         if not (self.has(one) and self.has(other)):
             return None
-        return self._holdings_of(one).shares(self._holdings_of(other))
+        return self._graph_of(one).shares(self._graph_of(other))
 
-    def _holdings_of(self, name: str) -> Holdings:
-        if name not in self._holdings:
-            self._holdings[name] = holdings_of(self._values[name])
-        return self._holdings[name]
+    def _graph_of(self, name: str) -> ObjectGraph:
+        if name not in self._graphs:
+            self._graphs[name] = object_graph_of(self._values[name])
+        return self._graphs[name]
 
-    def cannot_cross(self, name: str) -> tuple[str, str, str] | None:
+    def unpicklable_part(self, name: str) -> tuple[str, str, str] | None:
         """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""
         if not self.has(name):
             return None
         if self._definitions is None:
             self._definitions = known_definitions(self._values)
-        found = find_culprit(self._values[name], name, self._values, self._definitions, most=MOST_PICKLED)
+        found = find_culprit(self._values[name], name, self._values, self._definitions, most=MAX_PICKLED)
         if found is None:
             return None
         path, culprit, error = found
         return path, type_name(culprit), f"{type(error).__name__}: {error}"
 
-    def is_gone(self, source: str) -> bool:
+    def is_deleted(self, source: str) -> bool:
         """Whether the notebook's file has no such cell."""
         return bool(self._texts) and source.strip() not in self._texts
 

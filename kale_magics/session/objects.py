@@ -18,13 +18,13 @@ from kale_magics.model.pipeline import ArtifactKind
 from kale_magics.step_runtime.pickling import type_name
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
-MOST_ELEMENTS = 2_000
+MAX_ELEMENTS = 2_000
 """How many elements of containers are looked at to see whether a value is plain."""
 
 MAX_DEPTH = 50
 """How deeply within each other tuples are looked into."""
 
-MOST_LOOKED_INTO = 300
+MAX_INSPECTED = 300
 """How many objects are looked at to see which modules a value needs."""
 
 _IMMUTABLE = (
@@ -131,7 +131,7 @@ def modules_of(value: Any) -> frozenset[str]:
     found: set[str] = set()
     seen: set[int] = set()
     pending = [value]
-    while pending and len(seen) < MOST_LOOKED_INTO:
+    while pending and len(seen) < MAX_INSPECTED:
         item = pending.pop()
         kind = type(item)
         if id(item) in seen or (is_one_of(kind, ATOMS) and kind is not type):
@@ -143,7 +143,7 @@ def modules_of(value: Any) -> frozenset[str]:
         if kind is types.FunctionType:
             pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
         elif not code and not issubclass(kind, _NOT_LOOKED_INTO):
-            pending += islice(referents(item), MOST_LOOKED_INTO)
+            pending += islice(referents(item), MAX_INSPECTED)
     return frozenset(filter(None, found))
 
 
@@ -165,7 +165,7 @@ def is_immutable(value: Any, depth: int = 0) -> bool:
         return module_of(value) != "__main__"
     for base in (tuple, frozenset):
         if issubclass(kind, base) and not kind.__dictoffset__:
-            small = base.__len__(value) <= MOST_ELEMENTS and depth < MAX_DEPTH
+            small = base.__len__(value) <= MAX_ELEMENTS and depth < MAX_DEPTH
             return small and all(is_immutable(item, depth + 1) for item in base.__iter__(value))
     return is_immutable_type(kind)
 
@@ -204,12 +204,12 @@ def _is_plain(value: Any) -> bool:
         if id(item) in seen:
             continue
         seen.add(id(item))
-        if len(seen) > MOST_ELEMENTS or module_of(kind) == "__main__":
+        if len(seen) > MAX_ELEMENTS or module_of(kind) == "__main__":
             return False
         if kind is dict:
-            pending += islice(chain(item, item.values()), MOST_ELEMENTS + 1)
+            pending += islice(chain(item, item.values()), MAX_ELEMENTS + 1)
         elif is_one_of(kind, (list, tuple, set, frozenset)):
-            pending += islice(item, MOST_ELEMENTS + 1)
+            pending += islice(item, MAX_ELEMENTS + 1)
         elif not _is_plain_leaf(item, kind):
             return False
     return True

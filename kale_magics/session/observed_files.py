@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from kale_magics.analysis.packages import HOMES
+from kale_magics.analysis.packages import INSTALL_FOLDERS
 from kale_magics.analysis.paths import MAX_PATH
 
 MAX_FILES = 1000
@@ -162,7 +162,7 @@ class FileObserver:
         inside = path.startswith(os.path.join(self._folder, ""))
         parts = os.path.relpath(path, self._folder).split("/")
         hidden = any(p.startswith(".") for p in parts) or not _NO_NAMES.isdisjoint(parts)
-        return inside and not hidden and not path.startswith(tuple(f"{home}/" for home in HOMES))
+        return inside and not hidden and not path.startswith(tuple(f"{home}/" for home in INSTALL_FOLDERS))
 
     def _is_scratch(self, path: str) -> bool:
         if self._temporary and any(path == t or path.startswith(f"{t}/") for t in self._temporary):

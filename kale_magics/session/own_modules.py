@@ -86,9 +86,9 @@ def is_user_file(origin: str | None) -> bool:
 @functools.cache
 def _installed() -> tuple[str, ...]:
     # What it needs takes longer to import than the extension to load.
-    from kale_magics.analysis.packages import HOMES
+    from kale_magics.analysis.packages import INSTALL_FOLDERS
 
-    return tuple(f"{home}{os.sep}" for home in HOMES)
+    return tuple(f"{home}{os.sep}" for home in INSTALL_FOLDERS)
 
 
 def _digest(file: Path) -> bytes:

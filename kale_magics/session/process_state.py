@@ -16,7 +16,7 @@ from itertools import islice
 from operator import is_
 from typing import Any
 
-from kale_magics.analysis.own_code import RESULTS
+from kale_magics.analysis.module_setters import CACHE_NAMES
 from kale_magics.session.own_modules import is_user_file
 from kale_magics.session.state_holders import (
     READERS,
@@ -185,7 +185,9 @@ def _own_modules() -> Iterator[tuple[str, Reading]]:
 def _state_of(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in list(attributes.items()):
         special = name.startswith("__") and name.endswith("__")
-        if not (special or name == "_abc_impl" or type(value) is types.ModuleType or RESULTS.search(name)):
+        if not (
+            special or name == "_abc_impl" or type(value) is types.ModuleType or CACHE_NAMES.search(name)
+        ):
             yield name, value
 
 
@@ -272,7 +274,7 @@ def forget_first_state() -> None:
     _FIRST.clear()
 
 
-def note_new_libraries(values: Mapping[str, Any]) -> None:
+def record_new_libraries(values: Mapping[str, Any]) -> None:
     """Take in how new libraries are, if something has been imported since the last look."""
     if not _FIRST or sys.modules.keys() - _MODULES.seen.keys():
         ProcessState(values)

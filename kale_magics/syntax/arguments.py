@@ -28,13 +28,13 @@ MAX_DURATION = timedelta(days=36_525)
 
 MAX_DIGITS = 9
 
-WIDEST = 100
+MAX_WIDTH = 100
 """Characters of a line of help."""
 
-WIDEST_OPTION = 32
+MAX_OPTION_WIDTH = 32
 """Characters of an option that leave room for its help on the same line."""
 
-MOST_NAMED = 10
+MAX_LISTED = 10
 """Options that a refusal names."""
 
 _PROTECTED_COMMA = "\0"
@@ -190,7 +190,7 @@ def usage(syntaxes: Iterable[Syntax]) -> str:
     """Help for people: how each is written, what its options do, an example."""
     syntaxes = tuple(syntaxes)
     options = {option.usage: option.help for syntax in syntaxes for option in syntax.options}
-    width = max((len(name) for name in options if len(name) <= WIDEST_OPTION), default=0)
+    width = max((len(name) for name in options if len(name) <= MAX_OPTION_WIDTH), default=0)
     parts = [[line for syntax in syntaxes for line in _wrapped(syntax.usage)]]
     parts += [[_row(name, text, width) for name, text in options.items()]] if options else []
     examples = [syntax.example for syntax in syntaxes if syntax.example != syntax.usage]
@@ -208,7 +208,7 @@ def _wrapped(text: str) -> list[str]:
     """A usage in lines that are not too wide, none of which ends within brackets."""
     solid = re.sub(r"\[(?:[^\[\]]|\[[^\]]*\])*\]", lambda match: match.group().replace(" ", "\0"), text)
     lines = textwrap.wrap(
-        solid, WIDEST, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
+        solid, MAX_WIDTH, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
     )
     return [line.replace("\0", " ") for line in lines]
 
@@ -306,7 +306,7 @@ def _unknown_option(syntax: Syntax, name: str, where: Where | None) -> Exception
     known = [option.name for option in syntax.options]
     guess = near(name, known)
     takes = f"it takes {', '.join(known) or 'no options'}"
-    if len(known) > MOST_NAMED:
+    if len(known) > MAX_LISTED:
         takes = f"{syntax.listed or syntax.magic.partition(' ')[0]}? lists those that it has"
     fix = syntax.unknown.get(name) or (f"did you mean {guess}?" if guess else takes)
     return refuse(Code.UNKNOWN_OPTION, f"{syntax.magic} has no option {name}", fix, where)

@@ -41,10 +41,10 @@ EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NVIDIA = "nvidia.com/gpu"
 """What an accelerator is called where nothing else is said."""
 
-SMALLEST_SIZE = 2**20
+MIN_SIZE = 2**20
 """Bytes of memory, or of a volume, below which a unit has been forgotten."""
 
-FEWEST_MEGABYTES = 128
+MIN_MEGABYTES = 128
 """The least number without a unit that is taken for one of megabytes, and not of gigabytes."""
 
 
@@ -124,7 +124,7 @@ def size(what: str, text: str, where: Where | None) -> Decimal:
     """
     match = _MEMORY.fullmatch(text)
     found = Decimal(match["number"]) * _size(match["unit"]) if match else Decimal(0)
-    if found < SMALLEST_SIZE:
+    if found < MIN_SIZE:
         fix = "write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)"
         guess = _memory_meant(text)
         told = f"{what} takes a number of bytes with a unit, not {text!r}"
@@ -145,15 +145,15 @@ def _memory_meant(text: str) -> str:
         return ""
     unit = (match["unit"] or "").upper() + ("i" if match["unit"] and match["binary"] else "")
     number = Decimal(match["number"])
-    if not unit and number < SMALLEST_SIZE:
+    if not unit and number < MIN_SIZE:
         # Who types 4 thinks of gigabytes, who types 4096 of megabytes.
-        unit = "Gi" if number < FEWEST_MEGABYTES else "Mi"
-        number = number if number < FEWEST_MEGABYTES * 1024 else Decimal(0)
+        unit = "Gi" if number < MIN_MEGABYTES else "Mi"
+        number = number if number < MIN_MEGABYTES * 1024 else Decimal(0)
     while number % 1 and unit:
         step = _STEPS.index(unit[0])
         number *= 1024 if unit.endswith("i") else 1000
         unit = (_STEPS[step - 1] + unit[1:]) if step else ""
-    return f"{int(number)}{unit}" if int(number) * _size(unit) >= SMALLEST_SIZE else ""
+    return f"{int(number)}{unit}" if int(number) * _size(unit) >= MIN_SIZE else ""
 
 
 def _gpus(values: Values, where: Where | None) -> dict[str, Any]:
@@ -435,11 +435,11 @@ def read_options(given: Mapping[str, Values], where: Where | None = None) -> Ste
         if option.name in given:
             said.update(read(given[option.name], where))
     options = StepOptions(**said)
-    refuse_twice(options, where)
+    check_duplicates(options, where)
     return options
 
 
-def refuse_twice(options: StepOptions, where: Where | None = None) -> None:
+def check_duplicates(options: StepOptions, where: Where | None = None) -> None:
     """Refuse what options would fill twice in a pod, of which one would win without a word.
 
     Args:

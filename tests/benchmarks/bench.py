@@ -163,7 +163,7 @@ def watching(times: int) -> dict[str, float]:
     import pandas as pd
     from sklearn.linear_model import LogisticRegression
 
-    from kale_magics.session.evidence import Watch
+    from kale_magics.session.evidence import MutationObserver
 
     X = np.random.default_rng(0).random((2_000, 30))
     frame = pd.DataFrame(X, columns=[f"c{n}" for n in range(30)]).assign(kind="a")
@@ -175,7 +175,7 @@ def watching(times: int) -> dict[str, float]:
     large = {f"X{n}": np.zeros(20_000_000) for n in range(3)}
 
     def watch(values: dict[str, Any]) -> None:
-        Watch(" ".join(values), values).end()
+        MutationObserver(" ".join(values), values).end()
 
     cells = {"few small values": few, "a frame, an array, a model": usual, "80 frames and lists": many}
     cells["3 arrays of 160 MB"] = large

@@ -19,7 +19,7 @@ from kale_magics.checking.expected import Expected, expected_of
 from kale_magics.dataflow.assemble import assemble
 from kale_magics.execution.run import Run, StepRun
 from kale_magics.model.pipeline import Pipeline
-from kale_magics.session.evidence import Evidence, Watch
+from kale_magics.session.evidence import Evidence, MutationObserver
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import fingerprint
@@ -135,7 +135,7 @@ def _play(notebook: Notebook) -> tuple[str, frozenset[str], list[Evidence]]:
     with contextlib.redirect_stdout(output), warnings.catch_warnings():
         warnings.simplefilter("error")
         for part in notebook.cells:
-            watch = Watch(part.text, namespace)
+            watch = MutationObserver(part.text, namespace)
             exec(compile(part.text, "<cell>", "exec", dont_inherit=True), namespace)
             seen.append(watch.end())
     return result(output.getvalue()), hidden, seen

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.library import has_old_pandas
+from kale_magics.analysis.library_effects import has_old_pandas
 from tests.probe import data
 from tests.probe.modules import MODULES
 

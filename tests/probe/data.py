@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.library import ITSELF
+from kale_magics.analysis.library_effects import ITSELF
 
 FOLDER = Path(__file__).parents[2] / "kale_magics" / "analysis"
 DATA = FOLDER / "library_effects.json"
@@ -81,7 +81,7 @@ def _without_caches(line: Line) -> dict[str, list[str]]:
 
 
 def effects_text(effects: dict[str, list[str]]) -> str:
-    """Return effects as `kale_magics.analysis.library.parse_effects` reads them."""
+    """Return effects as `kale_magics.analysis.library_effects.parse_effects` reads them."""
     return " ".join(f"{name}={','.join(sorted(effects[name]))}" for name in FIELDS if effects.get(name))
 
 

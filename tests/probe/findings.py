@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kale_magics.analysis.library import LibraryEffects
+from kale_magics.analysis.library_effects import LibraryEffects
 from tests.probe.examples import ONLY_EXAMPLES
 from tests.probe.hints import TOGGLED, kinds_of, option_kinds
 from tests.probe.signatures import KEYWORD, POSITIONAL, Label, has_default, is_leading, labels_of

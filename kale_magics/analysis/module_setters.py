@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from kale_magics.analysis.knowledge import CHANGING_METHODS, is_known
+from kale_magics.analysis.library_rules import CHANGING_METHODS, is_known
 from kale_magics.analysis.scopes import bound_names, parameters_of
 
-RESULTS = re.compile("cache|memo", re.IGNORECASE)
+CACHE_NAMES = re.compile("cache|memo", re.IGNORECASE)
 """Names of variables that keep results: who does not find them there computes them."""
 
 MAX_SOURCE = 1_000_000
@@ -22,7 +22,7 @@ MAX_SOURCE = 1_000_000
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def set_by(path: str) -> tuple[str, tuple[str, ...]]:
+def variables_set_by(path: str) -> tuple[str, tuple[str, ...]]:
     """What a function of an own module sets in its module when it is called.
 
     Args:
@@ -74,7 +74,7 @@ def _settings_of(file: Path, _written: int) -> Mapping[str, tuple[str, ...]]:
     calls: dict[str, set[str]] = {}
     for name, function in _functions(tree):
         own.setdefault(name, set()).update(
-            n for n in _set_in(function, variables, classes) if not RESULTS.search(n)
+            n for n in _set_in(function, variables, classes) if not CACHE_NAMES.search(n)
         )
         called = {
             n.func.id for n in ast.walk(function) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)

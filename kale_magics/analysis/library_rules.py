@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Literal
 
-from kale_magics.analysis.library import function_effects, method_effects
+from kale_magics.analysis.library_effects import function_effects, method_effects
 from kale_magics.step_runtime.generators import GENERATORS, OWNERS
 
 SCALAR_CALLS = frozenset(

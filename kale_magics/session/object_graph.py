@@ -29,7 +29,7 @@ MAX_ELEMENTS = 2_000
 ELEMENTS_OF_AN_OBJECT = 20
 """How many elements of containers, of which only the types are looked at, cost as much as an object."""
 
-LEAST_ELEMENTS = 20
+MIN_ELEMENTS = 20
 """How many elements of a container are looked at in any case."""
 
 _SKIPPED = (
@@ -45,7 +45,7 @@ _SKIPPED_NAMES = frozenset({"pandas._libs.internals.BlockValuesRefs", "logging.L
 
 
 @dataclass(frozen=True)
-class Holdings:
+class ObjectGraph:
     """What a value holds.
 
     Attributes:
@@ -64,20 +64,20 @@ class Holdings:
     complete: bool = True
     cost: int = 0
 
-    def shares(self, other: Holdings) -> bool | None:
+    def shares(self, other: ObjectGraph) -> bool | None:
         """Whether two values share an object that can change; None if that is not known."""
         if self.shares_memory(other) or self.shares_index(other):
             return True
         return False if self.complete and other.complete else None
 
-    def shares_memory(self, other: Holdings) -> bool:
+    def shares_memory(self, other: ObjectGraph) -> bool:
         """Whether two values are known to share an object other than an index."""
         mine, theirs = self.own, other.own
         return not (
             mine.isdisjoint(theirs) and mine.isdisjoint(other.copied) and self.copied.isdisjoint(theirs)
         )
 
-    def shares_index(self, other: Holdings) -> bool:
+    def shares_index(self, other: ObjectGraph) -> bool:
         """Whether two values are known to share an index of pandas that at least one holds as such."""
         mine, theirs = self.indexes, other.indexes
         return not (
@@ -85,7 +85,7 @@ class Holdings:
         )
 
 
-def holdings_of(value: Any, most: int = MAX_OBJECTS) -> Holdings:
+def object_graph_of(value: Any, most: int = MAX_OBJECTS) -> ObjectGraph:
     """What a value holds.
 
     Args:
@@ -110,7 +110,7 @@ class _Search:
         # What is made on the way must live until the end: an identity is given again to the next object.
         self.alive: list[Any] = []
 
-    def search(self, value: Any, most: int) -> Holdings:
+    def search(self, value: Any, most: int) -> ObjectGraph:
         """Look at no more than some objects, and at the types of not many more."""
         whole = self.room = most * ELEMENTS_OF_AN_OBJECT
         asked = most
@@ -128,10 +128,10 @@ class _Search:
         cost = asked - most + (whole - self.room) // ELEMENTS_OF_AN_OBJECT
         own, copied, indexes = frozenset(self.own), frozenset(self.copied), frozenset(self.indexes)
         complete = self.complete and not self.pending
-        return Holdings(own, copied, indexes, frozenset(self.definitions), complete, cost)
+        return ObjectGraph(own, copied, indexes, frozenset(self.definitions), complete, cost)
 
     def _push(self, items: Collection[Any], copied: bool = False) -> None:
-        room = max(self.room, LEAST_ELEMENTS)
+        room = max(self.room, MIN_ELEMENTS)
         self.room -= len(items)
         # As `is_one_of`, for thousands of elements.
         found = [
