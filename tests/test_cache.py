@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from kale_magics.analysis import packages
+from kale_magics.cache.plan import plan
 from kale_magics.execution import signing
 from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
 from kale_magics.local.fork_server import close_servers
 from kale_magics.local.past_runs import clean, past_runs
-from kale_magics.local.plan import plan
 from kale_magics.model.diagnostics import Code as Codes
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline, StepOptions
@@ -509,7 +509,7 @@ os.stat('gone')
 
 def test_a_step_does_not_notice_that_its_questions_are_heard(kale):
     failed = kale(step("a", UNNOTICED)).steps["a"]
-    assert not re.search("recorder|looks|runtime", failed.error.traceback)
+    assert not re.search("file_access|path_queries|runtime", failed.error.traceback)
     assert failed.error.type == "FileNotFoundError"
     assert failed.log.startswith("False False True None\n")
 
@@ -527,7 +527,7 @@ def test_another_version_of_a_library(kale, monkeypatch):
     kale(use)
     real = packages.installed_versions
     monkeypatch.setattr(
-        "kale_magics.local.entry.installed_versions", lambda names: {**real(names), "numpy": "0.1"}
+        "kale_magics.cache.entry.installed_versions", lambda names: {**real(names), "numpy": "0.1"}
     )
     assert outlook(kale, use)["a"].startswith("numpy is 0.1, was ")
     assert cached(kale(use)) == set()

@@ -341,8 +341,8 @@ def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
     """What the step was seen to do that may give something else each time."""
-    from kale_magics.local.entry import read_entry
-    from kale_magics.local.heard import nearby
+    from kale_magics.cache.audit_log import nearby
+    from kale_magics.cache.entry import read_entry
 
     entry = read_entry(folder)
     if entry is None:

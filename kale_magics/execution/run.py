@@ -305,8 +305,8 @@ class Run:
         Raises:
             KaleError: Somebody else wrote it, or it is damaged.
         """
+        from kale_magics.cache.entry import read_entry
         from kale_magics.execution.file_digests import file_digest
-        from kale_magics.local.entry import read_entry
 
         entry = read_entry(step.folder)
         kept = entry.files.get(str(path.relative_to(step.folder))) if entry else None

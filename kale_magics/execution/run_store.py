@@ -26,7 +26,7 @@ from kale_magics.step_runtime.fixed import to_json
 
 LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
 USES = "uses.jsonl"
-"""What `recorder` has heard."""
+"""What `cache.file_access` has recorded."""
 
 
 @contextlib.contextmanager

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from kale_magics.cache.entry import cache_parts, entry_of, watched
+from kale_magics.cache.store import CacheStore, EarlierResults
 from kale_magics.execution.run import (
     Event,
     LinePrinted,
@@ -40,9 +42,7 @@ from kale_magics.execution.run_store import (
     write_programs,
     writing,
 )
-from kale_magics.local.cache import Cache, Past
 from kale_magics.local.cancel import Canceller
-from kale_magics.local.entry import cache_parts, entry_of, watched
 from kale_magics.local.exchange import Result, environment, read_result, result_of, step_environment, task_for
 from kale_magics.local.fork_server import StepServer, give_back, take_server
 from kale_magics.local.past_runs import going_on, last_times
@@ -120,7 +120,7 @@ def run_pipeline(
     run = Run(name or pipeline.name, folder, parameters, steps)
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline, last_times(folder))
-    past = Past(Cache(folder.parents[1]), cache, resumed, given or {})
+    past = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
     with going_on(folder):
         execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, past)
         if canceller is not None:
@@ -163,7 +163,7 @@ class _Execution:
         max_parallel: int,
         weights: Mapping[str, float],
         fork: bool,
-        past: Past,
+        past: EarlierResults,
     ) -> None:
         self.pipeline, self.fork, self.past = pipeline, fork, past
         self.run, self.directory, self.tell, self.max_parallel = run, directory, listener, max_parallel

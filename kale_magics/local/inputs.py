@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kale_magics.cache.entry import cache_parts, read_entry, why_not
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run import Run, StepRun
-from kale_magics.local.entry import cache_parts, read_entry, why_not
 from kale_magics.local.exchange import environment, read_result, step_environment
 from kale_magics.local.past_runs import past_runs
 from kale_magics.model.diagnostics import Code, Where, refuse

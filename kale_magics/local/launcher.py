@@ -1,8 +1,8 @@
 """What the process of a step runs: it calls the step's function the way KFP's executor would.
 
 The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics but the texts of `recorder` and `looks` beside it and of `step_runtime.fixed`. It reads
-`arguments.json` and leaves `result.json`, or `error.json` if the step fails.
+nothing of kale_magics but the texts of `cache.file_access`, `cache.path_queries` and `step_runtime.fixed`.
+It reads `arguments.json` and leaves `result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Direction:
 
 
 def beside(name: str) -> dict[str, Any]:
-    """What another file of this folder defines."""
-    path = os.path.join(os.path.dirname(beside.__code__.co_filename), name)
+    """Return what another file of the package defines, executed alone."""
+    path = os.path.join(os.path.dirname(beside.__code__.co_filename), os.pardir, name)
     # What the step's code sets in a module, or among the builtins, is not meant there.
     namespace: dict[str, Any] = {
         "__name__": "kale_" + os.path.basename(name),
@@ -59,8 +59,8 @@ def beside(name: str) -> dict[str, Any]:
     return namespace
 
 
-RECORDER, LOOKS = beside("recorder.py"), beside("looks.py")
-FIXED = beside(os.path.join(os.pardir, "step_runtime", "fixed.py"))
+FILE_ACCESS, PATH_QUERIES = beside("cache/file_access.py"), beside("cache/path_queries.py")
+FIXED = beside("step_runtime/fixed.py")
 
 compile_program = compile
 """What a program compiles the runtime with; the server has one that remembers."""
@@ -114,7 +114,7 @@ def main() -> None:
     """Do what the file named by the second argument says."""
     arguments = sys.argv[2]
     del sys.argv[1:]
-    for namespace in (globals(), RECORDER):
+    for namespace in (globals(), FILE_ACCESS):
         FIXED["fix_modules"](namespace)
     with open(arguments, encoding="utf-8") as file:
         task = FIXED["from_json"](file.read())
@@ -122,9 +122,9 @@ def main() -> None:
     os.environ["KALE_ERROR_FILE"] = task["error"]
     os.environ["KALE_FINGERPRINTS_FILE"] = f"{task['result']}.fingerprints"
     try:
-        recorder = RECORDER["begin"](task, LOOKS)
+        recorder = FILE_ACCESS["begin"](task, PATH_QUERIES)
         result = perform(task)
-        RECORDER["end"](recorder)
+        FILE_ACCESS["end"](recorder)
         result["fingerprints"] = take_fingerprints(f"{task['result']}.fingerprints")
         save(task["result"], result)
     except Exception as error:  # not the user's code: the program does not start, or its result is not kept

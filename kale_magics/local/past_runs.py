@@ -11,10 +11,10 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from kale_magics.cache.entry import read_entry
+from kale_magics.cache.store import CacheStore
 from kale_magics.execution.run import Run, StepError, StepRun
 from kale_magics.execution.run_store import writing
-from kale_magics.local.cache import Cache
-from kale_magics.local.entry import read_entry
 from kale_magics.step_runtime.fixed import from_json
 
 ALIVE = "alive"
@@ -158,5 +158,5 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
     with writing(runs_folder):
         for run in going:
             shutil.rmtree(run.folder)
-    Cache(runs_folder).tidy()
+    CacheStore(runs_folder).tidy()
     return going, before - folder_size(runs_folder)

@@ -245,7 +245,7 @@ class KaleMagics(ClusterMagics):
 
     def _outlooks(self, pipeline: Pipeline) -> dict[str, str]:
         """What a run would do with each step now, in words; nothing before the first run."""
-        from kale_magics.local.plan import plan
+        from kale_magics.cache.plan import plan
         from kale_magics.view.words import outlook
 
         values = {parameter.name: parameter.default for parameter in pipeline.parameters}

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kale_magics.local.cache import Cache
-from kale_magics.local.entry import ENTRY, Entry, cache_parts, read_entry, why_not
+from kale_magics.cache.audit_log import nearby
+from kale_magics.cache.entry import ENTRY, CacheEntry, cache_parts, read_entry, why_not
+from kale_magics.cache.store import CacheStore
 from kale_magics.local.exchange import environment, read_result, step_environment
-from kale_magics.local.heard import nearby
 from kale_magics.model.pipeline import Json, Pipeline, Step
 
 MOST_RUNS = 50
@@ -20,7 +20,7 @@ UNKNOWN = "?"
 
 
 @dataclass(frozen=True)
-class Outlook:
+class CachePlan:
     """What would become of a step.
 
     Attributes:
@@ -34,7 +34,7 @@ class Outlook:
 
 def plan(
     pipeline: Pipeline, parameters: Mapping[str, Json], runs_folder: Path, directory: Path
-) -> dict[str, Outlook]:
+) -> dict[str, CachePlan]:
     """What a run would do now.
 
     Args:
@@ -46,23 +46,23 @@ def plan(
     Returns:
         For every step; nothing at all if no step has run before.
     """
-    planner = _Planner(parameters, Cache(runs_folder.absolute()), directory)
+    planner = _Planner(parameters, CacheStore(runs_folder.absolute()), directory)
     outlooks = {step.name: planner.look(step) for step in pipeline.steps}
     return outlooks if any(planner.last.values()) else {}
 
 
 class _Planner:
-    def __init__(self, parameters: Mapping[str, Json], cache: Cache, directory: Path) -> None:
+    def __init__(self, parameters: Mapping[str, Json], cache: CacheStore, directory: Path) -> None:
         self.parameters, self.cache, self.directory = parameters, cache, directory
         self.environment = environment()
         runs = cache.runs_folder / "runs"
         self.runs = sorted(runs.iterdir(), reverse=True)[:MOST_RUNS] if runs.is_dir() else []
         self.digests: dict[tuple[str, str], str] = {}
-        self.last: dict[str, Entry | None] = {}
+        self.last: dict[str, CacheEntry | None] = {}
         # For every step those above it, and itself, that would run.
         self.uncertain: dict[str, set[str]] = {}
 
-    def look(self, step: Step) -> Outlook:
+    def look(self, step: Step) -> CachePlan:
         """What would become of a step, when all above it are known."""
         last = self.last[step.name] = self.last_entry(step)
         inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
@@ -80,10 +80,10 @@ class _Planner:
         above = {name for need in step.needs for name in self.uncertain.get(need, ())}
         self.uncertain[step.name] = above if found is not None else above | {step.name}
         if found is not None:
-            return Outlook(True, self.unless(waits, above, last))
-        return Outlook(False, self.reason(step, last, parts))
+            return CachePlan(True, self.unless(waits, above, last))
+        return CachePlan(False, self.reason(step, last, parts))
 
-    def unless(self, waits: list[str], above: set[str], last: Entry | None) -> str:
+    def unless(self, waits: list[str], above: set[str], last: CacheEntry | None) -> str:
         """On what it hangs that a step is cached: the values of other steps, and files that they make."""
         used = {path for _, path, *_ in last.paths} if last else set()
         files = [
@@ -95,7 +95,7 @@ class _Planner:
         values = [f"{' or '.join(dict.fromkeys(waits))} gives something else"] if waits else []
         return f"unless {' or '.join([*values, *files[:1]])}" if values or files else ""
 
-    def reason(self, step: Step, last: Entry | None, parts: Mapping[str, str]) -> str:
+    def reason(self, step: Step, last: CacheEntry | None, parts: Mapping[str, str]) -> str:
         """Why a step would run."""
         if not step.cache:
             return "--no-cache"
@@ -105,7 +105,7 @@ class _Planner:
             return "it has not run yet"
         return why_not(last, parts) or "its files are gone or damaged"
 
-    def last_entry(self, step: Step) -> Entry | None:
+    def last_entry(self, step: Step) -> CacheEntry | None:
         """What is known of the step's last success."""
         folders = (run / step.key for run in self.runs)
         known = (read_entry(folder) for folder in folders if (folder / ENTRY).exists())

@@ -14,16 +14,16 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from kale_magics.cache.entry import ENTRY, CacheEntry, changes, key_of, read_entry
 from kale_magics.execution.file_digests import CHUNK, file_digest
 from kale_magics.execution.run import Run
 from kale_magics.execution.run_store import write_text
 from kale_magics.execution.signing import sign
-from kale_magics.local.entry import ENTRY, Entry, changes, key_of, read_entry
 from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import to_json
 
 
-class Cache:
+class CacheStore:
     """The entries of a folder of runs.
 
     Args:
@@ -78,7 +78,7 @@ class Cache:
         except OSError:
             return False
 
-    def keep(self, folder: Path, entry: Entry) -> None:
+    def keep(self, folder: Path, entry: CacheEntry) -> None:
         """Make a step's folder an entry.
 
         Raises:
@@ -88,7 +88,7 @@ class Cache:
         write_text(folder / ENTRY, f'{{"signature": "{sign(body)}",\n"entry": {body}}}\n')
         self._point_at(folder, entry)
 
-    def _point_at(self, folder: Path, entry: Entry) -> None:
+    def _point_at(self, folder: Path, entry: CacheEntry) -> None:
         if not entry.reason:
             self.index.mkdir(mode=0o700, exist_ok=True)
             write_text(self.index / key_of(entry.parts), f"{folder.parent.name}/{folder.name}")
@@ -118,10 +118,10 @@ class Cache:
                     place.unlink()
 
 
-class Past:
+class EarlierResults:
     """What earlier runs have for this one."""
 
-    def __init__(self, cache: Cache, look: bool, resumed: Run | None, given: Mapping[str, Path]) -> None:
+    def __init__(self, cache: CacheStore, look: bool, resumed: Run | None, given: Mapping[str, Path]) -> None:
         self.cache, self.look, self.resumed, self.given = cache, look, resumed, given
 
     def entry_for(self, step: Step, parts: Mapping[str, str]) -> Path | None:

@@ -14,12 +14,12 @@ from typing import Any
 
 from kale_magics.analysis.packages import installed_versions, owners
 from kale_magics.analysis.uses import looks_like_file, uses_of
+from kale_magics.cache.audit_log import AuditLog, nearby
+from kale_magics.cache.file_access import state_of
+from kale_magics.cache.path_queries import ask, is_question
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run_store import LOG, RESULT, USES
 from kale_magics.execution.signing import is_signed_by_user
-from kale_magics.local.heard import Heard, nearby
-from kale_magics.local.looks import ask, is_question
-from kale_magics.local.recorder import state_of
 from kale_magics.model.pipeline import Json, Step
 from kale_magics.model.program import runtime_source
 from kale_magics.step_runtime.fixed import from_json, to_json
@@ -49,7 +49,7 @@ VOLATILE_FAMILIES = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class CacheEntry:
     """What a step did, and what it hangs on.
 
     Attributes:
@@ -57,8 +57,8 @@ class Entry:
         seconds: How long it took there.
         parts: Digests of what was known before it ran, by what people call it.
         files: SHA-256 of the entry's files, by their paths in the folder of the step.
-        paths: Kind, path and state (`recorder.state_of`, or `looks.ask`) of what it used or made outside, or
-            asked about, and the digest of a file's content; that may be empty.
+        paths: Kind, path and state (of `file_access.state_of` or `path_queries.ask`) of what it used or made
+            outside, or asked about, and the digest of a file's content; that may be empty.
         libraries: Versions by distribution.
         made: Those of the paths that it has made.
         reason: Why it must run each time; empty if it need not.
@@ -153,17 +153,17 @@ def watched(step: Step, parameters: Mapping[str, Json], directory: Path) -> list
     return sorted((kind, path) for path, kind in found.items())
 
 
-def read_entry(folder: Path) -> Entry | None:
+def read_entry(folder: Path) -> CacheEntry | None:
     """What `cache.json` of a step says; None if there is none, it is damaged, or somebody else wrote it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         told = from_json((folder / ENTRY).read_text(encoding="utf-8"))
         body = to_json(told["entry"], sort_keys=True)
         if is_signed_by_user(body, told["signature"]):
-            return Entry(**told["entry"])
+            return CacheEntry(**told["entry"])
     return None
 
 
-def changes(entry: Entry) -> str:
+def changes(entry: CacheEntry) -> str:
     """The first thing outside of its pipeline that is not as an entry had it, for people; empty if all is."""
     made = {path for kind, path, *_ in entry.paths if kind == "file"}
     for kind, path, state, content in entry.paths:
@@ -179,7 +179,7 @@ def changes(entry: Entry) -> str:
     return ""
 
 
-def why_not(entry: Entry, parts: Mapping[str, str], inputs: bool = True) -> str:
+def why_not(entry: CacheEntry, parts: Mapping[str, str], inputs: bool = True) -> str:
     """Why an entry cannot stand for running its step now, for people; empty if it can.
 
     Args:
@@ -201,7 +201,7 @@ def why_not(entry: Entry, parts: Mapping[str, str], inputs: bool = True) -> str:
 
 def entry_of(
     step: Step, folder: Path, run: str, seconds: float, parts: Mapping[str, str], outputs: Mapping[str, Any]
-) -> Entry:
+) -> CacheEntry:
     """The entry of a step that has just succeeded.
 
     Args:
@@ -217,7 +217,7 @@ def entry_of(
     """
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
     files |= {name: file_digest(folder / name) for name in (LOG, RESULT)}
-    heard = Heard(folder / USES)
+    heard = AuditLog(folder / USES)
     observed = next(heard.reasons_against(step, tuple(_codes(step))), "")
     paths = [(kind, path, state, _content(kind, path, state)) for kind, path, state in heard.paths]
     libraries: set[str] = set()
@@ -226,7 +226,7 @@ def entry_of(
         if not owners(module):
             paths.append(("file", file, state_of("file", file), ""))
     reason = "; ".join(filter(None, (step.varies, observed)))
-    return Entry(run, seconds, parts, files, paths, installed_versions(libraries), reason, heard.made)
+    return CacheEntry(run, seconds, parts, files, paths, installed_versions(libraries), reason, heard.made)
 
 
 def _content(kind: str, path: str, state: Any) -> str:

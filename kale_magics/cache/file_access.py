@@ -5,7 +5,7 @@ the process of a step, so it may use the standard library only and nothing of ka
 into a file, a line of JSON each; processes that the step forks add their own lines:
 
     ["file" or "list" or "tree", PATH, STATE, HOW]   STATE as `state_of` had it before; HOW: one of `HOWS`
-    [QUESTION, PATH, ANSWER, HOW]                    as `looks.ask` has them; HOW: "look" or "glance"
+    [QUESTION, PATH, ANSWER, HOW]                    as `path_queries.ask` has them; HOW: "look" or "glance"
     ["fork"]                                         it has started processes of its own
     ["end"]                                          all is told
     ["reason", TEXT]                                 why the same step may do something else another time
@@ -160,7 +160,7 @@ class Recorder:
         place: The file for what is heard.
         ignored: Beginnings of paths of which nothing is told.
         homes: The folders of installed modules.
-        ask: As `looks.ask`.
+        ask: As `path_queries.ask`.
 
     Attributes:
         made: What was not there before this process made it.
@@ -407,15 +407,15 @@ def is_fresh(state: tuple[bytes, int]) -> bool:
     return state[1] in (623, 624) and int.from_bytes(state[0][:4], sys.byteorder) == 0x80000000
 
 
-def begin(task: dict[str, Any], looks: dict[str, Any]) -> Recorder:
+def begin(task: dict[str, Any], queries: dict[str, Any]) -> Recorder:
     """Begin to listen.
 
     Args:
-        looks: What `looks.py` defines.
+        queries: What `path_queries.py` defines.
         task: "uses": the file for what is heard; "ignored": beginnings of paths; "watched": kinds and paths
             that the code names.
     """
-    recorder = Recorder(task["uses"], task["ignored"], task["homes"], looks["ask"])
+    recorder = Recorder(task["uses"], task["ignored"], task["homes"], queries["ask"])
     for kind, path in task["watched"]:
         recorder.tell(kind, path, state_of(kind, path), "watch")
     recorder.told.clear()  # how it is used comes after that it is named
@@ -423,7 +423,7 @@ def begin(task: dict[str, Any], looks: dict[str, Any]) -> Recorder:
     # What `SystemRandom` asks; `random` may be a copy here.
     sys.modules["random"]._urandom = recorder.drawn  # type: ignore[attr-defined]
     sys.addaudithook(recorder.hear)
-    looks["install"](recorder.asked)
+    queries["install"](recorder.asked)
     return recorder
 
 

@@ -1,4 +1,4 @@
-"""What a step's `recorder` has told, and what follows from it for the next time."""
+"""What a step's `file_access` has recorded, and what follows from it for the next time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from kale_magics.analysis.library_rules import HARMLESS, VARYING
 from kale_magics.analysis.uses import seeded, uses_of, varies
-from kale_magics.local.looks import ask, is_question
-from kale_magics.local.recorder import state_of
+from kale_magics.cache.file_access import state_of
+from kale_magics.cache.path_queries import ask, is_question
 from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import from_json
 
@@ -22,7 +22,7 @@ FOLLOWED = ("read", "make", "change")
 UNKNOWN = "not all is known that it used"
 
 
-class Heard:
+class AuditLog:
     """What was told, and what has come of the paths since.
 
     Args:
