@@ -13,7 +13,7 @@ import pytest
 from kale_magics.execution import run as running
 from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.view import LiveView, svg, tree
-from kale_magics.view.collapse import MOST_BOXES, collapse
+from kale_magics.view.collapse import MAX_BOXES, collapse
 from tests.test_view import DIAMOND, LOOSE, NASTY, Flow, chain, fan, pipeline, titles
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -49,7 +49,7 @@ def boxes(graph: Pipeline) -> list[str]:
 @pytest.mark.parametrize("graph", MANY)
 def test_of_many_steps_every_one_is_in_one_of_few_boxes(graph: Pipeline) -> None:
     groups = collapse(graph).groups
-    assert 0 < len(groups) <= MOST_BOXES
+    assert 0 < len(groups) <= MAX_BOXES
     drawn = [step.name for group in groups for step in group.steps]
     assert sorted(drawn) == sorted(step.name for step in graph.steps)
 
@@ -91,7 +91,7 @@ def test_no_more_is_merged_than_has_to_be() -> None:
 
 
 def test_a_tangle_is_drawn_with_few_lines() -> None:
-    assert len(collapse(tangle(1000, most=6)).joints) <= 2 * MOST_BOXES
+    assert len(collapse(tangle(1000, most=6)).joints) <= 2 * MAX_BOXES
 
 
 @pytest.mark.parametrize("graph", MANY)

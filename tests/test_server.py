@@ -188,7 +188,7 @@ def test_what_most_waits_for_starts_first(kale):
     steps = (step("a", ""), step("b", ""), step("c", "", after=("b",)), step("d", "", after=("c",)))
     kale(*steps, max_parallel=1)
     assert [e.step for e in kale.events if isinstance(e, StepStarted)] == ["b", "c", "a", "d"]
-    times = remaining_times(Pipeline("p", steps), {"a": 9.0, "b": 1.0})
+    times = remaining_times(Pipeline("p", steps).graph, {"a": 9.0, "b": 1.0})
     assert times == {"a": 9.0, "b": 11.0, "c": 10.0, "d": 5.0}
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
+import functools
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from kale_magics.dataflow.bindings import Binding, Definition, StepFlow
 from kale_magics.dataflow.file_dependencies import FilesOfSteps
 from kale_magics.dataflow.notebook_flow import RUN_TOGETHER, NotebookFlow, place_of_mark
 from kale_magics.model.diagnostics import Code, Where
+from kale_magics.model.graph import Graph
 from kale_magics.step_runtime.suspects import explain_culprit
 from kale_magics.syntax.arguments import quoted
 
@@ -104,7 +105,7 @@ class Edges:
         cells = {number: read.facts for number, read in self.flow.cells.items()}
         seen = {n: r.cell.evidence.files for n, r in self.flow.cells.items() if r.cell.evidence is not None}
         files = FilesOfSteps(self.steps, self.flow.prelude, cells, seen, self.flow.path_of)
-        for earlier, later in files.unordered(self.needs):
+        for earlier, later in files.unordered(self.graph):
             first, second = ("writes", "uses") if earlier.use.writes else ("uses", "writes")
             self.flow.tell(
                 Code.FILE_WITHOUT_EDGE,
@@ -209,39 +210,23 @@ class Edges:
         after = [name for name in step.after if name in self.steps]
         return list(dict.fromkeys([*self.providers[step.name].values(), *after]))
 
-    def ordered(self) -> list[StepFlow]:
-        """The steps, each after all that it needs, else in the notebook's order; tells of a cycle."""
-        waiting = {name: set(self.needs(step)) for name, step in self.steps.items()}
-        dependents: dict[str, list[str]] = defaultdict(list)
-        for name, needs in waiting.items():
-            for need in needs:
-                dependents[need].append(name)
-        place = {name: number for number, name in enumerate(self.steps)}
-        ready = [(place[name], name) for name, needs in waiting.items() if not needs]
-        order: list[StepFlow] = []
-        while ready:
-            _, name = heapq.heappop(ready)
-            order.append(self.steps[name])
-            for dependent in dependents[name]:
-                waiting[dependent].discard(name)
-                if not waiting[dependent]:
-                    heapq.heappush(ready, (place[dependent], dependent))
-        done = {step.name for step in order}
-        if len(done) < len(self.steps):
-            self._tell_cycle({name: needs for name, needs in waiting.items() if name not in done})
-        return order
+    @functools.cached_property
+    def graph(self) -> Graph[str]:
+        """Which step depends on which, by their names."""
+        return Graph({name: self.needs(step) for name, step in self.steps.items()})
 
-    def _tell_cycle(self, waiting: Mapping[str, set[str]]) -> None:
-        path = [next(iter(waiting))]
-        while path[-1] not in path[:-1]:
-            path.append(next(n for n in self.needs(self.steps[path[-1]]) if n in waiting[path[-1]]))
-        loop = path[path.index(path[-1]) :][::-1]
-        if len(loop) == 2:
-            message = f"step {loop[0]} is to run after itself"
+    def ordered(self) -> list[StepFlow]:
+        """The steps in topological order, else in the notebook's; none if there is a cycle."""
+        cycle = self.graph.cycle()
+        if not cycle:
+            return [self.steps[name] for name in self.graph.order()]
+        if len(cycle) == 2:
+            message = f"step {cycle[0]} is to run after itself"
         else:
-            message = f"these steps wait for each other: {' -> '.join(loop)}"
-        fix, where = self._way_out(loop)
+            message = f"these steps wait for each other: {' -> '.join(cycle)}"
+        fix, where = self._way_out(cycle)
         self.flow.tell(Code.CYCLE, message, fix, where)
+        return []
 
     def _way_out(self, loop: Sequence[str]) -> tuple[str, Where]:
         """How to open a ring of steps: without an `--after`, else with a new name for a cell; and where."""

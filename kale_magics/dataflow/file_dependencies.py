@@ -12,6 +12,7 @@ from kale_magics.analysis.file_calls import FileUse
 from kale_magics.analysis.files import FileReader
 from kale_magics.analysis.paths import GAP, absolute, is_exact, is_specific, may_be_same
 from kale_magics.dataflow.bindings import Binding, StepFlow
+from kale_magics.model.graph import Graph
 from kale_magics.session.observed_files import NO_FILES, ObservedFiles
 
 
@@ -95,17 +96,17 @@ class FilesOfSteps:
                 text = pattern if shown.startswith("..") else shown
                 yield FileUse(pattern, repr(text), 0, writes)
 
-    def unordered(self, needs: Callable[[StepFlow], list[str]]) -> Iterator[tuple[StepUse, StepUse]]:
+    def unordered(self, graph: Graph[str]) -> Iterator[tuple[StepUse, StepUse]]:
         """Yield the files that go from step to step with nothing to order the two.
 
         Args:
-            needs: The steps that a step depends on.
+            graph: Which step depends on which.
 
         Yields:
             For two steps a pair of uses of one file of which at least one writes, best one with a line and
             a whole path; the first stands above the second in the notebook.
         """
-        above = _ancestors(self.steps, needs)
+        above = graph.all_ancestors()
         found: dict[frozenset[str], tuple[StepUse, StepUse]] = {}
         for one, other in _pairs([use for uses in self.uses.values() for use in uses]):
             steps = frozenset((one.step, other.step))
@@ -162,20 +163,3 @@ def _conflict(one: FileUse, other: FileUse) -> bool:
     listed = any(GAP not in use.pattern and not is_exact(use.pattern) for use in (one, other))
     # Steps for parts of one thing write `part_{n}.csv` each, and each another one.
     return listed or (all(is_specific(use.pattern) for use in gaps) and not (one.writes and other.writes))
-
-
-def _ancestors(steps: Mapping[str, StepFlow], needs: Callable[[StepFlow], list[str]]) -> dict[str, set[str]]:
-    """For every step all that it waits for, directly or not; empty for steps that wait for each other."""
-    found: dict[str, set[str]] = {}
-    for first in steps:
-        pending = [first]
-        while pending:
-            name = pending[-1]
-            own = needs(steps[name])
-            missing = [n for n in own if n not in found and n not in pending]
-            if missing and name not in found:
-                pending.append(missing[0])
-                continue
-            found[name] = set(own).union(*(found.get(need, ()) for need in own))
-            pending.pop()
-    return found

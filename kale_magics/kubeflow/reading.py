@@ -9,6 +9,7 @@ from typing import Any
 
 from kale_magics.kubeflow.cargo import is_carrier
 from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.graph import Graph
 from kale_magics.model.pipeline import Artifact, ArtifactKind, Input, Parameter, Pipeline, Step
 from kale_magics.model.program import read_specification
 
@@ -135,20 +136,8 @@ def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) 
     needed = [steps[key] for key in task.get("dependentTasks", ()) if not is_carrier(steps[key])]
     makers = {i.step for i in inputs}
     others = [other for other in needed if other is not steps.get(giver)]
-    passed = {name for other in others for name in _before(other, steps)}
+    graph = Graph({other.name: other.needs for other in steps.values()})
+    passed = graph.with_ancestors(name for other in others for name in other.needs)
     # Where the runtime comes from is no reason of the user's to wait.
     after = tuple(s.name for s in needed if s.name not in makers and (s in others or s.name not in passed))
     return replace(step, inputs=tuple(inputs), after=after)
-
-
-def _before(step: Step, steps: Mapping[str, Step]) -> set[str]:
-    """The names of all steps that a step waits for."""
-    known = {other.name: other for other in steps.values()}
-    found: set[str] = set()
-    pending = [step]
-    while pending:
-        for name in pending.pop().needs:
-            if name not in found:
-                found.add(name)
-                pending.append(known[name])
-    return found

@@ -8,7 +8,6 @@ import selectors
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from functools import partial
@@ -119,7 +118,7 @@ def run_pipeline(
     steps = {step.name: _step_run(folder, step) for step in pipeline.steps}
     run = Run(name or pipeline.name, folder, parameters, steps)
     places = max_parallel or available_cores()
-    weights = remaining_times(pipeline, last_times(folder))
+    weights = remaining_times(pipeline.graph, last_times(folder))
     past = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
     with going_on(folder):
         execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, past)
@@ -171,11 +170,7 @@ class _Execution:
         # The step that most work waits for is the first to start; of equal ones, the first in the notebook.
         self.order = {name: (-weights[name], number) for name, number in self.numbers.items()}
         self.steps = {step.name: step for step in pipeline.steps}
-        self.missing = {step.name: self.steps.keys() & step.needs for step in pipeline.steps}
-        self.dependents: dict[str, list[str]] = {name: [] for name in self.steps}
-        for step in pipeline.steps:
-            for need in self.missing[step.name]:
-                self.dependents[need].append(step.name)
+        self.missing = {name: set(above) for name, above in pipeline.graph.upstream.items()}
         self.ready = [name for name, needs in self.missing.items() if not needs]
         self.running: dict[str, _Running] = {}
         self.folders = {**past.given, **{name: step.folder for name, step in run.steps.items()}}
@@ -412,19 +407,15 @@ class _Execution:
             The steps that are skipped.
         """
         if self.run.steps[ended].state == "succeeded":
-            for name in self.dependents[ended]:
+            for name in self.pipeline.graph.downstream[ended]:
                 self.missing[name].discard(ended)
                 if not self.missing[name] and self.run.steps[name].state == "waiting":
                     self.ready.append(name)
             return []
-        skipped: list[str] = []
-        doomed = deque(self.dependents[ended])
-        while doomed:
-            name = doomed.popleft()
-            if self.run.steps[name].state == "waiting":
-                self.run.steps[name].state = "skipped"
-                skipped.append(name)
-                doomed += self.dependents[name]
+        below = self.pipeline.graph.descendants(ended)
+        skipped = [name for name in below if self.run.steps[name].state == "waiting"]
+        for name in skipped:
+            self.run.steps[name].state = "skipped"
         return skipped
 
     def stop(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from kale_magics.model.pipeline import Pipeline
+from kale_magics.model.graph import Graph
 
 
 def available_cores() -> int:
@@ -15,17 +15,16 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def remaining_times(pipeline: Pipeline, seconds: Mapping[str, float]) -> dict[str, float]:
-    """For each step how long it takes from its start to the end of all that waits for it, at best.
+def remaining_times(graph: Graph[str], seconds: Mapping[str, float]) -> dict[str, float]:
+    """Return for each step the time from its start to the end of all that depends on it, at best.
 
     Args:
-        pipeline: The steps.
-        seconds: How long steps took in an earlier run; others are taken for an average one.
+        graph: Which step depends on which.
+        seconds: How long steps took in an earlier run; others are expected to take an average time.
     """
     average = sum(seconds.values()) / len(seconds) if seconds else 1.0
-    behind: dict[str, float] = dict.fromkeys((step.name for step in pipeline.steps), 0.0)
-    for step in reversed(pipeline.steps):
-        behind[step.name] += seconds.get(step.name, average)
-        for need in step.needs:
-            behind[need] = max(behind.get(need, 0.0), behind[step.name])
-    return behind
+    found: dict[str, float] = {}
+    for name in reversed(graph.order()):
+        below = max((found[other] for other in graph.downstream[name]), default=0.0)
+        found[name] = seconds.get(name, average) + below
+    return found

@@ -6,9 +6,12 @@ user gave is kept as given (`name`); beside it stands the `key` that KFP and fil
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal
+
+from kale_magics.model.graph import Graph
 
 ArtifactKind = Literal["Artifact", "Dataset", "Model"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -239,6 +242,35 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Edge:
+    """A step that depends on another one.
+
+    Attributes:
+        source: The name of the upstream step.
+        target: The name of the downstream step.
+        inputs: What is passed on; empty where only `--after` orders the two.
+        after: Whether `--after` orders them.
+    """
+
+    source: str
+    target: str
+    inputs: tuple[Input, ...]
+    after: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that are passed on, in the order in which the step takes them."""
+        return tuple(name for i in self.inputs for name in i.names)
+
+    @property
+    def size(self) -> int | None:
+        """About how many bytes are passed on; None where some of it is not known."""
+        sizes = [i.artifact.size for i in self.inputs]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if known and len(known) == len(sizes) else None
+
+
+@dataclass(frozen=True)
 class Environment:
     """Where steps run on a cluster.
 
@@ -278,36 +310,46 @@ class Pipeline:
     parameters: tuple[Parameter, ...] = ()
     description: str = ""
     environment: Environment = THIS_IMAGE
-    _by_name: dict[str, Step] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_by_name", {step.name: step for step in self.steps})
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Step]:
+        return {step.name: step for step in self.steps}
+
+    @functools.cached_property
+    def graph(self) -> Graph[str]:
+        """Which step depends on which, by their names; steps that are not in the pipeline are left out."""
+        return Graph({step.name: step.needs for step in self.steps})
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, each once, in the order of the downstream steps; from steps outside (`only`) too."""
+        return tuple(
+            Edge(name, step.name, tuple(i for i in step.inputs if i.step == name), name in step.after)
+            for step in self.steps
+            for name in step.needs
+        )
 
     def until(self, names: Iterable[str]) -> Pipeline:
-        """The same pipeline with these steps and all that they need, directly or not, and no others.
+        """Return the pipeline with these steps and all that they depend on, and no others.
 
         Raises:
-            KeyError: No step is called so.
+            KeyError: No step has such a name.
         """
-        wanted = {self.step(name).name for name in names}
-        for step in reversed(self.steps):
-            if step.name in wanted:
-                wanted.update(step.needs)
-        return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
+        return self.only(self.graph.with_ancestors(self.step(name).name for name in names))
 
     def only(self, names: Iterable[str]) -> Pipeline:
-        """The same pipeline with these steps alone; what they take from others must come from elsewhere.
+        """Return the pipeline with these steps alone; their inputs from others must come from elsewhere.
 
         Raises:
-            KeyError: No step is called so.
+            KeyError: No step has such a name.
         """
         wanted = {self.step(name).name for name in names}
         return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
 
     def step(self, name: str) -> Step:
-        """The step of that name.
+        """Return the step of that name.
 
         Raises:
-            KeyError: No step is called so.
+            KeyError: No step has such a name.
         """
         return self._by_name[name]

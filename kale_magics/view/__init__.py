@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kale_magics.view.graph import GraphView
+from kale_magics.view.graph_view import GraphView
 from kale_magics.view.live import LiveView
 from kale_magics.view.progress import Progress, summary
 from kale_magics.view.runs_table import runs_text

@@ -15,13 +15,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kale_magics.model.pipeline import Pipeline, Step
+from kale_magics.model.pipeline import Edge, Pipeline, Step
 from kale_magics.view.states import appearance
 from kale_magics.view.words import (
-    Edge,
     assignment,
     columns,
-    edges,
     human_size,
     listed,
     one_line,
@@ -91,7 +89,7 @@ def _with_rails(steps: Sequence[Step], signs: Sequence[str]) -> list[_Line]:
 def _takes(pipeline: Pipeline) -> list[list[str]]:
     """What every step waits for, and its metrics, in pieces."""
     words: dict[str, list[str]] = {step.name: [] for step in pipeline.steps}
-    for edge in edges(pipeline):
+    for edge in pipeline.edges:
         words[edge.target].append(_crossing(edge))
     for step in pipeline.steps:
         if step.metrics:

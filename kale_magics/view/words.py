@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, takewhile
 
-from kale_magics.model.pipeline import Artifact, Input, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import Artifact, Parameter, Step
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -106,41 +105,3 @@ def cell_labels(step: Step) -> tuple[str, ...]:
     """The labels of a step's cells, as in "In [5]", taken from what tracebacks call them."""
     prefix = f"step {step.name}, "
     return tuple(cell.filename.removeprefix(prefix) for cell in step.cells)
-
-
-@dataclass(frozen=True)
-class Edge:
-    """One step that another one waits for.
-
-    Attributes:
-        source: The name of the step that comes first.
-        target: The name of the step that waits.
-        inputs: What crosses; empty for an order that `--after` alone gives.
-        after: Whether `--after` asks for it.
-    """
-
-    source: str
-    target: str
-    inputs: tuple[Input, ...]
-    after: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The variables that cross, in the order in which the step takes them."""
-        return tuple(name for i in self.inputs for name in i.names)
-
-    @property
-    def size(self) -> int | None:
-        """About how many bytes cross; None where some of it is not known."""
-        sizes = [i.artifact.size for i in self.inputs]
-        known = [size for size in sizes if size is not None]
-        return sum(known) if known and len(known) == len(sizes) else None
-
-
-def edges(pipeline: Pipeline) -> tuple[Edge, ...]:
-    """All edges of a pipeline, each once, in the order of the steps that wait."""
-    return tuple(
-        Edge(name, step.name, tuple(i for i in step.inputs if i.step == name), name in step.after)
-        for step in pipeline.steps
-        for name in step.needs
-    )

@@ -1,0 +1,108 @@
+"""The graph of a pipeline: which node depends on which, and in which order they can run."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Generic, TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+class Graph(Generic[Node]):
+    """A directed graph.
+
+    Args:
+        upstream: For each node the nodes that it depends on directly; those that are no key are left out.
+            Where the edges leave a choice, the order of the keys decides.
+
+    Attributes:
+        upstream: For each node the nodes that it depends on, each once.
+        downstream: For each node the nodes that depend on it, each once.
+    """
+
+    def __init__(self, upstream: Mapping[Node, Iterable[Node]]) -> None:
+        self.upstream: dict[Node, tuple[Node, ...]] = {
+            node: tuple(dict.fromkeys(n for n in above if n in upstream)) for node, above in upstream.items()
+        }
+        self.downstream: dict[Node, list[Node]] = {node: [] for node in upstream}
+        for node, above in self.upstream.items():
+            for other in above:
+                self.downstream[other].append(node)
+
+    def order(self) -> list[Node]:
+        """Return the nodes, each after all that it depends on; of several that could be next, the first key.
+
+        Raises:
+            graphlib.CycleError: There is none.
+        """
+        place = {node: number for number, node in enumerate(self.upstream)}
+        sorter = TopologicalSorter(self.upstream)
+        sorter.prepare()
+        ready: list[tuple[int, Node]] = []
+        found: list[Node] = []
+        while sorter.is_active():
+            for node in sorter.get_ready():
+                heapq.heappush(ready, (place[node], node))
+            found.append(heapq.heappop(ready)[1])
+            sorter.done(found[-1])
+        return found
+
+    def cycle(self) -> list[Node]:
+        """Return a cycle, if there is one: each node depends on the one before it; the last is the first."""
+        try:
+            TopologicalSorter(self.upstream).prepare()
+        except CycleError as error:
+            return list(error.args[1])
+        return []
+
+    def depths(self) -> dict[Node, int]:
+        """Return for each node how many nodes are above it on the longest way, in topological order.
+
+        Raises:
+            graphlib.CycleError: The graph has a cycle.
+        """
+        found: dict[Node, int] = {}
+        for node in self.order():
+            found[node] = max((found[above] + 1 for above in self.upstream[node]), default=0)
+        return found
+
+    def all_ancestors(self) -> dict[Node, set[Node]]:
+        """Return for each node all nodes that it depends on, directly or not.
+
+        Nodes of a cycle, and those below them, have those that are known without it.
+        """
+        found: dict[Node, set[Node]] = {}
+        for node in self._order_of_rest():
+            above = self.upstream[node]
+            found[node] = set(above).union(*(found.get(other, ()) for other in above))
+        return found
+
+    def _order_of_rest(self) -> list[Node]:
+        """The nodes in order; those of cycles last."""
+        try:
+            return self.order()
+        except CycleError:
+            return list(self.upstream)
+
+    def descendants(self, node: Node) -> list[Node]:
+        """Return all nodes that depend on one, directly or not, the nearest first."""
+        found: dict[Node, None] = {}
+        pending = list(self.downstream[node])
+        for other in pending:
+            if other not in found:
+                found[other] = None
+                pending += self.downstream[other]
+        return list(found)
+
+    def with_ancestors(self, nodes: Iterable[Node]) -> set[Node]:
+        """Return these nodes and all that they depend on."""
+        found = set[Node]()
+        pending = list(nodes)
+        while pending:
+            node = pending.pop()
+            if node not in found:
+                found.add(node)
+                pending += self.upstream[node]
+        return found
