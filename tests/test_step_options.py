@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import StepOptions
+from kale_magics.model.pipeline import KubernetesOptions, StepOptions
 from kale_magics.syntax.commands import parse_mark, parse_step_options
 from tests.shells import Shell, fresh_shell
 
@@ -56,8 +56,8 @@ READ: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("text", "expected"), READ, ids=[text for text, _ in READ])
 def test_options_are_read(text: str, expected: dict[str, Any]) -> None:
-    assert parse_mark(f"step a {text}").options == StepOptions(**expected)
-    assert parse_step_options(text) == StepOptions(**expected)
+    assert parse_mark(f"step a {text}").options == StepOptions.of(expected)
+    assert parse_step_options(text) == StepOptions.of(expected)
 
 
 REFUSED = [
@@ -130,7 +130,8 @@ def test_a_step_says_more_than_all_steps_do() -> None:
     own = parse_mark("step a --cpu 4 --env B=3 C=4 --timeout 1m --packages scipy").options
     assert own.over(every) == StepOptions(
         cpu=("4", "4"), memory=("2G", "2G"), env=(("A", "1"), ("B", "3"), ("C", "4")),
-        labels=(("team", "x"),), retries=2, timeout=60.0, packages=("pandas", "scipy"),
+        kubernetes=KubernetesOptions(labels=(("team", "x"),)),
+        retries=2, timeout=60.0, packages=("pandas", "scipy"),
     )  # fmt: skip
 
 

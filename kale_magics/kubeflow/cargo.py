@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kale_magics.analysis.packages import files_of, project, source_of
@@ -12,7 +12,7 @@ from kale_magics.analysis.pip import PodUnsupportedError, installed, is_of_this_
 from kale_magics.kubeflow.options import default_image
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
-from kale_magics.model.pipeline import Pipeline, Step, StepOptions
+from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import LARGEST_PROGRAM, Pod
 from kale_magics.syntax.step_options import check_duplicates, check_files
 
@@ -44,10 +44,9 @@ def with_carrier(pipeline: Pipeline) -> Pipeline:
         return pipeline
     keys = naming.unique_keys([CARRIER], (step.key for step in pipeline.steps))
     # What all of those need to run in this cluster, it needs too.
-    asked = [step.options for step in first]
-    shared = {f.name: getattr(asked[0], f.name) for f in fields(StepOptions)}
-    shared = {name: value for name, value in shared.items() if all(getattr(o, name) == value for o in asked)}
-    options = replace(StepOptions(**shared), report=False, files=(), packages=(), workspace=None)
+    asked = first[0].options.shared(step.options for step in first)
+    kubernetes = replace(asked.kubernetes, workspace=None)
+    options = replace(asked, report=False, files=(), packages=(), kubernetes=kubernetes)
     carrier = Step(CARRIER, keys[CARRIER], (), (), options=options)
     return replace(pipeline, steps=(carrier, *pipeline.steps))
 
@@ -72,7 +71,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
         raise_errors([found for step in pipeline.steps for found in _not_to_be_had(step)])
     for step in pipeline.steps:
         check_duplicates(step.options, Where(step=step.name))
-    shared = {step.name: step.key for step in pipeline.steps if step.options.workspace}
+    shared = {step.name: step.key for step in pipeline.steps if step.options.kubernetes.workspace}
     givers = _givers(pipeline)
     return {
         step.name: Pod(

@@ -178,7 +178,7 @@ def _pipeline_function(
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
             # What is on the volume of one run is in no other.
-            if not step.cache or step.varies or step.options.workspace:
+            if not step.cache or step.varies or step.options.kubernetes.workspace:
                 task.set_caching_options(False)
             set_options(task, step)
             if hasattr(task, "set_display_name"):
@@ -209,7 +209,7 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
     Raises:
         KaleError: The kfp that is installed knows no such volume.
     """
-    users = [step.name for step in pipeline.steps if step.options.workspace]
+    users = [step.name for step in pipeline.steps if step.options.kubernetes.workspace]
     if not users:
         return {}
     import kfp

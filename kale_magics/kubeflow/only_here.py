@@ -87,8 +87,8 @@ def _named(step: Step) -> Iterator[str]:
 def _is_there(text: str, step: Step) -> bool:
     """Whether a pod of the step has a path anyway: taken along, on a volume, or part of every system."""
     path = Path(text)
-    mounted = [place for _, place in (*step.options.volumes, *step.options.secret_volumes)]
-    mounted += [place for _, place in step.options.config_map_volumes]
+    own = step.options.kubernetes
+    mounted = [place for _, place in (*own.volumes, *own.secret_volumes, *own.config_map_volumes)]
     roots = [Path(place) for place in (*mounted, *OF_EVERY_POD)]
     taken = [Path(name) for name in step.options.files]
     return any(path == t or t in path.parents for t in (*roots, *taken))
@@ -181,4 +181,4 @@ def _given(step: Step) -> Iterator[str]:
     """Variables that a step is given."""
     options = step.options
     yield from (name for name, _ in options.env)
-    yield from (name for *_, name in (*options.secret_env, *options.config_map_env))
+    yield from (name for *_, name in (*options.kubernetes.secret_env, *options.kubernetes.config_map_env))

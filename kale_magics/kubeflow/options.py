@@ -6,7 +6,7 @@ import math
 import sys
 from typing import Any
 
-from kale_magics.model.pipeline import Attempts, Step, StepOptions
+from kale_magics.model.pipeline import Attempts, KubernetesOptions, Step, StepOptions
 from kale_magics.syntax.step_options import NVIDIA
 
 USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which has one user
@@ -38,7 +38,7 @@ def set_options(task: Any, step: Step) -> None:
     task.container_spec.env = {**(task.container_spec.env or {}), **SURROUNDINGS, **given}
     _set_attempts(task, step.attempts)
     _set_resources(task, options)
-    _set_pod(task, options)
+    _set_pod(task, options.kubernetes)
 
 
 def _literal(text: str) -> str:
@@ -61,12 +61,12 @@ def _set_resources(task: Any, options: StepOptions) -> None:
         task.set_cpu_request(options.cpu[0]).set_cpu_limit(options.cpu[1])
     if options.memory:
         task.set_memory_request(options.memory[0]).set_memory_limit(options.memory[1])
-    if options.gpus or options.accelerator:
-        task.set_accelerator_type(options.accelerator or NVIDIA)
+    if options.gpus or options.kubernetes.accelerator:
+        task.set_accelerator_type(options.kubernetes.accelerator or NVIDIA)
         task.set_accelerator_limit(1 if options.gpus is None else options.gpus)
 
 
-def _set_pod(task: Any, options: StepOptions) -> None:
+def _set_pod(task: Any, options: KubernetesOptions) -> None:
     from kfp import kubernetes
 
     for name, key, variable in options.secret_env:

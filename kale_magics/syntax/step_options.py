@@ -434,7 +434,7 @@ def read_options(given: Mapping[str, Values], where: Where | None = None) -> Ste
     for option, read in _READERS:
         if option.name in given:
             said.update(read(given[option.name], where))
-    options = StepOptions(**said)
+    options = StepOptions.of(said)
     check_duplicates(options, where)
     return options
 
@@ -449,10 +449,11 @@ def check_duplicates(options: StepOptions, where: Where | None = None) -> None:
     Raises:
         KaleError: A folder, an environment variable, or a name is given twice.
     """
-    o = options
-    places = [place for _, place in (*o.volumes, *o.secret_volumes, *o.config_map_volumes)]
-    variables = [item[0] for item in o.env] + [item[-1] for item in (*o.secret_env, *o.config_map_env)]
-    names = ([name for name, _ in items] for items in (o.labels, o.annotations, o.node_selector))
+    own = options.kubernetes
+    places = [place for _, place in (*own.volumes, *own.secret_volumes, *own.config_map_volumes)]
+    variables = [item[0] for item in options.env]
+    variables += [item[-1] for item in (*own.secret_env, *own.config_map_env)]
+    names = ([name for name, _ in items] for items in (own.labels, own.annotations, own.node_selector))
     for given in (places, variables, *names):
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
