@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.analysis import packages
 from kale_magics.cache.plan import plan
 from kale_magics.execution import signing
 from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
 from kale_magics.local.fork_server import close_servers
 from kale_magics.local.past_runs import clean, past_runs
+from kale_magics.model import distributions
 from kale_magics.model.diagnostics import Code as Codes
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline, StepOptions
@@ -525,7 +525,7 @@ def test_libraries_and_imports_ask_about_few_paths_of_the_user(kale):
 def test_another_version_of_a_library(kale, monkeypatch):
     use = step("a", "import numpy as np\nx = np.pi")
     kale(use)
-    real = packages.installed_versions
+    real = distributions.installed_versions
     monkeypatch.setattr(
         "kale_magics.cache.entry.installed_versions", lambda names: {**real(names), "numpy": "0.1"}
     )

@@ -372,7 +372,8 @@ def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch:
         (about / "RECORD").write_text(f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n")
         (about / "direct_url.json").write_text(json.dumps({"url": url, "archive_info": {}}))
     monkeypatch.syspath_prepend(str(place))
-    monkeypatch.setattr("kale_magics.analysis.packages.installation", lambda: (1, 2))
+    for module in ("analysis.packages", "model.distributions"):
+        monkeypatch.setattr(f"kale_magics.{module}.installation_stamp", lambda: (1, 2))
     spec = compiled(shell, "%%kale step a\nimport far_one, built_elsewhere\nx = far_one.x")
     script = next(text for text in container(spec)["command"] if "pip install" in text)
     assert "'far_one @ https://a.org/far.whl'" in script
@@ -419,8 +420,8 @@ def asked(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[s
         (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
         (about / "RECORD").write_text(f"{name}.py,,\n{name}-1.0.dist-info/METADATA,,\n")
     monkeypatch.syspath_prepend(str(place))
-    monkeypatch.setattr("kale_magics.analysis.packages.installation", lambda: (3, 4))
-    monkeypatch.setattr("kale_magics.analysis.optional_packages.installation", lambda: (3, 4))
+    for module in ("analysis.packages", "analysis.optional_packages", "model.distributions"):
+        monkeypatch.setattr(f"kale_magics.{module}.installation_stamp", lambda: (3, 4))
 
     def words(step: str) -> set[str]:
         script = next(text for text in container(compiled(shell), step)["command"] if "pip install" in text)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from types import ModuleType
 
 import pytest
 
+from kale_magics.analysis.uses import code_facts
 from kale_magics.execution.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
@@ -53,8 +55,10 @@ def step(name, source, takes=None, gives=(), **more):
         Input((v,), f"in_{v}", maker, Artifact((v,), f"out_{v}")) for v, maker in (takes or {}).items()
     )
     outputs = tuple(Artifact((v,), f"out_{v}") for v in gives)
-    cell = CodeBlock(source, f"step {name}, In [1]")
-    return Step(name, name, more.pop("setup", ()), (cell,), inputs=inputs, outputs=outputs, **more)
+    cell, setup = CodeBlock(source, f"step {name}, In [1]"), more.pop("setup", ())
+    with contextlib.suppress(SyntaxError):
+        more["facts"] = code_facts(tuple(code.source for code in (*setup, cell)))
+    return Step(name, name, setup, (cell,), inputs=inputs, outputs=outputs, **more)
 
 
 class Runner:

@@ -31,11 +31,6 @@ EXCEPTIONS = {
     ("execution/request.py", "checking"),  # the type of an attribute
     ("execution/run.py", "checking"),      # `Run.check` reads what the check has written
     ("execution/run.py", "cache"),         # values are verified with the entry of the cache
-    ("cache/entry.py", "analysis"),
-    ("cache/audit_log.py", "analysis"),
-    ("cache/plan.py", "local"),
-    ("local/exchange.py", "analysis"),
-    ("local/fork_server.py", "analysis"),
     ("view/table.py", "session"),          # the table of the marked cells
 }  # fmt: skip
 """What still points up, by the module and the folder."""

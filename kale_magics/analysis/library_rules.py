@@ -184,31 +184,6 @@ def is_known(name: str) -> bool:
     return bool(name) and (("." not in name) or name.partition(".")[0] in KNOWN_LIBRARIES)
 
 
-VARYING = frozenset(
-    "time.time time.time_ns time.perf_counter time.perf_counter_ns time.monotonic time.strftime"
-    " time.localtime time.gmtime time.ctime time.process_time datetime.datetime.now datetime.datetime.utcnow"
-    " datetime.datetime.today datetime.date.today uuid.uuid1 uuid.uuid4 os.getpid os.urandom"
-    " tempfile.mkdtemp tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile"
-    " secrets.token_hex secrets.token_bytes secrets.token_urlsafe secrets.randbelow secrets.choice"
-    " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow time.asctime time.clock_gettime"
-    " time.clock_gettime_ns os.times os.getloadavg tempfile.mktemp".split()
-)
-"""Functions that give something else each time."""
-
-
-WALL_CLOCK = frozenset({"time.time", "time.time_ns"})
-"""Those of `VARYING` of which two calls are also used to measure a duration."""
-
-CLOCKS = ("now", "utcnow", "today")
-"""What the functions of other libraries are called that ask the clock."""
-
-HARMLESS = frozenset(
-    "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp"
-    " tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
-)
-"""Those of `VARYING` that measure a duration or make files: a step's answer hangs on neither."""
-
-
 _MAKERS = frozenset(
     "Random SystemRandom Generator RandomState SeedSequence default_rng PCG64 PCG64DXSM MT19937 Philox SFC64"
     " BitGenerator getstate get_state get_rng_state".split()

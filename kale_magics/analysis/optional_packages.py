@@ -16,14 +16,8 @@ from collections.abc import Collection, Iterable, Iterator
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from kale_magics.analysis.packages import (
-    installation,
-    installed_versions,
-    is_local,
-    owners_of,
-    places,
-    requirement,
-)
+from kale_magics.analysis.packages import is_local, owners_of, places, requirement
+from kale_magics.model.distributions import installation_stamp, installed_versions
 
 _MACHINERY = ("ipython", "ipykernel", "ipywidgets", "kale-magics")
 """What belongs to the notebook and not to its code, with all that it requires but for the last one."""
@@ -51,7 +45,7 @@ def optional_packages(
 
 def installed_with(packages: Iterable[str]) -> frozenset[str]:
     """The distributions that pip installs for requirements, by their canonical names."""
-    return _installed_with(tuple(packages), installation())
+    return _installed_with(tuple(packages), installation_stamp())
 
 
 @functools.lru_cache(maxsize=256)
@@ -75,7 +69,7 @@ def _of_features(trees: Iterable[ast.AST], packages: Collection[str]) -> Iterato
     """
     attributes = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words = {word for attribute in attributes for word in attribute.split("_")}
-    stamp = installation()
+    stamp = installation_stamp()
     for parsed in filter(None, map(_parsed, packages)):
         for feature in words & _features(parsed.name, stamp):
             for other in _required(parsed.name, feature, stamp):

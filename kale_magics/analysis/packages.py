@@ -8,7 +8,6 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
-import sysconfig
 import tokenize
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from kale_magics.model.distributions import distributions_of, installation_stamp, installed_versions
 from kale_magics.step_runtime.fixed import from_json
 
 
@@ -114,7 +114,7 @@ def project(requirement: str) -> str:
 
 def requirement(name: str, version: str) -> str:
     """What pip is asked for to get a distribution as it is installed here."""
-    direct = _direct_url(name, installation())
+    direct = _direct_url(name, installation_stamp())
     place = str(direct.get("url", ""))
     inside = f"#subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
     commit = direct.get("vcs_info", {}).get("commit_id")
@@ -128,7 +128,7 @@ def requirement(name: str, version: str) -> str:
 
 def _file_of(distribution: str) -> str:
     """The file of this machine that a distribution was installed from; empty if it was none."""
-    direct = _direct_url(distribution, installation())
+    direct = _direct_url(distribution, installation_stamp())
     return "" if "dir_info" in direct else os.path.basename(_place_here(direct))
 
 
@@ -138,7 +138,7 @@ def owners_of(path: str) -> tuple[str, ...]:
     Where several share a top-level name, as below `google`, those that have most of the path.
     """
     top, *rest = path.split(".")
-    found = owners(top)
+    found = distributions_of(top)
     if len(found) < 2:
         return found
     for length in range(len(rest), 0, -1):
@@ -150,7 +150,7 @@ def owners_of(path: str) -> tuple[str, ...]:
 
 def is_edited(distribution: str) -> bool:
     """Whether a distribution is installed from a folder of this machine."""
-    direct = _direct_url(distribution, installation())
+    direct = _direct_url(distribution, installation_stamp())
     return "dir_info" in direct and bool(_place_here(direct))
 
 
@@ -223,58 +223,6 @@ def _why_missing(module: str) -> str:
     return f"{spec.origin or 'it'} is no source code, and no installed package has it"
 
 
-def owners(module: str) -> tuple[str, ...]:
-    """The distributions that bring a top-level module."""
-    return _owners(module, installation())
-
-
-def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
-    """The versions of distributions that are installed now; empty for one that is not."""
-    stamp = installation()
-    return {name: _version(name, stamp) for name in distributions}
-
-
-INSTALL_FOLDERS = tuple(
-    sorted(
-        {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-        | {place for place in sys.path if place.endswith(("site-packages", "dist-packages"))}
-    )
-)
-"""The folders of installed modules: of the standard library, and of what was installed."""
-
-
-def installation() -> tuple[int, ...]:
-    """Changes when something is installed or taken away."""
-    return tuple(os.stat(home).st_mtime_ns for home in INSTALL_FOLDERS if os.path.isdir(home))
-
-
-@functools.lru_cache(maxsize=4096)
-def _owners(module: str, stamp: tuple[int, ...]) -> tuple[str, ...]:
-    declared = _distributions(stamp).get(module)
-    if declared:
-        return tuple(declared)
-    # Python 3.10 knows only those that have a list of their modules.
-    places = (module, f"{module}.py")
-    return tuple(
-        distribution.metadata["Name"]
-        for distribution in importlib.metadata.distributions()
-        if any(file.parts[0] in places for file in distribution.files or ())
-    )
-
-
-@functools.lru_cache(maxsize=2)
-def _distributions(_: tuple[int, ...]) -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
-
-
-@functools.lru_cache(maxsize=4096)
-def _version(distribution: str, _: tuple[int, ...]) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
 @functools.lru_cache(maxsize=4096)
 def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
     """Where pip has installed a distribution from, if from no index (PEP 610)."""
@@ -290,7 +238,7 @@ def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
 
 def places(distribution: str) -> frozenset[str]:
     """The modules of a distribution, and the folders that they are in, with slashes."""
-    return _places(distribution, installation())
+    return _places(distribution, installation_stamp())
 
 
 @functools.lru_cache(maxsize=256)

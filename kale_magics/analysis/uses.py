@@ -8,9 +8,16 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kale_magics.analysis.library_rules import HARMLESS, WALL_CLOCK, generator_use
+from kale_magics.analysis.library_rules import generator_use
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.packages import imported_modules
+from kale_magics.model.code_facts import CodeFacts
+from kale_magics.model.nondeterminism import (
+    full_import_name,
+    given_arguments,
+    import_origins,
+    nondeterministic_call,
+)
 
 MAX_TEXT = 1024
 """Characters of a path."""
@@ -20,11 +27,6 @@ CLIENTS = frozenset(
 )
 """Modules of compiled code that talk to databases where Python does not see it."""
 
-UNSEEDED = frozenset(
-    "Random SystemRandom default_rng RandomState SeedSequence PCG64 MT19937 Philox SFC64".split()
-)
-"""What makes a generator that starts anywhere, unless it is given a seed."""
-
 _CHANCE = frozenset(
     "random rand randn randint random_sample shuffle sample choice choices permutation normal uniform".split()
 )
@@ -32,7 +34,6 @@ _FAR = re.compile(
     r"(s3a?|gs|gcs|abfss?|adl|wasbs?|hdfs|oci|r2|\w+sql(\+\w+)?|oracle|snowflake|bigquery)://\S+"
 )
 _ATTACH = re.compile(r"\bATTACH\s+(DATABASE\s+)?\S", re.IGNORECASE)
-_LOOKS_LIKE_FILE = re.compile(r"\S.*\.\w{1,10}|.*/.+")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def uses_of(source: str) -> Uses:
     reasons = [f"it may use the network ({text})" for text in texts if _FAR.fullmatch(text)]
     reasons += ["it may read another database (ATTACH)"] if any(map(_ATTACH.search, constants)) else []
     reasons += [f"it may read a database ({name})" for name in sorted(clients & CLIENTS)]
-    reasons += filter(None, map(_reason, nodes))
+    reasons += filter(None, map(nondeterministic_call, nodes))
     names = {n.attr if isinstance(n, ast.Attribute) else getattr(n, "id", "") for n in nodes}
     return Uses(
         tuple(texts),
@@ -122,55 +123,6 @@ def _asks_environ(function: ast.expr) -> bool:
     return dotted(function).rpartition(".")[2] == "getenv" or (owner is not None and _is_environ(owner))
 
 
-def looks_like_file(text: str) -> bool:
-    """Whether a text is written as the name of a file is, though no such file may be there."""
-    return _LOOKS_LIKE_FILE.fullmatch(text) is not None
-
-
-@functools.lru_cache(maxsize=1024)
-def first_mentioned(sources: tuple[str, ...], names: frozenset[str], called: bool) -> str:
-    """The first of some functions that code mentions; empty if there is none.
-
-    Args:
-        sources: Pieces of code that are executed one after the other.
-        names: What is looked for, as in "datetime.datetime.now".
-        called: Whether it counts where it is called; else only where it is handed on to be called.
-
-    Raises:
-        SyntaxError: It is not Python.
-    """
-    trees = [ast.parse(source) for source in sources]
-    origins = _origins(trees, names)
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    callees = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    for node in nodes:
-        if isinstance(node, (ast.Name, ast.Attribute)) and (called or id(node) not in callees):
-            origin = _origin(node, origins)
-            if origin in names:
-                return origin
-    return ""
-
-
-@functools.lru_cache(maxsize=1024)
-def measures_time(sources: tuple[str, ...]) -> bool:
-    """Whether code measures how long something takes, by a stopwatch or by two looks at the clock.
-
-    Args:
-        sources: Pieces of code that are executed one after the other.
-
-    Raises:
-        SyntaxError: It is not Python.
-    """
-    if first_mentioned(sources, HARMLESS, called=True):
-        return True
-    trees = [ast.parse(source) for source in sources]
-    origins = _origins(trees, WALL_CLOCK)
-    nodes = (node for tree in trees for node in ast.walk(tree))
-    differences = (n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub))
-    operands = (one for n in differences for one in (n.left, n.right) if isinstance(one, ast.Call))
-    return any(_origin(one.func, origins) in WALL_CLOCK for one in operands)
-
-
 @functools.lru_cache(maxsize=1024)
 def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
     """What code uses of what it imports, as in "numpy.random.default_rng".
@@ -179,26 +131,9 @@ def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
         sources: Pieces of code that are executed one after the other.
     """
     trees = [ast.parse(source) for source in sources]
-    origins = _origins(trees, ())
+    imported = import_origins(trees, ())
     nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute))
-    return frozenset(filter(None, (_origin(node, origins) for node in nodes)))
-
-
-@functools.lru_cache(maxsize=1024)
-def varies(source: str, varying: frozenset[str]) -> str:
-    """Why a module of the user's may do something else each time, as in "calls time.time"; may be empty.
-
-    Args:
-        source: Of the module.
-        varying: What gives something else each time.
-
-    Raises:
-        SyntaxError: It is not Python.
-    """
-    name = first_mentioned((source,), varying, called=True)
-    if name:
-        return f"calls {name}"
-    return "asks for chance or for the time" if any(map(_reason, ast.walk(ast.parse(source)))) else ""
+    return frozenset(filter(None, (full_import_name(node, imported) for node in nodes)))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -209,50 +144,19 @@ def seeded(sources: tuple[str, ...]) -> frozenset[str]:
         sources: Pieces of code that are executed one after the other.
     """
     trees = [ast.parse(source) for source in sources]
-    origins = _origins(trees, ())
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call) and _given(node)]
-    uses = (generator_use(_origin(call.func, origins), "") for call in calls)
+    imported = import_origins(trees, ())
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [call for call in calls if given_arguments(call)]
+    uses = (generator_use(full_import_name(call.func, imported), "") for call in calls)
     return frozenset(name for found in uses for name, use in found if use == "seed")
 
 
-def _origins(trees: Collection[ast.AST], names: Collection[str]) -> dict[str, str]:
-    """What imported names stand for; of `from time import *` those of some names."""
-    origins: dict[str, str] = {}
-    for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.Import):
-            origins |= {
-                a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
-                for a in node.names
-            }
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            origins |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-            if node.names[0].name == "*":
-                prefix = f"{node.module}."
-                origins |= {n.removeprefix(prefix): n for n in names if n.startswith(prefix)}
-    return origins
+def code_facts(sources: tuple[str, ...]) -> CodeFacts:
+    """Return what the code of a step says about what it uses beside its inputs.
 
-
-def _origin(node: ast.expr, origins: dict[str, str]) -> str:
-    """What an expression of names stands for; empty if it is nothing imported."""
-    first, dot, rest = dotted(node).partition(".")
-    return origins[first] + dot + rest if first in origins else ""
-
-
-def _given(call: ast.Call) -> list[ast.expr]:
-    """The arguments of a call but None."""
-    given = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return [a for a in given if not (isinstance(a, ast.Constant) and a.value is None)]
-
-
-def _reason(node: ast.AST) -> str:
-    """Why a node gives something else each time."""
-    if not isinstance(node, ast.Call):
-        return ""
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    given = _given(node)
-    if name in UNSEEDED and not given:
-        return "it draws numbers without a seed"
-    first = given[0].value if given and isinstance(given[0], ast.Constant) else None
-    if name in ("Timestamp", "to_datetime", "datetime64") and first in ("now", "today"):
-        return "it asks the clock"
-    return ""
+    Args:
+        sources: Pieces of code that are executed one after the other.
+    """
+    uses = [uses_of(source) for source in sources]
+    texts = dict.fromkeys(text for use in uses for text in use.texts)
+    return CodeFacts(tuple(texts), tuple(sorted(seeded(sources))), any(use.chance for use in uses))

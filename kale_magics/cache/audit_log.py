@@ -9,10 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.library_rules import HARMLESS, VARYING
-from kale_magics.analysis.uses import seeded, uses_of, varies
 from kale_magics.cache.file_access import state_of
 from kale_magics.cache.path_queries import ask, is_question
+from kale_magics.model.nondeterminism import nondeterminism_of
 from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import from_json
 
@@ -63,26 +62,25 @@ class AuditLog:
             if kind == "tree":
                 self._take_in_folder(path, its, files)
 
-    def reasons_against(self, step: Step, sources: tuple[str, ...]) -> Iterator[str]:
+    def reasons_against(self, step: Step) -> Iterator[str]:
         """Why the step may do something else another time.
 
         Args:
             step: The step.
-            sources: All pieces of code that it has executed.
         """
         yield from self._reasons
         if not self._ended:
             yield UNKNOWN
         for file in self._local:
             with contextlib.suppress(OSError, SyntaxError, ValueError), tokenize.open(file) as module:
-                found = varies(module.read(), VARYING - HARMLESS)
+                found = nondeterminism_of(module.read())
                 if found:
                     yield f"its module {Path(file).stem} {found}"
-        given = {name for i in step.inputs for name in i.names} | seeded(sources)
+        given = {name for i in step.inputs for name in i.names} | set(step.facts.seeds)
         for name in self._drawn:
             if f"state of {name}" not in given:
                 yield f"it draws from {name} without a seed"
-        if self._forked and not seeded(sources) and any(uses_of(source).chance for source in sources):
+        if self._forked and step.facts.draws and not step.facts.seeds:
             yield "processes that it starts may draw numbers without a seed"
         yield from self._changed
 

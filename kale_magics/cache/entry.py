@@ -7,19 +7,19 @@ import functools
 import hashlib
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import installed_versions, owners
-from kale_magics.analysis.uses import looks_like_file, uses_of
 from kale_magics.cache.audit_log import AuditLog, nearby
 from kale_magics.cache.file_access import state_of
 from kale_magics.cache.path_queries import ask, is_question
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run_store import LOG, RESULT, USES
 from kale_magics.execution.signing import is_signed_by_user
+from kale_magics.model.code_facts import looks_like_file
+from kale_magics.model.distributions import distributions_of, installed_versions
 from kale_magics.model.pipeline import Json, Step
 from kale_magics.model.program import runtime_source
 from kale_magics.step_runtime.fixed import from_json, to_json
@@ -129,16 +129,12 @@ def _digest_of_text(text: str) -> str:
     return hashlib.sha256(to_json(text).encode()).hexdigest()
 
 
-def _codes(step: Step) -> Iterator[str]:
-    return (code.source for code in (*step.setup, *step.cells))
-
-
 def watched(step: Step, parameters: Mapping[str, Json], directory: Path) -> list[tuple[str, str]]:
     """The files and folders that the code or a parameter of a step names: kinds and absolute paths.
 
     What compiled code opens, Python does not see.
     """
-    texts = {text for code in _codes(step) for text in uses_of(code).texts}
+    texts = set(step.facts.texts)
     texts |= {
         value for p in step.parameters if isinstance(value := parameters[p.name], str) and "\0" not in value
     }
@@ -218,12 +214,12 @@ def entry_of(
     files = {f"outputs/{key}": str(about["sha256"]) for key, about in outputs.items()}
     files |= {name: file_digest(folder / name) for name in (LOG, RESULT)}
     heard = AuditLog(folder / USES)
-    observed = next(heard.reasons_against(step, tuple(_codes(step))), "")
+    observed = next(heard.reasons_against(step), "")
     paths = [(kind, path, state, _content(kind, path, state)) for kind, path, state in heard.paths]
     libraries: set[str] = set()
     for module, file in heard.modules.items():
-        libraries |= set(owners(module))
-        if not owners(module):
+        libraries |= set(distributions_of(module))
+        if not distributions_of(module):
             paths.append(("file", file, state_of("file", file), ""))
     reason = "; ".join(filter(None, (step.varies, observed)))
     return CacheEntry(run, seconds, parts, files, paths, installed_versions(libraries), reason, heard.made)

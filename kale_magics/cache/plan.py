@@ -9,7 +9,8 @@ from pathlib import Path
 from kale_magics.cache.audit_log import nearby
 from kale_magics.cache.entry import ENTRY, CacheEntry, cache_parts, read_entry, why_not
 from kale_magics.cache.store import CacheStore
-from kale_magics.local.exchange import environment, read_result, step_environment
+from kale_magics.execution.step_environment import common_environment, step_environment
+from kale_magics.execution.step_result import read_result
 from kale_magics.model.pipeline import Json, Pipeline, Step
 
 MOST_RUNS = 50
@@ -54,7 +55,7 @@ def plan(
 class _Planner:
     def __init__(self, parameters: Mapping[str, Json], cache: CacheStore, directory: Path) -> None:
         self.parameters, self.cache, self.directory = parameters, cache, directory
-        self.environment = environment()
+        self.environment = common_environment()
         runs = cache.runs_folder / "runs"
         self.runs = sorted(runs.iterdir(), reverse=True)[:MOST_RUNS] if runs.is_dir() else []
         self.digests: dict[tuple[str, str], str] = {}

@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 from kale_magics.analysis.effects import Bind, Branch, Define, Effect, Read
 from kale_magics.analysis.reader import effects_of
-from kale_magics.analysis.uses import measures_time
 from kale_magics.checking.differences import IN_PART, Difference, Verdict, compare, compare_numbers
 from kale_magics.checking.expected import Expected
 from kale_magics.dataflow.bindings import bound_by
 from kale_magics.execution.run import Run, StepRun
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where
+from kale_magics.model.nondeterminism import measures_time
 from kale_magics.model.pipeline import Json, Pipeline, Step
 from kale_magics.step_runtime.generators import GENERATORS
 

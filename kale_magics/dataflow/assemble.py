@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from kale_magics.analysis.library_rules import HARMLESS, VARYING
 from kale_magics.analysis.optional_packages import optional_packages
 from kale_magics.analysis.packages import Needs, imported_paths, needs_of, project
 from kale_magics.analysis.scripts import paths_of_scripts
 from kale_magics.analysis.statements import keep_statements
 from kale_magics.analysis.submodules import used_submodules
-from kale_magics.analysis.uses import first_mentioned, uses_of
+from kale_magics.analysis.uses import code_facts, uses_of
 from kale_magics.dataflow.bindings import Definition, StepFlow, bound_by
 from kale_magics.dataflow.edges import Edges
 from kale_magics.dataflow.notebook_flow import NotebookFlow
 from kale_magics.model.diagnostics import Code as Refusal
 from kale_magics.model.diagnostics import Diagnostic
 from kale_magics.model.naming import encode_step, unique_keys
+from kale_magics.model.nondeterminism import NONDETERMINISTIC, TIMERS_AND_TEMPFILES, first_mentioned
 from kale_magics.model.pipeline import (
     NO_OPTIONS,
     THIS_IMAGE,
@@ -186,6 +186,7 @@ class _Assembler:
             modules=needs.own,
             missing=needs.missing,
             options=options,
+            facts=code_facts(tuple(code.source for code in (*setup, *cells))),
             varies=self._varies(step, setup),
             submodules=submodules,
             late=tuple(sorted(self._late(step).items())),
@@ -195,11 +196,11 @@ class _Assembler:
         """Why a step may give something else each time; the prelude is executed in it as well."""
         called = {**self.flow.prelude.varies, **step.varies}
         for origin, (number, line) in called.items():
-            if origin not in HARMLESS:
+            if origin not in TIMERS_AND_TEMPFILES:
                 return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
         own = (self.flow.cells[number].facts.python.source for number in step.cells)
         sources = (*(code.source for code in setup), *own)
-        handed_on = first_mentioned(sources, VARYING - HARMLESS, called=False)
+        handed_on = first_mentioned(sources, NONDETERMINISTIC - TIMERS_AND_TEMPFILES, called=False)
         if handed_on:
             return f"it may call {handed_on}"
         return next((found for source in sources if (found := uses_of(source).reason)), "")

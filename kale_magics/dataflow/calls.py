@@ -11,13 +11,11 @@ from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bind, 
 from kale_magics.analysis.library_effects import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.library_rules import (
     CALLERS,
-    CLOCKS,
     CONSUMING_FUNCTIONS,
     FACTORIES,
     GENERATOR_ARGUMENTS,
     HOLDING_METHODS,
     SPLITTERS,
-    VARYING,
     draws_of,
     generator_of,
     generator_use,
@@ -30,6 +28,7 @@ from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.changes import WRITING, Changes
 from kale_magics.dataflow.surroundings import CHANGED_MEMORY, REMEMBERED
+from kale_magics.model.nondeterminism import CLOCK_NAMES, NONDETERMINISTIC
 
 NOTHING_KNOWN = LibraryEffects()
 
@@ -82,7 +81,7 @@ class Calls(Changes):
             self._guess_all(self._generators_in(call), _words(call), call.certain)
         self._draw(call, origin)
         self._perhaps_draw(call, origin, receiver)
-        if origin in VARYING or origin.rpartition(".")[2] in CLOCKS:
+        if origin in NONDETERMINISTIC or origin.rpartition(".")[2] in CLOCK_NAMES:
             self._varies = True
             self.step.varies.setdefault(origin, (self.cell, call.line))
         self._call_back(call)
@@ -229,7 +228,7 @@ class Calls(Changes):
                     return False
             if isinstance(effect, Call):
                 origin, called = self.origin(effect.path), self.function(effect.path)
-                if origin in VARYING or generator_use(origin, effect.method):
+                if origin in NONDETERMINISTIC or generator_use(origin, effect.method):
                     return False
                 if called is not None and called not in seen and not self._is_pure(called, seen):
                     return False

@@ -11,7 +11,8 @@ from pathlib import Path
 from kale_magics.analysis.files import FileReader
 from kale_magics.analysis.packages import files_of, source_of
 from kale_magics.analysis.paths import is_exact
-from kale_magics.analysis.uses import Uses, looks_like_file, uses_of
+from kale_magics.analysis.uses import Uses, uses_of
+from kale_magics.model.code_facts import looks_like_file
 from kale_magics.model.diagnostics import Code, Diagnostic, Where
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.session.registry import Cell
@@ -79,9 +80,8 @@ def _written(step: Step) -> set[str]:
 
 def _named(step: Step) -> Iterator[str]:
     """Texts that may be paths, each once: in the code, and values of parameters that the step takes."""
-    codes = [text for code in (*step.setup, *step.cells) for text in uses_of(code.source).texts]
     given = [p.default for p in step.parameters if isinstance(p.default, str)]
-    yield from filter(looks_like_file, dict.fromkeys([*codes, *given]))
+    yield from filter(looks_like_file, dict.fromkeys([*step.facts.texts, *given]))
 
 
 def _is_there(text: str, step: Step) -> bool:

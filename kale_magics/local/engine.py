@@ -41,8 +41,10 @@ from kale_magics.execution.run_store import (
     write_programs,
     writing,
 )
+from kale_magics.execution.step_environment import common_environment, step_environment
+from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.cancel import Canceller
-from kale_magics.local.exchange import Result, environment, read_result, result_of, step_environment, task_for
+from kale_magics.local.exchange import result_of, task_for
 from kale_magics.local.fork_server import StepServer, give_back, take_server
 from kale_magics.local.past_runs import going_on, last_times
 from kale_magics.local.process import LineReader, StepProcess
@@ -181,7 +183,7 @@ class _Execution:
         self.pausing: set[str] = set()
         self.timers = Timers()
         self.selector = selectors.DefaultSelector()
-        self.environment = environment()
+        self.environment = common_environment()
         self.began = time.monotonic()
         self.saved = 0.0
 
@@ -367,7 +369,7 @@ class _Execution:
         result = result_of(state.folder, process)
         if running.late:
             limit = _limit(running.step.attempts.timeout or 0.0)
-            result = Result(
+            result = StepResult(
                 StepError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
             )
         self.results[state.name] = result

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kale_magics.analysis.packages import INSTALL_FOLDERS, installation
 from kale_magics.local.keeper import MARK
+from kale_magics.model.distributions import INSTALL_FOLDERS, installation_stamp
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.model.program import runtime_source
 from kale_magics.step_runtime.fixed import from_json, to_json
@@ -110,7 +110,7 @@ class StepServer:
 
     def __init__(self, imports: Sequence[str], environment: Mapping[str, str], fork: bool) -> None:
         self.imports = frozenset(imports)
-        self.surroundings = dict(environment), fork, installation()
+        self.surroundings = dict(environment), fork, installation_stamp()
         self.socket, theirs = socket.socketpair()
         self.socket.setblocking(True)  # whatever the notebook has set for all sockets
         self.alive = True
@@ -212,7 +212,7 @@ def take_server(pipeline: Pipeline, environment: Mapping[str, str], fork: bool) 
     imports = imports_of(pipeline) if fork else ()
     while _kept:
         server = _kept.pop()
-        same = server.surroundings == (dict(environment), fork, installation())
+        same = server.surroundings == (dict(environment), fork, installation_stamp())
         if server.alive and same and server.imports.issuperset(imports):
             return server
         server.close()

@@ -9,7 +9,8 @@ from pathlib import Path
 from kale_magics.cache.entry import cache_parts, read_entry, why_not
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run import Run, StepRun
-from kale_magics.local.exchange import environment, read_result, step_environment
+from kale_magics.execution.step_environment import common_environment, step_environment
+from kale_magics.execution.step_result import read_result
 from kale_magics.local.past_runs import past_runs
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Input, Json, Pipeline
@@ -74,7 +75,7 @@ def past_inputs(
 def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json]) -> str:
     """Why a step, or one that it hangs on, would not do now what it did in a run; the first reason."""
     for step in pipeline.until([maker]).steps:
-        own = step_environment(step, environment())
+        own = step_environment(step, common_environment())
         parts = cache_parts(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
         entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
         if entry is not None and (reason := why_not(replace(entry, reason=""), parts, inputs=False)):

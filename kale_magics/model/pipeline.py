@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
+from kale_magics.model.code_facts import CodeFacts
 from kale_magics.model.graph import Graph
 
 ArtifactKind = Literal["Artifact", "Dataset", "Model"]
@@ -237,6 +238,7 @@ class Step:
         modules: Modules of the user's own that it uses, by their top-level names.
         missing: Why a module that it uses cannot be had elsewhere, by its name.
         options: What is asked for it beside its code.
+        facts: What its code says about what it uses beside its inputs.
         varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
             2)"; may be empty.
         submodules: Those that its code takes for attributes of their packages without importing them.
@@ -257,6 +259,7 @@ class Step:
     modules: tuple[str, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
     options: StepOptions = NO_OPTIONS
+    facts: CodeFacts = field(default_factory=CodeFacts)
     varies: str = ""
     submodules: tuple[str, ...] = ()
     late: tuple[tuple[str, tuple[str, str]], ...] = ()

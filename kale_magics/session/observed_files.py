@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from kale_magics.analysis.packages import INSTALL_FOLDERS
 from kale_magics.analysis.paths import MAX_PATH
+from kale_magics.model.distributions import INSTALL_FOLDERS
 
 MAX_FILES = 1000
 """How many paths of a cell are kept apart; of more than that the folders are."""

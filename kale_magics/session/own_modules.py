@@ -86,7 +86,7 @@ def is_user_file(origin: str | None) -> bool:
 @functools.cache
 def _installed() -> tuple[str, ...]:
     # What it needs takes longer to import than the extension to load.
-    from kale_magics.analysis.packages import INSTALL_FOLDERS
+    from kale_magics.model.distributions import INSTALL_FOLDERS
 
     return tuple(f"{home}{os.sep}" for home in INSTALL_FOLDERS)
 
