@@ -74,7 +74,7 @@ SECTION = """
 {text}
 ```
 
-To mend it: {fix}.
+To fix it: {fix}.
 """
 
 

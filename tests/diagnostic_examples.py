@@ -155,7 +155,7 @@ import json
 """,
     ),
     Code.SYNTAX: Entry(
-        "mend the cell and run it again; if it is not meant for the pipeline, mark it `%%kale skip`",
+        "correct the cell and run it again; if it is not part of the pipeline, mark it `%%kale skip`",
         """
 %%kale step load
 rows = [1, 2, 3
@@ -177,7 +177,7 @@ model = epochs * 2
 """,
     ),
     Code.UNKNOWN_NAME: Entry(
-        "mark the cell that makes the name, above all that need it; a step sees nothing else of the session",
+        "mark the cell that defines the name, above its use; a step sees nothing else of the session",
         """
 scale = 10
 
@@ -188,7 +188,7 @@ rows = [scale, 2 * scale]
 """,
     ),
     Code.CYCLE: Entry(
-        "take the `--after` away; if cells of a step stand around another one, give the later its own name",
+        "remove the `--after`; if another step stands between cells of a step, rename the later cell's step",
         """
 %%kale step load --after train
 rows = [1, 2, 3]
@@ -200,7 +200,7 @@ model = sum(rows)
 """,
     ),
     Code.METRIC_WITHOUT_STEP: Entry(
-        "list a variable that a step above makes; a parameter is shown with every run without being listed",
+        "list a variable that a step above defines; parameters are shown with every run anyway",
         """
 %%kale step train
 model = 1
@@ -214,7 +214,7 @@ accuracy
 """,
     ),
     Code.METRIC_NOT_A_NUMBER: Entry(
-        "compute a number in a step, and list the name of its variable alone",
+        "compute a number in a step, and list the name of its variable",
         """
 %%kale step train
 losses = [0.3, 0.2]
@@ -226,7 +226,7 @@ losses
 """,
     ),
     Code.CANNOT_CROSS: Entry(
-        "hand on what the value is made from, such as a path or a list, and make the value where it is used",
+        "pass what it is created from, such as a path or a list, and create the value where it is used",
         """
 %%kale step load
 rows = (n * n for n in range(3))
@@ -248,7 +248,7 @@ alert("done")
 """,
     ),
     Code.INTERLEAVED: Entry(
-        "give the later cells of the step a name of their own, or move them above the other step",
+        "give the later cells another step name, or move them above the other step",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -263,7 +263,7 @@ print(rows)
 """,
     ),
     Code.PRELUDE_READS_STEP: Entry(
-        "move what needs the value into a step; in a function, take the value as an argument",
+        "move the code that uses the value into a step; in a function, take the value as an argument",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -275,7 +275,7 @@ total = sum(rows)
 """,
     ),
     Code.CELL_FAILED: Entry(
-        "mend the cell and run it again; a cell that can succeed only in the pipeline may keep this warning",
+        "correct the cell and run it again; ignore the warning if the cell can succeed only in the pipeline",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -285,7 +285,7 @@ print(rows[3])
 """,
     ),
     Code.DUPLICATE_PARAMETER: Entry(
-        "give each parameter one value, in one place",
+        "define each parameter once",
         """
 %%kale parameters
 epochs = 3
@@ -317,7 +317,7 @@ def scaled(n):
 """,
     ),
     Code.READS_CHANGED: Entry(
-        "take the name out of `--reads`; the later steps then get what this step makes of the value",
+        "remove the name from `--reads`; the later steps then get the changed value from this step",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -344,7 +344,7 @@ rows.append(2)
 """,
     ),
     Code.CHANGED_OUTSIDE: Entry(
-        "mark the cell as a step of the pipeline, or let it work on a copy under another name",
+        "mark the cell as a step of the pipeline, or change a copy under another name",
         """
 %%kale step load
 rows = [3, 1, 2]
@@ -373,7 +373,7 @@ rows = [1, 2, 3, 4]
 """,
     ),
     Code.CELL_DELETED: Entry(
-        "let the session forget the step with `%kale_reset`, or put the cell back and run it",
+        "remove the step with `%kale_reset`, or restore the cell and run it",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -391,7 +391,7 @@ rows = [1, 2, 3]
 """,
     ),
     Code.GUESSED_CHANGE: Entry(
-        "where the cell only reads the variable, say so with `--reads`, or run the cell in the session",
+        "if the cell only reads the variable, declare it with `--reads`, or run the cell in the session",
         """
 %%kale functions
 def open_shop():
@@ -425,7 +425,7 @@ print(os.environ.get("REGION"))
 """,
     ),
     Code.DIFFERS_BY_STEP: Entry(
-        "compute the value in a step; the steps that use it get it from there",
+        "compute the value in one step, which passes it to the others",
         """
 %%kale imports
 import uuid
@@ -443,7 +443,7 @@ print(run_id)
 """,
     ),
     Code.MEMORY_BY_STEP: Entry(
-        "call the function in one step, and let the others use what it gave there",
+        "call the function in one step, and use its result in the others",
         """
 %%kale functions
 from functools import cache
@@ -461,7 +461,7 @@ print(settings())
 """,
     ),
     Code.FILE_WITHOUT_EDGE: Entry(
-        "let the step that uses the file wait for the one that writes it, with `--after`",
+        "add `--after` with the writing step to the step that uses the file",
         """
 %%kale step load
 from pathlib import Path

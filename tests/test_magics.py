@@ -56,12 +56,13 @@ def test_kale_shows_what_is_marked(marked: Shell) -> None:
 
 def test_kale_shows_the_diagnostics_below_the_table(marked: Shell) -> None:
     marked.run("%%kale step late --no-run --after lod\nx = data")
-    table, _, told = marked.run("%kale  # what is there").printed.partition("\n1 error")
+    table, _, shown = marked.run("%kale  # what is there").printed.partition("\n1 error")
     assert re.search(r"step +late +In \[9\] +○ not run", table)
-    assert told.strip() == (
-        "KALE107 step late is to run after lod, but no step is called so\n"
-        "  at:  In [9], step late, line 1: %%kale step late --no-run --after lod\n"
-        "  fix: did you mean load?"
+    assert re.fullmatch(
+        r"KALE107 .*\blate\b.*\blod\b.*\n"
+        r"  at:  In \[9\], step late, line 1: %%kale step late --no-run --after lod\n"
+        r"  fix: did you mean load\?",
+        shown.strip(),
     )
 
 
@@ -381,24 +382,24 @@ PLACES_AND_FIXES = [
     (
         ["%%kale step a --after 'b c'\nx = 1", "%%kale step 'b c'\ny = x"],
         "KALE205 ", "In [2], step a, line 1: %%kale step a --after 'b c'",
-        'take --after "b c" away from step a',
+        'remove --after "b c" from step a',
     ),
     (
         ["%%kale step a\nx = [1]", "%%kale step b\ny = x[0]", "%%kale step a\nz = y"],
         "KALE205 ", "In [4], step a, line 1: %%kale step a",
-        "give this cell a name of its own, as in %%kale step a-2",
+        "give this cell another step name, as in %%kale step a-2",
     ),
     (
         ["%%kale step a\nx = [1]", "%%kale step 'b c'\nx.append(2)", "%%kale step a\nx"],
-        "KALE210 step a goes on with x after step b c has changed it; cells of one step run together",
-        "In [4], step a", "give this cell a name of its own, as in %%kale step a-2",
+        "KALE210 step a uses x after step b c ",
+        "In [4], step a", "give this cell another step name, as in %%kale step a-2",
     ),
     (
         ["%%kale step 'b c'\nx = [1]", "%%kale step a\ny = x[0]", "%%kale step 'b c'\nx.append(2)"],
-        "KALE210 step b c changes x after step a has used it; cells of one step run together",
-        "In [4], step b c", 'give this cell a name of its own, as in %%kale step "b c-2"',
+        "KALE210 step b c changes x after step a ",
+        "In [4], step b c", 'give this cell another step name, as in %%kale step "b c-2"',
     ),
-    (["%%kale step a\nx = 1", "%%kale functions\n\ny = x"], "KALE211 ", "In [3], line 3: y = x", "move what"),
+    (["%%kale step a\nx = 1", "%%kale functions\n\ny = x"], "KALE211 ", "In [3], line 3: y = x", "move the"),
     (
         ["%%kale functions\nF = 1", "%%kale step a\nx = F", "%%kale functions\nG = 1\nF = 2"],
         "KALE214 ", "In [4], line 3: F = 2", "move the cell",

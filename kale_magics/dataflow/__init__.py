@@ -1,1 +1,1 @@
-"""From marked cells to a pipeline: what each step takes from which other one."""
+"""From marked cells to a pipeline: the inputs, outputs and dependencies of each step."""

@@ -1,4 +1,4 @@
-"""From marked cells to a `Pipeline`: each step with its code, its inputs and what it hands on."""
+"""From marked cells to a `Pipeline`: each step with its code, its inputs and its outputs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from kale_magics.analysis.uses import code_facts, uses_of
 from kale_magics.dataflow.bindings import Definition, StepFlow, bound_by
 from kale_magics.dataflow.edges import Edges
 from kale_magics.dataflow.notebook_flow import NotebookFlow
-from kale_magics.model.diagnostics import Code as Refusal
-from kale_magics.model.diagnostics import Diagnostic
+from kale_magics.model.diagnostics import Code, Diagnostic
 from kale_magics.model.naming import encode_step, unique_keys
 from kale_magics.model.nondeterminism import NONDETERMINISTIC, TIMERS_AND_TEMPFILES, first_mentioned
 from kale_magics.model.pipeline import (
@@ -40,14 +39,14 @@ from kale_magics.session.registry import Cell
 
 @dataclass(frozen=True)
 class Settings:
-    """What a pipeline is told beside its cells.
+    """Settings of a pipeline that its cells do not contain.
 
     Attributes:
-        name: Of the pipeline, for people.
+        name: The pipeline's name, for display.
         description: Free text.
         environment: Where the steps run on a cluster.
         slim_imports: Whether a step gets only those imports of the prelude that it may use.
-        options: What every step is asked for, where it does not ask for something else itself.
+        options: The options of every step that does not set them itself.
     """
 
     name: str = "pipeline"
@@ -59,13 +58,12 @@ class Settings:
 
 @dataclass(frozen=True)
 class Assembly:
-    """What came of assembling.
+    """The result of assembling a pipeline.
 
     Attributes:
-        draft: The pipeline as far as it can be made in spite of errors, to be looked at; None if its steps
-            wait for each other.
-        diagnostics: All there is to tell.
-        cells: What it was made of.
+        draft: The pipeline for display, with the errors left in; None if its steps depend on each other.
+        diagnostics: The errors and warnings.
+        cells: The cells of the notebook.
     """
 
     draft: Pipeline | None
@@ -81,37 +79,37 @@ class Assembly:
 def assemble(
     cells: Sequence[Cell], session: Session | None = None, settings: Settings | None = None
 ) -> Assembly:
-    """Make a pipeline of marked cells.
+    """Assemble a pipeline from marked cells.
 
     Args:
         cells: In the order of the notebook; cells of kind "skip" are left out.
-        session: What a live kernel knows; without one, only the code tells.
+        session: What a live kernel knows; without one, only the code is known.
         settings: The pipeline's name and the like.
 
     Returns:
-        The pipeline, or why there is none.
+        The pipeline, or the errors that prevent it.
     """
     flow = NotebookFlow(cells, session or Session())
     if not flow.steps and not flow.diagnostics:
-        flow.tell(
-            Refusal.NOTHING_MARKED,
+        flow.report(
+            Code.NOTHING_MARKED,
             "no step is marked",
             "begin a cell with %%kale step NAME, run it, and try again",
         )
     edges = Edges(flow)
     order = edges.ordered()
-    edges.tell_files()
+    edges.report_files()
     complete = len(order) == len(flow.steps)
     draft = _Assembler(flow, edges, settings or Settings()).pipeline(order) if complete else None
     return Assembly(draft, tuple(flow.diagnostics), tuple(cells))
 
 
 class _Assembler:
-    """Makes the pieces of the pipeline.
+    """Creates the parts of the pipeline.
 
     Args:
         flow: What the walk through the notebook has found out.
-        edges: Who hands what to whom.
+        edges: The dependencies between steps.
         settings: The pipeline's name and the like.
     """
 
@@ -123,7 +121,7 @@ class _Assembler:
             self._definitions[definition.cell].append(definition)
 
     def pipeline(self, order: Sequence[StepFlow]) -> Pipeline:
-        """The pipeline of steps that are in order."""
+        """Return the pipeline of steps in topological order."""
         names = [default.name for default in self.flow.parameters]
         keys = unique_keys(names, taken=["metrics"])
         self.parameters = {
@@ -140,8 +138,8 @@ class _Assembler:
         )
 
     def _artifacts(self, step: StepFlow) -> dict[str, Artifact]:
-        """What a step hands on: for every variable the artifact that it is in."""
-        groups = self.edges.handed[step.name]
+        """Return the artifact of each output variable of a step."""
+        groups = self.edges.outputs[step.name]
         keys = unique_keys(["out_" + names[0] for names in groups], self._taken())
         found: dict[str, Artifact] = {}
         for names in groups:
@@ -193,37 +191,37 @@ class _Assembler:
         )
 
     def _varies(self, step: StepFlow, setup: Sequence[CodeBlock]) -> str:
-        """Why a step may give something else each time; the prelude is executed in it as well."""
-        called = {**self.flow.prelude.varies, **step.varies}
+        """Return why a step may be non-deterministic, by its own code or the prelude; empty if it is not."""
+        called = {**self.flow.prelude.varying_calls, **step.varying_calls}
         for origin, (number, line) in called.items():
             if origin not in TIMERS_AND_TEMPFILES:
                 return f"it calls {origin} ({self.flow.cells[number].cell.label}, line {line})"
         own = (self.flow.cells[number].facts.python.source for number in step.cells)
         sources = (*(code.source for code in setup), *own)
-        handed_on = first_mentioned(sources, NONDETERMINISTIC - TIMERS_AND_TEMPFILES, called=False)
-        if handed_on:
-            return f"it may call {handed_on}"
+        passed = first_mentioned(sources, NONDETERMINISTIC - TIMERS_AND_TEMPFILES, called=False)
+        if passed:
+            return f"it may call {passed}"
         return next((found for source in sources if (found := uses_of(source).reason)), "")
 
     def _options(self, step: StepFlow) -> StepOptions:
-        """What its cells ask for, the last one first, and what all steps are asked for."""
-        said = self.settings.options
+        """Merge the options of its cells, the last one first, with those of all steps."""
+        options = self.settings.options
         for number in step.cells:
-            said = self.flow.cells[number].cell.options.over(said)
-        return said
+            options = self.flow.cells[number].cell.options.over(options)
+        return options
 
     def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
         taken: dict[tuple[str, Artifact], list[str]] = defaultdict(list)
-        for name, maker in self.edges.providers[step.name].items():
-            taken[maker, self.artifacts[maker][name]].append(name)
+        for name, producer in self.edges.providers[step.name].items():
+            taken[producer, self.artifacts[producer][name]].append(name)
         keys = unique_keys(["in_" + names[0] for names in taken.values()], self._taken())
         return tuple(
-            Input(tuple(names), keys["in_" + names[0]], maker, artifact)
-            for (maker, artifact), names in taken.items()
+            Input(tuple(names), keys["in_" + names[0]], producer, artifact)
+            for (producer, artifact), names in taken.items()
         )
 
     def _setup(self, step: StepFlow) -> list[tuple[int, list[int]]]:
-        """What runs in a step before its inputs are there: numbers of cells, with numbers of statements."""
+        """Return what runs in a step before its inputs are loaded: cells, with their statements."""
         pieces: dict[int, list[int]] = {}
         for number in self.flow.prelude.cells:
             read = self.flow.cells[number]
@@ -235,7 +233,7 @@ class _Assembler:
         return [(n, sorted(pieces[n])) for n in sorted(pieces, key=lambda n: (late[n], n)) if pieces[n]]
 
     def _late(self, step: StepFlow) -> dict[str, tuple[str, str]]:
-        """What the imports of the prelude bind that a step does not get."""
+        """Return the names that imports of the prelude bind and that a step does not import."""
         found: dict[str, tuple[str, str]] = {}
         for number in self.flow.prelude.cells:
             for definition in self._definitions[number]:
@@ -276,7 +274,7 @@ class _Assembler:
         )
 
     def _replaced(self, number: int, definition: Definition) -> set[str]:
-        """The names that stand for something else than a definition at the end of a definition's cell."""
+        """Return the names of a definition that its cell binds again below."""
         replayed = {other.statement for other in self._definitions[number]}
         below = enumerate(self.flow.cells[number].facts.statements)
         return {
@@ -289,7 +287,7 @@ class _Assembler:
     def _needs(
         self, step: StepFlow, kept: Sequence[tuple[int, list[int]]], submodules: Iterable[str]
     ) -> Needs:
-        """What a step's modules need: those that it imports or uses, and those of the values that it gets."""
+        """Return what the modules of a step need: of its imports, of its code, and of its inputs' types."""
         paths: set[str] = set(submodules)
         certain: set[str] = set()
         own = [(n, range(len(self.flow.cells[n].facts.statements))) for n in step.cells]
@@ -299,13 +297,13 @@ class _Assembler:
                 node = self.flow.cells[number].facts.python.tree.body[statement]
                 certain |= found if isinstance(node, (ast.Import, ast.ImportFrom)) else set()
                 paths |= found
-        for name, maker in self.edges.providers[step.name].items():
-            facts = self._facts(self.flow.steps[maker], name)
-            paths |= facts.modules if facts is not None else self._code_paths(self.flow.steps[maker])
+        for name, producer in self.edges.providers[step.name].items():
+            facts = self._facts(self.flow.steps[producer], name)
+            paths |= facts.modules if facts is not None else self._code_paths(self.flow.steps[producer])
         return needs_of(paths, certain)
 
     def _code_paths(self, step: StepFlow) -> set[str]:
-        """What a step's own code imports; what it hands on may be of that where nobody knows its type."""
+        """Return what a step's own code imports: an output of unknown type may be of one of these modules."""
         return {
             path
             for number in step.cells
@@ -314,7 +312,7 @@ class _Assembler:
         } | {path for d in step.imports for path in self._paths(d.cell, d.statement)}
 
     def _packages(self, step: StepFlow, options: StepOptions, needs: Needs) -> tuple[str, ...]:
-        """What pip must install for a step: what it asks for, and what its modules need."""
+        """Return the packages that pip must install for a step: requested ones, and those of its modules."""
         asked = [
             *(p for n in self.flow.prelude.cells for p in self.flow.cells[n].facts.python.packages),
             *(p for n in step.cells for p in self.flow.cells[n].facts.python.packages),
@@ -335,7 +333,7 @@ class _Assembler:
 
 
 def _bound_by_import(node: ast.stmt) -> dict[str, tuple[str, str]]:
-    """The names that an import statement binds: the module of each, and what is taken from it."""
+    """Return the names that an import statement binds, each with its module and attribute."""
     if isinstance(node, ast.Import):
         return {a.asname or a.name.partition(".")[0]: (a.name, "") for a in node.names}
     if isinstance(node, ast.ImportFrom) and node.module and not node.level:

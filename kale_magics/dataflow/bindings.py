@@ -1,4 +1,4 @@
-"""What the names of the notebook stand for at a point of the walk through its cells."""
+"""What a name refers to at a point of the notebook, and what is known of each step."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Memory = Literal["", "own", "cached"]
 
 @dataclass(frozen=True, eq=False)
 class Definition:
-    """A statement that can be replayed in another step: an import, a `def` or a `class`.
+    """A statement that can be executed again in another step: an import, a `def` or a `class`.
 
     Attributes:
         cell: The number of its cell in the notebook.
         statement: The number of the statement in its cell.
-        kind: Which of them.
+        kind: The kind of statement.
         names: The names that it binds.
-        identity: What tells it from every other definition, the same in all steps.
-        in_prelude: Whether every step has it anyway.
-        needs: What its names stand for that it reads when it runs.
+        identity: A key that is unique among definitions and the same in all steps.
+        in_prelude: Whether it stands in the prelude, which every step executes.
+        needs: The bindings of the names that it reads when it runs.
         modules: For an import, the modules.
     """
 
@@ -40,41 +40,41 @@ class Definition:
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """What a name stands for from one point of the notebook to the next; equal only to itself.
+    """What a name refers to from one point of the notebook to the next; equal only to itself.
 
     Attributes:
         name: The name.
-        kind: A replayable definition; a parameter of the pipeline; a value that the prelude makes in every
-            step; a value that a step makes.
-        maker: The step that makes the value; empty for the prelude.
-        cell: The number of the cell in which the name was bound last.
+        kind: A definition that can be replayed; a parameter of the pipeline; a value that the prelude
+            computes in every step; a value that a step computes.
+        producer: The step that computes the value; empty for the prelude.
+        cell: The number of the cell that bound the name last.
         line: The line there.
-        changed: The number of the cell that has changed the value last; -1 if none has since it was bound.
-        definition: The definition, also where a step has changed what it made.
+        changed: The number of the cell that changed the value last; -1 if none has since it was bound.
+        definition: The definition, also where a step has changed the object that it defined.
         behaviours: The functions that may run when the value is used.
-        direct: The function or class that the name itself stands for.
-        constant: Whether the value is known to be immutable.
-        loose: Whether the session's value tells nothing of this one: in a loop, in a branch, bound again in
-            the same cell.
-        origin: For an imported name, what it is, as in "numpy.random"; empty for all others.
-        memory: For a function: "own" if a decorator of the notebook has given it one, "cached" if
-            `functools.lru_cache` has.
-        memories: The cached functions that remember the value, or an object in it.
-        unsure: Whether other values of parameters may make it another object, or one of another type: the
-            session's value tells nothing for certain then.
-        derived: Whether it is a parameter, or a number, text, setting or the like that is computed from one.
+        direct: The function or class that the name itself refers to.
+        constant: Whether the value is immutable.
+        unobserved: Whether the session's value may be another one: in a loop, in a branch, or where the cell
+            binds the name again.
+        origin: For an imported name, its full path, as in "numpy.random"; empty for all others.
+        memory: For a function that keeps state: "own" if a decorator of the notebook keeps it, "cached" if
+            `functools.lru_cache` does.
+        caches: The cached functions whose cache holds the value, or an object in it.
+        unsure: Whether other parameter values may make it another object, or one of another type: the
+            session's value is then no proof.
+        derived: Whether it is a parameter, or a number, text, setting or the like computed from one.
         flag: Whether it is such a value that is true or false.
-        type_name: The type of what a library's function or class made it, as in "collections.defaultdict", as
-            far as the code tells; for one that makes a class, that function.
-        inplace: Whether it may have been asked, when it was made, to work in place.
-        fresh: The step that has bound the name for certain: the value is not one that it took.
-        path: What of a library was assigned to the name, as in "random.shuffle"; empty for anything else.
-        perhaps: Of what imported modules it may be a part, as in `r = np.random if flag else generator`.
+        type_name: The type that the code shows for the result of a library's function or class, as in
+            "collections.defaultdict"; for a class factory, that function.
+        inplace: Whether it may have been created with an option to work in place.
+        fresh: The step that certainly bound the name itself: the value is not an input of it.
+        path: The library object assigned to the name, as in "random.shuffle"; empty for all others.
+        possible_modules: Imported modules that it may be a part of, as in `r = np.random if flag else g`.
     """
 
     name: str
     kind: BindingKind
-    maker: str = ""
+    producer: str = ""
     cell: int = -1
     line: int = 0
     changed: int = -1
@@ -82,10 +82,10 @@ class Binding:
     behaviours: frozenset[Behaviour] = frozenset()
     direct: Behaviour | None = None
     constant: bool = False
-    loose: bool = False
+    unobserved: bool = False
     origin: str = ""
     memory: Memory = ""
-    memories: frozenset[str] = frozenset()
+    caches: frozenset[str] = frozenset()
     unsure: bool = False
     derived: bool = False
     flag: bool = False
@@ -93,7 +93,7 @@ class Binding:
     inplace: bool = False
     fresh: str = ""
     path: str = ""
-    perhaps: frozenset[str] = frozenset()
+    possible_modules: frozenset[str] = frozenset()
 
     @property
     def is_import(self) -> bool:
@@ -102,7 +102,7 @@ class Binding:
 
 
 def bound_by_one(effect: Effect) -> Iterable[str]:
-    """The names that an effect binds."""
+    """Return the names that an effect binds."""
     if isinstance(effect, Bind):
         return (effect.name,)
     if isinstance(effect, Define):
@@ -111,7 +111,7 @@ def bound_by_one(effect: Effect) -> Iterable[str]:
 
 
 def bound_by(effects: tuple[Effect, ...]) -> Iterator[str]:
-    """The names that effects bind, those of branches included, as often as they are bound."""
+    """Yield the names that effects bind, in branches too, once for each time they are bound."""
     for effect in flattened(effects):
         yield from bound_by_one(effect)
 
@@ -124,34 +124,35 @@ class StepFlow:
         name: As typed.
         cells: The numbers of its cells.
         after: The steps named by `--after`.
-        local: What names stand for in its own process, as far as it has used them.
-        takes: The values that it needs from other steps, by name.
-        carried: The values that it would only pass on: it takes those that another step takes from it.
-        optional: Those of `takes` that only a look-up by computed names may need.
+        local: What names refer to in its own process, as far as it has used them.
+        inputs: The values that it needs from other steps, by name.
+        forwarded: The values that it only passes on; where a downstream step takes one from it, it becomes
+            an input.
+        optional: The inputs that only a lookup by computed names may need.
         parameters: The parameters that it needs.
         replays: The definitions of other steps that it needs.
         imports: The imports of the prelude that it may use.
-        reads: The names that it only reads, as its user says.
+        read_only: The names that `--reads` declares.
         metrics: The names that it logs.
-        guesses: Names, with what was taken for a change of them because nothing tells.
-        dynamic: Whether it looks names up by computed names.
-        executes: Where it executes computed texts: cell and line.
-        varies: What it calls that gives something else each time, with the cell's number and the line.
+        assumed_changes: Names, each with the code of unknown effect that is assumed to change it.
+        dynamic: Whether it looks up names that it computes.
+        executes: Where it executes computed code: cell and line.
+        varying_calls: The calls whose result differs each time, with the cell's number and the line.
     """
 
     name: str
     cells: list[int] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
     local: dict[str, Binding | None] = field(default_factory=dict)
-    takes: dict[str, Binding] = field(default_factory=dict)
-    carried: dict[str, Binding] = field(default_factory=dict)
+    inputs: dict[str, Binding] = field(default_factory=dict)
+    forwarded: dict[str, Binding] = field(default_factory=dict)
     optional: set[str] = field(default_factory=set)
     parameters: set[str] = field(default_factory=set)
     replays: set[Definition] = field(default_factory=set)
     imports: set[Definition] = field(default_factory=set)
-    reads: set[str] = field(default_factory=set)
+    read_only: set[str] = field(default_factory=set)
     metrics: list[str] = field(default_factory=list)
-    guesses: dict[str, str] = field(default_factory=dict)
+    assumed_changes: dict[str, str] = field(default_factory=dict)
     dynamic: bool = False
     executes: list[tuple[int, int]] = field(default_factory=list)
-    varies: dict[str, tuple[int, int]] = field(default_factory=dict)
+    varying_calls: dict[str, tuple[int, int]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What is called: functions and methods of the notebook, of libraries, and of nobody knows whom."""
+"""Effects of calls: functions and methods of the notebook, of libraries, and unknown ones."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from kale_magics.analysis.names import part_of
 from kale_magics.analysis.summaries import arguments_changed, parameters_for
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.changes import WRITING, Changes
-from kale_magics.dataflow.surroundings import CHANGED_MEMORY, REMEMBERED
+from kale_magics.dataflow.isolation import CACHE_CHANGED, CACHE_FILLED
 from kale_magics.model.nondeterminism import CLOCK_NAMES, NONDETERMINISTIC
 
-NOTHING_KNOWN = LibraryEffects()
+NO_EFFECTS = LibraryEffects()
 
 
 class Calls(Changes):
-    """Knows what a call changes."""
+    """Determines what a call changes."""
 
     def _call(self, call: Call) -> None:
         before, self._given_varies = self._given_varies, self._given_varies or self._is_varied(call)
@@ -50,58 +50,58 @@ class Calls(Changes):
         self._given_varies = before
 
     def _is_varied(self, call: Call) -> bool:
-        """Whether other values of parameters may make a call do something else to what it gets."""
+        """Whether other parameter values may make a call treat its arguments differently."""
         given = (source for _, sources in call.arguments for source in sources)
         names = {source.name for source in (*call.receiver, *given)} | call.selectors
         return any(map(self.varies, names))
 
     def _call_library(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
         if origin and not self.step.name and not self._late:
-            # A library may keep what it gets, as a handler, and call it in any step.
+            # A library may keep an argument, as a handler, and call it in any step.
             self.escaped |= self.behaviours_of(s.name for s in self._arguments(call)) | {*call.behaviours}
         self._change_all(self._arguments(call, arguments_changed(call, origin)))
         effects = self._effects_of(call, origin, receiver)
         if effects is not None:
-            self._take_effects(call, effects, receiver)
+            self._apply_effects(call, effects, receiver)
         elif drawn := self._labelled(call, GENERATOR_ARGUMENTS):
-            self._guess_all(drawn, _words(call), call.certain)
+            self._assume_changes(drawn, _call_text(call), call.certain)
         elif origin and call.inplace:
-            self._guess_all(self._labelled(call, frozenset({0})), _words(call), call.certain)
+            self._assume_changes(self._labelled(call, frozenset({0})), _call_text(call), call.certain)
         elif origin and not is_known(origin):
-            self._guess_all(self._arguments(call), _words(call), call.certain)
+            self._assume_changes(self._arguments(call), _call_text(call), call.certain)
         elif not call.path and not call.method:
-            self._guess_all(self._arguments(call), _words(call), call.certain)
+            self._assume_changes(self._arguments(call), _call_text(call), call.certain)
             for source in receiver:
                 self._may_hold(source, call)
-        if call.method and any(map(self._asked_for_place, receiver)):
-            self._guess_all(self._labelled(call, frozenset({0})), _words(call), call.certain)
+        if call.method and any(map(self._is_inplace, receiver)):
+            self._assume_changes(self._labelled(call, frozenset({0})), _call_text(call), call.certain)
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
-        if not origin.rpartition(".")[2][:1].isupper():  # who is made with one does not use it yet
-            self._guess_all(self._generators_in(call), _words(call), call.certain)
+        if not origin.rpartition(".")[2][:1].isupper():  # a constructor only stores it
+            self._assume_changes(self._generators_in(call), _call_text(call), call.certain)
         self._draw(call, origin)
-        self._perhaps_draw(call, origin, receiver)
+        self._may_draw(call, origin, receiver)
         if origin in NONDETERMINISTIC or origin.rpartition(".")[2] in CLOCK_NAMES:
             self._varies = True
-            self.step.varies.setdefault(origin, (self.cell, call.line))
+            self.step.varying_calls.setdefault(origin, (self.cell, call.line))
         self._call_back(call)
 
     def _generators_in(self, call: Call) -> Iterator[Source]:
-        """What a call gets that may draw from a generator that it has been made with."""
+        """Yield the arguments that may draw from a generator that they were created with."""
         for source in self._arguments(call):
             is_splitter = self._type_of(source).startswith(SPLITTERS) and len(self.group(source.name)) > 1
             if is_splitter or (source.relation == "call" and source.argument in GENERATOR_ARGUMENTS):
                 yield source
 
     def _effects_of(self, call: Call, origin: str, receiver: Sequence[Source]) -> LibraryEffects | None:
-        """What is known of the function of a library that is called; of a method, without its object."""
+        """Return the known effects of a call to a library; of a method, without its object."""
         named = origin or ("" if call.path.partition(".")[0] in self.names else call.path)
-        effects = function_effects(named) if named else None  # `list.append(xs, 1)` is one too
+        effects = function_effects(named) if named else None  # `list.append(xs, 1)` is one as well
         if effects is not None or origin or not call.method:
             return effects
         kinds = {self._type_of(source) for source in receiver}
         if any(self._has_method(source, call.method) for source in receiver):
-            return NOTHING_KNOWN if kinds <= {""} else None
+            return NO_EFFECTS if kinds <= {""} else None
         found = [e for kind in kinds if (e := method_effects(call.method, kind)) is not None]
         return functools.reduce(or_, found) if found else None
 
@@ -110,25 +110,25 @@ class Calls(Changes):
         return binding is not None and any(method in b.methods for b in binding.behaviours)
 
     def _type_of(self, source: Source) -> str:
-        """The type of what an expression gives; empty if it is not known."""
+        """Return the type of an expression's value; empty if it is not known."""
         binding = self.names.get(source.name)
         return self._known_type(binding) if binding is not None and source.relation == "same" else ""
 
-    def _take_effects(self, call: Call, effects: LibraryEffects, receiver: Sequence[Source]) -> None:
-        """A function of a library does to its arguments what was observed when it was probed."""
+    def _apply_effects(self, call: Call, effects: LibraryEffects, receiver: Sequence[Source]) -> None:
+        """Apply the effects that were observed when the library's function was probed."""
         changed = self._labelled(call, effects.changes)
         if call.method and "" in map(self._type_of, receiver):
-            self._guess_all(changed, f".{call.method}()", call.certain)  # of another type it may not
+            self._assume_changes(changed, f".{call.method}()", call.certain)  # another type may not change it
         else:
             self._change_all(changed)
         if call.inplace or any(self._may_work_in_place(source) for source in receiver):
             first = {0} if self.origin(call.path) and call.inplace else set[int]()
             may_change = self._labelled(call, effects.may_change | first)
-            self._guess_all(may_change, _words(call), call.certain)
+            self._assume_changes(may_change, _call_text(call), call.certain)
         self._consume(call, self._labelled(call, effects.consumes))
         for _, path in call.paths:
             if _changes_something(self.origin(path)):
-                self._guess_all(self._arguments(call), f"{path}()", call.certain)
+                self._assume_changes(self._arguments(call), f"{path}()", call.certain)
         kept = self._labelled(call, effects.keeps)
         holders = [s for s in receiver if s.relation in ("same", "holds", "part")] if call.method else []
         for holder in (*holders, *changed) if kept else ():
@@ -139,12 +139,12 @@ class Calls(Changes):
         binding = self.names.get(source.name)
         return binding is not None and (binding.inplace or binding.unsure)
 
-    def _asked_for_place(self, source: Source) -> bool:
+    def _is_inplace(self, source: Source) -> bool:
         binding = self.names.get(source.name)
         return binding is not None and binding.inplace
 
     def _labelled(self, call: Call, labels: frozenset[int | str]) -> list[Source]:
-        """The arguments of a call that some labels mean."""
+        """Return the arguments of a call that some labels select."""
         found = (s for label, sources in call.arguments if matches(label, labels) for s in sources)
         return self._arguments(call, found)
 
@@ -158,45 +158,45 @@ class Calls(Changes):
         return list(self.expanded(sources))
 
     def _draw(self, call: Call, origin: str) -> None:
-        """A generator of a library is seeded, or gives numbers: the next ones hang on that."""
+        """Apply a library's random generator being seeded or drawn from, which decides its next numbers."""
         for name, use in generator_use(origin, call.method):
             if use == "seed" and call.arguments:
                 self.read_state(name)
-                self.rebind(Binding(name, self.made, self.step.name, self.cell, call.line))
+                self.rebind(Binding(name, self.value_kind, self.step.name, self.cell, call.line))
             elif use == "draw" and name in self.names:
                 self.read(name, 0, certain=False)
                 self.change(name)
             elif use == "draw":
-                self._varies = True  # without a seed, every process draws something else
+                self._varies = True  # without a seed, every process draws other numbers
 
-    def _perhaps_draw(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
-        """A library may draw from a generator that the notebook has seeded: only what was observed tells."""
+    def _may_draw(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
+        """Apply a possible draw from a seeded generator, unless the evidence excludes it."""
         if call.method and any(self._has_method(source, call.method) for source in receiver):
             return
         kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
-        perhaps = {
+        drawn_from = {
             *may_draw(origin, call.method, kind),
             *(generator_of(self.origin(p)) for _, p in call.paths),
         }
         if not origin and not kind:
             unknown = {"numpy.random"} if any(map(self._is_unknown, receiver)) else set[str]()
-            perhaps |= {draws_of(module, call.method) for module in self.modules_of(receiver) | unknown}
-        for name in sorted(perhaps):
+            drawn_from |= {draws_of(module, call.method) for module in self.modules_of(receiver) | unknown}
+        for name in sorted(drawn_from):
             if name in self.names and not self._is_kept(name):
                 self.read(name, 0, certain=False)
                 self.change(name)
 
     def _is_unknown(self, source: Source) -> bool:
-        """Whether nothing is known of an object, which may be the one that draws for everybody."""
+        """Whether nothing is known of an object, which may be the global random generator."""
         binding = self.names.get(source.name)
         if binding is None or binding.is_import or binding.direct is not None or binding.behaviours:
             return False
         return source.relation == "part" or (source.relation == "same" and not self._known_type(binding))
 
     def read_state(self, name: str) -> None:
-        """Let the step have the state of a generator, if the notebook has seeded it: a branch may keep it."""
+        """Read the state of a seeded generator inside a branch, which may leave it as it is."""
         if name in self.names and self._branches:
-            self.read(name, 0, certain=False, carry=True)
+            self.read(name, 0, certain=False, forward=True)
 
     def _call_function(self, call: Call, receiver: Iterable[Source]) -> None:
         for source in receiver:
@@ -209,15 +209,15 @@ class Calls(Changes):
                 if init is not None:
                     self._apply(init, call, bound=function.is_class, owner=None)
                 if binding.memory == "own":
-                    self.guess(binding.name, f"{binding.name}()", call.certain)
+                    self.assume_change(binding.name, f"{binding.name}()", call.certain)
                 elif binding.memory == "cached":
                     pure = self._is_pure(function, set())
-                    self.note_memory(binding.name, REMEMBERED if pure else CHANGED_MEMORY, call.line)
+                    self.record_cache_use(binding.name, CACHE_FILLED if pure else CACHE_CHANGED, call.line)
             elif not binding.is_import and not self.immutable(binding) and binding.type_name not in FACTORIES:
                 self._call_value(binding, call)
 
     def _is_pure(self, function: Behaviour, seen: set[Behaviour]) -> bool:
-        """Whether a function does nothing but give a result, always the same for the same arguments."""
+        """Whether a function only returns a result that is the same for the same arguments."""
         seen.add(function)
         for effect in function.effects:
             if isinstance(effect, Bind) or (isinstance(effect, Mutate) and effect.cause in WRITING):
@@ -235,7 +235,7 @@ class Calls(Changes):
         return True
 
     def _call_value(self, binding: Binding, call: Call) -> None:
-        """A value is called: an object, a closure, what a decorator has made."""
+        """Apply a call of a value: an object, a closure, or the result of a decorator."""
         facts = self.certain_facts(binding)
         for behaviour in binding.behaviours:
             if behaviour.is_class and "__call__" in behaviour.methods:
@@ -249,14 +249,14 @@ class Calls(Changes):
             if changed & behaviour.mutable_defaults:
                 self.change(binding.name)
         if facts is None or facts.calls_change_it:
-            self.guess(binding.name, _words(call), call.certain)
+            self.assume_change(binding.name, _call_text(call), call.certain)
         if not binding.behaviours and self._known_type(binding) in ("", *CALLERS):
-            self._guess_all(self._arguments(call), _words(call), call.certain)
+            self._assume_changes(self._arguments(call), _call_text(call), call.certain)
             self._may_hold(Source(binding.name), call)
 
     def _call_method(self, call: Call, source: Source) -> None:
         if method_changes(call.method, "") == "yes":
-            self.change_memory(source)
+            self.record_cache_change(source)
         binding = self.names.get(source.name)
         if binding is None:
             return
@@ -271,7 +271,7 @@ class Calls(Changes):
             return
         if call.method == "set_params" and call.inplace and self.reaches(source):
             self.change(binding.name)
-            self.ask_for_place(binding.name, self._given_varies)
+            self.mark_inplace(binding.name, self._given_varies)
             return
         kind = self._type_of(source)
         verdict = self._verdict(call, kind)
@@ -279,19 +279,19 @@ class Calls(Changes):
         if verdict == "no" or not certain or (verdict == "perhaps" and binding.is_import):
             return
         if verdict == "perhaps":
-            self.guess(binding.name, f".{call.method}()", call.certain)
+            self.assume_change(binding.name, f".{call.method}()", call.certain)
             if not is_known(kind) and method_effects(call.method, kind) is None:
-                self._guess_all(self._arguments(call), f".{call.method}()", call.certain)
+                self._assume_changes(self._arguments(call), f".{call.method}()", call.certain)
                 self._may_hold(source, call)
             return
         self.change_what(source)
         if call.method in HOLDING_METHODS:
             held = (s for _, sources in call.arguments for s in sources)
             self.hold(binding.name, held, call.behaviours)
-            self.follow(binding.name, self._given_varies)
+            self.mark_derived(binding.name, self._given_varies)
 
     def _may_hold(self, source: Source, call: Call) -> None:
-        """What nothing is known of may keep what it gets."""
+        """An object of unknown type may keep the arguments of its methods."""
         binding = self.names.get(source.name)
         if binding is not None and binding.direct is None and not self.immutable(binding):
             self.hold(binding.name, (s for _, sources in call.arguments for s in sources), call.behaviours)
@@ -301,7 +301,7 @@ class Calls(Changes):
         if call.inplace:
             return "perhaps"
         if kind.startswith(SPLITTERS) and call.method == "split":
-            return "perhaps"  # it draws from the state that it holds, but only when its splits are taken
+            return "perhaps"  # it draws from the state that it holds, but only when its splits are consumed
         effects, known = method_effects(call.method, kind), method_changes(call.method, kind)
         if effects is None or known == "yes" or (not kind and known == "no"):
             return known
@@ -310,7 +310,7 @@ class Calls(Changes):
         return "no"
 
     def _apply(self, function: Behaviour, call: Call, bound: bool, owner: str | None) -> None:
-        """A function of the notebook is called: change what it changes, link what it links."""
+        """Apply a call of a function of the notebook: change what it changes, link what it links."""
         summary = self.summary(function)
         given: dict[str, tuple[Source, ...]] = {}
         if bound and owner is not None and function.parameters:
@@ -323,13 +323,13 @@ class Calls(Changes):
         for name in sorted(summary.changed & given.keys()):
             self._change_all(given[name])
         for name, ran in sorted(summary.perhaps):
-            # What does not hang on a parameter, it does in every run as it did in the session.
+            # Without a parameter to decide it, every run repeats what the session did.
             same = ran or not self._reads_given(function, set())
-            self._guess_all(given.get(name, ()), f"{function.name}()", same and call.certain)
+            self._assume_changes(given.get(name, ()), f"{function.name}()", same and call.certain)
         self._link(summary.links, given)
 
     def _reads_given(self, function: Behaviour, seen: set[Behaviour]) -> bool:
-        """Whether a function, or one that it uses, looks up what other values of parameters may change."""
+        """Whether a function, or one that it uses, looks up what other parameter values may change."""
         seen.add(function)
         names = {effect.name for effect in function.effects if isinstance(effect, Read)}
         used = {b for name in names if name in self.names for b in self.names[name].behaviours}
@@ -346,7 +346,7 @@ class Calls(Changes):
                     self.hold(one.name, sources(held))
 
     def _call_back(self, call: Call) -> None:
-        """A library may call the functions of the notebook that it gets, with what else it gets."""
+        """Apply what callbacks of the notebook may do with the other arguments of a library's call."""
         sources = self._arguments(call) + (list(self.expanded(call.receiver)) if call.method else [])
         bindings = [binding for s in sources if (binding := self.names.get(s.name)) is not None]
         functions = [b.direct for b in bindings if b.direct is not None]
@@ -358,13 +358,13 @@ class Calls(Changes):
                 given = {name: part_of(data) for name in function.parameters}
                 self._link(self.summary(function).links, given)
         if any(self._known_type(binding) in CALLERS for binding in bindings):
-            self._guess_all(sources, _words(call), call.certain)
+            self._assume_changes(sources, _call_text(call), call.certain)
         for binding in bindings:
             called = [b.methods["__call__"] for b in binding.behaviours if "__call__" in b.methods]
             if binding.direct is None and any(
                 not self.summary(f).changed.isdisjoint(f.parameters[:1]) for f in called
             ):
-                self.guess(binding.name, _words(call), call.certain)
+                self.assume_change(binding.name, _call_text(call), call.certain)
         if any(self.summary(f).changed for f in functions if not f.is_class):
             self._change_all(
                 s for s in sources if (n := self.names.get(s.name)) is not None and n.direct is None
@@ -372,31 +372,31 @@ class Calls(Changes):
 
     def _change_all(self, sources: Iterable[Source]) -> None:
         for source in sources:
-            self.change_memory(source)
+            self.record_cache_change(source)
             binding = self.names.get(source.name)
             if binding is not None and self.reaches(source) and not self.immutable(binding):
                 self.change_what(source)
 
-    def _guess_all(self, sources: Iterable[Source], what: str, ran: bool) -> None:
+    def _assume_changes(self, sources: Iterable[Source], what: str, ran: bool) -> None:
         for source in sources:
             binding = self.names.get(source.name)
             if binding is None or binding.direct is not None or binding.is_import:
                 continue
             if self.reaches(source) and not self.immutable(binding):
-                self.guess(source.name, what, ran)
+                self.assume_change(source.name, what, ran)
 
 
-def _words(call: Call) -> str:
-    """What is called, for people."""
+def _call_text(call: Call) -> str:
+    """Return the text of a call for messages."""
     if call.path or call.method:
         return f"{call.path or '.' + call.method}()"
     found = (source.name for source in call.receiver if not source.name.startswith(PARAMETER))
     names = dict.fromkeys("globals()" if name == VARIABLES else name for name in found)
-    return f"a call of what {next(iter(names))} holds" if len(names) == 1 else "a call of what a call gave"
+    return f"a call of what {next(iter(names))} holds" if len(names) == 1 else "a call of a call's result"
 
 
 def _changes_something(origin: str) -> bool:
-    """Whether a function of a library, or a method that is taken from its class, changes what it gets."""
+    """Whether a function of a library, or a method taken from its class, changes an argument."""
     owner, _, name = origin.rpartition(".")
     function = function_effects(origin) if origin else None
     method = method_effects(name, owner) if owner else None

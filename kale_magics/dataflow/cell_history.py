@@ -1,6 +1,6 @@
-"""What the session's history tells: values that running the marked cells from top to bottom would not give.
+"""Warnings from the session's history: values that the marked cells would not compute from top to bottom.
 
-The pipeline is right in any case; it is what the user sees in the notebook that it will not give.
+The pipeline is right in any case; the values in the notebook are not the ones that it will compute.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from kale_magics.model.diagnostics import Code, Diagnostic, Where
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
 
-FROM_THE_TOP = "run all cells from the top; the pipeline runs them from top to bottom in any case"
+FROM_THE_TOP = "run all cells from top to bottom, as the pipeline does"
 
 
-def told_by_history(
+def history_warnings(
     cells: Mapping[int, Cell],
     uses: Mapping[tuple[int, int], str],
     changes: Mapping[tuple[int, int], str],
     session: Session,
 ) -> Iterator[Diagnostic]:
-    """What there is to tell.
+    """Yield the warnings about the session's history.
 
     Args:
         cells: The marked cells, by their number in the notebook.
-        uses: For a cell that makes a name and one below that uses it: the name.
-        changes: The same for one below that changes what it has got.
+        uses: For a cell that defines a name and one below that uses it: the name.
+        changes: The same for one below that changes the value.
         session: The live kernel.
     """
     ran = {number: cell for number, cell in cells.items() if cell.run and cell.execution_count is not None}
@@ -48,31 +48,31 @@ def _count(cell: Cell) -> int:
 
 def _out_of_order(cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
     late: dict[int, dict[str, str]] = defaultdict(dict)
-    for (maker, user), name in uses.items():
-        if maker in cells and user in cells and _count(cells[maker]) > _count(cells[user]):
-            late[maker].setdefault(name, cells[user].label)
-    for maker, names in late.items():
-        used = ", ".join(f"{label} had used {name}" for name, label in names.items())
+    for (definer, user), name in uses.items():
+        if definer in cells and user in cells and _count(cells[definer]) > _count(cells[user]):
+            late[definer].setdefault(name, cells[user].label)
+    for definer, names in late.items():
+        used = ", ".join(f"{label} used {name}" for name, label in names.items())
         yield Diagnostic(
             Code.OUT_OF_ORDER,
-            f"this cell ran after {used}: the session does not have what the pipeline will compute",
+            f"this cell ran after {used}: the pipeline will compute other values than the session has",
             FROM_THE_TOP,
-            _where(cells[maker]),
+            _where(cells[definer]),
             "warning",
         )
 
 
 def _twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
-    for (maker, user), name in changes.items():
-        if maker not in cells or user not in cells:
+    for (definer, user), name in changes.items():
+        if definer not in cells or user not in cells:
             continue
         runs = [*cells[user].earlier, _count(cells[user])]
-        times = sum(count > _count(cells[maker]) for count in runs)
+        times = sum(count > _count(cells[definer]) for count in runs)
         if times > 1:
             yield Diagnostic(
                 Code.OUT_OF_ORDER,
-                f"this cell changes {name}, and ran {times} times since {cells[maker].label} made it:"
-                " the session does not have what the pipeline will compute",
+                f"this cell changes {name} and ran {times} times since {cells[definer].label} defined it:"
+                " the pipeline will compute other values than the session has",
                 FROM_THE_TOP,
                 _where(cells[user]),
                 "warning",
@@ -82,24 +82,24 @@ def _twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) ->
 def _from_outside(
     cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str], session: Session
 ) -> Iterator[Diagnostic]:
-    """Cells that are not in the pipeline, and change what one of its cells makes before another uses it."""
+    """Warn of cells outside the pipeline that change a value between the cells that define and use it."""
     inside = {count for cell in cells.values() for count in (_count(cell), *cell.earlier)}
     last = max(map(_count, cells.values()), default=0)
     outside = [count for count in range(1, last) if count not in inside and session.input(count)]
-    told: set[tuple[int, str]] = set()
-    for (maker, user), name in uses.items():
-        if maker not in cells or user not in cells:
+    reported: set[tuple[int, str]] = set()
+    for (definer, user), name in uses.items():
+        if definer not in cells or user not in cells:
             continue
-        between = slice(*(bisect(outside, _count(cells[number])) for number in (maker, user)))
+        between = slice(*(bisect(outside, _count(cells[number])) for number in (definer, user)))
         for count in outside[between]:
-            if (count, name) in told or name not in _touched(session.input(count)):
+            if (count, name) in reported or name not in _touched(session.input(count)):
                 continue
-            told.add((count, name))
+            reported.add((count, name))
             yield Diagnostic(
                 Code.CHANGED_OUTSIDE,
-                f"In [{count}] changes {name}, and is not in the pipeline: this cell gets {name} there as"
-                f" {cells[maker].label} has made it",
-                f"mark In [{count}], as in %%kale step NAME, or give what it makes another name",
+                f"In [{count}] changes {name} but is not in the pipeline: this cell gets {name} as"
+                f" {cells[definer].label} left it",
+                f"mark In [{count}], as in %%kale step NAME, or use other names in it",
                 _where(cells[user]),
                 "warning",
             )
@@ -111,11 +111,11 @@ def _where(cell: Cell) -> Where:
 
 @functools.lru_cache(maxsize=4096)
 def _touched(source: str) -> frozenset[str]:
-    """The names that a cell binds, and those whose objects it changes for certain."""
+    """Return the names that a cell binds, and those whose objects it certainly changes."""
     first, newline, rest = source.partition("\n")
     try:
         facts: CellFacts = read_cell(newline + rest if first.startswith(("%kale ", "%%kale ")) else source)
-    except CellProblemError:  # it never ran, or is no code
+    except CellProblemError:  # it never ran, or is not code
         return frozenset()
     names = {name for effects in facts.statements for name in bound_by(effects)}
     for effect in (e for effects in facts.statements for e in flattened(effects)):

@@ -1,4 +1,4 @@
-"""Files that one step writes and another one uses, though neither depends on the other."""
+"""Files that two steps share, at least one of them writing, without an order between the steps."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from kale_magics.session.observed_files import NO_FILES, ObservedFiles
 
 @dataclass(frozen=True)
 class StepUse:
-    """A step uses a file.
+    """A use of a file by a step.
 
     Attributes:
-        step: Its name.
+        step: The step's name.
         cell: The number of its cell.
-        use: How; the pattern is absolute.
+        use: The use; its pattern is absolute.
     """
 
     step: str
@@ -32,14 +32,14 @@ class StepUse:
 
 
 class FilesOfSteps:
-    """Collects the files that steps use: those that their code names, and those that were seen.
+    """Collects the files that steps use: those that their code names, and those that were observed.
 
     Args:
-        steps: By their names, in the order of the notebook.
-        prelude: What is executed before any step.
+        steps: The steps by name, in the order of the notebook.
+        prelude: The imports, functions and parameters cells.
         cells: The marked cells by their numbers.
         observed: What cells used when they ran in the session.
-        path_of: The path that a name stands for, if the session knows it for certain.
+        path_of: Returns the path that a name refers to, if the session knows it for certain.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class FilesOfSteps:
                 self._learn(owners[number], number)
 
     def _learn(self, step: StepFlow, number: int) -> None:
-        """Take from the session what a cell has bound its names to, where its text does not say."""
+        """Take from the session the values of names that the cell's text does not show."""
         for name, binding in step.local.items():
             if binding is not None and binding.cell == number and name not in self.reader.values:
                 path = self.path_of(binding)
@@ -77,12 +77,12 @@ class FilesOfSteps:
         its = self.uses[step.name]
         for use in (*named, *functions, *self._seen(seen)):
             one = replace(use, pattern=absolute(use.pattern, self.folder))
-            # What a step has written itself it does not read from another one.
+            # A step that has written the file before reads its own.
             if use.writes or not any(u.use.writes and u.use.pattern == one.pattern for u in its):
                 its.append(StepUse(step.name, number, one))
 
     def _of_functions(self, step: StepFlow) -> Iterator[FileUse]:
-        """What the functions of other cells use that a step may call."""
+        """Yield the files that functions of other cells use, if the step may call them."""
         for binding in step.local.values():
             definition = binding.definition if binding is not None else None
             if definition is not None and definition.kind == "def" and definition.cell not in step.cells:
@@ -97,14 +97,14 @@ class FilesOfSteps:
                 yield FileUse(pattern, repr(text), 0, writes)
 
     def unordered(self, graph: Graph[str]) -> Iterator[tuple[StepUse, StepUse]]:
-        """Yield the files that go from step to step with nothing to order the two.
+        """Yield the shared files of steps that have no order.
 
         Args:
-            graph: Which step depends on which.
+            graph: The upstream steps of every step.
 
         Yields:
-            For two steps a pair of uses of one file of which at least one writes, best one with a line and
-            a whole path; the first stands above the second in the notebook.
+            For two steps a pair of uses of one file, at least one of them a write; preferably one with a line
+            and a full path. The first stands above the second in the notebook.
         """
         above = graph.all_ancestors()
         found: dict[frozenset[str], tuple[StepUse, StepUse]] = {}
@@ -118,13 +118,13 @@ class FilesOfSteps:
 
 
 def _clarity(pair: tuple[StepUse, StepUse]) -> int:
-    """How well two uses show a user what is meant: the line of the later one, the path of the earlier one."""
+    """Rate how clearly two uses show the problem: the line of the later one, the path of the earlier one."""
     earlier, later = pair
     return 2 * (later.use.line > 0) + is_exact(earlier.use.pattern)
 
 
 def _pairs(uses: list[StepUse]) -> Iterator[tuple[StepUse, StepUse]]:
-    """The uses that may be of one file."""
+    """Yield the pairs of uses that may be of one file."""
     by_path: dict[str, list[StepUse]] = defaultdict(list)
     for use in dict.fromkeys(uses):
         by_path[use.use.pattern].append(use)
@@ -141,7 +141,7 @@ def _pairs(uses: list[StepUse]) -> Iterator[tuple[StepUse, StepUse]]:
 
 
 def _parents(paths: Iterable[str]) -> list[tuple[str, str]]:
-    """The paths that are in a folder that is written as a whole: each with that folder."""
+    """Return the paths inside a folder that is written as a whole, each with that folder."""
     known = set(paths)
     found = []
     for path in known:
@@ -154,12 +154,12 @@ def _parents(paths: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _conflict(one: FileUse, other: FileUse) -> bool:
-    """Whether the order of two uses matters: one writes, and what is not known of their paths is little."""
+    """Whether the order of two uses matters: one is a write, and the paths are almost fully known."""
     if not (one.writes or other.writes):
         return False
     gaps = [use for use in (one, other) if GAP in use.pattern]
     if not gaps:
         return True
     listed = any(GAP not in use.pattern and not is_exact(use.pattern) for use in (one, other))
-    # Steps for parts of one thing write `part_{n}.csv` each, and each another one.
+    # Steps for the parts of one task each write their own `part_{n}.csv`.
     return listed or (all(is_specific(use.pattern) for use in gaps) and not (one.writes and other.writes))

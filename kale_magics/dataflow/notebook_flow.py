@@ -1,4 +1,4 @@
-"""From marked cells to what each step takes and makes, with all there is to tell the user about it."""
+"""From marked cells to the inputs and dependencies of each step, with the diagnostics about them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from kale_magics.analysis.effects import Bind, Define, Read, flattened
 from kale_magics.analysis.parameter_cells import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.dataflow.bindings import Binding, StepFlow, bound_by, bound_by_one
-from kale_magics.dataflow.cell_history import told_by_history
+from kale_magics.dataflow.cell_history import history_warnings
+from kale_magics.dataflow.dynamic_names import NOT_ANALYZED, dynamic_steps, is_history, unanalyzed_exec
+from kale_magics.dataflow.isolation import CacheUse, shared_nondeterministic, unseen_cache_uses
 from kale_magics.dataflow.state import StateFlow
-from kale_magics.dataflow.surroundings import Setting, lost_settings, shared_varying
-from kale_magics.dataflow.unseen import NOT_FOLLOWED, is_history, lookers, unfollowed
 from kale_magics.dataflow.walk import Flow
 from kale_magics.model.diagnostics import Code, Diagnostic, Severity, Where
 from kale_magics.session.namespace import BUILTINS, Session
@@ -23,22 +23,22 @@ from kale_magics.session.registry import Cell
 from kale_magics.syntax.arguments import quoted
 
 RUN_TOGETHER = "cells of one step run together"
-"""Why other steps' cells between those of a step may stand in the way."""
+"""Why the cells of other steps between those of one step can be a problem."""
 
 
 _NOT_DEFINED = re.compile(r"NameError: name '(\w+)' is not defined")
 
 _NAMES_INDEX = re.compile(r"\.names?\s*=[^=]|\bset_names\b|\.rename\b[^\n]*\binplace\b")
-"""Code that may name an index of pandas: nothing else of it can change."""
+"""Code that may name an index of pandas, the only change that an index allows."""
 
 
 @dataclass(frozen=True)
-class ReadCell:
-    """A marked cell with what is in it.
+class AnalyzedCell:
+    """A marked cell with its analysis.
 
     Attributes:
         cell: The cell.
-        facts: What it does.
+        facts: What its code does.
         kept: The numbers of the statements that the pipeline runs.
     """
 
@@ -48,20 +48,20 @@ class ReadCell:
 
 
 class NotebookFlow:
-    """Reads and walks the cells.
+    """Analyzes the cells and walks through them.
 
     Args:
         cells: In the order of the notebook.
         session: What a live kernel knows.
 
     Attributes:
-        cells: The cells that could be read, by their number.
+        cells: The valid cells, by their number.
         steps: What was found out about each step, in the order of their first cells.
         prelude: The same of the imports, functions and parameters cells together.
         parameters: The pipeline's parameters.
         mentioned: All names that are looked up anywhere.
-        diagnostics: What there is to tell.
-        flow: What names stand for at the end.
+        diagnostics: The errors and warnings.
+        flow: The bindings at the end of the notebook.
     """
 
     def __init__(self, cells: Sequence[Cell], session: Session) -> None:
@@ -70,30 +70,32 @@ class NotebookFlow:
         self.parameters: list[Default] = []
         self.steps: dict[str, StepFlow] = {}
         self.prelude = StepFlow("")
-        self.cells: dict[int, ReadCell] = {}
+        self.cells: dict[int, AnalyzedCell] = {}
         self._defaults: dict[int, list[Default]] = {}
         self._metrics: dict[int, list[tuple[str, int]]] = {}
-        self._told: set[tuple[Code, str, str]] = set()
+        self._reported: set[tuple[Code, str, str]] = set()
         self.mentioned: set[str] = set()
-        self._refused: list[Cell] = []
+        self._rejected: list[Cell] = []
         for number, cell in enumerate(cells):
             self._read(number, cell)
         self._last_bound = self._bindings()
-        fickle = {
+        losing_parts = {
             n for read in self.cells.values() for e in read.facts.statements for n in names_losing_parts(e)
         }
-        self.flow = Flow(session, self._last_bound, fickle, self._missing, self._conflict, self._contradicted)
+        self.flow = Flow(
+            session, self._last_bound, losing_parts, self._missing, self._conflict, self._contradicted
+        )
         self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
         for number, read in self.cells.items():
             self._walk(number, read)
         self._keep_imports()
         self._check_after()
-        self._check_surroundings()
+        self._check_isolation()
         marked = {number: read.cell for number, read in self.cells.items()}
         self._check_executed(marked)
-        self.diagnostics += told_by_history(marked, self.flow.uses, self.flow.changes, session)
+        self.diagnostics += history_warnings(marked, self.flow.uses, self.flow.changes, session)
 
-    def tell(
+    def report(
         self,
         code: Code,
         message: str,
@@ -103,15 +105,15 @@ class NotebookFlow:
         about: str = "",
         severity: Severity = "error",
     ) -> None:
-        """Add a diagnostic; one of the same kind about the same thing in the same step is not added again."""
+        """Add a diagnostic, unless there is one of its code about the same thing in the same step."""
         place = where or Where()
         key = (code, about or message, place.step or place.cell)
-        if key not in self._told:
-            self._told.add(key)
+        if key not in self._reported:
+            self._reported.add(key)
             self.diagnostics.append(Diagnostic(code, message, fix, place, severity))
 
     def place(self, number: int, line: int = 0) -> Where:
-        """Where a line of a cell is."""
+        """Return the place of a line of a cell."""
         read = self.cells.get(number)
         return _where(read.cell, line) if read else Where()
 
@@ -128,17 +130,17 @@ class NotebookFlow:
                 self._metrics[number] = metric_names(facts.python.tree)
         except CellProblemError as problem:
             if cell.kind != "skip":
-                self.tell(problem.code, problem.message, problem.fix, _where(cell, problem.line))
-                self._refused.append(cell)
+                self.report(problem.code, problem.message, problem.fix, _where(cell, problem.line))
+                self._rejected.append(cell)
             return
         if cell.kind == "skip":
             return
-        self.cells[number] = ReadCell(cell, facts, kept)
+        self.cells[number] = AnalyzedCell(cell, facts, kept)
         if cell.state == "failed" and not self._needs_unrun(cell):
-            self.tell(
+            self.report(
                 Code.CELL_FAILED,
                 f"the last execution of this cell failed{f': {cell.error}' if cell.error else ''}",
-                "mend it and run it again",
+                "correct it and run it again",
                 _where(cell, 0),
                 severity="warning",
             )
@@ -163,34 +165,34 @@ class NotebookFlow:
                 self._duplicate(cell, name, line)
 
     def _duplicate(self, cell: Cell, name: str, line: int) -> None:
-        message = f"the parameter {name} is given twice"
-        self.tell(
+        message = f"the parameter {name} is defined twice"
+        self.report(
             Code.DUPLICATE_PARAMETER,
             message,
-            "keep one of the two, or give one another name",
+            "keep one definition, or rename the other",
             _where(cell, line),
         )
 
     def _bindings(self) -> dict[str, int]:
-        """For every name the number of the last cell that binds it, if the session has its value still."""
+        """Return for every name the last cell that binds it, or -2 if the session has another value of it."""
         last: dict[str, int] = {}
         for number, read in self.cells.items():
             names = {n for effects in read.facts.statements for n in bound_by(effects)}
             names |= read.cell.evidence.bound if read.cell.evidence is not None else frozenset()
             ran = read.cell.run and read.cell.state == "ran"
             count = read.cell.execution_count
-            # What a later execution has bound, marked or not, is another value.
+            # A later execution, marked or not, has bound another value.
             stale = {n for n in names if count is not None and self.session.bound_in(n) > count}
             last.update({name: number if ran and name not in stale else -2 for name in names})
         return last
 
-    def _walk(self, number: int, read: ReadCell) -> None:
+    def _walk(self, number: int, read: AnalyzedCell) -> None:
         cell = read.cell
         if cell.kind == "step":
             step = self.steps.setdefault(cell.name, StepFlow(cell.name))
             step.cells.append(number)
             step.after += [name for name in cell.after if name not in step.after]
-            step.reads |= set(cell.reads)
+            step.read_only |= set(cell.reads)
             self.flow.walk(step, number, read.facts, evidence=cell.evidence)
         elif cell.kind == "metrics":
             for name, line in self._metrics[number]:
@@ -198,7 +200,7 @@ class NotebookFlow:
         else:
             self._walk_prelude(number, read)
 
-    def _walk_prelude(self, number: int, read: ReadCell) -> None:
+    def _walk_prelude(self, number: int, read: AnalyzedCell) -> None:
         self._check_redefinition(number, read)
         self.prelude.cells.append(number)
         for default in self._defaults.get(number, []):
@@ -209,19 +211,19 @@ class NotebookFlow:
             )
             self.flow.names[default.name] = binding
         self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
-        for binding in self.prelude.takes.values():
-            self.tell(
+        for binding in self.prelude.inputs.values():
+            self.report(
                 Code.PRELUDE_READS_STEP,
-                f"the {read.cell.kind} cell runs before any step, but needs {binding.name}, which step"
-                f" {binding.maker} makes",
-                "move what needs it into a step",
+                f"the {read.cell.kind} cell runs before every step but uses {binding.name}, which step"
+                f" {binding.producer} defines",
+                "move the code that uses it into a step",
                 self.place(number, _line_of(read, binding.name)),
                 about=binding.name,
             )
-        self.prelude.takes.clear()
+        self.prelude.inputs.clear()
 
     def _keep_imports(self) -> None:
-        """Give every step what the functions need that it may reach without naming them."""
+        """Give every step the imports of functions that it may reach without naming them."""
         imports = {
             name: d for d in self.flow.definitions if d.in_prelude and d.kind == "import" for name in d.names
         }
@@ -233,18 +235,19 @@ class NotebookFlow:
             pending += further
             seen |= further
 
-    def _check_redefinition(self, number: int, read: ReadCell) -> None:
-        """A prelude cell below a step must not change what that step has used."""
+    def _check_redefinition(self, number: int, read: AnalyzedCell) -> None:
+        """Report a prelude cell that redefines what a step above it has used."""
         lines = {default.name: default.line for default in self._defaults.get(number, [])}
         for effect in (e for i in read.kept for e in flattened(read.facts.statements[i])):
             if isinstance(effect, (Bind, Define)):
                 lines |= dict.fromkeys(bound_by_one(effect), effect.line)
         for step in self.steps.values():
             for name in sorted(lines.keys() & step.local.keys()):
-                self.tell(
+                self.report(
                     Code.PRELUDE_CHANGED,
-                    f"this cell makes {name} anew for all steps, but step {step.name} above used another",
-                    f"move the cell above the step, or give {name} another name here",
+                    f"this cell redefines {name} for all steps, but step {step.name} above uses the earlier"
+                    " value",
+                    f"move the cell above the step, or rename {name} here",
                     self.place(number, lines[name]),
                     about=name,
                 )
@@ -253,174 +256,180 @@ class NotebookFlow:
         binding = self.flow.names.get(name)
         where = self.place(number, line)
         if binding is None:
-            self.tell(
-                Code.METRIC_WITHOUT_STEP, f"no step above makes the metric {name}", self._near(name), where
+            self.report(
+                Code.METRIC_WITHOUT_STEP,
+                f"no step above defines the metric {name}",
+                self._suggest(name),
+                where,
             )
             return
         if binding.kind != "value":
-            fix = "compute it in a step, or leave it out: parameters are shown with every run anyway"
-            self.tell(Code.METRIC_WITHOUT_STEP, f"the metric {name} is made by no step", fix, where)
+            fix = "compute it in a step, or remove it: parameters are shown with every run"
+            self.report(Code.METRIC_WITHOUT_STEP, f"no step computes the metric {name}", fix, where)
             return
         facts = self.flow.facts(binding)
         if facts is not None and not facts.number:
-            message = f"the metric {name} is not a number but a {facts.type_name}"
-            self.tell(Code.METRIC_NOT_A_NUMBER, message, "list a variable that is an int or a float", where)
+            message = f"the metric {name} is a {facts.type_name}, not a number"
+            self.report(Code.METRIC_NOT_A_NUMBER, message, "list a variable that is an int or a float", where)
             return
-        step = self.steps[binding.maker]
+        step = self.steps[binding.producer]
         if step.local.get(name) is not binding:
             self._conflict(step, name, binding)
-        if name in step.carried:
-            step.takes[name] = step.carried.pop(name)
+        if name in step.forwarded:
+            step.inputs[name] = step.forwarded.pop(name)
         if name not in step.metrics:
             step.metrics.append(name)
 
-    def _near(self, name: str) -> str:
+    def _suggest(self, name: str) -> str:
         near = difflib.get_close_matches(name, self.flow.names, n=1)
-        return f"did you mean {near[0]}?" if near else f"make {name} in a step above this cell"
+        return f"did you mean {near[0]}?" if near else f"define {name} in a step above this cell"
 
     def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
         known = self.session.has(name) or (is_history(name) and self.session.defines(name))
         if not certain and not known:
             return
-        if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._refused):
-            return  # told of that cell is enough
+        if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._rejected):
+            return  # its own diagnostic is enough
         number = self.flow.cell
         where = self.place(number, line)
         if is_history(name):
-            message = f"{name} is a variable in which the notebook keeps its own history; a step has none"
-            fix = "give the value a name in a marked cell, as in result = ..., and use that"
-            self.tell(Code.UNSUPPORTED_SYNTAX, message, fix, where, about=name)
+            message = f"{name} belongs to the notebook's history, which does not exist in a step"
+            fix = "assign the value to a name in a marked cell, as in result = ..., and use that name"
+            self.report(Code.UNSUPPORTED_SYNTAX, message, fix, where, about=name)
             return
         below = next((n for n, r in self.cells.items() if n >= number and name in _binds(r)), None)
         if not certain and below is not None:
-            return  # looked up late, when that cell has run
+            return  # looked up later, when that cell has run
         if not step.name and below is not None and self.cells[below].cell.kind == "step":
-            maker = self.cells[below].cell.name
-            self.tell(
+            producer = self.cells[below].cell.name
+            self.report(
                 Code.PRELUDE_READS_STEP,
-                f"this cell runs before any step, but needs {name}, which step {maker} makes",
-                "move what needs it into a step", where, about=name,
+                f"this cell runs before every step but uses {name}, which step {producer} defines",
+                "move the code that uses it into a step", where, about=name,
             )  # fmt: skip
             return
         if below is not None and below > number:
-            message = f"{name} is made only below, by {self.cells[below].cell.label}"
-            fix = "move the cell that makes it above this one, and run both"
+            message = f"{name} is defined only below, in {self.cells[below].cell.label}"
+            fix = "move that cell above this one, and run both"
         elif (
-            executed := unfollowed(self.steps, {n: r.cell for n, r in self.cells.items()}, number)
+            executed := unanalyzed_exec(self.steps, {n: r.cell for n, r in self.cells.items()}, number)
         ) is not None:
             message = (
-                f"no marked cell above makes {name}, unless exec() in step {executed[0]} does, {NOT_FOLLOWED}"
+                f"no marked cell above defines {name}, except perhaps exec() in step {executed[0]},"
+                f" {NOT_ANALYZED}"
             )
-            fix = f"run that cell, or assign {name} by a line of its own"
+            fix = f"run that cell, or assign {name} in a statement of its own"
         else:
-            message, fix = self._unmarked(name, known)
-        self.tell(Code.UNKNOWN_NAME, message, fix, where, about=name)
+            message, fix = self._explain_undefined(name, known)
+        self.report(Code.UNKNOWN_NAME, message, fix, where, about=name)
 
-    def _unmarked(self, name: str, known: bool) -> tuple[str, str]:
+    def _explain_undefined(self, name: str, known: bool) -> tuple[str, str]:
         origin, source = self.session.origin(name)
         marked = {read.cell.label for read in self.cells.values()}
         if known and origin and origin not in marked:
-            made = f"no marked cell above makes {name}; {origin} made it, and is"
+            start = f"no marked cell above defines {name}; {origin}, which defined it, is"
             if self.session.is_deleted(source):
-                return f"{made} no longer in the notebook", f"make {name} in a marked cell above this one"
+                return f"{start} no longer in the notebook", f"define {name} in a marked cell above this one"
             if source.startswith(("%%kale ", "%kale ")):
-                return f"{made} no longer marked", "run that cell again"
+                return f"{start} no longer marked", "run that cell again"
             kind = "parameters" if has_only_literals(source) else self.session.kind_of_cell(name)
-            fix = f"mark that cell, as in %%kale {kind}, or make {name} in a marked cell"
-            return f"{made} not in the pipeline", fix
+            fix = f"mark that cell, as in %%kale {kind}, or define {name} in a marked cell"
+            return f"{start} not in the pipeline", fix
         if known and any(step.dynamic for step in self.steps.values()):
-            made = f"no marked cell above makes {name}, unless by exec(), which is not looked into"
-            return made, f"assign {name} by a line of its own"
+            start = f"no marked cell above defines {name}; code run by exec() is not analyzed"
+            return start, f"assign {name} in a statement of its own"
         if known:
-            made = f"; it is left in the session from {origin}" if origin else ", though the session has it"
-            return f"no marked cell above makes {name}{made}", f"make {name} in a marked cell above this one"
+            rest = f"the session has it from {origin}" if origin else "only the session has it"
+            fix = f"define {name} in a marked cell above this one"
+            return f"no marked cell above defines {name}; {rest}", fix
         near = difflib.get_close_matches(name, [*self.flow.names, *BUILTINS], n=1)
-        fix = f"did you mean {near[0]}?" if near else f"make {name} in a marked cell above this one"
-        return f"no marked cell above makes {name}, and the session does not have it", fix
+        fix = f"did you mean {near[0]}?" if near else f"define {name} in a marked cell above this one"
+        return f"no marked cell above defines {name}, and the session does not have it", fix
 
     def _conflict(self, step: StepFlow, name: str, binding: Binding) -> None:
         if not step.name:
             return
-        other = f"step {binding.maker}" if binding.maker else "an imports, functions or parameters cell"
-        taken = step.takes.get(name)
+        other = f"step {binding.producer}" if binding.producer else "an imports, functions or parameters cell"
+        taken = step.inputs.get(name)
         if taken is not None and max(binding.cell, binding.changed) < step.cells[0]:
-            self.tell(
+            self.report(
                 Code.INTERLEAVED,
-                f"step {step.name} needs two values that are both called {name}: one of step {taken.maker},"
-                " and what has got that name since",
-                f"give one of the two another name than {name}",
+                f"step {step.name} needs two different values named {name}: one from step"
+                f" {taken.producer}, and one assigned later",
+                f"rename one of the two values {name}",
                 self.place(self.flow.cell, 0),
                 about=name,
             )
             return
-        self.tell(
+        self.report(
             Code.INTERLEAVED,
-            f"step {step.name} goes on with {name} after {other} has changed it; {RUN_TOGETHER}",
-            f"give this cell a name of its own, as in %%kale step {quoted(f'{step.name}-2')}",
+            f"step {step.name} uses {name} after {other} has changed it; {RUN_TOGETHER}",
+            f"give this cell another step name, as in %%kale step {quoted(f'{step.name}-2')}",
             self.place(self.flow.cell, 0),
             about=name,
         )
 
     def _contradicted(self, step: StepFlow, name: str) -> None:
-        self.tell(
+        self.report(
             Code.READS_CHANGED,
-            f"step {step.name} says that it only reads {name}, but changes it here",
-            f"take {name} out of --reads",
+            f"step {step.name} declares --reads {name} but changes {name} here",
+            f"remove {name} from --reads",
             self.place(self.flow.cell, 0),
             about=name,
         )
 
-    def _check_surroundings(self) -> None:
+    def _check_isolation(self) -> None:
         facts = {number: read.facts for number, read in self.cells.items()}
-        for setting, other in lost_settings(self.flow.settings, self.steps, facts):
-            self._tell_memory(setting, other)
+        for setting, other in unseen_cache_uses(self.flow.cache_uses, self.steps, facts):
+            self._report_cache_use(setting, other)
         marked = {number: (read.cell, read.facts) for number, read in self.cells.items()}
         for lost in StateFlow(marked, self.steps, self.flow).lost():
-            self.tell(
+            self.report(
                 Code.MODULE_CHANGED,
-                f"step {lost.step} changes {lost.what}; step {lost.other} runs in a process of its own"
-                f" {'without it, and fails' if lost.fails else 'and does not see that'}",
+                f"step {lost.step} changes {lost.what}; step {lost.other} runs in its own process and"
+                f" {'fails without the change' if lost.fails else 'does not see the change'}",
                 lost.fix,
                 self.place(lost.cell, lost.line),
                 about=lost.what,
                 severity="error" if lost.fails else "warning",
             )
-        for binding, users in shared_varying(self.flow.varying, self.steps):
-            self.tell(
+        for binding, users in shared_nondeterministic(self.flow.varying, self.steps):
+            self.report(
                 Code.DIFFERS_BY_STEP,
-                f"every step computes {binding.name} anew, each another one: {', '.join(users)} use it",
-                f"move the line into a step: it hands {binding.name} on to the others",
+                f"{binding.name} is non-deterministic, and every step computes its own:"
+                f" {', '.join(users)} use it",
+                f"move the line into a step, which passes {binding.name} to the others",
                 self.place(binding.cell, binding.line),
                 about=binding.name,
             )
 
     def _check_executed(self, cells: dict[int, Cell]) -> None:
-        """What a computed text binds is not known before it has run, and so not who gets it."""
-        found = unfollowed(self.steps, cells, len(cells) + 1)
-        later = next(lookers(self.steps, found[0], found[1]), "") if found is not None else ""
+        """Report computed code that has not run: the names that it binds, and their users, are unknown."""
+        found = unanalyzed_exec(self.steps, cells, len(cells) + 1)
+        later = next(dynamic_steps(self.steps, found[0], found[1]), "") if found is not None else ""
         if found is not None and later:
-            self.tell(
+            self.report(
                 Code.UNKNOWN_NAME,
-                f"step {found[0]} executes a computed text, {NOT_FOLLOWED}, and step {later} looks names up"
-                " by eval() or the like",
-                "run the cell, or assign what the text makes by lines of their own",
+                f"step {found[0]} executes computed code, {NOT_ANALYZED}, and step {later} looks up computed"
+                " names, as by eval()",
+                "run the cell, or assign the names that the code binds in statements of their own",
                 self.place(found[1], found[2]),
                 about="exec",
             )
 
-    def _tell_memory(self, setting: Setting, other: str) -> None:
-        self.tell(
+    def _report_cache_use(self, setting: CacheUse, other: str) -> None:
+        self.report(
             Code.MEMORY_BY_STEP,
-            f"{setting.path} is cached; step {other} has a process of its own, and will not see what step"
-            f" {setting.step} has done to what {setting.path} remembers",
-            f"call {setting.path} in one step, and let the others use what it gave there",
+            f"{setting.path} is cached; step {other} runs in its own process, and does not see what step"
+            f" {setting.step} did to the cache of {setting.path}",
+            f"call {setting.path} in one step, and use its result in the others",
             self.place(setting.cell, setting.line),
             about=setting.path,
             severity="warning",
         )
 
     def path_of(self, binding: Binding) -> str | None:
-        """The path or text that a name stands for, if the session knows it for certain."""
+        """Return the path or text that a name refers to, if the session knows it for certain."""
         return self.session.path(binding.name) if self.flow.certain_facts(binding) is not None else None
 
     def _check_after(self) -> None:
@@ -429,8 +438,8 @@ class NotebookFlow:
                 if name not in self.steps:
                     near = difflib.get_close_matches(name, self.steps, n=1)
                     fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
-                    message = f"step {read.cell.name} is to run after {name}, but no step is called so"
-                    self.tell(Code.UNKNOWN_STEP, message, fix, place_of_mark(read.cell))
+                    message = f"step {read.cell.name} has --after {name}, but no step has that name"
+                    self.report(Code.UNKNOWN_STEP, message, fix, place_of_mark(read.cell))
             self._check_reads(read.cell)
 
     def _check_reads(self, cell: Cell) -> None:
@@ -438,13 +447,13 @@ class NotebookFlow:
             used = [n for n, binding in self.steps[cell.name].local.items() if binding is not None]
             if name not in used:
                 near = difflib.get_close_matches(name, used, n=1)
-                fix = f"did you mean {near[0]}?" if near else f"take {name} out of --reads"
-                message = f"step {cell.name} says that it only reads {name}, but does not use it"
-                self.tell(Code.UNKNOWN_NAME, message, fix, place_of_mark(cell), about=name)
+                fix = f"did you mean {near[0]}?" if near else f"remove {name} from --reads"
+                message = f"step {cell.name} declares --reads {name} but does not use {name}"
+                self.report(Code.UNKNOWN_NAME, message, fix, place_of_mark(cell), about=name)
 
 
 def place_of_mark(cell: Cell) -> Where:
-    """The line that marks a cell."""
+    """Return the place of a cell's mark."""
     return replace(_where(cell, cell.mark.count("\n") + 1), text=cell.mark)
 
 
@@ -454,11 +463,11 @@ def _where(cell: Cell, line: int) -> Where:
     return Where(cell.label if cell.execution_count is not None else "", cell.name, line or None, text)
 
 
-def _line_of(read: ReadCell, name: str) -> int:
-    """Where a cell looks a name up; 0 if only a function does that it calls."""
+def _line_of(read: AnalyzedCell, name: str) -> int:
+    """Return the line where a cell looks up a name; 0 if only a function that it calls does."""
     effects = (e for i in read.kept for e in flattened(read.facts.statements[i]))
     return next((e.line for e in effects if isinstance(e, Read) and e.name == name), 0)
 
 
-def _binds(read: ReadCell) -> set[str]:
+def _binds(read: AnalyzedCell) -> set[str]:
     return {n for effects in read.facts.statements for n in bound_by(effects)}

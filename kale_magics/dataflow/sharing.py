@@ -1,4 +1,4 @@
-"""What values may share an object: names hang together where a change of one is a change of the other."""
+"""Aliases: which values may share an object, so that a change of one is a change of the other."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.lookup import NameLookup
 
-MEMORY = "memory of "
-"""What the names of cached functions begin with where what they remember is meant."""
+CACHE_PREFIX = "cache of "
+"""Prefix of a cached function's name where its cache is meant."""
 
 FILLED_BY_LOOKUP = frozenset({"collections.defaultdict", "collections.ChainMap"})
 """Types whose objects may change when an item is looked up."""
 
 DISPLAYED = frozenset({"dict", "set"})
-"""Types that the text of a display tells."""
+"""Types that a display in the code shows."""
 
 
 class Sharing(NameLookup):
-    """Knows which names may stand for what others stand for, or hold."""
+    """Determines which names may refer to an object of another name, or hold it."""
 
     def group(self, name: str) -> list[str]:
-        """The names whose values may share an object with that of a name, itself included."""
+        """Return the names whose values may share an object with that of a name, itself included."""
         return sorted(self.groups.get(name, {name}) | {name})
 
     def reaches(self, source: Source) -> bool:
-        """Whether a change of what an expression gives changes what the name stands for."""
+        """Whether a change of an expression's value changes the value of the source."""
         if source.relation in ("call", "entered"):
             return self._relation(source) != "weak"
         return source.relation != "weak"
 
     def expanded(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Sources without those of relation "result": in their place is what the called function may give."""
+        """Yield sources; in place of those of bond "result", what the called function may return."""
         for source in sources:
             if source.relation == "result":
                 yield from self._results(source.name, set())
@@ -66,18 +66,18 @@ class Sharing(NameLookup):
                     yield from self._globals(function, set())
 
     def _functions_behind(self, source: Source, binding: Binding) -> Iterator[Behaviour | None]:
-        """The notebook's functions whose results an expression may give or hold without a call of them."""
+        """Yield the notebook's functions whose results an expression may give or hold uncalled."""
         if source.relation == "call" and source.argument == "self":
             yield from (behaviour.methods.get(source.method) for behaviour in binding.behaviours)
         elif source.relation != "same" and binding.direct is not None and not binding.direct.is_class:
             yield binding.direct
-        elif source.relation == "part":  # properties, and what stands behind `[]`
+        elif source.relation == "part":  # properties, and `__getitem__`
             yield from (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
             if self._known_type(binding) in FILLED_BY_LOOKUP:
                 yield from (behaviour for behaviour in binding.behaviours if not behaviour.is_class)
 
     def variables(self) -> list[Source]:
-        """All variables of the notebook: any of them may be meant."""
+        """Return all variables of the notebook, where any of them may be meant."""
         values = [b for b in self.names.values() if b.direct is None and not b.is_import]
         return [Source(b.name, "mixed", guessed=True) for b in values if not self.immutable(b)]
 
@@ -90,25 +90,25 @@ class Sharing(NameLookup):
             for init in self._initialisers(binding):
                 for holder, held in sorted(self.summary(init).links):
                     if holder == init.parameters[0]:
-                        # Of its class an object may hold what is in it, as in `self.options = self.defaults`.
+                        # An object may hold a part of its class, as in `self.options = self.defaults`.
                         yield Source(held, "part" if self.function(held) is binding.direct else "same")
                     elif held == init.parameters[0] and not holder.startswith(PARAMETER):
-                        yield Source(holder, "part")  # where the object puts itself
+                        yield Source(holder, "part")  # where the object stores itself
             yield from self._globals(binding.direct.methods.get("__new__"), seen)
         elif binding.direct is not None:
             yield from self._globals(binding.direct, seen)
             if binding.memory == "cached":
-                yield Source(MEMORY + name, "part")
+                yield Source(CACHE_PREFIX + name, "part")
             elif binding.direct.mutable_defaults or binding.memory:
-                yield Source(name, "part")  # its defaults, or what it has taken along
+                yield Source(name, "part")  # its defaults, or what its closure holds
         elif not binding.is_import:
-            # A closure, a bound method, what a decorator has made: it may give what it has taken along.
+            # A closure, a bound method, or a decorator's result may return what it holds.
             yield Source(name, "part" if binding.behaviours else "mixed")
             for behaviour in binding.behaviours:
                 yield from self._globals(behaviour, seen)
 
     def _initialisers(self, binding: Binding) -> Iterator[Behaviour]:
-        """What may run when an object of a class is made: what its bases do too, by `super()`."""
+        """Yield what may run when an object of a class is created: by `super()`, also what its bases do."""
         for behaviour in sorted((b for b in binding.behaviours if b.is_class), key=lambda b: b.name):
             inits = (behaviour.methods.get(name) for name in ("__init__", "__post_init__", "__new__"))
             init = next(filter(None, inits), None)
@@ -116,7 +116,7 @@ class Sharing(NameLookup):
                 yield init
 
     def initialiser(self, binding: Binding) -> Behaviour | None:
-        """What runs when an object of a class is made, as far as that is the notebook's own code."""
+        """Return what runs when an object of a class is created, if that is the notebook's own code."""
         classes = [b for b in (binding.direct, *sorted(binding.behaviours, key=lambda b: b.name)) if b]
         for name in ("__init__", "__post_init__", "__new__"):
             for behaviour in classes:
@@ -125,7 +125,7 @@ class Sharing(NameLookup):
         return None
 
     def _globals(self, function: Behaviour | None, seen: set[str]) -> Iterator[Source]:
-        """What a function gives of the notebook's own objects."""
+        """Yield the notebook's own objects that a function may return."""
         for source in function.returns if function is not None else ():
             if source.relation == "result":
                 yield from self._results(source.name, seen)
@@ -135,7 +135,7 @@ class Sharing(NameLookup):
                 yield source
 
     def sharers(self, binding: Binding, sources: Iterable[Source]) -> dict[str, bool]:
-        """The names whose values a binding's value may share an object with; whether that is likely."""
+        """Return the names that may share an object with a binding's value; whether each is likely."""
         found: dict[str, bool] = {}
         known = self.certain_facts(binding) is not None
         sources = tuple(sources)
@@ -143,7 +143,7 @@ class Sharing(NameLookup):
         for source in () if self.immutable(binding) else self.expanded(sources):
             if source.relation in ("call", "entered"):
                 relation = self._relation(source, binding.inplace)
-                # What a `with` gives is mostly what it got.
+                # The value of a `with` is mostly the object itself.
                 source = replace(
                     source,
                     relation="part" if (source.relation, relation) == ("entered", "mixed") else relation,
@@ -162,13 +162,13 @@ class Sharing(NameLookup):
         return found
 
     def _has_operators(self, name: str) -> bool:
-        """Whether an object, or a class, is one of the notebook that says itself what its operators give."""
+        """Whether a name refers to a class of the notebook whose operators return a value, or its object."""
         binding = self.names.get(name)
         classes = [b for b in binding.behaviours if b.is_class] if binding is not None else []
         return any(m.implicit and m.returns for b in classes for m in b.methods.values())
 
     def join_all(self, name: str, others: dict[str, bool]) -> None:
-        """A name's value shares an object with those of others from now on, as `sharers` says."""
+        """Record that a name's value shares an object with those of others, as found by `sharers`."""
         for other, likely in others.items():
             if likely:
                 self.join(name, other)
@@ -176,7 +176,7 @@ class Sharing(NameLookup):
                 self._unite(name, other)
 
     def _shares(self, binding: Binding, name: str, source: Source) -> bool:
-        """Whether a value that came out of another one may share an object that can change with a third."""
+        """Whether a value derived from a source may share a mutable object with the value of a name."""
         other = self.names.get(name)
         if other is None or self.immutable(other) or self.immutable(binding):
             return False
@@ -188,18 +188,18 @@ class Sharing(NameLookup):
             return other.direct is None
         one, two = self.certain_facts(binding), self.certain_facts(other)
         if self._branches or self._given_varies:
-            one = None  # what the session did not do here, other values of parameters may
+            one = None  # other parameter values may do what the session did not
         shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
         if shared is False and not self.losing_parts.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
-        # What is taken out of a frame is a copy, out of an array a view: where both are there, it shows.
+        # A selection from a frame is a copy, from an array a view: the session has both to compare.
         copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
         return shared is True if copied or source.relation == "weak" else shared is not False
 
     def _relation(self, source: Source, inplace: bool = False) -> Relation:
-        """How what a call gives is related to what it got: by "part" if it may be or hold it.
+        """Return how a call's result is related to an argument: "part" if it may be or hold it.
 
-        By "mixed" where nothing is known of what is called: a change of the one may be one of the other.
+        "mixed" if the called code is unknown: a change of one may be a change of the other.
         """
         if not source.callee and not source.method:
             return "part"
@@ -207,7 +207,7 @@ class Sharing(NameLookup):
         called = self.names.get(source.callee)
         if origin or (called is None and not source.method):
             relation = _of_library(origin, function_effects(origin or source.callee), source, inplace)
-            # Of numbers, numpy makes a copy; anything else its arrays hold.
+            # numpy copies numbers; its arrays hold references to anything else.
             kept = origin.startswith("numpy.") and any(map(self._is_no_number, self.group(source.name)))
             return "part" if kept else relation
         if source.method:
@@ -246,36 +246,36 @@ class Sharing(NameLookup):
         return not self.summary(function).returned.isdisjoint(names)
 
     def summary(self, behaviour: Behaviour) -> Summary:
-        """What calling a function does to its arguments."""
+        """Return what calling a function does to its arguments."""
         if behaviour not in self._summaries:
             self._summaries[behaviour] = summarise(behaviour, self.function, self.origin)
         return self._summaries[behaviour]
 
     def function(self, name: str) -> Behaviour | None:
-        """The function or class of the notebook that a name stands for."""
+        """Return the function or class of the notebook that a name refers to."""
         binding = self.names.get(name)
         return binding.direct if binding is not None else None
 
     def origin(self, path: str) -> str:
-        """What a chain of names is that begins with an imported one, as in "numpy.put"; else empty."""
+        """Resolve a dotted path that begins with an imported name, as in "numpy.put"; else return ""."""
         first, dot, rest = path.partition(".")
         root = self.names.get(first)
         known = root.origin or root.path if root is not None else ""
         return known + dot + rest if known else ""
 
     def join(self, one: str, other: str) -> None:
-        """Two names' values share an object from now on."""
-        self.have_all(one, other)
+        """Record that the values of two names share an object."""
+        self.read_groups(one, other)
         for name in sorted(self._unite(one, other)):
             binding = self.names.get(name)
             if binding is not None and self.step.name and binding.kind != "value":
-                self.rebind(replace(binding, kind="value", maker=self.step.name, constant=False))
+                self.rebind(replace(binding, kind="value", producer=self.step.name, constant=False))
 
-    def have_all(self, *names: str) -> None:
-        """Let the step have all that hangs together with these: who links them hands them on together."""
+    def read_groups(self, *names: str) -> None:
+        """Read all names that may share an object with these: the linking step outputs them together."""
         for name in names:
             for one in self.group(name):
-                self.read(one, 0, certain=False, carry=True)
+                self.read(one, 0, certain=False, forward=True)
 
     def _unite(self, one: str, other: str) -> set[str]:
         group = self.groups.setdefault(one, {one})
@@ -287,7 +287,7 @@ class Sharing(NameLookup):
         return group
 
     def leave_group(self, name: str) -> None:
-        """A name's value is another one from now on."""
+        """Record that a name has a new value, which shares nothing yet."""
         group = self.groups.pop(name, None)
         if group:
             self.incoming.append(frozenset({name, *group}))
@@ -301,14 +301,14 @@ def _is_of_frames(method: str) -> bool:
 
 
 def _of_library(kind: str, effects: LibraryEffects | None, source: Source, inplace: bool) -> Relation:
-    """How the result of a library's function is related to an argument; `kind` is the function, or a type."""
+    """Return how a library's result is related to an argument; `kind` is the function, or a type."""
     if kind.startswith(FRAMES):
         return "part"
     is_class = kind.rpartition(".")[2][:1].isupper()
     if is_class and (source.argument in GENERATOR_ARGUMENTS or kind in GENERATORS_OF_BITS):
         return "part"
     if is_class and kind.startswith(ESTIMATORS) and source.argument == "cv":
-        return "part"  # it draws from the generator that this one has
+        return "part"  # it draws from the generator of that object
     if effects is None:
         return "mixed"
     labels = effects.shares | (effects.may_share if inplace or not effects.options & COPYING else frozenset())

@@ -1,4 +1,4 @@
-"""State of the process that one step sets and another one would see in the notebook: who misses what."""
+"""Process state that one step sets and another one needs, though they run in separate processes."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ MAX_NAMED = 3
 FIXES: Mapping[str, str] = {
     "": "move that line into an imports or functions cell, which every step runs, or repeat it in step {}",
     "pyplot": "call plt.figure() first in step {}, or draw the figure in one step",
-    "subclasses": "move the class into a functions cell: every step has it then",
-    "default": "give each object a value of its own for the field",
-    "module": "keep it in a variable of the notebook, or move that line into a functions cell",
+    "subclasses": "move the class into a functions cell, which every step runs",
+    "default": "give the field a value of its own in each object",
+    "module": "keep the value in a variable, or move that line into a functions cell",
 }
-"""By the kind of holder, one way out."""
+"""The fix, by the kind of holder."""
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A step sets something that another one would see in the notebook.
+class LostState:
+    """Process state that a step sets and another one would see in the notebook.
 
     Attributes:
         changes: What is set, all of one holder.
@@ -51,7 +51,7 @@ class Lost:
         cell: The number of its cell.
         line: The line there; 0 if its text does not show it.
         other: A step that would see it.
-        fails: Whether that step fails for it, for certain.
+        fails: Whether that step certainly fails without it.
     """
 
     changes: tuple[StateChange, ...]
@@ -63,27 +63,27 @@ class Lost:
 
     @property
     def what(self) -> str:
-        """What is set, for people."""
+        """The names of what is set, for messages."""
         words = list(dict.fromkeys(change.what for change in self.changes))
         more = f" and {len(words) - MAX_NAMED} more" if len(words) > MAX_NAMED else ""
         return ", ".join(words[:MAX_NAMED]) + more
 
     @property
     def fix(self) -> str:
-        """One way out."""
+        """The fix, in the imperative."""
         kind = self.changes[0].holder.partition(":")[0]
         return FIXES.get(kind, FIXES[""]).format(quoted(self.other))
 
 
 @dataclass(frozen=True)
-class _Found:
-    """Something that a cell sets.
+class _StateSet:
+    """State that a cell sets.
 
     Attributes:
-        change: What.
-        line: Where; 0 if the text does not show it.
-        text: The code that does it; empty if the text does not show it.
-        observed: Whether the session has seen it.
+        change: What is set.
+        line: The line; 0 if the text does not show it.
+        text: The code that sets it; empty if the text does not show it.
+        observed: Whether the session observed it.
     """
 
     change: StateChange
@@ -93,12 +93,12 @@ class _Found:
 
 
 class StateFlow:
-    """Finds the steps that miss what others set.
+    """Finds steps that lack state which other steps set.
 
     Args:
-        cells: The marked cells, with what is in them, by their numbers.
+        cells: The marked cells, with their facts, by their numbers.
         steps: The steps by their names.
-        flow: What names stand for.
+        flow: The bindings of the notebook.
     """
 
     def __init__(
@@ -114,8 +114,8 @@ class StateFlow:
         }
         self._found = {number: list(self._changes(number)) for number in cells}
 
-    def lost(self) -> Iterator[Lost]:
-        """What steps set and others miss, each with the first of these."""
+    def lost(self) -> Iterator[LostState]:
+        """Yield the state that steps set and others lack, each with the first of these."""
         numbers = [number for number, (cell, _) in self.cells.items() if cell.kind != "step"]
         prelude = [found for number in numbers for found in self._found[number]]
         for step in self.steps.values():
@@ -123,22 +123,22 @@ class StateFlow:
                 groups: dict[tuple[str, str, int, bool], list[StateChange]] = {}
                 for found in self._found[number]:
                     if found.observed or not any(_same(found, other) for other in prelude):
-                        for name, fails in self._loser(found, step, number):
+                        for name, fails in self._affected_step(found, step, number):
                             key = found.change.holder, name, found.line, fails
                             groups.setdefault(key, []).append(found.change)
                 for (_, name, line, fails), changes in groups.items():
-                    yield Lost(tuple(dict.fromkeys(changes)), step.name, number, line, name, fails)
+                    yield LostState(tuple(dict.fromkeys(changes)), step.name, number, line, name, fails)
         yield from self._subclasses()
 
-    def _loser(self, found: _Found, step: StepFlow, number: int) -> Iterator[tuple[str, bool]]:
-        """A step that misses a setting, one that fails for it before others; and whether it does."""
-        missing = {o.name: s for o in self.steps.values() if (s := self._misses(o, found, step, number))}
+    def _affected_step(self, found: _StateSet, step: StepFlow, number: int) -> Iterator[tuple[str, bool]]:
+        """Yield a step that lacks a setting, preferably one that fails without it, and whether it fails."""
+        missing = {o.name: s for o in self.steps.values() if (s := self._dependent(o, found, step, number))}
         failing = [n for n, s in missing.items() if self._visibility.fails(self.steps[n], s, found.change)]
         for name in (failing or list(missing))[:1]:
             yield name, bool(failing)
 
     def _read(self) -> NotebookContext:
-        """What the notebook's text says as a whole."""
+        """Collect the definitions and aliases of the whole notebook."""
         notebook = NotebookContext(self._origin)
         for _, facts in self.cells.values():
             for node in facts.python.tree.body:
@@ -169,8 +169,8 @@ class StateFlow:
             names = frozenset[str]().union(*map(self.notebook.names, code))
             yield Statement(node, code, names, node is body[-1])
 
-    def _changes(self, number: int) -> Iterator[_Found]:
-        """What a cell sets: what the session has seen; where it has seen nothing, what the text says."""
+    def _changes(self, number: int) -> Iterator[_StateSet]:
+        """Yield what a cell sets: as observed in the session, or else as its text shows."""
         cell, _ = self.cells[number]
         setters = [setter for each in self._setters[number] for setter in each]
         seen = cell.evidence.settings if cell.evidence is not None and cell.state == "ran" else None
@@ -180,27 +180,29 @@ class StateFlow:
         for change in seen.changed if seen is not None else ():
             setter = next((s for s in setters if s.holder == change.holder and _names(s, change)), None)
             setter = setter or next((s for s in setters if s.holder == change.holder), None)
-            yield _Found(change, setter.line if setter else 0, setter.text if setter else "", observed=True)
+            yield _StateSet(
+                change, setter.line if setter else 0, setter.text if setter else "", observed=True
+            )
         observed = {change.holder for change in seen.changed} if seen is not None else set()
         for setter in setters:
             doubtful = any(self._is_parameter(name) for name in setter.depends)
             untouched = seen is not None and setter.holder in seen.untouched
             if doubtful or not (untouched or setter.holder in observed):
                 for key in setter.keys or ("",):
-                    yield _Found(_change(setter.holder, key), setter.line, setter.text, observed=False)
+                    yield _StateSet(_change(setter.holder, key), setter.line, setter.text, observed=False)
 
     def _is_parameter(self, name: str) -> bool:
         binding = self.flow.names.get(name)
         return binding is not None and binding.kind == "parameter"
 
-    def _misses(self, other: StepFlow, found: _Found, step: StepFlow, number: int) -> Statement | None:
-        """The statement of a step that would see what another one sets; None if it sets the same before."""
-        if other is step or self._arrives(other, found.change):
+    def _dependent(self, other: StepFlow, found: _StateSet, step: StepFlow, number: int) -> Statement | None:
+        """Return the first statement that depends on another step's setting; None if that is set before."""
+        if other is step or self._is_carried_to(other, found.change):
             return None
         for below in (n for n in other.cells if n > number):
-            # What the session has seen and the text does not show, some function has done.
+            # A change that was observed and that the text does not show was made by some function.
             hidden = [f for f in self._found[below] if not f.text]
-            # A module of the user's own may count: it goes on from what it has.
+            # In a module of the user's own it may be a counter, which continues from its value.
             counts = found.change.holder.startswith("module:")
             if not counts and any(f.change == found.change for f in hidden):
                 return None
@@ -215,18 +217,18 @@ class StateFlow:
                     return statement
         return None
 
-    def _logs(self, statement: Statement, found: _Found) -> bool:
-        """Whether a statement uses a logger of which something is set, by a variable of the notebook."""
+    def _logs(self, statement: Statement, found: _StateSet) -> bool:
+        """Whether a statement uses, through a variable of the notebook, a logger that is set."""
         if found.change.holder != "logging":
             return False
         bindings = (self.flow.names.get(name) for name in statement.names)
         return any(b is not None and self._is_logger(b, found.change.key) for b in bindings)
 
-    def _arrives(self, other: StepFlow, change: StateChange) -> bool:
-        """Whether a value that a step takes brings the setting along: a logger brings its level."""
+    def _is_carried_to(self, other: StepFlow, change: StateChange) -> bool:
+        """Whether an input of a step carries the setting: a logger carries its level."""
         if change.holder != "logging" or change.key.startswith("handlers"):
             return False
-        return any(self._is_logger(binding, change.key) for binding in other.takes.values())
+        return any(self._is_logger(binding, change.key) for binding in other.inputs.values())
 
     def _is_logger(self, binding: Binding, key: str) -> bool:
         path = self.notebook.aliases.get(binding.name, "")
@@ -236,8 +238,8 @@ class StateFlow:
         facts = self.flow.facts(binding)
         return facts is not None and facts.type_name == "logging.Logger"
 
-    def _subclasses(self) -> Iterator[Lost]:
-        """Classes that another step finds by `__subclasses__`, and that only their step has."""
+    def _subclasses(self) -> Iterator[LostState]:
+        """Yield the classes that another step finds by `__subclasses__` and that only one step defines."""
         for other in self.steps.values():
             asked = [
                 (number, receiver)
@@ -250,7 +252,7 @@ class StateFlow:
 
     def _unseen_classes(
         self, step: StepFlow, other: StepFlow, asked: Iterable[tuple[int, str]]
-    ) -> Iterator[Lost]:
+    ) -> Iterator[LostState]:
         classes = {n: d for n, d in self.notebook.functions.items() if isinstance(d, ast.ClassDef)}
         present = {definition.cell for definition in other.replays} | set(other.cells)
         for number in step.cells:
@@ -263,16 +265,16 @@ class StateFlow:
                 there = any(d.cell in present and node.name in d.names for d in other.replays)
                 if named and not there:
                     change = StateChange("subclasses", sorted(named)[0])
-                    yield Lost((change,), step.name, number, node.lineno, other.name)
+                    yield LostState((change,), step.name, number, node.lineno, other.name)
 
 
 def _change(holder: str, key: str) -> StateChange:
-    """What the text says that a cell does."""
+    """Return the change that a cell's text shows."""
     name, _, attribute = key.partition(".")
     return StateChange(holder, key, added=holder.startswith("class:") and is_missing(holder, name, attribute))
 
 
-def _same(found: _Found, other: _Found) -> bool:
+def _same(found: _StateSet, other: _StateSet) -> bool:
     same = found.change.holder == other.change.holder
     return same and (found.change.key == other.change.key != "" or found.text == other.text)
 
@@ -281,15 +283,15 @@ def _names(setter: Setter, change: StateChange) -> bool:
     return any(change.key == key or change.key.endswith(f".{key}") for key in setter.keys)
 
 
-def _sets_same(setter: Setter, found: _Found) -> bool:
-    """Whether a place in a step's text makes what another one has set meaningless."""
+def _sets_same(setter: Setter, found: _StateSet) -> bool:
+    """Whether code of a step overrides what another one has set."""
     if setter.holder != found.change.holder or setter.adds:
         return False
     return _names(setter, found.change) or setter.text == found.text
 
 
 def _closes_figures() -> bool:
-    """Whether the session closes figures when a cell ends, as notebooks do that show them in place."""
+    """Whether the session closes figures when a cell ends, as the inline backend does."""
     module = sys.modules.get("matplotlib")
     settings = contents(module).get("rcParams") if module is not None else None
     backend = dict.get(settings, "backend") if isinstance(settings, dict) else None
@@ -299,7 +301,7 @@ def _closes_figures() -> bool:
 
 
 def _bases(name: str, classes: Mapping[str, ast.ClassDef]) -> set[str]:
-    """The classes of the notebook from which one is derived, at once or through others."""
+    """Return the classes of the notebook from which one is derived, directly or not."""
     found: set[str] = set()
     pending = [name]
     while pending:
@@ -311,7 +313,7 @@ def _bases(name: str, classes: Mapping[str, ast.ClassDef]) -> set[str]:
 
 
 def _changing_fields(node: ast.ClassDef) -> Iterator[str]:
-    """The fields of a NamedTuple whose default can change."""
+    """Yield the fields of a NamedTuple whose default is mutable."""
     made = ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp
     for field in node.body:
         if isinstance(field, ast.AnnAssign) and isinstance(field.value, made):
@@ -319,7 +321,7 @@ def _changing_fields(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _asked_for_subclasses(statement: Statement) -> Iterator[str]:
-    """The names of the classes that are asked; an empty one for an expression of another kind."""
+    """Yield the names of the classes that are asked for subclasses; an empty one for other expressions."""
     for node in statement.walk():
         if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
             yield node.value.id if isinstance(node.value, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""Which code of a step can see a setting that belongs to no variable."""
+"""Which statements of a step depend on a change of process state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kale_magics.dataflow.lookup import NameLookup
 from kale_magics.session.process_state import StateChange
 from kale_magics.step_runtime.parts import contents
 
-WITH: Mapping[str, tuple[str, ...]] = {
+AFFECTED_LIBRARIES: Mapping[str, tuple[str, ...]] = {
     "numpy": ("numpy", "scipy"),
     "numpy printing": ("numpy",),
     "pandas": ("pandas", "geopandas"),
@@ -26,22 +26,22 @@ WITH: Mapping[str, tuple[str, ...]] = {
     "sqlite3": ("sqlite3", "pandas"),
     "copyreg": ("copyreg", "copy", "pickle"),
 }
-"""For a holder, the libraries whose users see it, where these are more than the library of its name."""
+"""For a holder, the libraries that use it, where these are more than the library of its name."""
 
 PLOTS = frozenset({"plot", "hist", "boxplot"})
 """Methods of pandas that draw with matplotlib."""
 
-SHOWING = frozenset("print display str repr format pprint".split())
-SHOWING_METHODS = frozenset("to_string to_html to_markdown to_latex format info debug warning error".split())
+FORMATTERS = frozenset("print display str repr format pprint".split())
+FORMAT_METHODS = frozenset("to_string to_html to_markdown to_latex format info debug warning error".split())
 
-FINDING: Mapping[str, int] = {"getattr": 1, "hasattr": 1, "attrgetter": 0, "methodcaller": 0}
-"""Functions that find an attribute by its name, and the position of that."""
+ATTRIBUTE_LOOKUPS: Mapping[str, int] = {"getattr": 1, "hasattr": 1, "attrgetter": 0, "methodcaller": 0}
+"""Functions that look up an attribute by name, and the position of the name."""
 
 COMPUTED = "*"
-"""What an attribute is called whose name is computed."""
+"""Stands for an attribute whose name is computed."""
 
-WITHOUT_ARITHMETIC = SHOWING | frozenset("len type isinstance id list dict tuple".split())
-"""Functions that look at numbers and do not compute with them."""
+WITHOUT_ARITHMETIC = FORMATTERS | frozenset("len type isinstance id list dict tuple".split())
+"""Functions that accept numbers without computing with them."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Statement:
     """A statement of a step.
 
     Attributes:
-        node: It.
-        code: It, and the definitions of the notebook that it may use.
+        node: Its node.
+        code: Its node, and the definitions of the notebook that it may use.
         names: The names in these.
         last: Whether it ends its cell.
     """
@@ -61,29 +61,31 @@ class Statement:
     last: bool
 
     def walk(self) -> Iterator[ast.AST]:
-        """All nodes of its code."""
+        """Yield all nodes of its code."""
         for node in self.code:
             yield from ast.walk(node)
 
     @property
     def attributes(self) -> set[str]:
-        """The names of attributes in it; `COMPUTED` where `getattr` or the like gets a computed name."""
+        """The names of its attributes; `COMPUTED` where `getattr` or the like receives a computed name."""
         found = {node.attr for node in self.walk() if isinstance(node, ast.Attribute)}
         for node in self.walk():
             called = dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-            if isinstance(node, ast.Call) and called in FINDING:
-                names = node.args[FINDING[called] :][:1]
+            if isinstance(node, ast.Call) and called in ATTRIBUTE_LOOKUPS:
+                names = node.args[ATTRIBUTE_LOOKUPS[called] :][:1]
                 found |= {str(n.value) if isinstance(n, ast.Constant) else COMPUTED for n in names}
         return found
 
     @property
     def shows(self) -> bool:
-        """Whether it makes text of a value, or shows one."""
+        """Whether it formats or displays a value."""
         if self.last and isinstance(self.node, ast.Expr):
             return True
         called = {n.func.id for n in self.walk() if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
         formatted = any(isinstance(node, ast.JoinedStr) for node in self.walk())
-        return formatted or not called.isdisjoint(SHOWING) or not self.attributes.isdisjoint(SHOWING_METHODS)
+        return (
+            formatted or not called.isdisjoint(FORMATTERS) or not self.attributes.isdisjoint(FORMAT_METHODS)
+        )
 
     @property
     def computes(self) -> bool:
@@ -99,18 +101,18 @@ class Statement:
 
 
 class Visibility:
-    """Knows which statements can see what.
+    """Determines which statements depend on a change.
 
     Args:
         steps: The steps by their names.
-        flow: What names stand for.
+        flow: The bindings of the notebook.
     """
 
     def __init__(self, steps: Mapping[str, StepFlow], flow: NameLookup) -> None:
         self.steps, self.flow = steps, flow
 
     def sees(self, step: StepFlow, statement: Statement, change: StateChange) -> bool:
-        """Whether a statement may do something else for a change."""
+        """Whether a statement may behave differently because of a change."""
         kind, _, owner = change.holder.partition(":")
         key = change.key
         if kind in ("environment", "variable", "folder", "warnings", "locale", "recursion", "digits"):
@@ -129,7 +131,7 @@ class Visibility:
         if kind == "module":
             return self._uses(step, statement, owner, by_value=statement.computes)
         shown = kind == "numpy printing" or key.startswith(("display.", "styler."))
-        libraries = WITH.get(kind, (kind.split()[0],))
+        libraries = AFFECTED_LIBRARIES.get(kind, (kind.split()[0],))
         by_value = shown or statement.computes
         uses = any(self._uses(step, statement, library, by_value) for library in libraries)
         if kind == "matplotlib" and not statement.attributes.isdisjoint(PLOTS):
@@ -139,14 +141,14 @@ class Visibility:
         return uses and (statement.shows or not shown)
 
     def _mentions(self, step: StepFlow, statement: Statement, path: str) -> bool:
-        """Whether a statement uses an attribute, or has imported it by its name."""
+        """Whether a statement uses an attribute, or a name imported from it."""
         if not {path.rpartition(".")[2], COMPUTED}.isdisjoint(statement.attributes):
             return True
         bindings = (self._binding(step, name) for name in statement.names)
         return any(binding is not None and binding.origin == path for binding in bindings)
 
     def fails(self, step: StepFlow, statement: Statement, change: StateChange) -> bool:
-        """Whether a statement uses a method of a library's value that only a change gives it."""
+        """Whether a statement uses a method that only the change adds to a library's value."""
         kind, _, library = change.holder.partition(":")
         if kind != "class" or not change.added:
             return False
@@ -189,20 +191,22 @@ class Visibility:
             return False
         facts = self.flow.facts(binding)
         if facts is not None:
-            # Of a container, and of an object of the notebook's, what is in it counts.
+            # Of a container, and of an object of the notebook's own class, the contents count.
             types_in = facts.modules if "." not in facts.type_name else {facts.type_name}
             return any(_is_in(name, library) for name in types_in)
         if library == "logging":
             return False  # a value of a step that did not run is hardly a logger
-        # What the step itself changes, another one has made.
-        maker = self.steps.get(step.takes.get(binding.name, binding).maker)
-        if maker is None or maker is step:
+        # Another step has created what this step changes.
+        producer = self.steps.get(step.inputs.get(binding.name, binding).producer)
+        if producer is None or producer is step:
             return False
-        return any(b is not None and b.origin and _reaches(b.origin, library) for b in maker.local.values())
+        return any(
+            b is not None and b.origin and _reaches(b.origin, library) for b in producer.local.values()
+        )
 
 
 def _is_read_within(path: str) -> bool:
-    """Whether functions of a module look an attribute of it up, as `tempfile.gettempdir` does `tempdir`."""
+    """Whether functions of a module read one of its attributes, as `tempfile.gettempdir` reads `tempdir`."""
     name, _, attribute = path.rpartition(".")
     module = sys.modules.get(name)
     members = contents(module).values() if isinstance(module, types.ModuleType) else ()
@@ -211,7 +215,7 @@ def _is_read_within(path: str) -> bool:
 
 
 def _root(node: ast.expr) -> str:
-    """The name that an expression begins with; empty if there is none."""
+    """Return the name that an expression begins with; empty if there is none."""
     while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
@@ -222,7 +226,7 @@ def _is_in(name: str, library: str) -> bool:
 
 
 def _reaches(path: str, library: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a module is a library, or one of the user's own that has it, at once or through others."""
+    """Whether a module is a library, or one of the user's own that imports it, directly or not."""
     if _is_in(path, library):
         return True
     top = path.partition(".")[0]

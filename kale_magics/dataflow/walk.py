@@ -1,7 +1,7 @@
-"""The walk through the notebook, from top to bottom: who makes what a step reads.
+"""The walk through the notebook, from top to bottom, that resolves names and finds the inputs of steps.
 
-Each effect of a cell either looks a name up, then the step takes what its maker hands on, or gives it a new
-meaning, or changes an object.
+Each effect of a cell looks up a name, which makes its value an input of the step; or binds a name; or
+changes an object.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ from kale_magics.analysis.library_rules import FACTORIES, HARMLESS_DECORATORS, I
 from kale_magics.analysis.star_imports import star_names
 from kale_magics.dataflow.bindings import Binding, Definition, Memory, StepFlow, bound_by
 from kale_magics.dataflow.calls import Calls
-from kale_magics.dataflow.lookup import NOTHING_SEEN
-from kale_magics.dataflow.sharing import MEMORY
-from kale_magics.dataflow.surroundings import CACHES
+from kale_magics.dataflow.isolation import CACHES
+from kale_magics.dataflow.lookup import NO_EVIDENCE
+from kale_magics.dataflow.sharing import CACHE_PREFIX
 from kale_magics.session.evidence import Evidence
 
 REPLAYABLE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 class Flow(Calls):
-    """Goes through cells, in the order of the notebook."""
+    """Applies the effects of cells, in the order of the notebook."""
 
     def walk(
         self,
@@ -51,35 +51,35 @@ class Flow(Calls):
         statements: Iterable[int] | None = None,
         evidence: Evidence | None = None,
     ) -> None:
-        """Go through a cell.
+        """Apply the effects of a cell.
 
         Args:
             step: The step that it belongs to; one without a name for the prelude.
             number: The cell's number in the notebook.
-            facts: What is in it.
-            statements: The statements to go through; all by default.
-            evidence: What the session has seen of it.
+            facts: The analysis of the cell.
+            statements: The statements to apply; all by default.
+            evidence: What the session observed of it.
         """
         self.step, self.cell, self._expanded = step, number, set()
         self._used, self.incoming = set(), []
         self._cell_varies = any(
             self.varies(n) for effects in facts.statements for n in names_mentioned(effects)
         )
-        self.evidence = evidence or NOTHING_SEEN
+        self.evidence = evidence or NO_EVIDENCE
         self._rebound = _bound_again(facts)
         before = dict(self.names)
         for index in range(len(facts.statements)) if statements is None else statements:
-            # A definition in a compound statement cannot be replayed without all that is around it.
+            # A definition inside a compound statement cannot be replayed alone.
             single = isinstance(facts.python.tree.body[index], REPLAYABLE)
             self._varies = False
             self._statement = index
             self.effects(facts.statements[index], index if single else -1)
             if not step.name:
-                self._note_varying(facts.statements[index])
-        self.learn(before)
+                self._record_varying(facts.statements[index])
+        self.apply_evidence(before)
 
-    def _note_varying(self, effects: tuple[Effect, ...]) -> None:
-        """The names whose values come out differently each time that every step computes them."""
+    def _record_varying(self, effects: tuple[Effect, ...]) -> None:
+        """Record the names whose values differ each time that a step computes them."""
         for effect in flattened(effects):
             if isinstance(effect, Bind) and effect.name in self.names:
                 if self._varies or not self.varying.keys().isdisjoint(effect.uses):
@@ -88,7 +88,7 @@ class Flow(Calls):
                     self.varying.pop(effect.name, None)
 
     def effects(self, effects: Iterable[Effect], statement: int = -1, late: bool = False) -> None:
-        """Go through effects; `late` for those of a function that may be called."""
+        """Apply effects; `late` for those of a function that may be called."""
         for effect in effects:
             if isinstance(effect, Read):
                 self.read(effect.name, effect.line, effect.certain and not late)
@@ -113,53 +113,55 @@ class Flow(Calls):
         if not self.step.name:
             return
         for name in list(self.names) if not self.step.dynamic else ():
-            if name not in self.step.local or name in self.step.carried:
+            if name not in self.step.local or name in self.step.forwarded:
                 self.read(name, line, certain=False)
-                if name in self.step.takes:
+                if name in self.step.inputs:
                     self.step.optional.add(name)
         self.step.dynamic = True
         varied = self._cell_varies or any(map(self.varies, effect.selectors))
-        if effect.executes and (varied or self.evidence is NOTHING_SEEN):
+        if effect.executes and (varied or self.evidence is NO_EVIDENCE):
             self._rebind_any()
         for source in self.variables() if effect.evaluates else ():
-            self.guess(source.name, "eval()", not any(map(self.varies, effect.selectors)))
+            self.assume_change(source.name, "eval()", not any(map(self.varies, effect.selectors)))
 
     def _rebind_any(self) -> None:
-        """A computed name may be that of any variable: who reads one from here on waits for the step."""
+        """Let the step produce all variables from here on: a computed name may be that of any of them."""
         for name, binding in sorted(self.names.items()):
             if binding.direct is None and not binding.is_import:
-                self.read(name, 0, certain=False, carry=True)
-                other = replace(binding, kind=self.made, maker=self.step.name, cell=self.cell, fresh="")
-                self.rebind(replace(other, constant=False, loose=True, unsure=True))
+                self.read(name, 0, certain=False, forward=True)
+                other = replace(
+                    binding, kind=self.value_kind, producer=self.step.name, cell=self.cell, fresh=""
+                )
+                self.rebind(replace(other, constant=False, unobserved=True, unsure=True))
 
     def _new(self, effect: Bind | Define, name: str) -> Binding:
-        loose = self._branches > 0 or name in self._rebound
-        return Binding(name, self.made, self.step.name, self.cell, effect.line, loose=loose)
+        unobserved = self._branches > 0 or name in self._rebound
+        return Binding(name, self.value_kind, self.step.name, self.cell, effect.line, unobserved=unobserved)
 
     def _bind(self, effect: Bind, late: bool) -> None:
         behaviours = self.behaviours_of(effect.uses) | set(effect.behaviours)
         binding = self._bound(effect, late)
         facts = self.certain_facts(binding)
-        filled = any(map(self.varies, effect.fillers))  # by other parameters, with what is not in it here
+        filled = any(map(self.varies, effect.fillers))  # other parameters may put other objects into it
         plain = facts is not None and facts.plain and effect.name not in self.losing_parts and not filled
         if effect.constant or plain:
             behaviours = set()
         old = self.names.get(effect.name)
         if old is not None and effect.name in effect.uses:
-            self.note(self.changes, old)
+            self.record(self.changes, old)
         if late and old is not None:
-            self.read(effect.name, effect.line, certain=False, carry=True)
+            self.read(effect.name, effect.line, certain=False, forward=True)
             behaviours |= old.behaviours
         elif not late and not self._branches:
-            self.step.carried.pop(effect.name, None)
+            self.step.forwarded.pop(effect.name, None)
         alias = self.names.get(effect.alias)
-        memories = frozenset[str]() if self.immutable(binding) else self._memories(binding, effect)
+        caches = frozenset[str]() if self.immutable(binding) else self._caches_of(binding, effect)
         linked = self.sharers(binding, effect.sources)
         if filled:
             sharers = self.sharers(replace(binding, unsure=True), effect.sources)
             if any(name for name in sharers if self.names[name].kind != "parameter"):
                 binding, linked = replace(binding, unsure=True), sharers
-        self.have_all(*(name for name, likely in linked.items() if likely))
+        self.read_groups(*(name for name, likely in linked.items() if likely))
         if not late:
             self.leave_group(effect.name)
         if alias is not None:
@@ -171,17 +173,17 @@ class Flow(Calls):
                 type_name=alias.type_name,
                 inplace=alias.inplace,
                 path=alias.path,
-                perhaps=alias.perhaps,
+                possible_modules=alias.possible_modules,
             )
-        self.rebind(replace(binding, behaviours=frozenset(behaviours), memories=memories))
+        self.rebind(replace(binding, behaviours=frozenset(behaviours), caches=caches))
         self.join_all(effect.name, linked)
         for other in self.group(effect.name) if late else ():
-            # It may not have happened: then they still share what they have shared.
+            # The binding may not have happened; then they still share what they shared.
             if other != effect.name:
                 self.join(effect.name, other)
 
     def _bound(self, effect: Bind, late: bool) -> Binding:
-        """What a name stands for, as far as the statement itself tells."""
+        """Return the binding that the statement itself shows."""
         function = None if effect.sources else effect.function
         binding = replace(
             self._new(effect, effect.name),
@@ -192,7 +194,7 @@ class Flow(Calls):
             inplace=effect.inplace,
             fresh="" if late else self.step.name,
             path=self.origin(effect.path) if effect.path else "",
-            perhaps=self.modules_of(effect.sources),
+            possible_modules=self.modules_of(effect.sources),
         )
         facts = self.certain_facts(binding)
         simple = self.immutable(binding) or (facts is not None and facts.may_be_setting)
@@ -201,7 +203,7 @@ class Flow(Calls):
         return binding
 
     def _is_unsure(self, effect: Bind) -> bool:
-        """Whether other values of parameters may make a name stand for an object of another kind."""
+        """Whether other parameter values may bind the name to an object of another kind."""
         used = [self.names[name] for name in effect.uses if name in self.names]
         if self._chosen or any(b.unsure for b in used) or any(map(self.varies, effect.selectors)):
             return True
@@ -217,7 +219,7 @@ class Flow(Calls):
         return False
 
     def _called(self, binding: Binding, path: str) -> Iterator[Behaviour]:
-        """The functions of the notebook that an expression may call that uses a name, and calls `path`."""
+        """Yield the functions of the notebook that an expression may call through a name, as in `path`."""
         owner, _, method = path.rpartition(".")
         if owner == binding.name:
             yield from (b.methods[method] for b in binding.behaviours if method in b.methods)
@@ -228,7 +230,7 @@ class Flow(Calls):
             yield function
 
     def _type_made(self, called: str) -> str:
-        """The type of what a library's function gives; for one that makes a class, its own name."""
+        """Return the type of a library function's result; for a class factory, its own name."""
         origin = self.origin(called)
         if not origin and called and called not in self.names:
             owner, _, method = called.rpartition(".")
@@ -238,19 +240,19 @@ class Flow(Calls):
             return origin
         return origin if origin in ITERATORS else result_type(origin)
 
-    def _memories(self, binding: Binding, effect: Bind) -> frozenset[str]:
-        """The cached functions that remember what a name stands for from now on."""
+    def _caches_of(self, binding: Binding, effect: Bind) -> frozenset[str]:
+        """Return the cached functions whose cache holds the value from now on."""
         found = set[str]()
         for source in self.expanded(effect.sources):
-            if source.name.startswith(MEMORY):
-                found.add(source.name.removeprefix(MEMORY))
+            if source.name.startswith(CACHE_PREFIX):
+                found.add(source.name.removeprefix(CACHE_PREFIX))
             elif source.relation in ("same", "part") and source.name in self.names:
-                found |= self.names[source.name].memories
+                found |= self.names[source.name].caches
         known = self.certain_facts(binding) is not None
         return frozenset(f for f in found if not known or self.session.shares(binding.name, f) is not False)
 
     def _decoration(self, effect: Define) -> tuple[Behaviour | None, Memory]:
-        """What stands behind a decorated name, if the text tells, and what memory it has got."""
+        """Return the function behind a decorated name, if the text shows it, and the kind of its state."""
         for path in effect.decorators:
             if self.origin(path) in CACHES:
                 return effect.behaviour, "cached"
@@ -280,7 +282,7 @@ class Flow(Calls):
             behaviours.add(effect.behaviour)
         top = not self._branches and statement >= 0
         if not self.step.name and effect.kind != "import":
-            # All that is around it is in every step too.
+            # A compound statement of the prelude runs as a whole in every step.
             top, statement = True, self._statement
         definition = None
         new = self._new(effect, "")
@@ -305,55 +307,55 @@ class Flow(Calls):
             if effect.held and (definition is None or not self.step.name):
                 self.hold(name, effect.held)
             for need in needs:
-                # What is set in a class that cannot be replayed is seen in those that are derived from it.
+                # A change of a class that cannot be replayed is visible in its subclasses.
                 if effect.kind == "class" and need.definition is None and need.direct is not None:
                     self.join(name, need.name)
         for binding in grown or () if definition is not None else ():
-            # Who uses what was added to needs the addition too.
+            # A step that uses the registry needs what was registered too.
             self.rebind(replace(binding, definition=definition, behaviours=binding.behaviours | behaviours))
 
     def _escapes(self, effect: Define, needs: Iterable[Binding]) -> bool:
-        """Whether somebody else than the notebook's code may know a definition from now on."""
+        """Whether code outside of the notebook may hold a reference to a definition."""
         if effect.kind == "class" and any(n.direct is not None and n.direct.is_class for n in needs):
-            return True  # `Base.__subclasses__()` gives it
+            return True  # `Base.__subclasses__()` returns it
         origins = [self.origin(path) or path for path in effect.decorators]
         return not all(o.partition(".")[0] in HARMLESS_DECORATORS for o in origins)
 
     def _run_at_once(self, effect: Define, statement: int) -> list[Binding] | None:
-        """Go through what a definition does when its statement runs.
+        """Apply what a definition does when its statement runs.
 
         Returns:
             The definitions that it adds to, as with `@dispatcher.register`; None if it changes anything else.
         """
         names = sorted(_names_at_once(effect))
         before = dict(self.names) if names else {}
-        # A decorator that has been called for another definition does its work again.
-        idle = {(b, way) for b in self._idle_classes(effect, names) for way in (True, False)}
+        # A decorator that was called for another definition runs again.
+        idle = {(b, way) for b in self._uncalled_classes(effect, names) for way in (True, False)}
         expanded, self._expanded = self._expanded, set(idle)
         for name in names:
             self.read(name, effect.line, certain=_certain(effect, name))
         self.effects((e for e in effect.at_once if not isinstance(e, Read)), statement)
         if effect.kind == "class":
             for name in names:
-                for base in self.behaviours_of([name]):  # those that it inherits from too
+                for base in self.behaviours_of([name]):  # the inherited ones too
                     if "__init_subclass__" in base.methods:
                         self.effects(base.methods["__init_subclass__"].effects, late=True)
         self._expanded = expanded | (self._expanded - idle)
         changed = [binding for name, binding in before.items() if self.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
             for binding in changed:
-                # A registry of the notebook may hold from now on what is defined here.
+                # A registry of the notebook may hold this definition from now on.
                 current = self.names.get(binding.name)
                 if current is not None and effect.behaviour is not None and not current.is_import:
                     self.rebind(replace(current, behaviours=current.behaviours | {effect.behaviour}))
             return None
         for binding in changed:
             self.rebind(binding)
-        self._expanded = expanded  # who uses the definition changes what has just been put back
+        self._expanded = expanded  # a use of the definition applies the restored change again
         return changed
 
-    def _idle_classes(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
-        """What is behind the classes that a definition names and does not call, as its bases."""
+    def _uncalled_classes(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
+        """Return the functions behind the classes that a definition names without calling, as its bases."""
         calls = [e.path for e in flattened(effect.at_once) if isinstance(e, Call)]
         called = {path.partition(".")[0] for path in (*calls, *effect.decorators)}
         classes = (self.names[name] for name in names if name in self.names and name not in called)
@@ -373,7 +375,7 @@ class Flow(Calls):
         return definition
 
     def _branch(self, branch: Branch) -> None:
-        """Go through every way, each from the same start; where they differ the step has its own value."""
+        """Apply each path from the same start; a name whose binding differs becomes the step's own value."""
         unsure = branch.loop is None or any(self.varies(name) for name in branch.loop)
         again = branch.loop is not None and not self._repeats and _carries_over(branch.paths[0].effects)
         paths = (Path(branch.paths[0].effects * 2), *branch.paths) if again else branch.paths
@@ -415,11 +417,11 @@ class Flow(Calls):
             )
 
     def _merge(self, name: str, found: list[Binding | None], always: bool) -> None:
-        """A name has been bound on some of the ways."""
+        """Merge the bindings of a name at the ends of the paths."""
         old = self.names.get(name)
         others = [other for other in self.group(name) if other != name]
         if not always and old is not None:
-            self.read(name, old.line, certain=False, carry=True)
+            self.read(name, old.line, certain=False, forward=True)
         present = [binding for binding in found if binding is not None]
         if not present:
             self.names.pop(name, None)
@@ -431,8 +433,8 @@ class Flow(Calls):
             replace(
                 newest,
                 fresh=self.step.name if fresh else "",
-                kind=self.made,
-                maker=self.step.name,
+                kind=self.value_kind,
+                producer=self.step.name,
                 definition=present[0].definition if len({b.definition for b in present}) == 1 else None,
                 behaviours=frozenset(b for binding in present for b in binding.behaviours),
                 constant=all(binding.constant for binding in present),
@@ -442,7 +444,9 @@ class Flow(Calls):
                 derived=any(binding.derived for binding in present),
                 inplace=any(binding.inplace for binding in present),
                 path=newest.path if len({b.path for b in present}) == 1 else "",
-                perhaps=frozenset(module for binding in present for module in binding.perhaps),
+                possible_modules=frozenset(
+                    module for binding in present for module in binding.possible_modules
+                ),
             )
         )
         for other in others:
@@ -450,13 +454,13 @@ class Flow(Calls):
 
 
 def _bound_again(facts: CellFacts) -> set[str]:
-    """The names that a cell binds more than once."""
+    """Return the names that a cell binds more than once."""
     times = Counter(name for effects in facts.statements for name in bound_by(effects))
     return {name for name, count in times.items() if count > 1}
 
 
 def _carries_over(effects: tuple[Effect, ...]) -> bool:
-    """Whether a loop uses a name above the place where it binds it: the next round finds it bound."""
+    """Whether a loop uses a name above its binding there: the next iteration finds it bound."""
     used = set[str]()
     for effect in flattened(effects):
         if isinstance(effect, Read):
@@ -480,7 +484,7 @@ def _changes(before: dict[str, Binding], after: dict[str, Binding]) -> dict[str,
 
 
 def _copied(groups: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Groups of their own, each still one set for all its members."""
+    """Copy groups; each copy is still one set for all its members."""
     copies = {id(group): set(group) for group in groups.values()}
     return {name: copies[id(group)] for name, group in groups.items()}
 

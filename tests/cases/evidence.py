@@ -289,7 +289,7 @@ xs.append(2)
 print("RESULT", xs)
 """,
         "KALE215",
-        "only reads xs",
+        "changes xs",
     ),
     Case(
         "a guess that is overruled",
@@ -372,7 +372,7 @@ rows = [1]
 print("RESULT", rows)
 """,
         "KALE204",
-        "does not use it",
+        "does not use row",
         "did you mean rows?",
     ),
     Case(

@@ -176,7 +176,7 @@ name = "y"
 print("RESULT", eval("x +" + name))
 """,
         "KALE204",
-        "step b executes a computed text",
+        "step b executes",
     ),
     refused(
         "the history of the notebook",

@@ -1,4 +1,4 @@
-"""What steps do not share beside their variables: what cached functions remember, the clock."""
+"""What steps in separate processes do not share: caches of functions, and non-deterministic values."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from kale_magics.analysis.names import dotted
 from kale_magics.dataflow.bindings import Binding, StepFlow
 
 CACHES = frozenset({"functools.lru_cache", "functools.cache"})
-"""Decorators whose functions remember what they have given."""
+"""Decorators that cache a function's results."""
 
-REMEMBERED, CHANGED_MEMORY = "what a cached function has given", "what it remembers, changed"
-"""Origins of settings that are about a cached function."""
+CACHE_FILLED, CACHE_CHANGED = "the cache of a function is filled", "an object in it is changed"
+"""The kinds of `CacheUse`."""
 
 
 @dataclass(frozen=True)
-class Setting:
-    """A step does something to what a cached function remembers.
+class CacheUse:
+    """A use of a function's cache by a step.
 
     Attributes:
         step: The step's name.
         cell: The number of its cell.
         line: The line there.
         path: The name of the function.
-        origin: `REMEMBERED` or `CHANGED_MEMORY`.
+        origin: `CACHE_FILLED` or `CACHE_CHANGED`.
     """
 
     step: str
@@ -36,13 +36,13 @@ class Setting:
     origin: str
 
 
-def lost_settings(
-    settings: Sequence[Setting], steps: Mapping[str, StepFlow], cells: Mapping[int, CellFacts]
-) -> Iterator[tuple[Setting, str]]:
-    """The settings that steps below would see in the notebook, and do not see; each with such a step.
+def unseen_cache_uses(
+    settings: Sequence[CacheUse], steps: Mapping[str, StepFlow], cells: Mapping[int, CellFacts]
+) -> Iterator[tuple[CacheUse, str]]:
+    """Yield the uses of caches that a step below sees in the notebook but not as a pipeline, with that step.
 
     Args:
-        settings: All that steps set.
+        settings: All uses of caches.
         steps: The steps by their names.
         cells: The marked cells by their numbers.
     """
@@ -54,8 +54,8 @@ def lost_settings(
                 break
 
 
-def _sees(setting: Setting, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
-    if setting.origin == CHANGED_MEMORY:
+def _sees(setting: CacheUse, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
+    if setting.origin == CACHE_CHANGED:
         used = step.local.get(setting.path)
         return used is not None and used.memory == "cached"
     return _mentions(f"{setting.path}.cache_info", cells)
@@ -65,17 +65,17 @@ def _mentions(path: str, cells: Sequence[CellFacts]) -> bool:
     return any(dotted(node) == path for cell in cells for node in ast.walk(cell.python.tree))
 
 
-def shared_varying(
+def shared_nondeterministic(
     varying: Mapping[str, Binding], steps: Mapping[str, StepFlow]
 ) -> Iterator[tuple[Binding, list[str]]]:
-    """The values of the imports, functions and parameters cells that steps would each have another of.
+    """Yield the values of the prelude that differ from step to step.
 
     Args:
-        varying: By name, what is computed from the clock, from chance and the like.
+        varying: By name, the non-deterministic values, as those computed from the clock or at random.
         steps: The steps by their names.
 
-    Returns:
-        What a name stands for, and the steps, at least two, that use it as it was made there.
+    Yields:
+        The binding, and the steps, at least two, that use it as the prelude has computed it.
     """
     for name, binding in varying.items():
         users = [step.name for step in steps.values() if step.local.get(name) is binding]
