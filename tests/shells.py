@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import pytest
 from IPython.core.completer import provisionalcompleter
@@ -61,10 +63,13 @@ class Shell:
 
 @contextmanager
 def fresh_shell(read: Callable[[], str]) -> Iterator[Shell]:
-    """A shell without a history on disk; it is the one that `get_ipython` gives."""
+    """A shell without a history on disk; it is the one that `get_ipython` gives.
+
+    Environment variables that its cells set are unset in the end.
+    """
     config = Config()
     config.HistoryManager.enabled = False
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, mock.patch.dict(os.environ):
         patch.setitem(sys.modules, "__main__", sys.modules["__main__"])
         patch.setenv("JPY_SESSION_NAME", "")
         InteractiveShell.clear_instance()

@@ -689,8 +689,6 @@ def test_variables_that_the_notebook_sets_are_no_variables_of_the_machine(shell:
     printed = shell.run("%kale_compile p.yaml").printed
     assert "KALE406 step a reads the environment variable KALE_TEST_LEVEL" in printed
     assert printed.count("KALE406") == 1
-    for name in ("KALE_TEST_LEVEL", "KALE_A", "KALE_B", "KALE_C"):
-        del os.environ[name]
     del sys.modules["edited_env"]
 
 
