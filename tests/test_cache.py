@@ -246,9 +246,9 @@ EACH_TIME = {
         "import socket\nwith socket.socket() as s: s.bind(('127.0.0.1', 0))", "it uses the network (127.0.0.1)"
     ),
     "numpy's chance": ("import numpy as np\nx = np.random.rand(624)", "it draws from numpy.random without a seed"),
-    "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "it draws numbers without a seed"),
+    "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "it draws random numbers without a seed"),
     "a generator of a library without a seed": (
-        "import numpy as np, functools\nx = functools.partial(np.random.default_rng)().random()", "it draws numbers without a seed"
+        "import numpy as np, functools\nx = functools.partial(np.random.default_rng)().random()", "it draws random numbers without a seed"
     ),
     "a model without a seed": (
         "from sklearn.ensemble import RandomForestRegressor as F\nm = F(2).fit([[0], [1]], [0, 1])",
@@ -262,7 +262,7 @@ EACH_TIME = {
     "a module that draws": (
         "from pathlib import Path\nPath('dice.py').write_text('import random\\ndef f(): return random.Random().random()')\n"
         "import dice\nx = dice.f()",
-        "its module dice asks for chance or for the time",
+        "its module dice uses random numbers or the clock",
     ),
     "another program": ("import subprocess\nsubprocess.run(['true'])", "it runs another program (true)"),
     "the shell": ("get_ipython().system('true')", "it runs another program (bash)"),

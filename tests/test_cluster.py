@@ -323,7 +323,7 @@ def test_a_module_that_no_pod_can_get_is_refused(shell: Shell, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "made_here", made)
     shell.run("%%kale step a\nimport made_here\nx = made_here.value")
     told = shell.refusal("%kale_compile p.yaml")
-    assert "KALE403 step a uses made_here, which no pod can get: it was made in this session" in told
+    assert "KALE403 step a uses made_here" in told
     assert "fix: install it in the image (--image)" in told
     assert not Path("p.yaml").exists()
 
@@ -353,7 +353,8 @@ def test_what_a_line_of_pip_says_is_said_in_the_pod(shell: Shell) -> None:
     assert "KALE403 no requirements can be read from more.txt" in shell.refusal("%kale_compile p.yaml")
     shell.run("%%kale step b --no-run\n%pip install --target /opt c\nx = 1")
     told = shell.refusal("%kale_compile p.yaml")
-    assert "pip's option --target cannot be said to pip in a pod" in told
+    assert told.startswith("KALE209 ")
+    assert "--target" in told
 
 
 def test_what_is_installed_from_a_file_is_on_no_index(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

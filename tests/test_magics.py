@@ -414,7 +414,7 @@ PLACES_AND_FIXES = [
     ),
     (
         ["%%kale step a\nx = 1", "%%kale metrics\nx = 2"],
-        "KALE203 a metrics cell lists variables", "In [3], line 2: x = 2", "compute the value in a step",
+        "KALE203 ", "In [3], line 2: x = 2", "compute the value in a step",
     ),
 ]  # fmt: skip
 

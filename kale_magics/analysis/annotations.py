@@ -9,21 +9,21 @@ from kale_magics.model.pipeline import Json
 from kale_magics.step_runtime.parameters import accepts, alternatives_of
 
 _PLAIN = {"int": ["int"], "float": ["int", "float"], "str": ["str"], "bool": ["bool"], "object": ["Any"]}
-"""Builtins; whoever annotates with float takes an int as well (PEP 484)."""
+"""Builtins; an annotation with float accepts an int too (PEP 484)."""
 
 _OF_TYPING = {"List": ["list"], "Dict": ["dict"], "Any": ["Any"]}
 
 
 class _UnknownError(Exception):
-    """An annotation says something that no input of a pipeline can be."""
+    """No input of a pipeline can have the annotated type."""
 
 
 def type_of(annotation: ast.expr | None, default: Json) -> str:
-    """The type of a parameter, as `step_runtime.parameters` reads it.
+    """Return the type of a parameter, in the notation of `step_runtime.parameters`.
 
     Args:
-        annotation: As typed; one that is not known is passed over.
-        default: The value of the parameter: whatever the annotation says, its type accepts that too.
+        annotation: As typed; an unknown one is ignored.
+        default: The value of the parameter; the type accepts it in any case.
     """
     own = "None" if default is None else type(default).__name__
     try:
@@ -34,7 +34,7 @@ def type_of(annotation: ast.expr | None, default: Json) -> str:
 
 
 def _joined(alternatives: Sequence[str]) -> str:
-    """Alternatives as one type, each once, the values of Literals together."""
+    """Return alternatives as one type, each once, with all values in one Literal."""
     if "Any" in alternatives:
         return "Any"
     values = [a.removeprefix("Literal[")[:-1] for a in alternatives if a.startswith("Literal[")]
@@ -43,10 +43,10 @@ def _joined(alternatives: Sequence[str]) -> str:
 
 
 def _alternatives(node: ast.expr) -> list[str]:
-    """The alternatives of an annotation.
+    """Return the alternatives of an annotation.
 
     Raises:
-        _UnknownError: It is of other types than inputs of a pipeline have.
+        _UnknownError: No input of a pipeline has such a type.
     """
     if isinstance(node, ast.Constant):
         return ["None"] if node.value is None else _alternatives(_parsed(node.value))
@@ -60,7 +60,7 @@ def _alternatives(node: ast.expr) -> list[str]:
 
 
 def _of_generic(name: str, content: Sequence[ast.expr]) -> list[str]:
-    """As `_alternatives`, for a name with brackets."""
+    """Return the alternatives of a generic type."""
     if name == "Union":
         return [alternative for part in content for alternative in _alternatives(part)]
     if name == "Literal":
@@ -76,7 +76,7 @@ def _of_generic(name: str, content: Sequence[ast.expr]) -> list[str]:
 
 
 def _name(node: ast.expr) -> str:
-    """The last part of a name with dots, as of `typing.List`; empty for anything else."""
+    """Return the last part of a dotted name such as `typing.List`; empty for anything else."""
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
@@ -87,15 +87,15 @@ def _looked_up(name: str, known: dict[str, list[str]]) -> list[str]:
 
 
 def _parsed(text: object) -> ast.expr:
-    """An annotation that is a text."""
+    """Parse an annotation that is a string."""
     try:
         return ast.parse(text if isinstance(text, str) else "", mode="eval").body
-    except (SyntaxError, ValueError) as error:  # it is a number, or words
+    except (SyntaxError, ValueError) as error:  # a number, or prose
         raise _UnknownError from error
 
 
 def _literal(node: ast.expr) -> str:
-    """A value between the brackets of `Literal`."""
+    """Return a value of a `Literal` as a type."""
     try:
         value = ast.literal_eval(node)
     except ValueError as error:  # a member of an enumeration

@@ -1,4 +1,4 @@
-"""A cell read: its Python, and the effects of each of its statements."""
+"""Analyse a cell: its Python, and the effects of each of its statements."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class CellFacts:
 
 
 def read_cell(source: str) -> CellFacts:
-    """Read a cell.
+    """Analyse a cell.
 
     Raises:
-        CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
+        CellProblemError: It is not Python, or has a magic that works only in a notebook.
     """
     python = to_python(source)
     return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
 
 
 def names_losing_parts(effects: tuple[Effect, ...]) -> set[str]:
-    """The names of objects of which parts are taken out or replaced, at once or when a function is called."""
+    """Return the names of objects whose parts the code, or a function in it, removes or replaces."""
     names: set[str] = set()
     for effect in flattened(effects):
         if isinstance(effect, Mutate) and effect.cause == "write":
@@ -48,7 +48,7 @@ def names_losing_parts(effects: tuple[Effect, ...]) -> set[str]:
 
 
 def names_mentioned(effects: tuple[Effect, ...]) -> set[str]:
-    """All names that are looked up, at once or when a function is called that is made here."""
+    """Return all names that the code, or a function in it, looks up."""
     names: set[str] = set()
     for effect in flattened(effects):
         if isinstance(effect, Read):

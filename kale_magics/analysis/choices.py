@@ -1,4 +1,4 @@
-"""What in an expression decides which object it gives, of which type, and whether that is a copy."""
+"""The parts of an expression that decide which object it gives, of which type, and whether it is a copy."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from kale_magics.analysis.names import CONTAINERS, dotted, is_constant
 
 IN_PLACE = frozenset({"inplace", "in_place"})
 COPYING = frozenset({"copy", "copy_x", "copy_X"})
-"""Arguments that ask for work in place, and those that ask for it if they are false."""
+"""Arguments that request work in place if they are true, and those that do if they are false."""
 
 _CHOOSING_FUNCTIONS = frozenset({"getattr", "operator.attrgetter", "attrgetter", "itemgetter"})
-"""Functions whose arguments say which attribute or element they give."""
+"""Functions whose arguments select an attribute or an element."""
 
 _LAYOUTS = frozenset({"dtype", "order", "subok", "deep"})
 """Arguments that decide whether an array or a frame is copied."""
 
 _CONVERTING = frozenset({"asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require"})
-"""Functions that copy only what has another type or order than their other arguments say."""
+"""Functions that copy only if the type or the order differs from that of their other arguments."""
 
 _DECIDED = _CONVERTING | {"reduce"}
-"""Functions of which the arguments after the first decide whether what they give is a copy."""
+"""Functions whose arguments after the first decide whether the result is a copy."""
 
 _BRANCHES = (
     ast.If,
@@ -38,7 +38,7 @@ _BRANCHES = (
 
 
 def selector_nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """The expressions that decide which object, or of which type, an expression of these nodes gives."""
+    """Yield the expressions that decide which object, or which type, an expression of these nodes gives."""
     for node in nodes:
         if isinstance(node, ast.IfExp):
             yield node.test
@@ -53,13 +53,13 @@ def selector_nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
             yield from node.args
         elif isinstance(node, ast.Call):
-            # What is unpacked may say anything.
+            # Unpacked keywords may be any.
             yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
             yield from node.args[1:] if _last(node) in _DECIDED else ()
 
 
 def filler_nodes(value: ast.expr) -> Iterator[ast.AST]:
-    """The expressions in an expression that decide what a container in it gets, or if it is empty."""
+    """Yield the parts of an expression that decide what a container in it holds, or whether it is empty."""
     for node in ast.walk(value):
         if isinstance(node, ast.comprehension):
             yield node.iter
@@ -68,7 +68,7 @@ def filler_nodes(value: ast.expr) -> Iterator[ast.AST]:
 
 
 def _repeats(node: ast.BinOp) -> bool:
-    """Whether a product repeats a list: how often decides whether it holds anything."""
+    """Whether a product repeats a list; the factor decides whether the result is empty."""
     return any(
         isinstance(side, (*CONTAINERS, ast.BinOp)) or (isinstance(side, ast.Call) and not is_constant(side))
         for side in (node.left, node.right)
@@ -76,12 +76,12 @@ def _repeats(node: ast.BinOp) -> bool:
 
 
 def selects(node: ast.AST) -> bool:
-    """Whether code may decide what it gives: it has branches, or looks things up."""
+    """Whether code may select its result: it has branches, or looks items up."""
     return any(isinstance(n, _BRANCHES) or _is_lookup(n) or _may_copy(n) for n in ast.walk(node))
 
 
 def _may_copy(node: ast.AST) -> bool:
-    """Whether a call copies or not as its arguments say."""
+    """Whether the arguments of a call may decide whether it copies."""
     if not isinstance(node, ast.Call):
         return False
     named = any(keyword.arg in _LAYOUTS | COPYING | IN_PLACE | {None} for keyword in node.keywords)
@@ -89,7 +89,7 @@ def _may_copy(node: ast.AST) -> bool:
 
 
 def _last(call: ast.Call) -> str:
-    """The last name of what is called."""
+    """Return the last name of the callee."""
     return dotted(call.func).rpartition(".")[2]
 
 
@@ -98,17 +98,17 @@ def _is_lookup(node: ast.AST) -> bool:
 
 
 def may_be_flag(node: ast.expr) -> bool:
-    """Whether an argument may be a bool that stands in a variable."""
+    """Whether an argument may be a bool that a variable holds."""
     return isinstance(node, (ast.Name, ast.Compare, ast.UnaryOp, ast.Attribute, ast.Subscript))
 
 
 def requests_in_place(keyword: ast.keyword) -> bool:
-    """Whether an argument asks for work in place."""
+    """Whether an argument requests work in place."""
     value = keyword.value.value if isinstance(keyword.value, ast.Constant) else ...
     name = keyword.arg
     if name is None:
-        return True  # what is unpacked may say so
-    name = name.rpartition("__")[2]  # as `set_params` names an argument of a part
+        return True  # unpacked keywords may request it
+    name = name.rpartition("__")[2]  # `set_params` addresses a nested argument so
     if name in IN_PLACE or name.startswith("overwrite_"):
         return value is not False
     return name in COPYING and value not in (True, None)

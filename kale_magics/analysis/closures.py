@@ -1,4 +1,4 @@
-"""Whether a function makes functions with a memory, as decorators do that count calls or keep results."""
+"""Whether a function makes closures that keep state, as decorators do that count calls or cache results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def keeps_state(node: FunctionNode) -> bool:
-    """Whether a function that is made in this one changes what it has taken along of it.
+    """Whether a closure that a function makes changes what it captures.
 
     Args:
         node: A function.
@@ -29,7 +29,7 @@ def _own_names(node: FunctionNode) -> set[str]:
 
 
 def _changed(node: FunctionNode) -> Iterator[str]:
-    """The first names of all that a function changes."""
+    """Yield the first name of each expression that a function changes."""
     for child in ast.walk(node):
         if isinstance(child, ast.Nonlocal):
             yield from child.names

@@ -1,4 +1,4 @@
-"""Code that is written out as a text in a call: of `eval` and `exec`, of `%timeit`, of scripts."""
+"""Code in string literals of calls: of `eval` and `exec`, of `%timeit`, of scripts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ NO_ARGUMENTS = ast.arguments([], [], None, [], [], None, [])
 
 
 def parsed(node: ast.expr | None, mode: str = "exec", line: int = 1) -> list[ast.AST] | None:
-    """The statements of a text, or its expression; None if it is computed, or is not Python.
+    """Return the statements of a string, or its expression; None if it is computed, or is not Python.
 
     Args:
-        node: What the call gets.
+        node: The argument of the call.
         mode: "exec" for statements, "eval" for an expression.
-        line: The line of the cell that everything in it gets.
+        line: The line of the cell that all of its nodes get.
     """
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
         return None
@@ -25,12 +25,12 @@ def parsed(node: ast.expr | None, mode: str = "exec", line: int = 1) -> list[ast
         return None
     for child in ast.walk(tree):
         if hasattr(child, "lineno"):
-            child.lineno = child.end_lineno = line  # type: ignore[attr-defined]  # all that have one have the other
+            child.lineno = child.end_lineno = line  # type: ignore[attr-defined]  # nodes have both or neither
     return [tree.body] if isinstance(tree, ast.Expression) else list(getattr(tree, "body", []))
 
 
 def has_own_namespace(call: ast.Call) -> bool:
-    """Whether a call of `eval` or `exec` says in which variables, and these are not the notebook's."""
+    """Whether a call of `eval` or `exec` passes a namespace that is not the notebook's."""
     others = [*call.args[1:], *(keyword.value for keyword in call.keywords)]
     return bool(others) and not any(
         isinstance(other, ast.Call)
@@ -41,12 +41,12 @@ def has_own_namespace(call: ast.Call) -> bool:
 
 
 def bound_by_script(call: ast.Call) -> list[str]:
-    """The names that a call of `run_script` binds."""
+    """Return the names that a call of `run_script` binds."""
     names = call.args[3].elts if len(call.args) == 4 and isinstance(call.args[3], ast.List) else []
     return [str(name.value) for name in names if isinstance(name, ast.Constant)]
 
 
 def script_in_place(call: ast.Call) -> list[ast.AST]:
-    """The statements of a script that runs in the notebook's own variables (`%run -i`); else none."""
+    """Return the statements of a script that runs in the notebook's namespace (`%run -i`); else none."""
     flags = ast.unparse(call.args[2]) if len(call.args) == 4 else ""
     return [statement for tree in scripts_in(call) for statement in tree.body] if "'-i'" in flags else []

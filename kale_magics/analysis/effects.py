@@ -1,8 +1,8 @@
-"""What code does to names, as far as its text can tell: a few kinds of effects, in the order of execution.
+"""The effects of code on names, as far as static analysis can find them, in the order of execution.
 
-The names in effects are those of the notebook's namespace. Names that belong to a function, a comprehension
-or a class body never show: what happens to them is told of the notebook's names that they may stand for.
-In the effects of a function its own parameters show too, as `PARAMETER` followed by their names.
+The names in effects are those of the notebook's namespace. Local names of a function, a comprehension or a
+class body never appear: their effects are attributed to the notebook's names that they may refer to. The
+effects of a function also name its own parameters, as `PARAMETER` followed by their names.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 PARAMETER = "@"
-"""What a function's own parameters begin with among the names of its effects."""
+"""The prefix of a function's own parameters among the names of its effects."""
 
 VARIABLES = "*"
-"""What stands among the names of sources for all variables: one of them is found by a computed name."""
+"""The name of a source that may be any variable, because its name is computed."""
 
 Relation = Literal["same", "holds", "part", "mixed", "call", "entered", "result", "weak"]
-"""How an object is related to another one: it is the other or holds it ("same"), it is a container that holds
-it ("holds"), it is taken out of it ("part"), it holds parts of it if both are containers, as in `xs + ys`
-("mixed"), it is the result of a call that got it ("call"), the same as a variable of a `with` ("entered"), it
-is what the other one gives when it is called ("result"), or it was computed from it in any other way
+"""How an object relates to another one: it is the other or holds it ("same"), it is a container that holds it
+("holds"), it is an element or an attribute of it ("part"), it holds parts of it if both are containers, as in
+`xs + ys` ("mixed"), it is the result of a call with it as an argument ("call"), the same bound by a `with`
+("entered"), it is the result of calling the other one ("result"), or it was computed from it in any other way
 ("weak")."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A name whose object an expression may give, hold or be part of.
+    """A name whose object the value of an expression may be, hold or be part of.
 
     Attributes:
         name: The name.
-        relation: How they hang together.
-        callee: For "call" and "entered": what is called, as in "np.swapaxes"; empty if that is no plain chain
-            of names.
-        method: For "call" and "entered": the last attribute of what is called; empty for a plain name.
-        argument: For "call" and "entered": where the object went in, a position or a keyword; "self" for the
-            object of a method.
-        guessed: Whether it is only one of many that may be meant.
+        relation: How the value relates to that object.
+        callee: For "call" and "entered": the callee, as in "np.swapaxes"; empty if it is not a plain chain of
+            names.
+        method: For "call" and "entered": the last attribute of the callee; empty for a plain name.
+        argument: For "call" and "entered": the position or the keyword of the object; "self" for the object
+            of a method.
+        guessed: Whether it is only one of many candidates.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Read:
     Attributes:
         name: The name.
         line: In the cell, from 1.
-        certain: False where it may not happen, or where it may fail without harm.
+        certain: False if it may not happen, or may fail without harm.
     """
 
     name: str
@@ -72,16 +72,16 @@ class Bind:
         line: In the cell, from 1.
         sources: What the value may share an object with.
         uses: All names that the value was computed from.
-        behaviours: The functions that are made in the expression.
-        constant: Whether the value is known to be immutable.
-        alias: The name whose value it is, as in `a = b`; empty for all other values.
-        function: The function that it is, as in `f = lambda: 1`; None for all other values.
-        made_by: What is called to make the value, as in "collections.deque"; empty for all other values.
-        selectors: The names that decide what the value is, as in `x if flag else y` or `models[name]`.
-        fillers: The names that decide what a container gets, or whether it gets anything.
-        flags: The names that a call gets as arguments: one that is a bool may decide too.
-        inplace: Whether something in the expression is asked to work in place, as by `copy=False`.
-        path: The value as written, as in "random.shuffle", if it is a chain of names.
+        behaviours: The functions that the expression makes.
+        constant: Whether the value is certainly immutable.
+        alias: The name that it is an alias of, as in `a = b`; empty for other values.
+        function: The function that it is, as in `f = lambda: 1`; None for other values.
+        made_by: The callee that makes the value, as in "collections.deque"; empty for other values.
+        selectors: The names that select the value, as in `x if flag else y` or `models[name]`.
+        fillers: The names that decide what a container holds, or whether it is empty.
+        flags: The names among the arguments of calls: one that is a bool may select too.
+        inplace: Whether the expression requests work in place, as with `copy=False`.
+        path: The value as written, as in "random.shuffle", if it is a plain chain of names.
     """
 
     name: str
@@ -107,12 +107,12 @@ class Mutate:
     Attributes:
         source: The object.
         line: In the cell, from 1.
-        cause: "write" changes it for certain, "operator" (`+=`) if it can be,
-            "iteration" if it is an iterator, "item" if looking an item up changes it (`defaultdict`).
-        linked: What it may hold from now on.
-        uses: All names that what it holds was computed from.
-        behaviours: The functions that are made in that expression.
-        path: Which part, as written, as in "config.DEBUG"; empty where it is no plain chain of names.
+        cause: "write" always changes it, "operator" (`+=`) if it is mutable, "iteration" if it is an
+            iterator, "item" if an item lookup changes it (`defaultdict`).
+        linked: What it may hold afterwards.
+        uses: All names that its new content was computed from.
+        behaviours: The functions that the expression makes.
+        path: The changed part as written, as in "config.DEBUG"; empty if it is not a plain chain of names.
     """
 
     source: Source
@@ -126,19 +126,19 @@ class Mutate:
 
 @dataclass(frozen=True)
 class Call:
-    """Something is called: who knows it knows what it changes.
+    """A call. Its effects follow from those of the callee.
 
     Attributes:
         line: In the cell, from 1.
-        path: As written, as in "np.random.shuffle"; empty where it is no plain chain of names.
+        path: As written, as in "np.random.shuffle"; empty if it is not a plain chain of names.
         method: The last attribute; empty for a plain call.
-        receiver: For a method, the objects that it may change; else the object that is called.
+        receiver: For a method, the objects that it may change; else the called object.
         arguments: Position or keyword, and what the argument may be.
-        inplace: Whether it may have been asked to work in place: `inplace=True`, `copy=False`.
+        inplace: Whether its arguments may request work in place: `inplace=True`, `copy=False`.
         certain: False in a branch of a function, which may not be taken.
-        behaviours: The functions that are made in its arguments.
-        selectors: The names that decide what is called or what it gets, as in `table[name](x)`.
-        paths: Position or keyword, and what the argument is where it is a plain chain of names.
+        behaviours: The functions that its arguments make.
+        selectors: The names that select the callee or its arguments, as in `table[name](x)`.
+        paths: Position or keyword, and the argument as written if it is a plain chain of names.
     """
 
     line: int
@@ -163,11 +163,11 @@ class Unbind:
 
 @dataclass(frozen=True)
 class Path:
-    """One way through a branch.
+    """One path through a branch.
 
     Attributes:
-        effects: What happens on it.
-        ends: True if what follows the branch is not reached from it.
+        effects: Its effects.
+        ends: True if it does not reach the code after the branch.
     """
 
     effects: tuple[Effect, ...]
@@ -176,12 +176,12 @@ class Path:
 
 @dataclass(frozen=True)
 class Branch:
-    """One of several ways is taken.
+    """One of several paths is taken.
 
     Attributes:
-        paths: The ways.
-        loop: For a loop, the names that say how often; None for other branches.
-        selectors: For other branches, the names that decide which way is taken.
+        paths: The paths.
+        loop: For a loop, the names that decide how often it runs; None for other branches.
+        selectors: For other branches, the names that select the path.
     """
 
     paths: tuple[Path, ...]
@@ -191,7 +191,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Define:
-    """A statement makes definitions that another step can replay: an import, a `def` or a `class`.
+    """A definition that another step can execute again: an import, a `def` or a `class`.
 
     Attributes:
         kind: Which of them.
@@ -199,12 +199,12 @@ class Define:
         line: In the cell, from 1.
         module: For a star import, the module; else empty.
         modules: For an import, the modules that it imports.
-        origins: For an import, what each of its names is, as in "numpy.random".
-        behaviour: What its functions do when they are called; None for an import.
-        at_once: What happens when the statement itself runs: decorators, defaults, bases, class body.
+        origins: For an import, the full path of each of its names, as in "numpy.random".
+        behaviour: The effects of calling its functions; None for an import.
+        at_once: The effects of the statement itself: decorators, defaults, bases, class body.
         held: What its defaults may share objects with.
-        decorators: Its decorators, as in "functools.lru_cache"; empty texts for those that are no plain chain
-            of names.
+        decorators: Its decorators, as in "functools.lru_cache"; empty for one that is not a plain chain of
+            names.
     """
 
     kind: Literal["import", "def", "class"]
@@ -221,13 +221,13 @@ class Define:
 
 @dataclass(frozen=True)
 class Dynamic:
-    """Names are looked up in ways that the text does not show: `eval`, `exec`, `globals()`.
+    """A lookup of names that static analysis cannot resolve: `eval`, `exec`, `globals()`.
 
     Attributes:
         line: In the cell, from 1.
-        executes: Whether names may be bound so too.
-        evaluates: Whether code runs that nobody has seen: it may change what it finds.
-        selectors: The names that decide what is looked up.
+        executes: Whether it may bind names too.
+        evaluates: Whether it runs unknown code, which may change what it finds.
+        selectors: The names that select what is looked up.
     """
 
     line: int
@@ -241,23 +241,23 @@ Effect = Read | Bind | Mutate | Call | Unbind | Branch | Define | Dynamic
 
 @dataclass(frozen=True, eq=False)
 class Behaviour:
-    """What a function does when it is called, or the methods of a class; equal only to itself.
+    """The effects of calling a function, or the methods of a class; equal only to itself.
 
     Attributes:
-        name: What the notebook calls it; "lambda" for a function without a name.
-        parameters: The names that its arguments get, in order; `self` included.
-        effects: What its body does, without the branches: all of it may happen.
+        name: Its name in the notebook; "lambda" for a function without one.
+        parameters: The names of its parameters, in order; `self` included.
+        effects: The effects of its body, without branches: all of them may happen.
         returns: What its result may share an object with.
         methods: For a class: its methods by name.
         positional: How many of its parameters take positions.
         vararg: The parameter that takes further positions; empty if there is none.
         kwarg: The parameter that takes further keywords; empty if there is none.
-        mutable_defaults: The parameters whose default can change, and stays changed.
-        implicit: Whether it is called without a call: an operator, a property.
-        keeps_state: Whether it makes functions that change what they have taken along, as a decorator that
-            counts calls does.
-        selects: Whether its arguments may decide what it gives: it has branches, or looks things up by them.
-        attributes: For a class: its own variables whose objects can change.
+        mutable_defaults: The parameters whose default is mutable, and keeps its changes.
+        implicit: Whether it runs without an explicit call: an operator, a property.
+        keeps_state: Whether it makes closures that change what they capture, as a decorator that counts calls
+            does.
+        selects: Whether its arguments may select its result: it has branches, or looks items up by them.
+        attributes: For a class: its class variables that are mutable.
     """
 
     name: str
@@ -281,7 +281,7 @@ class Behaviour:
 
 
 def straightened(effects: tuple[Effect, ...], certain: bool = True) -> Iterator[Effect]:
-    """All effects, those of branches included; calls in branches are not certain, but for loops."""
+    """Yield all effects, those in branches included; calls in branches other than loops are not certain."""
     for effect in effects:
         if isinstance(effect, Branch):
             for path in effect.paths:
@@ -293,7 +293,7 @@ def straightened(effects: tuple[Effect, ...], certain: bool = True) -> Iterator[
 
 
 def flattened(effects: tuple[Effect, ...]) -> Iterator[Effect]:
-    """All effects, those of branches included."""
+    """Yield all effects, those in branches included."""
     for effect in effects:
         if isinstance(effect, Branch):
             for path in effect.paths:

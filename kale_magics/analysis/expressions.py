@@ -46,20 +46,20 @@ from kale_magics.analysis.syntax import is_of_shell
 from kale_magics.step_runtime.shell import DOLLAR
 
 LOOKUPS = frozenset({"eval", "exec", "globals", "locals", "vars"})
-"""What finds variables by names that may be computed."""
+"""Functions that find variables by names that may be computed."""
 
 COMMANDS = frozenset({"system", "getoutput", "run_line_magic", "run_cell_magic"})
-"""Methods of IPython's shell that put values into the text that they get."""
+"""Methods of IPython's shell that expand variables in their argument."""
 
 
 SETTING_MAGICS = frozenset({"cd", "pushd", "popd", "env", "set_env"})
-"""Magics that set the folder or the environment."""
+"""Magics that set the working directory or environment variables."""
 
 MAX_OTHERS = 8
-"""How many of the targets to its left a target is compared with."""
+"""How many of the targets to its left a target may share objects with."""
 
 QUERIES = frozenset({"query", "eval"})
-"""Methods of frames that find the notebook's variables by `@name`."""
+"""Methods of frames that find variables of the notebook by `@name`."""
 
 _AT_NAME = re.compile(r"@([^\W\d]\w*)")
 
@@ -75,7 +75,7 @@ class ExpressionReader(NameReader):
         self._calls: dict[ast.AST, Call] = {}
 
     def expression(self, node: ast.AST | None) -> None:
-        """Note the effects of an expression."""
+        """Collect the effects of an expression."""
         if node is None:
             return
         method = getattr(self, f"_{type(node).__name__.lower()}", None)
@@ -101,7 +101,7 @@ class ExpressionReader(NameReader):
         self.branch(chosen, node.values[1:], [])
 
     def branch(self, chosen: frozenset[str], *ways: Sequence[ast.AST]) -> None:
-        """Note that one of several sequences of expressions is evaluated; some names decide which one."""
+        """Add a branch: one of several sequences of expressions is evaluated, selected by some names."""
         paths = []
         for way in ways:
             with self.collecting() as effects:
@@ -140,7 +140,7 @@ class ExpressionReader(NameReader):
     _setcomp = _dictcomp = _generatorexp = _listcomp
 
     def iterate(self, node: ast.comprehension | ast.For | ast.AsyncFor, scope: Scope | None = None) -> None:
-        """Note that elements of something are bound, one after the other, in their own scope if given."""
+        """Add the effects of iterating: each element is bound, in a scope of its own if one is given."""
         sources = self.roots(node.iter)
         for source in sources:
             if source.relation == "same":
@@ -156,7 +156,7 @@ class ExpressionReader(NameReader):
         for default in (*node.args.defaults, *node.args.kw_defaults):
             self.expression(default)
         if self.in_function or self._arguments:
-            # What the statement binds, the function most likely looks up later.
+            # The function most likely looks up later what the statement binds.
             before, self.late = self.late, self.targets
             self.inline(node.args, [node.body], ())
             self.late = before
@@ -166,7 +166,7 @@ class ExpressionReader(NameReader):
             self._elements[node] = tuple(s for s in made.returns if not s.name.startswith(PARAMETER))
 
     def inline(self, arguments: ast.arguments, body: Sequence[ast.AST], sources: Sequence[Source]) -> None:
-        """Read a function's body where it stands, as if it were called with any of `sources`."""
+        """Collect the effects of a function's body in place, as if it were called with any of `sources`."""
         if not sources and self.scopes:
             sources = [s for scope in self.scopes for name in scope.names.values() for s in name]
         bound, declared, _ = bound_names(body)
@@ -178,7 +178,7 @@ class ExpressionReader(NameReader):
     def behaviour(
         self, name: str, arguments: ast.arguments, body: Sequence[ast.AST], owner: str = ""
     ) -> Behaviour:
-        """Read a function that is called later; `owner` is the class of a method."""
+        """Return the effects of calling a function later; `owner` is the class of a method."""
         parameters = parameters_of(arguments)
         bound, declared, _ = bound_names(body)
         names = {name: list[Source]() for name in bound}
@@ -212,7 +212,7 @@ class ExpressionReader(NameReader):
         )
 
     def body(self, body: Sequence[ast.AST]) -> None:
-        """Read statements, or the expression of a lambda."""
+        """Collect the effects of statements, or of the expression of a lambda."""
         for node in body:
             self.expression(node)
 
@@ -242,13 +242,13 @@ class ExpressionReader(NameReader):
             self.expression(value)
             arguments.append((label, self.roots(value)))
             if isinstance(value, ast.Attribute):
-                self._handed_on(value, [other for _, other in labelled(node) if other is not value])
+                self._method_argument(value, [other for _, other in labelled(node) if other is not value])
         self._arguments -= 1
         if path and self.find(path.partition(".")[0]) is not None:
             path = ""
         method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
         receiver = self.roots(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
-        if method in CONTAINER_METHODS:  # it changes the container, and not what that holds
+        if method in CONTAINER_METHODS:  # it changes the container, not its elements
             receiver = tuple(source for source in receiver if source.relation != "holds")
         if method in HOLDING_METHODS and isinstance(node.func, ast.Attribute):
             self.put_into(node.func.value, (source for _, sources in arguments for source in sources))
@@ -273,7 +273,7 @@ class ExpressionReader(NameReader):
         self._look_up(node, path, method)
 
     def _look_up(self, node: ast.Call, path: str, method: str) -> None:
-        """Note what a call does by code or by names that stand in texts, or that it computes."""
+        """Add the effects of a call through code in strings, names in strings or computed names."""
         if path in ("eval", "exec"):
             self._executed(node, path)
         elif path in LOOKUPS and not (path == "vars" and node.args):
@@ -293,7 +293,7 @@ class ExpressionReader(NameReader):
             self._texts(node, _AT_NAME.findall)
 
     def _parts(self, expression: ast.expr) -> tuple[list[ast.AST], list[Call]]:
-        """The nodes of an expression without those of calls in it that have been read, and these calls."""
+        """Return the nodes of an expression outside of calls that were analysed, and these calls."""
         own: list[ast.AST] = []
         within: list[Call] = []
         pending: list[ast.AST] = [expression]
@@ -306,8 +306,8 @@ class ExpressionReader(NameReader):
                 pending += ast.iter_child_nodes(node)
         return own, within
 
-    def _handed_on(self, method: ast.Attribute, others: Iterable[ast.expr]) -> None:
-        """Who gets a method, as `map` does, may call it with what is in the other arguments."""
+    def _method_argument(self, method: ast.Attribute, others: Iterable[ast.expr]) -> None:
+        """Add a call of a method that is an argument: the callee, like `map`, may apply it to the others."""
         owner = self.roots(method.value)
         if method.attr in CHANGING_METHODS:
             given = ((0, part_of(self.all_roots(others))),)
@@ -318,7 +318,7 @@ class ExpressionReader(NameReader):
             ]
 
     def _executed(self, node: ast.Call, path: str) -> None:
-        """A text is executed or evaluated: one that is written out is read as if it stood here."""
+        """Add the effects of `eval` or `exec`; a string literal is analysed as if its code were here."""
         body = parsed(node.args[0] if node.args else None, path, node.lineno)
         if has_own_namespace(node):
             changed = self.roots(node.args[1]) if len(node.args) > 1 and path == "exec" else ()
@@ -326,13 +326,13 @@ class ExpressionReader(NameReader):
         elif body is None:
             chosen = self.names_in(node)
             self.out.append(Dynamic(node.lineno, path == "exec", evaluates=True, selectors=chosen))
-        elif path == "exec" and self.in_function:  # what it binds there is the function's
+        elif path == "exec" and self.in_function:  # it binds local names of the function
             self.inline(NO_ARGUMENTS, body, ())
         else:
             self.body(body)
 
     def _executed_by_shell(self, node: ast.Call, method: str) -> None:
-        """What `%timeit` measures is read as a function is; a script binds what it leaves behind."""
+        """Add the effects of the code that `%timeit` measures, or of a script, which binds its names."""
         if method == "timeit":
             texts = [parsed(text, "exec", node.lineno) or [] for text in node.args[1:3]]
             self.inline(NO_ARGUMENTS, [statement for body in texts for statement in body], ())
@@ -344,7 +344,7 @@ class ExpressionReader(NameReader):
                 )
 
     def _texts(self, node: ast.Call, names: Callable[[str], Iterable[str]]) -> None:
-        """Note the names that a text mentions to what is called with it."""
+        """Add reads of the names that the strings among a call's arguments mention."""
         for argument in node.args[:2]:
             if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
                 with self.uncertain():
@@ -352,7 +352,7 @@ class ExpressionReader(NameReader):
                         self.read(name, node.lineno)
 
     def assign(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
-        """Note that targets are bound to the value of an expression."""
+        """Add the effects of assigning the value of an expression to targets."""
         made = len(self.behaviours)
         before, self.targets = (
             self.targets,
@@ -377,7 +377,7 @@ class ExpressionReader(NameReader):
                 others += self.roots(target)
 
     def _described(self, bound: Bind, value: ast.expr, behaviours: tuple[Behaviour, ...]) -> Bind:
-        """A binding with what its expression tells beyond names."""
+        """Return a binding with the properties of its expression."""
         calls = [node for node in ast.walk(value) if isinstance(node, ast.Call)]
         arguments = [argument for call in calls for _, argument in labelled(call)]
         bound = replace(
@@ -403,7 +403,7 @@ class ExpressionReader(NameReader):
         return bound
 
     def _paired(self, target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-        """As `paired`, but for targets that are in the values too, as in `a, b = b, a`."""
+        """Return what `paired` does, but one pair if the value reads a target, as in `a, b = b, a`."""
         pairs = paired(target, value)
         bound = {one.id for one, _ in pairs if isinstance(one, ast.Name)}
         if len(pairs) > 1 and not bound.isdisjoint(s.name for s in self.roots(value)):
@@ -418,13 +418,13 @@ class ExpressionReader(NameReader):
         behaviours: tuple[Behaviour, ...] = (),
         constant: bool = False,
     ) -> None:
-        """Note that a target gets a value."""
+        """Add the effects of binding a target to a value."""
         if isinstance(target, ast.Name):
             self.bind_name(target.id, target.lineno, sources, uses, behaviours, constant)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, sources, uses, behaviours)
         elif isinstance(target, (ast.Tuple, ast.List)):
-            # What comes out of one call may hang together, as two closures do.
+            # The results of one call may share objects, as two closures do.
             others: tuple[Source, ...] = ()
             for element in target.elts:
                 self.bind(element, (*part_of(sources), *others[:MAX_OTHERS]), uses, behaviours)
@@ -444,7 +444,7 @@ class ExpressionReader(NameReader):
                 self.out.append(Mutate(root, target.lineno, "write", linked, uses, behaviours, path))
 
     def _named_by(self, owner: ast.expr, key: ast.AST) -> None:
-        """What is set in `globals()` binds a variable whose name is computed."""
+        """Add a dynamic binding if the owner is `globals()`: the name of the variable is computed."""
         if any(source.name == VARIABLES and source.relation == "holds" for source in self.roots(owner)):
             chosen = self.names_in(key)
             self.out.append(Dynamic(owner.lineno, executes=True, selectors=chosen))
@@ -458,21 +458,21 @@ class ExpressionReader(NameReader):
         behaviours: tuple[Behaviour, ...] = (),
         constant: bool = False,
     ) -> None:
-        """Note that a name gets a value."""
+        """Add the binding of a name."""
         own = self.find(name)
         if own is None:
             self.out.append(Bind(name, line, sources, uses, behaviours, constant))
         else:
-            self.stands_for(own, sources)
+            self.add_referents(own, sources)
 
 
 def _mutable_defaults(arguments: ast.arguments) -> frozenset[str]:
-    """The parameters whose default is an object that can change."""
+    """Return the parameters whose default is mutable."""
     return frozenset(PARAMETER + a.arg for a, default in defaults_of(arguments) if not is_constant(default))
 
 
 def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
-    """Targets with their values, one by one where both are written out, as in `a, b = 1, 2`."""
+    """Return targets with their values, one by one if both are displays, as in `a, b = 1, 2`."""
     if isinstance(target, (ast.Tuple, ast.List)) and isinstance(value, (ast.Tuple, ast.List)):
         starred = any(isinstance(element, ast.Starred) for element in (*target.elts, *value.elts))
         if len(target.elts) == len(value.elts) and not starred:
@@ -481,12 +481,12 @@ def paired(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
 
 
 def _expanded(text: str) -> Iterator[str]:
-    """The names in `{expression}` and `$name` of a command."""
+    """Yield the names in `{expression}` and `$name` of a command."""
     try:
         fields = [
             f"{name}:{spec}" if spec else name for _, name, spec, _ in string.Formatter().parse(text) if name
         ]
-    except ValueError:  # braces that are the command's own
+    except ValueError:  # braces that belong to the command
         fields = []
     fields += [match[2] for match in DOLLAR.finditer(text)]
     for code in fields:

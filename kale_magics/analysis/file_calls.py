@@ -1,4 +1,4 @@
-"""The files and folders that one call uses, as far as its text tells."""
+"""The files and folders that one call uses, as far as static analysis can find them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WRITER = re.compile(
     r"to_(?!numpy|datetime|list|dict)\w+|tofile|save\w*|write_\w+|export\w*|dump|touch|imwrite|imsave|mmwrite"
     r"|urlretrieve|ExcelWriter|make_archive"
 )
-"""Functions and methods that write a file of which they are given the path."""
+"""Functions and methods that write a file, whose path is an argument."""
 
 _READER = re.compile(r"(read|load|scan|open|imread)\w*|memmap|genfromtxt|fromfile")
 _OPENERS = frozenset({"open", "fdopen", "ZipFile", "File", "memmap", "HDFStore", "TarFile"})
@@ -29,16 +29,16 @@ _FOLDER_READERS = frozenset(
     " load_files from_pretrained load_model open_dataset open_zarr ImageFolder DatasetFolder"
     " flow_from_directory image_dataset_from_directory text_dataset_from_directory imread_collection".split()
 )
-"""Functions that may read all files of a folder of which they are given the path."""
+"""Functions that may read all files of a folder, whose path is an argument."""
 
-_ENDINGS = {
+_EXTENSIONS = {
     "savez": ".npz",
     "savez_compressed": ".npz",
     "save_npz": ".npz",
     "savemat": ".mat",
     "savefig": ".png",
 }
-"""What these add to the name of a file that does not end so; `savefig` if it has no ending at all."""
+"""Extensions that these add to a file name that lacks them; `savefig` only to one without extension."""
 
 _ARCHIVES = {"zip": ".zip", "tar": ".tar", "gztar": ".tar.gz", "bztar": ".tar.bz2", "xztar": ".tar.xz"}
 _FILE = re.compile(r"(?!\w+://)[^\s<>|*?\"']*(\.\w{1,8}|[^\s<>|*?\"']/[^\s<>|*?\"']+)")
@@ -49,13 +49,13 @@ _WORDS = re.compile(r"[\w./~-]+")
 
 @dataclass(frozen=True)
 class FileUse:
-    """A place where code uses a file or a folder.
+    """A use of a file or a folder by code.
 
     Attributes:
-        pattern: The path, as `paths.fold` has it; "FOLDER/**" stands for all that is in a folder.
-        text: What to call it: the path in quotes, or the expression if not all of the path is known.
-        line: In the cell, from 1; 0 if it was seen when the cell ran.
-        writes: Whether the file is written there.
+        pattern: The path as a pattern of `paths.fold`; "FOLDER/**" stands for all files below a folder.
+        text: Its label: the path in quotes, or the expression if part of the path is unknown.
+        line: In the cell, from 1; 0 if it was observed when the cell ran.
+        writes: Whether the file is written.
     """
 
     pattern: str
@@ -80,15 +80,15 @@ class FileCall:
         self.name = node.func.attr if isinstance(node.func, ast.Attribute) else self.function
         self.of_path = self.owner is not None and fold(self.owner, values) is not None
         owners = [self.owner] if self.owner is not None and self.of_path else []
-        # The path whose method it is comes first, as in functions that do the same.
+        # The path that owns the method comes first, as in the equivalent function.
         self.given = [*owners, *node.args, *(keyword.value for keyword in node.keywords)]
         self.paths = [fold(argument, values) for argument in self.given]
 
     def uses(self) -> Iterator[FileUse]:
-        """Yield what it uses."""
+        """Yield the files that the call uses."""
         if self.name in _NO_USES:
             return
-        # A text has a method `replace` too, and a frame `rename`.
+        # A string has a method `replace` too, and a frame `rename`.
         moved = self.of_path and self.name in ("rename", "replace") and len(self.given) == 2
         if (listed := self._listed()) is not None:
             yield self._use(0, listed, writes=False)
@@ -106,7 +106,7 @@ class FileCall:
         return FileUse(pattern, text, self.node.lineno, writes)
 
     def _listed(self) -> str | None:
-        """The pattern of the files that it finds."""
+        """Return the pattern of the files that the call lists; None if it lists none."""
         first = self.paths[0] if self.paths else None
         last = self.paths[1] if self.of_path and len(self.paths) > 1 else first
         if self.name in ("glob", "iglob", "rglob") and first is not None and last is not None:
@@ -118,10 +118,10 @@ class FileCall:
         return None
 
     def _of_copy(self) -> Iterator[FileUse]:
-        """`copy(source, target)`, `source.rename(target)`."""
+        """Yield the files of `copy(source, target)` and `source.rename(target)`."""
         source, target = (*self.paths, None, None)[:2]
         if self.name == "copy" and not any(map(_is_file, filter(None, (source, target)))):
-            return  # of a list, or of a frame
+            return  # the method of a list or a frame
         tree = "/**" if self.name == "copytree" else ""
         if source is not None:
             yield self._use(0, source + tree, writes=self.name not in _COPIES)
@@ -131,7 +131,7 @@ class FileCall:
             yield self._use(1, target + into + tree, writes=True)
 
     def _of_arguments(self) -> Iterator[FileUse]:
-        """A call that reads or writes what it is given."""
+        """Yield the arguments that the call reads or writes."""
         writes = self._writes()
         certain = writes or _READER.fullmatch(self.name) is not None
         folders = self.given[2:] if self.name == "make_archive" else self.given
@@ -142,10 +142,10 @@ class FileCall:
                 yield self._use(place, pattern, writes=False)
                 yield self._use(place, f"{pattern}/**", writes=False)
             elif (certain and place == self._position()) or _is_file(pattern, wild=certain):
-                yield self._use(place, self._with_ending(pattern), writes=writes)
+                yield self._use(place, self._with_extension(pattern), writes=writes)
 
     def _position(self) -> int | None:
-        """Which argument is a path, though it may not look like one."""
+        """Return the position of the argument that is a path even if it does not look like one."""
         if self.of_path:
             return 0
         if self.name in ("dump", "write_table", "urlretrieve"):
@@ -166,23 +166,23 @@ class FileCall:
             return self.changes_database
         return _WRITER.fullmatch(self.name) is not None
 
-    def _with_ending(self, pattern: str) -> str:
-        """The path with the ending that a library adds to it."""
-        ending = ".npy" if self._is_of_numpy() else _ENDINGS.get(self.name, "")
+    def _with_extension(self, pattern: str) -> str:
+        """Return the path with the extension that a library adds to it."""
+        extension = ".npy" if self._is_of_numpy() else _EXTENSIONS.get(self.name, "")
         if self.name == "make_archive":
-            ending = next((_ARCHIVES[path] for path in self.paths if path in _ARCHIVES), "")
-        if pattern.endswith(ending) or (self.name == "savefig" and os.path.splitext(pattern)[1]):
+            extension = next((_ARCHIVES[path] for path in self.paths if path in _ARCHIVES), "")
+        if pattern.endswith(extension) or (self.name == "savefig" and os.path.splitext(pattern)[1]):
             return pattern
-        return pattern + ending
+        return pattern + extension
 
 
 def _is_file(text: str, wild: bool = False) -> bool:
-    """Whether a text looks like the path of a file; `wild` if `*` may stand in it."""
+    """Whether a string looks like the path of a file; `wild` allows wildcards."""
     return _FILE.fullmatch(re.sub(r"[*?]", "x", text) if wild else text) is not None
 
 
 def of_command(call: ast.Call) -> Iterator[FileUse]:
-    """The files of `!command`, `%%bash` and `%%writefile`."""
+    """Yield the files of `!command`, `%%bash` and `%%writefile`."""
     texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
     written: set[str] = set()
     named = {word for text in texts for word in _WORDS.findall(text)}
@@ -195,7 +195,7 @@ def of_command(call: ast.Call) -> Iterator[FileUse]:
 
 
 def changes_database(node: ast.AST) -> bool:
-    """Whether code has commands of SQL in it that change a database, or writes a frame into one."""
+    """Whether code contains SQL statements that change a database, or writes a frame into one."""
     texts = (n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
     methods = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
     return "to_sql" in methods or any(map(_CHANGES_DATABASE.search, texts))

@@ -1,4 +1,4 @@
-"""The files and folders that code names, and what it does with them."""
+"""The files and folders that code reads and writes, as far as static analysis can find them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _SCOPES = (
 
 
 class FileReader:
-    """Follows code from top to bottom: what its names stand for, and which files it uses.
+    """Follows the paths in variables from top to bottom, and collects the files that code uses.
 
     Args:
-        values: The patterns of names (`paths.fold`); what the code assigns is added.
+        values: The patterns of names (`paths.fold`); assignments are added.
 
     Attributes:
-        uses: The files that were found.
+        uses: The files found so far.
     """
 
     def __init__(self, values: dict[str, str]) -> None:
@@ -32,7 +32,7 @@ class FileReader:
         self._changes_database = False
 
     def read(self, node: ast.AST) -> list[FileUse]:
-        """Return the uses in a cell, or in a statement of one."""
+        """Return the files that a cell, or a statement of one, uses."""
         self.uses, self._changes_database = [], changes_database(node)
         self._visit(node)
         return self.uses
@@ -52,11 +52,11 @@ class FileReader:
     def _call(self, node: ast.Call) -> None:
         if is_of_shell(node):
             self.uses += of_command(node)
-        elif fold(node, self.values) is None:  # else it only makes a path
+        elif fold(node, self.values) is None:  # otherwise it only builds a path
             self.uses += FileCall(node, self.values, self._changes_database).uses()
 
     def _bind(self, node: ast.AST) -> None:
-        """Note what an assignment makes a name stand for; what else binds a name makes it unknown."""
+        """Record the path that an assignment gives a name; any other binding makes the name unknown."""
         targets: list[ast.expr] = []
         value: ast.expr | None = None
         if isinstance(node, ast.Assign):
@@ -78,7 +78,7 @@ class FileReader:
             self.values.pop(name, None)
 
     def _branch(self, node: ast.AST) -> None:
-        """Code that may not run, or runs again: what it binds is not known afterwards."""
+        """Visit code that may run any number of times: the names that it binds are unknown afterwards."""
         before = dict(self.values)
         if isinstance(node, (ast.For, ast.AsyncFor)):
             self._forget(bound_names([node.target])[0])
@@ -87,7 +87,7 @@ class FileReader:
         self._forget([name for name, value in self.values.items() if before.get(name) != value])
 
     def _scope(self, node: ast.AST) -> None:
-        """A function or a comprehension: its own names are not those of the notebook."""
+        """Visit a function, a class or a comprehension: its local names are not those of the notebook."""
         before = dict(self.values)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             body = node.body if isinstance(node.body, list) else []

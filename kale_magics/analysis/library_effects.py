@@ -1,9 +1,9 @@
-"""What calls of library functions do to their arguments, as measured with the installed libraries.
+"""Measured effects of library functions on their arguments.
 
 `make probe UPDATE=1` calls the public functions and methods of the libraries on small samples and writes
-library_effects.json, which this module reads on first use. What could not be called is not in it. Before
-version 3, results of pandas share memory with what they were made of: library_effects_pandas2.json is read
-for pandas where it is installed in such a version, and written by `make probe` there.
+library_effects.json, which this module reads on first use. Functions that could not be called are not in it.
+Before version 3, results of pandas share memory with their sources: with such a version, this module reads
+the effects of pandas from library_effects_pandas2.json, which `make probe` writes there.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 MAX_POSITIONS = 10
-"""As many positions of `*args` are listed one by one."""
+"""How many positions of `*args` are listed one by one."""
 
 ITSELF = "itself"
-"""In the data, the type of what a class gives."""
+"""In the data, the result type of a class."""
 
 Fact = TypeVar("Fact")
 Labels = frozenset[int | str]
 Effects = Mapping[str, Mapping[str, str]]
-"""For each module or type, from a text of effects to the names of the callables that have them."""
+"""For each module or type, from a string of effects to the names of the callables that have them."""
 
 
 @dataclass(frozen=True)
 class LibraryEffects:
-    """What a call does to its arguments.
+    """The effects of a call on its arguments.
 
-    A label is a position, a keyword, or "self" for the object of a method; "**" stands for every keyword that
-    is no parameter's name, "*" for every position from `MAX_POSITIONS` on.
+    A label is a position, a keyword, or "self" for the object of a method; "**" is every keyword that is not
+    a parameter, "*" every position from `MAX_POSITIONS` on.
 
     Attributes:
         changes: Arguments that the call changes.
-        may_change: Arguments that it changes only under one of `options`.
+        may_change: Arguments that it changes only with one of `options`.
         shares: Arguments that the result is, holds, or shares memory with.
-        may_share: The same, only under one of `options`.
-        keeps: Arguments that the method's object, or an argument that is changed, holds afterwards.
-        consumes: Arguments from which the call reads on, if they are iterators or open files.
-        calls: Arguments that the call calls: what they change, it changes.
+        may_share: The same, only with one of `options`.
+        keeps: Arguments that the method's object, or a changed argument, holds afterwards.
+        consumes: Arguments that the call consumes, if they are iterators or open files.
+        calls: Arguments that the call calls: it changes what they change.
         options: Parameters of the call, or keywords of the constructor of its object, that
             `may_change` and `may_share` need.
-        draws: The modules from whose generators, which they keep for everybody, the call may draw.
+        draws: The modules from whose global random generators the call may draw.
     """
 
     changes: Labels = frozenset()
@@ -59,21 +59,22 @@ class LibraryEffects:
     draws: Labels = frozenset()
 
     def __or__(self, other: LibraryEffects) -> LibraryEffects:
-        """Return what either of two calls does."""
+        """Return the effects of either of two calls."""
         return LibraryEffects(*(getattr(self, f.name) | getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)
 class _Tables:
-    """The data as it is looked up: module or type, then name.
+    """The data in the order of its lookup: module or type, then name.
 
     Attributes:
         functions: Functions, constructors, class methods and static methods.
         methods: Methods of instances, for the types that define them or were probed.
-        attributes: Attributes of instances, and whether they show memory or parts of their object.
+        attributes: Attributes of instances, and whether they share memory with their object or are parts of
+            it.
         results: Types of results.
-        bases: The base classes of each probed type, in the order of their lookup.
-        short_names: From a library and the last part of a type's name to the type, where that is one.
+        bases: The base classes of each probed type, in method resolution order.
+        short_names: From a library and the last part of a type's name to the type, if there is only one.
     """
 
     functions: dict[str, dict[str, LibraryEffects]]
@@ -85,10 +86,10 @@ class _Tables:
 
 
 def matches(label: int | str, labels: Labels) -> bool:
-    """Return whether an argument is one of those that labels mean.
+    """Return whether labels include an argument.
 
     Args:
-        label: Its position or keyword, or "self"; "*" or "**" for one that is unpacked.
+        label: Its position or keyword, or "self"; "*" or "**" for an unpacked one.
         labels: As in `LibraryEffects`.
     """
     if label == "*":
@@ -101,12 +102,12 @@ def matches(label: int | str, labels: Labels) -> bool:
 
 
 def function_effects(origin: str) -> LibraryEffects | None:
-    """Return what a call of a function does, or None if it was never called successfully.
+    """Return the effects of calling a function, or None if the probe never called it successfully.
 
     Args:
-        origin: Where it is, as in "numpy.sqrt", "sorted" or "sklearn.model_selection.train_test_split". The
-            place of its definition will do as well. A class stands for its constructor, "list.append" for
-            the method with its object as the first argument.
+        origin: Its path, as in "numpy.sqrt", "sorted" or "sklearn.model_selection.train_test_split"; the path
+            of its definition works too. A class means its constructor, "list.append" the method with its
+            object as the first argument.
     """
     found = _lookup(_tables().functions, origin)
     if found is not None:
@@ -117,12 +118,12 @@ def function_effects(origin: str) -> LibraryEffects | None:
 
 
 def method_effects(method: str, type_name: str = "") -> LibraryEffects | None:
-    """Return what a call of a method does, or None if it was never called successfully.
+    """Return the effects of calling a method, or None if the probe never called it successfully.
 
     Args:
         method: Its name.
-        type_name: The type of its object, as in "pandas.DataFrame" or "pandas.core.frame.DataFrame"; empty
-            if it is unknown: the effects are then those of all probed types that have the method together.
+        type_name: The type of its object, as in "pandas.DataFrame" or "pandas.core.frame.DataFrame"; empty if
+            it is unknown: the effects are then the union over all probed types that have the method.
     """
     if type_name:
         return _method_of(_type(type_name), method)
@@ -130,11 +131,11 @@ def method_effects(method: str, type_name: str = "") -> LibraryEffects | None:
 
 
 def attribute_shares(attribute: str, type_name: str = "") -> bool | None:
-    """Return whether an attribute shows memory of its object or is a part of it; None if that is unknown.
+    """Return whether an attribute shares memory with its object or is a part of it; None if unknown.
 
     Args:
         attribute: Its name.
-        type_name: The type of the object, as in `method_effects`; empty: whether it does so for any type.
+        type_name: The type of the object, as in `method_effects`; if empty, any type counts.
     """
     tables = _tables().attributes
     names = _lineage(_type(type_name)) if type_name else tables
@@ -145,9 +146,9 @@ def attribute_shares(attribute: str, type_name: str = "") -> bool | None:
 
 
 def result_type(origin: str) -> str:
-    """Return the type of what a function, class or method (as in "pandas.DataFrame.groupby") gives.
+    """Return the result type of a function, class or method (as in "pandas.DataFrame.groupby").
 
-    It is empty if it is unknown or was not the same in all calls.
+    It is empty if it is unknown or differed between calls.
     """
     results = _tables().results
     found = _lookup(results, origin)
@@ -173,9 +174,9 @@ def probed_versions() -> dict[str, str]:
 
 
 def parse_effects(text: str) -> LibraryEffects:
-    """Return the effects that a text such as "changes=1,out shares=0*" stands for.
+    """Parse effects such as "changes=1,out shares=0*".
 
-    In it, "2*" is the position 2 and all that follow it.
+    "2*" is the position 2 and all after it.
     """
     parts = (part.split("=") for part in text.split())
     return LibraryEffects(**{field: frozenset(_labels(labels.split(","))) for field, labels in parts})
@@ -212,7 +213,7 @@ def _read(name: str) -> dict[str, Any]:
 
 @functools.cache
 def has_old_pandas() -> bool:
-    """Return whether the installed pandas is older than 3: its frames share memory with each other."""
+    """Return whether the installed pandas is older than 3, where frames share memory with each other."""
     try:
         return int(metadata.version("pandas").partition(".")[0]) < 3
     except metadata.PackageNotFoundError:
@@ -244,7 +245,7 @@ def _effects_by_name(groups: Effects) -> dict[str, dict[str, LibraryEffects]]:
 
 
 def _by_name(groups: Effects, parse: Callable[[str], Fact]) -> dict[str, dict[str, Fact]]:
-    """From what is said of groups of names to what is said of each name."""
+    """Return the facts of each name, from facts of groups of names."""
     return {
         owner: {name: parse(key) for key, names in by_key.items() for name in names.split()}
         for owner, by_key in groups.items()
@@ -261,7 +262,7 @@ def _united() -> dict[str, LibraryEffects]:
 
 
 def _lookup(tables: Mapping[str, Mapping[str, Fact]], origin: str) -> Fact | None:
-    """Find a function where it is said to be, or in the public module above the place of its definition."""
+    """Find a function by its path, or in a public module above that of its definition."""
     owner, _, name = origin.rpartition(".")
     owner = _public(owner)
     if owner in tables:
@@ -274,7 +275,7 @@ def _lookup(tables: Mapping[str, Mapping[str, Fact]], origin: str) -> Fact | Non
 
 
 def _public(module: str) -> str:
-    """A module of the standard library by its public name: "_heapq" is part of heapq."""
+    """Return the public name of a standard library module: heapq for "_heapq"."""
     if module in ("", "__builtin__"):
         return "builtins"
     if module in ("posixpath", "ntpath"):
@@ -283,7 +284,7 @@ def _public(module: str) -> str:
 
 
 def _type(name: str) -> str:
-    """The name under which a type was probed, or the name itself."""
+    """Return the name under which a type was probed, or the name itself."""
     bases = _tables().bases
     name = name.removeprefix("builtins.")
     if name in bases:
@@ -292,7 +293,7 @@ def _type(name: str) -> str:
 
 
 def _short(type_name: str) -> tuple[str, str]:
-    """A type's library and the last part of its name: libraries move their types between their modules."""
+    """Return a type's library and the last part of its name: libraries move types between modules."""
     library, _, rest = _public(type_name).partition(".")
     return library, rest.rpartition(".")[2]
 
@@ -307,7 +308,7 @@ def _method_of(type_name: str, method: str) -> LibraryEffects | None:
 
 
 def _unbound(bound: LibraryEffects) -> LibraryEffects:
-    """The effects of a method that is called as a function of its class."""
+    """Return the effects of a method that is called as a function of its class."""
 
     def shifted(label: int | str) -> int | str:
         if label == "self":

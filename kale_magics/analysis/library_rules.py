@@ -1,6 +1,6 @@
-"""What is known of functions and methods of libraries: whether they change what they get.
+"""Hand-written rules for functions and methods of libraries: whether they change their arguments.
 
-The tables hold what users of notebooks call most. For a method that stands in no table, the caller decides.
+The tables list what notebooks call most. For a method that is not listed, the caller decides.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ FRESH = frozenset(
     "abs copy.deepcopy deepcopy input open print range round type json.dumps json.loads pickle.dumps"
     " pickle.loads time.time time.perf_counter os.path.join".split()
 )
-"""Functions whose result shares no object with what they get."""
+"""Functions whose result shares no object with their arguments."""
 
 CHANGING_FUNCTIONS: dict[str, tuple[int, ...]] = dict.fromkeys(("next", "anext", "object.__setattr__"), (0,))
-"""Functions of which probes (`library`) do not tell all, and the positions of the arguments that they change.
+"""Functions that probes (`library_effects`) do not fully measure, and the positions of the arguments that
+they change.
 
-`next` takes nothing but iterators: it changes what it gets, also where the type of that is not known.
+`next` accepts only iterators, so it changes its argument even if the type of that is unknown.
 """
 
 CONSUMING_FUNCTIONS = frozenset(
     "enumerate zip map filter reversed itertools.islice islice itertools.chain chain deque ''.join".split()
 )
-"""Functions that use up an iterator that they get, but only when what they give is used: no probe sees it."""
+"""Functions that consume an iterator lazily, when their result is used: probes do not measure that."""
 
 CHANGING_METHODS = frozenset(
     "append appendleft extend extendleft insert pop popitem popleft remove clear sort reverse rotate add"
@@ -43,24 +44,24 @@ CHANGING_METHODS = frozenset(
     " move_to_end push put fill resize setflags load_state_dict step zero_grad backward train eval write"
     " writelines send throw close".split()
 )
-"""Methods that change their object, whatever it is."""
+"""Methods that change their object, whatever its type."""
 
 ARGUMENT_CHANGING_METHODS = frozenset({"shuffle", "readinto", "readinto1", "recv_into", "pack_into"})
 """Methods that change their first argument."""
 
 REMOVING_METHODS = frozenset("pop popitem popleft remove clear discard update".split())
-"""Methods after which their object may no longer hold what it has held."""
+"""Methods that may remove elements from their object."""
 
 HOLDING_METHODS = frozenset(
     "append appendleft extend extendleft insert add update setdefault push put __setitem__ put_nowait"
     " register add_edge add_node".split()
 )
-"""Methods after which their object may hold what they got."""
+"""Methods after which their object may hold their arguments."""
 
 CONTAINER_METHODS = frozenset(
     name for kind in (list, dict, set, collections.deque) for name in vars(kind) if name in CHANGING_METHODS
 )
-"""Methods that change a container, and nothing that is in it."""
+"""Methods that change a container, but not its elements."""
 
 ELEMENT_METHODS = frozenset(
     "get items pop popitem popleft setdefault values reshape ravel view copy elements union difference"
@@ -79,11 +80,11 @@ ELEMENT_FUNCTIONS = frozenset(
     " partial functools.partial np.asarray numpy.asarray np.ravel np.reshape np.transpose np.squeeze"
     " np.atleast_1d np.atleast_2d np.broadcast_to".split()
 )
-"""Functions whose result is, or holds, what they get or a part of it."""
+"""Functions whose result is, or holds, their argument or a part of it."""
 
 READING_METHODS = frozenset(
     (
-        # text, bytes, numbers
+        # strings, bytes, numbers
         " capitalize casefold center count decode encode endswith expandtabs find format format_map index"
         " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace"
         " istitle"
@@ -118,7 +119,7 @@ READING_METHODS = frozenset(
         " finditer group groups groupdict total_seconds weekday isoweekday"
     ).split()
 )
-"""Methods that leave their object as it is; with `inplace=True` none does."""
+"""Methods that leave their object unchanged; with `inplace=True` none does."""
 
 CLOSED_TYPES: dict[str, frozenset[str]] = {
     "pandas": frozenset(
@@ -128,47 +129,47 @@ CLOSED_TYPES: dict[str, frozenset[str]] = {
     "scipy.sparse": frozenset("sort_indices sum_duplicates eliminate_zeros resize setdiag prune".split()),
     "sklearn": frozenset("fit fit_transform fit_predict partial_fit set_params set_output".split()),
 }
-"""For objects of a module, or of a type, the only methods that change them."""
+"""For a type, or all types of a module, the only methods that change their object."""
 
 
 FACTORIES = frozenset("collections.namedtuple typing.NamedTuple dataclasses.make_dataclass enum.Enum".split())
-"""Functions that make a class: calling what they give makes an object and changes nothing."""
+"""Functions that make a class: calling their result makes an object and changes nothing."""
 
 HARMLESS_DECORATORS = frozenset(
     "staticmethod classmethod property functools dataclasses contextlib typing abc enum warnings"
     " numba".split()
 )
-"""Builtins, and modules, whose decorators tell nobody else of what they decorate."""
+"""Builtins, and modules, whose decorators register nothing elsewhere."""
 
 GENERATOR_ARGUMENTS: frozenset[int | str] = frozenset({"random_state", "rng", "generator", "bit_generator"})
-"""Arguments of a class that its object keeps, and draws from when it is used."""
+"""Arguments of a class that its object keeps as its random generator."""
 
 GENERATORS_OF_BITS = frozenset({"numpy.random.Generator", "numpy.random.RandomState"})
-"""Classes whose objects draw from the bit generator that they get."""
+"""Classes whose objects draw from the bit generator that is their argument."""
 
 CALLERS = frozenset({"operator.methodcaller", "functools.partial"})
-"""Types whose objects call another function with what they get."""
+"""Types whose objects call another function with their arguments."""
 
 ITERATORS = frozenset("iter reversed zip map filter enumerate io.StringIO io.BytesIO".split())
-"""Types, and builtins that make them, of which what is read is gone; all of `itertools` are such too."""
+"""Types that are consumed by reading, and builtins that make them; so are all types of `itertools`."""
 
 
 def is_iterator(type_name: str) -> bool:
-    """Whether what is read of an object of a type is gone."""
+    """Whether reading consumes objects of a type."""
     return type_name in ITERATORS or type_name.startswith("itertools.")
 
 
 SPLITTERS = "sklearn.model_selection"
-"""What the names of types begin with that split data at random."""
+"""The prefix of the names of types that split data at random."""
 
 ESTIMATORS = "sklearn."
-"""What the names of classes begin with whose objects keep the splitter that they are made with, as `cv`."""
+"""The prefix of the names of classes whose objects keep the splitter of their constructor, as `cv`."""
 
 FRAMES = "pandas."
-"""What the names of types begin with whose results hold the objects in their columns, not their memory."""
+"""The prefix of the names of types whose results share the objects in their columns, not their memory."""
 
 COPYING_TYPES = ("pandas.", "numpy.", "scipy.sparse.", "polars.")
-"""Types whose operators and `copy` give objects of their own."""
+"""Prefixes of types whose operators and `copy` return new objects."""
 
 KNOWN_LIBRARIES = frozenset(
     "builtins numpy pandas sklearn scipy matplotlib mpl_toolkits seaborn plotly altair bokeh statsmodels"
@@ -176,11 +177,11 @@ KNOWN_LIBRARIES = frozenset(
     " tensorflow keras xgboost lightgbm catboost nltk spacy gensim cloudpickle dateutil pytz packaging rich"
     " tabulate click skimage imblearn".split()
 ) | frozenset(sys.stdlib_module_names)
-"""Modules whose functions leave what they get as it is, but for those in the tables here."""
+"""Modules whose functions leave their arguments unchanged, except for those in the tables here."""
 
 
 def is_known(name: str) -> bool:
-    """Whether what is known of a library's functions holds for this one, or for this type."""
+    """Whether the rules for libraries apply to a function, or to a type."""
     return bool(name) and (("." not in name) or name.partition(".")[0] in KNOWN_LIBRARIES)
 
 
@@ -197,20 +198,20 @@ _OWNERS = {
     for state, (module, variable) in OWNERS.items()
     for place in (GENERATORS[state][0], module, f"{module}.{variable}")
 }
-"""By what draws from a generator that is kept for everybody, the name of its state."""
+"""From the path of what draws from a global random generator to the name of its state."""
 
 _ALL_SEEDS = re.compile(r"(^|_)(seed|seeds|random_seed)($|_)")
 
 
 def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "draw"]]]:
-    """What a call does to the random generators that libraries keep for everybody.
+    """Return what a call does to the global random generators of libraries.
 
     Args:
-        origin: What is called, as in "numpy.random.rand"; empty if that is nothing imported.
+        origin: The callee, as in "numpy.random.rand"; empty if it is not imported.
         method: The last attribute.
 
     Returns:
-        The names of the generators' states, and whether they are set or used.
+        The names of the generators' states, each with whether the call seeds it or draws from it.
     """
     last = origin.rpartition(".")[2]
     use: Literal["seed", "draw"] = "seed" if last in _SEEDS else "draw"
@@ -225,12 +226,12 @@ def generator_use(origin: str, method: str) -> list[tuple[str, Literal["seed", "
 
 
 def generator_of(origin: str) -> str:
-    """The state of the generator that a module, or the object in it, draws from; empty for others."""
+    """Return the state of the generator that a module, or an object in it, draws from; empty for others."""
     return _OWNERS.get(origin, "")
 
 
 def draws_of(module: str, method: str) -> str:
-    """The state of the generator that a method draws from whose object may be a part of a module."""
+    """Return the state of the generator that a method of a module's attribute draws from; may be empty."""
     owners = [owner for owner in _OWNERS if owner == module or owner.startswith(f"{module}.")]
     states = {_OWNERS[owner] for owner in owners} if method not in _MAKERS else set()
     known = (s for s in sorted(states) if function_effects(f"{s.removeprefix('state of ')}.{method}"))
@@ -238,14 +239,14 @@ def draws_of(module: str, method: str) -> str:
 
 
 def may_draw(origin: str, method: str, kind: str) -> tuple[str, ...]:
-    """The states of generators, of those that libraries keep for everybody, that a call may draw from.
+    """Return the states of the global random generators that a call may draw from.
 
-    It is for what does not say so: only what was observed tells whether it does.
+    This covers calls that do not show it: only observation finds out whether they draw.
 
     Args:
-        origin: What is called, as in "sklearn.utils.shuffle"; empty if that is nothing imported.
+        origin: The callee, as in "sklearn.utils.shuffle"; empty if it is not imported.
         method: The last attribute.
-        kind: The type of the object whose method it is; empty if that is not known.
+        kind: The type of the method's object; empty if that is unknown.
     """
     effects = function_effects(origin) if origin else method_effects(method, kind)
     if effects is None:
@@ -253,7 +254,7 @@ def may_draw(origin: str, method: str, kind: str) -> tuple[str, ...]:
         usual = ("state of numpy.random",) if drawing else ()
         return usual if not origin or is_known(origin) else tuple(GENERATORS)
     if not (origin or kind) and any(method in vars(builtin) for builtin in (str, bytes, list, dict, set)):
-        return ()  # most likely it is theirs
+        return ()  # most likely a method of one of these
     return tuple(name for name, (module, *_) in GENERATORS.items() if module in effects.draws)
 
 

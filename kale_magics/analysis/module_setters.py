@@ -1,4 +1,4 @@
-"""What the functions of the user's own modules set in these modules, read from their source."""
+"""The variables that functions of the user's own modules set there, found in their source."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from kale_magics.analysis.library_rules import CHANGING_METHODS, is_known
 from kale_magics.analysis.scopes import bound_names, parameters_of
 
 CACHE_NAMES = re.compile("cache|memo", re.IGNORECASE)
-"""Names of variables that keep results: who does not find them there computes them."""
+"""Names of variables that cache results: a missing entry is only computed again."""
 
 MAX_SOURCE = 1_000_000
-"""The longest source, in bytes, that is read."""
+"""Bytes; a longer source is not analysed."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def variables_set_by(path: str) -> tuple[str, tuple[str, ...]]:
-    """What a function of an own module sets in its module when it is called.
+    """Return what a function of an own module sets in its module when it is called.
 
     Args:
-        path: What is called, as in "tools.add"; nothing is imported to look it up.
+        path: The callee, as in "tools.add"; nothing is imported to look it up.
 
     Returns:
-        The module, and the names of what is set there; nothing for a path that no own module begins.
+        The module, and the names that are set there; both empty if the path is not in an own module.
     """
     names = path.split(".")
     if len(names) < 2 or is_known(path):
@@ -46,7 +46,7 @@ def variables_set_by(path: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _source_of(names: tuple[str, ...]) -> Path | None:
-    """The file of a module, found as an import would find it."""
+    """Return the file of a module, found as an import would find it."""
     places: list[str] | None = None
     origin: str | None = None
     for name in names:
@@ -60,7 +60,7 @@ def _source_of(names: tuple[str, ...]) -> Path | None:
 
 @functools.lru_cache(maxsize=64)
 def _settings_of(file: Path, _written: int) -> Mapping[str, tuple[str, ...]]:
-    """By the name of a function or class, what it sets there; a file that was written again is read again."""
+    """Return what each function or class of a file sets; cached until the file is written again."""
     try:
         data = file.read_bytes()
         tree = (
@@ -84,7 +84,7 @@ def _settings_of(file: Path, _written: int) -> Mapping[str, tuple[str, ...]]:
 
 
 def _functions(tree: ast.Module) -> Iterator[tuple[str, Function]]:
-    """The functions of a module; those of a class under its name."""
+    """Yield the functions of a module; methods under the name of their class."""
     for statement in tree.body:
         if isinstance(statement, Function):
             yield statement.name, statement
@@ -104,10 +104,10 @@ def _reached(name: str, own: Mapping[str, set[str]], calls: Mapping[str, set[str
 
 
 def _set_in(function: Function, variables: set[str], classes: set[str]) -> Iterator[str]:
-    """The variables of its module that a function binds or changes, as in "total" and "Counter.made"."""
+    """Yield the variables of its module that a function sets, as in "total" and "Counter.made"."""
     bound, declared, _ = bound_names(function.body)
     shared = variables - ((bound | set(parameters_of(function.args))) - declared)
-    yield from declared  # who declares a name binds it
+    yield from declared  # a name is declared to be bound
     for node in ast.walk(function):
         target: ast.AST | None = None
         if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):

@@ -1,4 +1,4 @@
-"""Names in their scopes, and what an expression may share objects with."""
+"""Resolve names in scopes, and find what an expression may share objects with."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kale_magics.analysis.library_rules import ELEMENT_FUNCTIONS, ELEMENT_METHOD
 
 @dataclass
 class Scope:
-    """A function, a comprehension or a class body that is being read.
+    """A function, a comprehension or a class body under analysis.
 
     Attributes:
         kind: Which of them.
-        names: Those that belong to it, each with what its value may be.
+        names: Its local names, each with what its value may be.
         declared: The names that it declares `global`.
     """
 
@@ -31,27 +31,27 @@ _ELEMENT: dict[Relation, Relation] = {"same": "part", "holds": "same"}
 
 
 def part_of(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What an element or an attribute of these may be."""
+    """Return what an element or an attribute of these may be."""
     return tuple(replace(s, relation=_ELEMENT[s.relation]) if s.relation in _ELEMENT else s for s in sources)
 
 
 def holding(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What a container of these may share objects with."""
+    """Return what a container of these may share objects with."""
     return tuple(replace(s, relation="holds") if s.relation == "same" else s for s in sources)
 
 
 def mixed(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What an operator may give that joins containers."""
+    """Return what the result of an operator that joins containers may share objects with."""
     return tuple(replace(s, relation="mixed") if s.relation in ("same", "part") else s for s in sources)
 
 
 def weakened(sources: Iterable[Source]) -> tuple[Source, ...]:
-    """What an unknown function that got these may give."""
+    """Return what the result of an unknown function of these may share objects with."""
     return tuple(Source(s.name, "weak") for s in sources)
 
 
 def dotted(node: ast.AST) -> str:
-    """A chain of names as text, as in "np.random.shuffle"; empty if it is anything else."""
+    """Return a chain of names as a string, as in "np.random.shuffle"; empty for any other expression."""
     names = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)
@@ -60,7 +60,7 @@ def dotted(node: ast.AST) -> str:
 
 
 def labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
-    """The arguments of a call, each with its position or keyword."""
+    """Return the arguments of a call, each with its position or keyword."""
     labels: list[int | str] = ["*" if isinstance(a, ast.Starred) else n for n, a in enumerate(node.args)]
     return [
         *zip(labels, node.args, strict=True),
@@ -69,10 +69,10 @@ def labelled(node: ast.Call) -> list[tuple[int | str, ast.expr]]:
 
 
 def is_constant(node: ast.AST) -> bool:
-    """Whether the value of an expression is immutable, whatever stands in it."""
+    """Whether the value of an expression is immutable, whatever its parts are."""
     if isinstance(node, (ast.Constant, ast.JoinedStr)):
         return True
-    if isinstance(node, ast.Compare):  # arrays and frames give another one
+    if isinstance(node, ast.Compare):  # arrays and frames return an array or a frame
         plain = all(isinstance(op, (ast.Is, ast.IsNot, ast.In, ast.NotIn)) for op in node.ops)
         return plain or all(map(is_constant, (node.left, *node.comparators)))
     if isinstance(node, ast.UnaryOp):
@@ -85,7 +85,7 @@ def is_constant(node: ast.AST) -> bool:
 
 
 def _class_of(node: ast.AST) -> str:
-    """The name of the object of which an expression gives the class; empty for any other expression."""
+    """Return the name of the object whose class an expression gives; empty for any other expression."""
     if isinstance(node, ast.Attribute) and node.attr == "__class__":
         return dotted(node.value)
     if isinstance(node, ast.Call) and dotted(node.func) == "type" and len(node.args) == 1:
@@ -94,7 +94,7 @@ def _class_of(node: ast.AST) -> str:
 
 
 def variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
-    """The variable that `globals()["name"]` is; empty for anything else."""
+    """Return the name of the variable `globals()["name"]`; empty for any other expression."""
     key = node.slice if isinstance(node, ast.Subscript) else None
     if not isinstance(key, ast.Constant) or not isinstance(node.value, ast.Call):
         return ""
@@ -103,35 +103,35 @@ def variable_of_globals(node: ast.Attribute | ast.Subscript) -> str:
 
 
 def is_computed(call: ast.Call) -> bool:
-    """Whether a call of `eval` or `exec` gets a text that is not written out."""
+    """Whether the argument of `eval` or `exec` is not a literal."""
     return bool(call.args) and not isinstance(call.args[0], ast.Constant)
 
 
 NAMESPACES = frozenset({"globals", "vars", "locals"})
-"""What gives the variables by their names."""
+"""Functions that return the variables by name."""
 
 CONTAINERS = (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp, ast.SetComp, ast.DictComp)
 """Expressions that make a container."""
 
 
 def _may_join_containers(node: ast.BinOp) -> bool:
-    """Whether an operator may give a container of what its operands hold, as with `xs + ys`."""
+    """Whether an operator may return a container with the elements of its operands, as in `xs + ys`."""
     if isinstance(node.op, (ast.Add, ast.BitOr)):
         return not any(map(is_constant, (node.left, node.right)))
     return any(isinstance(operand, (ast.List, ast.Tuple)) for operand in (node.left, node.right))
 
 
 class NameReader:
-    """Finds names in the scopes that are being read, and collects effects in `out`.
+    """Resolves names in the current scopes, and collects effects in `out`.
 
     Attributes:
         out: The effects so far.
-        scopes: Those that are being read, the innermost last.
-        certain: Whether what is read happens.
-        owner: In a method, its class and what it calls its object; else empty.
-        class_attributes: In a method, the variables of its class that may stand for what can change.
-        targets: The names that the assignment binds that is being read.
-        late: Those of them that are looked up later, in a function that the assignment makes.
+        scopes: The current scopes, the innermost last.
+        certain: Whether the current code always runs.
+        owner: In a method, its class and the name of its first parameter; else empty.
+        class_attributes: In a method, the class variables that may be mutable.
+        targets: The names that the current assignment binds.
+        late: Those of them that a function, made by the assignment, looks up later.
     """
 
     def __init__(self) -> None:
@@ -143,12 +143,12 @@ class NameReader:
         self.targets: set[str] = set()
         self.late: set[str] = set()
         self._elements: dict[ast.AST, tuple[Source, ...]] = {}
-        # What names of inner scopes stand for changes while statements are read: then it is forgotten.
+        # A cache: cleared whenever names of inner scopes refer to other objects.
         self._known_roots: dict[ast.AST, tuple[Source, ...]] = {}
 
     @contextmanager
     def collecting(self) -> Iterator[list[Effect]]:
-        """Collect in a list of its own what is read in this context."""
+        """Collect the effects of this context in a list of their own."""
         before, self.out = self.out, []
         try:
             yield self.out
@@ -157,7 +157,7 @@ class NameReader:
 
     @contextmanager
     def scope(self, scope: Scope) -> Iterator[Scope]:
-        """Read in a scope inside the present one."""
+        """Enter a scope inside the current one."""
         self.scopes.append(scope)
         self._known_roots.clear()
         try:
@@ -168,7 +168,7 @@ class NameReader:
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
-        """What is read in this context may not happen."""
+        """Mark what this context collects as uncertain."""
         before, self.certain = self.certain, False
         try:
             yield
@@ -177,11 +177,11 @@ class NameReader:
 
     @property
     def in_function(self) -> bool:
-        """Whether what is read runs only when a function is called."""
+        """Whether the current code runs only when a function is called."""
         return any(scope.kind == "function" for scope in self.scopes)
 
     def find(self, name: str) -> list[Source] | None:
-        """What a name of an inner scope may stand for; None for a name of the notebook."""
+        """Return what a name of an inner scope may refer to; None for a name of the notebook."""
         for scope in reversed(self.scopes):
             if scope.kind == "class" and scope is not self.scopes[-1]:
                 continue
@@ -192,34 +192,34 @@ class NameReader:
         return None
 
     def put_into(self, target: ast.AST, sources: Iterable[Source]) -> None:
-        """Note that what a function has made holds others from now on: `made["key"] = value`."""
+        """Record that an object that a function made now holds others: `made["key"] = value`."""
         while isinstance(target, (ast.Attribute, ast.Subscript)):
             target = target.value
         own = self.find(target.id) if isinstance(target, ast.Name) else None
         if own is not None and not any(source.relation == "same" for source in own):
-            self.stands_for(own, holding(sources))
+            self.add_referents(own, holding(sources))
 
-    def stands_for(self, own: list[Source], sources: Iterable[Source]) -> None:
-        """Note that a name of an inner scope may stand for more from here on."""
+    def add_referents(self, own: list[Source], sources: Iterable[Source]) -> None:
+        """Record that a name of an inner scope may refer to more objects from here on."""
         own += [source for source in sources if source not in own]
         self._known_roots.clear()
 
     def read(self, name: str, line: int) -> None:
-        """Note that a name is looked up."""
+        """Add the read of a name."""
         own = self.find(name)
         if own is None:
             self.out.append(Read(name, line, self.certain and name not in self.late))
         elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
-            # Before the class has bound it, the notebook's variable is meant.
+            # Until the class binds it, it refers to the notebook's variable.
             self.out.append(Read(name, line, certain=False))
 
     def names_in(self, node: ast.AST) -> frozenset[str]:
-        """The notebook's names that stand in an expression."""
+        """Return the notebook's names in an expression."""
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         return frozenset(name for name in names if self.find(name) is None)
 
     def roots(self, node: ast.AST) -> tuple[Source, ...]:
-        """What the value of an expression may share objects with; its effects must have been noted before."""
+        """Return what an expression's value may share objects with; its effects must be collected first."""
         known = self._known_roots.get(node)
         if known is None:
             known = self._known_roots[node] = tuple(dict.fromkeys(self._roots(node)))
@@ -267,24 +267,24 @@ class NameReader:
         return holding(self._elements.get(node, ()))
 
     def _is_of_class(self, node: ast.Attribute | ast.Subscript) -> bool:
-        """Whether an attribute of a method's object is one of its class: `self.registry`."""
+        """Whether an attribute of a method's object is a class variable: `self.registry`."""
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
             return False
         return node.attr in self.class_attributes and node.value.id == self.owner[1] != ""
 
     def captured(self, node: ast.AST) -> tuple[Source, ...]:
-        """What a function or a class that is made in a function takes along of that function's variables."""
+        """Return what a nested function or class captures from the function around it."""
         if not self.in_function:
             return ()
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
         return tuple(dict.fromkeys(source for name in sorted(names) for source in self.find(name) or ()))
 
     def all_roots(self, nodes: Iterable[ast.AST]) -> tuple[Source, ...]:
-        """What the values of any of these expressions may share objects with."""
+        """Return what the values of any of these expressions may share objects with."""
         return tuple(dict.fromkeys(source for node in nodes for source in self.roots(node)))
 
     def _result(self, node: ast.Call) -> tuple[Source, ...]:
-        """What the result of a call may share objects with."""
+        """Return what the result of a call may share objects with."""
         path = dotted(node.func)
         makes_class = path == "type" and len(node.args) > 1
         if (path in FRESH and not makes_class) or path in SCALAR_CALLS:
@@ -298,7 +298,7 @@ class NameReader:
         everything = self.all_roots([value for _, value in arguments])
         if makes_class:
             return holding(everything)
-        if path == "sum" and len(arguments) == 1:  # of numbers, most likely
+        if path == "sum" and len(arguments) == 1:  # most likely of numbers
             return weakened(everything)
         if path in ELEMENT_FUNCTIONS:
             return part_of(everything)
@@ -321,7 +321,7 @@ class NameReader:
 
 
 def _given(source: Source, callee: str, method: str, label: int | str) -> tuple[Source, ...]:
-    """What the result of a call has to do with an argument: only who knows what is called can tell."""
+    """Return how the result of a call relates to an argument; that depends on the callee."""
     if source.relation in ("same", "holds", "part"):
         return (Source(source.name, "call", callee, method, label),)
     return (source,) if source.relation in ("call", "weak") else (Source(source.name, "weak"),)

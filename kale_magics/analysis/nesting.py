@@ -1,4 +1,4 @@
-"""Code that is nested deeply: what Python compiles can be analysed, what it cannot is said so."""
+"""Deeply nested code: analyse all that Python compiles, and detect what it cannot compile."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 STACK_SIZE = 256 << 20
-"""Bytes of the stack of a thread for deep recursion: memory is taken only as far as it is used."""
+"""Bytes of the stack of a thread for deep recursion; memory is allocated only as it is used."""
 
 MAX_FRAMES = 200_000
-"""How deep the recursion may be there: twenty calls a level, for more levels than Python compiles."""
+"""The recursion limit there: twenty calls per level, for more levels than Python compiles."""
 
 MAX_SHALLOW = 1_500
-"""Characters in which nothing can be nested too deeply."""
+"""Characters; shorter code cannot be nested too deeply."""
 
 _NORMAL = threading.local()
 
 
 def with_deep_stack(work: Callable[[], Result]) -> Result:
-    """The result of a function, which may recurse as deeply as any code is nested that Python compiles.
+    """Return the result of a function that may recurse as deeply as any code that Python compiles.
 
     Args:
-        work: It is called again, on a deeper stack, if the usual one does not do.
+        work: The function; it is called again, on a larger stack, if the usual stack is too small.
     """
     try:
         return work()
@@ -41,7 +41,7 @@ def with_deep_stack(work: Callable[[], Result]) -> Result:
         _NORMAL.limit = normal
         try:
             found.append(work())
-        except BaseException as error:  # it is raised where the caller waits
+        except BaseException as error:  # raised again in the caller's thread
             raised.append(error)
 
     limit, size = sys.getrecursionlimit(), threading.stack_size(STACK_SIZE)
@@ -59,13 +59,13 @@ def with_deep_stack(work: Callable[[], Result]) -> Result:
 
 
 def can_be_compiled(source: str) -> bool:
-    """Whether Python compiles code; false only where that fails because it is nested too deeply."""
+    """Whether Python compiles code; false only if it is nested too deeply."""
     if len(source) <= MAX_SHALLOW:
         return True
     with _usual_limit(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            # By way of a tree, as IPython and a step do, which takes fewer levels than a text does.
+            # From a syntax tree, as IPython and a step do: that allows fewer levels than source code.
             compile(ast.parse(source), "<cell>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         except (RecursionError, MemoryError):
             return False
@@ -76,7 +76,7 @@ def can_be_compiled(source: str) -> bool:
 
 @contextmanager
 def _usual_limit() -> Iterator[None]:
-    """Python's own limit, also where `with_deep_stack` has raised it."""
+    """Restore Python's own recursion limit, even inside `with_deep_stack`."""
     usual, limit = getattr(_NORMAL, "limit", 0), sys.getrecursionlimit()
     if usual:
         sys.setrecursionlimit(usual)

@@ -1,7 +1,7 @@
-"""Packages that a step needs though nothing in its code, and no package of it, asks for them.
+"""Packages that a step needs although neither its code nor its packages require them.
 
-`df.to_markdown()` imports tabulate when it is called. Two things tell of that: modules that were loaded while
-the cell ran, and features that the metadata of a package names, as pandas has
+`df.to_markdown()` imports tabulate when it is called. Two sources reveal such packages: the modules that were
+loaded while the cell ran, and the extras in the metadata of a package, as pandas has
 `matplotlib; extra == "plot"` for `df.plot()`.
 """
 
@@ -20,18 +20,18 @@ from kale_magics.analysis.packages import is_local, owners_of, places, requireme
 from kale_magics.model.distributions import installation_stamp, installed_versions
 
 _MACHINERY = ("ipython", "ipykernel", "ipywidgets", "kale-magics")
-"""What belongs to the notebook and not to its code, with all that it requires but for the last one."""
+"""Packages of the notebook environment, not of its code; with their dependencies, except for the last one."""
 
 
 def optional_packages(
     loaded: Iterable[str], trees: Iterable[ast.AST], packages: Collection[str]
 ) -> tuple[str, ...]:
-    """What pip is asked for beside the packages that a step gets anyway.
+    """Return the requirements of a step beyond those that its code shows.
 
     Args:
         loaded: Modules that were loaded while the step's cells ran.
         trees: The step's cells.
-        packages: What pip installs for the step.
+        packages: The requirements that pip installs for the step.
     """
     found = {canonicalize_name(name) for path in loaded for name in owners_of(path)}
     found |= set(_of_features(trees, packages))
@@ -44,7 +44,7 @@ def optional_packages(
 
 
 def installed_with(packages: Iterable[str]) -> frozenset[str]:
-    """The distributions that pip installs for requirements, by their canonical names."""
+    """Return the canonical names of all distributions that pip installs for requirements."""
     return _installed_with(tuple(packages), installation_stamp())
 
 
@@ -63,9 +63,10 @@ def _installed_with(packages: tuple[str, ...], stamp: tuple[int, ...]) -> frozen
 
 
 def _of_features(trees: Iterable[ast.AST], packages: Collection[str]) -> Iterator[NormalizedName]:
-    """Distributions in use in this session that packages have for features after which code calls methods.
+    """Yield distributions of extras that code seems to use, by the names of the methods that it calls.
 
-    A module that another cell has loaded is not loaded again, so that only its name tells of it.
+    This finds modules that an earlier cell loaded: they are not loaded again. They must be loaded in this
+    session.
     """
     attributes = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     words = {word for attribute in attributes for word in attribute.split("_")}
@@ -80,13 +81,13 @@ def _of_features(trees: Iterable[ast.AST], packages: Collection[str]) -> Iterato
 def _parsed(text: str) -> Requirement | None:
     try:
         return Requirement(text)
-    except InvalidRequirement:  # an address, or an option, which pip takes too
+    except InvalidRequirement:  # an address, or an option, which pip accepts too
         return None
 
 
 @functools.lru_cache(maxsize=4096)
 def _required(distribution: str, extra: str, _: tuple[int, ...]) -> tuple[Requirement, ...]:
-    """What a distribution requires, with an extra or, if that is empty, without any."""
+    """Return the requirements of a distribution, with an extra or, if that is empty, without any."""
     try:
         texts = importlib.metadata.requires(distribution) or ()
     except importlib.metadata.PackageNotFoundError:
@@ -97,7 +98,7 @@ def _required(distribution: str, extra: str, _: tuple[int, ...]) -> tuple[Requir
 
 @functools.lru_cache(maxsize=4096)
 def _features(distribution: str, _: tuple[int, ...]) -> frozenset[str]:
-    """The extras that a distribution has."""
+    """Return the extras of a distribution."""
     try:
         return frozenset(importlib.metadata.metadata(distribution).get_all("Provides-Extra") or ())
     except importlib.metadata.PackageNotFoundError:

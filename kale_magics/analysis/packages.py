@@ -1,4 +1,4 @@
-"""From what code imports to what must be in another place for it: packages, and source of the user's own."""
+"""From the imports of code to what it needs elsewhere: packages, and the source of the user's own modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kale_magics.step_runtime.fixed import from_json
 
 
 def imported_modules(node: ast.AST) -> frozenset[str]:
-    """The top-level modules that code imports, wherever in it; relative imports left out."""
+    """Return the top-level modules that code imports anywhere, without relative imports."""
     modules: set[str] = set()
     for child in ast.walk(node):
         if isinstance(child, ast.Import):
@@ -34,7 +34,7 @@ def imported_modules(node: ast.AST) -> frozenset[str]:
 
 
 def imported_paths(node: ast.AST) -> frozenset[str]:
-    """What code imports, wherever in it, with dots as far as it says; relative imports left out."""
+    """Return the dotted paths that code imports anywhere, without relative imports."""
     paths: set[str] = set()
     for child in ast.walk(node):
         if isinstance(child, ast.Import):
@@ -44,18 +44,19 @@ def imported_paths(node: ast.AST) -> frozenset[str]:
     return frozenset(paths)
 
 
-NOT_INSTALLED = "it cannot be found on this machine either"
-"""Why a module is missing that nobody has."""
+NOT_INSTALLED = "it is not installed on this machine either"
+"""The reason for a missing module that is not installed here either."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What must be somewhere else for code to find its modules there.
+    """What another machine needs for code to find its modules.
 
     Attributes:
-        packages: Requirements for pip, each at the version that is installed here.
-        own: Top-level modules whose source is the user's own: beside the notebook, or installed to be edited.
-        missing: Modules that are neither, and why.
+        packages: Requirements for pip, each with the version installed here.
+        own: Top-level modules with source of the user's own: beside the notebook, or installed in editable
+            mode.
+        missing: Modules that are neither, each with the reason.
     """
 
     packages: tuple[str, ...] = ()
@@ -64,14 +65,14 @@ class Needs:
 
 
 def needs_of(paths: Iterable[str], certain: Collection[str] = ()) -> Needs:
-    """What imports need; own modules are looked into.
+    """Return what imports need; the imports of own modules are followed.
 
-    A module of the standard library needs nothing, nor one that cannot be imported here either: there may be
-    another one for it where it is imported.
+    A module of the standard library needs nothing. Neither does one that cannot be imported here: the code
+    may fall back to another one.
 
     Args:
         paths: As `imported_paths` gives them.
-        certain: Those of them for which there can be no other.
+        certain: Those of them that have no fallback.
     """
     own: dict[str, None] = {}
     missing: dict[str, str] = {}
@@ -105,15 +106,15 @@ def needs_of(paths: Iterable[str], certain: Collection[str] = ()) -> Needs:
 
 
 def project(requirement: str) -> str:
-    """The distribution that pip is asked for, by its canonical name."""
+    """Return the canonical name of the distribution of a requirement."""
     try:
         return canonicalize_name(Requirement(requirement).name)
-    except InvalidRequirement:  # an address, or an option, which pip takes too
+    except InvalidRequirement:  # an address, or an option, which pip accepts too
         return requirement
 
 
 def requirement(name: str, version: str) -> str:
-    """What pip is asked for to get a distribution as it is installed here."""
+    """Return the requirement that makes pip install a distribution as it is installed here."""
     direct = _direct_url(name, installation_stamp())
     place = str(direct.get("url", ""))
     inside = f"#subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
@@ -122,20 +123,20 @@ def requirement(name: str, version: str) -> str:
         return f"{name} @ {direct['vcs_info']['vcs']}+{place}@{commit}{inside}"
     if "archive_info" in direct and not place.startswith("file:"):
         return f"{name} @ {place}{inside}"
-    # An index has the public version; what stands behind a plus is a build of it.
+    # An index has the public version; the part after a plus names a build.
     return f"{name}=={version.partition('+')[0]}"
 
 
 def _file_of(distribution: str) -> str:
-    """The file of this machine that a distribution was installed from; empty if it was none."""
+    """Return the local file that a distribution was installed from; empty if it was none."""
     direct = _direct_url(distribution, installation_stamp())
     return "" if "dir_info" in direct else os.path.basename(_place_here(direct))
 
 
 def owners_of(path: str) -> tuple[str, ...]:
-    """The distributions that bring a module, by a path with dots.
+    """Return the distributions that provide a module, by its dotted path.
 
-    Where several share a top-level name, as below `google`, those that have most of the path.
+    If several share a top-level name, such as `google`, those that provide most of the path.
     """
     top, *rest = path.split(".")
     found = distributions_of(top)
@@ -149,28 +150,28 @@ def owners_of(path: str) -> tuple[str, ...]:
 
 
 def is_edited(distribution: str) -> bool:
-    """Whether a distribution is installed from a folder of this machine."""
+    """Whether a distribution is installed from a local folder."""
     direct = _direct_url(distribution, installation_stamp())
     return "dir_info" in direct and bool(_place_here(direct))
 
 
 def is_local(distribution: str) -> bool:
-    """Whether a distribution comes from a folder or a file of this machine."""
+    """Whether a distribution is installed from a local folder or file."""
     return is_edited(distribution) or bool(_file_of(distribution))
 
 
 def _place_here(direct: Mapping[str, Any]) -> str:
-    """The path that a distribution was installed from; empty if it is none, or one of another machine."""
+    """Return the local path that a distribution was installed from; empty if it does not exist here."""
     address = urlsplit(str(direct.get("url", "")))
     path = unquote(address.path) if address.scheme == "file" else ""
     return path.rstrip("/") if os.path.exists(path) else ""
 
 
 def source_of(module: str) -> Path | None:
-    """The file or the folder of a module that is not installed for good; None for others."""
+    """Return the file or the folder of a module's Python source; None if it has none."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError, AttributeError):  # it was put into sys.modules by hand
+    except (ImportError, ValueError, AttributeError):  # put into sys.modules by hand
         return None
     places = list(spec.submodule_search_locations or ()) if spec else []
     place = places[0] if places else spec.origin if spec else None
@@ -180,7 +181,7 @@ def source_of(module: str) -> Path | None:
 
 
 def files_of(source: Path) -> Iterator[tuple[str, Path]]:
-    """The files of a module, and where each belongs relative to a folder of modules."""
+    """Yield the files of a module, each with its path relative to the folder of the module."""
     if source.is_file():
         yield source.name, source
         return
@@ -193,7 +194,7 @@ def files_of(source: Path) -> Iterator[tuple[str, Path]]:
 
 
 def imports_in(source: Path) -> frozenset[str]:
-    """What the files of a module import; files that are not Python tell nothing."""
+    """Return the dotted paths that the Python files of a module import."""
     found: set[str] = set()
     for _, path in files_of(source):
         if path.suffix == ".py":
@@ -211,33 +212,33 @@ def _imports_in_file(path: Path, _: int) -> frozenset[str]:
 
 
 def _why_missing(module: str) -> str:
-    """Why a module that no distribution has, and that has no source, cannot be had; empty if nobody can."""
+    """Return why a module without distribution and source is missing; empty if built in or not found."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
-        return "it was made in this session, and has no file" if module in sys.modules else ""
+        return "it was created in this session and has no file" if module in sys.modules else ""
     if spec is None:
         return ""
     if spec.origin in ("built-in", "frozen"):
         return ""
-    return f"{spec.origin or 'it'} is no source code, and no installed package has it"
+    return f"{spec.origin or 'it'} is not Python source, and no installed package provides it"
 
 
 @functools.lru_cache(maxsize=4096)
 def _direct_url(distribution: str, _: tuple[int, ...]) -> dict[str, Any]:
-    """Where pip has installed a distribution from, if from no index (PEP 610)."""
+    """Return where pip installed a distribution from, if not from an index (PEP 610)."""
     try:
         text = importlib.metadata.distribution(distribution).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
         return {}
     try:
         return dict(from_json(text)) if text else {}
-    except ValueError:  # it is damaged
+    except ValueError:  # a damaged file
         return {}
 
 
 def places(distribution: str) -> frozenset[str]:
-    """The modules of a distribution, and the folders that they are in, with slashes."""
+    """Return the modules of a distribution, and their folders, with slashes."""
     return _places(distribution, installation_stamp())
 
 

@@ -1,4 +1,4 @@
-"""The cells that are lists: parameters with their defaults, and metrics."""
+"""Parse parameters cells and metrics cells."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kale_magics.step_runtime.parameters import accepts, alternatives_of
 
 @dataclass(frozen=True)
 class Default:
-    """A parameter as its cell gives it.
+    """A parameter and its default.
 
     Attributes:
         name: The variable.
-        type: As its annotation says, else the type of its value; see `step_runtime.parameters`.
-        value: The value.
+        type: From its annotation, else the type of its value; see `step_runtime.parameters`.
+        value: The default.
         line: In the cell, from 1.
     """
 
@@ -33,17 +33,17 @@ class Default:
 
 
 def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tuple[str, int]]]:
-    """Read a parameters cell.
+    """Parse a parameters cell.
 
     Args:
         tree: The cell.
 
     Returns:
-        The parameters; the numbers of the statements that compute others from them; the names of these, with
+        The parameters; the numbers of the statements that compute other variables; the names of these, with
         their lines.
 
     Raises:
-        CellProblemError: There is something else than assignments to names.
+        CellProblemError: It contains anything but assignments to names.
     """
     defaults: list[Default] = []
     derived: list[int] = []
@@ -53,7 +53,7 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
             continue
         found = list(_assigned(statement))
         literal = [_literal(value) for _, value in found]
-        # Names of one list or dict stay names of one object only if the statement itself makes them so.
+        # Names of one list or dict remain aliases only if the statement itself runs in the step.
         shared = (
             isinstance(statement, ast.Assign)
             and len(statement.targets) > 1
@@ -70,7 +70,7 @@ def read_parameters(tree: ast.Module) -> tuple[list[Default], list[int], list[tu
 
 
 def has_only_literals(source: str) -> bool:
-    """Whether a cell does nothing but give literals names, so that it can be a parameters cell."""
+    """Whether a cell only assigns literals to names, so that it can be a parameters cell."""
     try:
         defaults, derived, _ = read_parameters(to_python(source).tree)
     except CellProblemError:
@@ -79,7 +79,7 @@ def has_only_literals(source: str) -> bool:
 
 
 def _assigned(statement: ast.stmt) -> Iterator[tuple[str, ast.expr]]:
-    """The names that a statement assigns, each with its expression."""
+    """Yield the names that a statement assigns, each with its expression."""
     if isinstance(statement, ast.AnnAssign) and statement.value is not None:
         yield from _pairs(statement.target, statement.value)
     elif isinstance(statement, ast.Assign):
@@ -104,14 +104,14 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 def _not_an_assignment(node: ast.stmt | ast.expr) -> CellProblemError:
     return CellProblemError(
         Code.FOREIGN_LINE,
-        "a parameters cell holds assignments to names and nothing else",
-        "move this line into a step, or into a %%kale functions cell",
+        "a parameters cell can contain only assignments to names",
+        "move this line to a step, or to a %%kale functions cell",
         node.lineno,
     )
 
 
 def _literal(node: ast.expr) -> tuple[bool, Any]:
-    """Whether an expression is a value that a pipeline's input can have, and the value."""
+    """Return whether an expression is a literal that an input of a pipeline accepts, and its value."""
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError):
@@ -120,10 +120,10 @@ def _literal(node: ast.expr) -> tuple[bool, Any]:
 
 
 def metric_names(tree: ast.Module) -> list[tuple[str, int]]:
-    """The variables that a metrics cell lists, with their lines: those printed, and those that stand alone.
+    """Return the variables that a metrics cell lists, with their lines: printed or as expressions.
 
     Raises:
-        CellProblemError: There is something else in the cell.
+        CellProblemError: The cell contains anything else.
     """
     found: list[tuple[str, int]] = []
     for statement in tree.body:
@@ -158,7 +158,7 @@ def _listed(node: ast.expr) -> Iterator[str]:
 def _no_metric(node: ast.stmt) -> CellProblemError:
     return CellProblemError(
         Code.FOREIGN_LINE,
-        "a metrics cell lists variables, one a line, and nothing else",
+        "a metrics cell can contain only names of variables, one per line",
         "compute the value in a step and name its variable here",
         node.lineno,
     )

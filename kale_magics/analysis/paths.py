@@ -1,4 +1,4 @@
-"""Paths as code builds them, folded to texts with gaps, and whether two of these can be one file."""
+"""Fold path expressions to patterns with gaps, and test whether two patterns can match one file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from kale_magics.analysis.names import dotted
 
 GAP = "\0"
-"""Stands in a pattern for a part that is not known; `*`, `?`, `[...]` and `**` are those of `glob`."""
+"""An unknown part of a pattern; `*`, `?`, `[...]` and `**` are those of `glob`."""
 
 MAX_PATH = 1024
-"""Characters of a text that may be a path."""
+"""Characters of a string that may be a path."""
 
 _PATHS = frozenset({"Path", "PurePath", "PosixPath", "PurePosixPath"})
 _SAME = frozenset("str fspath fsdecode abspath normpath realpath expanduser".split())
@@ -26,14 +26,14 @@ _WILD = re.compile(r"[*?\0]|\[[^\]]+\]")
 
 
 def fold(node: ast.expr, values: Mapping[str, str]) -> str | None:
-    """Return the path or text that an expression gives, as a pattern.
+    """Return the path or string that an expression gives, as a pattern.
 
     Args:
         node: The expression.
         values: The patterns of names.
 
     Returns:
-        None if it is no text, or nothing of it is known.
+        None if it is not a string, or if all of it is unknown.
     """
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) and len(node.value) <= MAX_PATH else None
@@ -52,7 +52,7 @@ def fold(node: ast.expr, values: Mapping[str, str]) -> str | None:
 
 
 def _part(node: ast.expr, values: Mapping[str, str]) -> str:
-    """A part of an f-string."""
+    """Return the pattern of a part of an f-string."""
     if isinstance(node, ast.FormattedValue):
         found = fold(node.value, values) if node.format_spec is None else None
         return GAP if found is None else found
@@ -120,25 +120,25 @@ def absolute(pattern: str, folder: str) -> str:
 
     Args:
         pattern: As `fold` gives it.
-        folder: The one that it is relative to.
+        folder: The folder that it is relative to.
     """
     return os.path.normpath(os.path.join(folder, os.path.expanduser(pattern)))
 
 
 def is_exact(pattern: str) -> bool:
-    """Whether a pattern stands for one path only."""
+    """Whether a pattern matches only one path."""
     return _WILD.search(pattern) is None
 
 
 def is_specific(pattern: str) -> bool:
-    """Whether what is known of a pattern with gaps tells its files from others of the same folder."""
+    """Whether the known parts of a pattern distinguish its files from others in the same folder."""
     folder, _, name = pattern.rpartition("/")
     stem = os.path.splitext(name)[0]
     return GAP not in folder and (GAP not in name or any(map(str.isalnum, stem)))
 
 
 def may_be_same(one: str, other: str) -> bool:
-    """Whether some path fits two patterns.
+    """Whether some path matches two patterns.
 
     Args:
         one: An absolute pattern.
@@ -150,7 +150,7 @@ def may_be_same(one: str, other: str) -> bool:
 
 
 def _fit(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether the parts of two patterns can be the same."""
+    """Whether the parts of two patterns can match the same path."""
     if not one or not other:
         return all(part == "**" for part in one + other)
     if one[0] == "**":
@@ -164,7 +164,7 @@ def _fit(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 @functools.lru_cache(maxsize=4096)
 def _share(one: str, other: str) -> bool:
-    """Whether some text fits two patterns in which only `*` stands for other characters."""
+    """Whether some string matches two patterns whose only wildcard is `*`."""
     if not one or not other:
         return not (one + other).strip("*")
     if one[0] == "*":

@@ -1,4 +1,4 @@
-"""What a line of a notebook installs with pip, as it can be said to pip in a pod."""
+"""What a line of a notebook installs with pip, as arguments for pip in a pod."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PASSED = frozenset(
     "--index-url --extra-index-url --trusted-host --find-links --pre --prefer-binary --only-binary"
     " --no-binary --no-build-isolation --use-pep517 --requirement".split()
 )
-"""Options of `pip install` that hold in a pod as well."""
+"""Options of `pip install` that are passed to pip in a pod."""
 
 IGNORED = frozenset(
     "--quiet --verbose --upgrade --upgrade-strategy --user --no-cache-dir --no-cache --cache-dir"
@@ -19,7 +19,7 @@ IGNORED = frozenset(
     " --timeout --retries --editable --system --log --python --no-compile --no-clean --require-virtualenv"
     " --torch-backend --index-strategy".split()
 )
-"""Options that change nothing about what a pod has; files of what is installed to be edited travel."""
+"""Options that do not matter in a pod; the files of editable installs are copied to it."""
 
 SHORT = {
     "-i": "--index-url", "-f": "--find-links", "-r": "--requirement", "-e": "--editable", "-q": "--quiet",
@@ -28,7 +28,7 @@ SHORT = {
 }  # fmt: skip
 
 SAME = {"--index": "--extra-index-url", "--default-index": "--index-url", "--requirements": "--requirement"}
-"""Options of uv, and what pip calls them."""
+"""Options of uv, and their names in pip."""
 
 VALUED = frozenset(
     "--index-url --extra-index-url --trusted-host --find-links --only-binary --no-binary --requirement"
@@ -36,25 +36,25 @@ VALUED = frozenset(
     " --constraint --target --log --python --prefix --root --platform --src --proxy --cert --torch-backend"
     " --index-strategy".split()
 )
-"""Options with a value, which is the next word if it does not follow an equals sign."""
+"""Options with a value: after an equals sign, else the next word."""
 
 
 class PodUnsupportedError(Exception):
-    """Something that pip is told and that cannot be said in a pod; its text says what."""
+    """An argument of pip that is not supported in a pod; the message names it."""
 
 
 def installed(command: str) -> list[str] | None:
-    """The requirements that a command installs with pip, and options for pip: one word each.
+    """Return the requirements that a command installs with pip, and options for pip: one word each.
 
     Args:
         command: A line of a shell.
 
     Returns:
-        Requirements as pip takes them, and options as in "--index-url=https://..."; "--requirement=FILE"
-        stands for what is in a file. None if the command installs nothing.
+        Requirements as pip accepts them, and options as in "--index-url=https://..."; "--requirement=FILE"
+        includes a file. None if the command installs nothing.
 
     Raises:
-        PodUnsupportedError: It has an option, or a variable, that holds on this machine only.
+        PodUnsupportedError: It has an option, or a variable, that works only on this machine.
     """
     words = _words(command)
     if words is None:
@@ -71,13 +71,13 @@ def installed(command: str) -> list[str] | None:
 
 
 def _words(command: str) -> list[str] | None:
-    """The words of one command, without where its output goes; None if it is more than one command."""
+    """Return the words of one command, without redirections; None if it is more than one command."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=";<>|&")
     lexer.whitespace_split = True
     words: list[str] = []
     try:
         tokens = iter(list(lexer))
-    except ValueError:  # a quote of the shell's own
+    except ValueError:  # quotes that only the shell understands
         return None
     for token in tokens:
         if token[0] in "<>":
@@ -95,7 +95,7 @@ def _kept(words: list[str]) -> Iterator[str]:
     rest = iter(_long(words))
     for word in rest:
         if "$" in word or ("{" in word and "}" in word):
-            raise PodUnsupportedError(f"what stands for {word}")
+            raise PodUnsupportedError(f"the variable in {word}")
         if not word.startswith("-"):
             if not is_of_this_machine(word):
                 yield word
@@ -111,7 +111,7 @@ def _kept(words: list[str]) -> Iterator[str]:
 
 
 def _long(words: list[str]) -> Iterator[str]:
-    """The words with long options: -qU is --quiet --upgrade, -rFILE is --requirement FILE."""
+    """Yield the words with long options: -qU is --quiet --upgrade, -rFILE is --requirement FILE."""
     for word in words:
         if not word.startswith("-") or word.startswith("--"):
             yield word
@@ -127,7 +127,7 @@ def _long(words: list[str]) -> Iterator[str]:
 
 
 def is_of_this_machine(word: str) -> bool:
-    """Whether a requirement is a file or a folder, of which a pod knows nothing."""
+    """Whether a requirement is a local file or folder, which a pod does not have."""
     if word.startswith((".", "/", "~", "file:")):
         return True
     return word.endswith((".whl", ".tar.gz", ".zip")) and "://" not in word

@@ -1,4 +1,4 @@
-"""A cell as Python, and what is wrong with one that cannot be had so."""
+"""A cell as Python, and the error for a cell that cannot be converted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kale_magics.model.diagnostics import Code
 
 
 class CellProblemError(Exception):
-    """Something in a cell that is rejected; who knows the cell makes a diagnostic of it.
+    """An unsupported construct in a cell; a caller that knows the cell turns it into a diagnostic.
 
     Attributes:
-        code: Which kind of thing.
+        code: The code of the diagnostic.
         message: What is wrong, one sentence.
-        fix: One way out, one sentence.
+        fix: How to fix it, one sentence.
         line: In the cell, from 1.
     """
 
@@ -28,9 +28,9 @@ class PythonCell:
     """A cell as a step runs it.
 
     Attributes:
-        source: Python, with the lines where they are in the notebook.
+        source: Python, with the line numbers of the notebook.
         tree: Its syntax tree.
-        packages: What it installs with pip.
+        packages: The requirements that it installs with pip.
     """
 
     source: str

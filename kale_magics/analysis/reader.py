@@ -1,4 +1,4 @@
-"""From the tree of a statement to its effects."""
+"""From the syntax tree of a statement to its effects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def effects_of(statement: ast.stmt) -> tuple[Effect, ...]:
-    """The effects of a statement at the top level of a cell."""
+    """Return the effects of a statement at the top level of a cell."""
     reader = StatementReader()
     reader.statement(statement)
     return tuple(reader.out)
@@ -40,11 +40,11 @@ class StatementReader(ExpressionReader):
     """Collects the effects of statements in `out`."""
 
     def statement(self, node: ast.AST) -> None:
-        """Note the effects of a statement."""
+        """Collect the effects of a statement."""
         self.expression(node)
 
     def block(self, body: Sequence[ast.AST]) -> Path:
-        """The effects of statements that may not be reached."""
+        """Return the effects of a block that may not run."""
         with self.collecting() as effects:
             self.body(body)
         return Path(tuple(effects), bool(body) and _ends(body[-1]))
@@ -62,11 +62,11 @@ class StatementReader(ExpressionReader):
     def _augassign(self, node: ast.AugAssign) -> None:
         target = node.target
         load = ast.Name(target.id, ast.Load(), lineno=target.lineno) if isinstance(target, ast.Name) else None
-        self.expression(load or target.value)  # type: ignore[union-attr]  # one of them is given
+        self.expression(load or target.value)  # type: ignore[union-attr]  # one of them is set
         self.expression(getattr(target, "slice", None))
         self.expression(node.value)
         uses = self.names_in(node.value)
-        changed = self.roots(load or target.value)  # type: ignore[union-attr]  # one of them is given
+        changed = self.roots(load or target.value)  # type: ignore[union-attr]  # one of them is set
         linked = part_of(self.roots(node.value))
         for root in changed:
             self.out.append(Mutate(root, node.lineno, "operator" if load else "write", linked, uses))
@@ -123,7 +123,7 @@ class StatementReader(ExpressionReader):
     def _with(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
             self.expression(item.context_expr)
-            self._hand_over(item.context_expr)
+            self._context_manager_call(item.context_expr)
             if item.optional_vars is not None:
                 entered = (
                     replace(s, relation="entered") if s.relation == "call" else s
@@ -137,18 +137,18 @@ class StatementReader(ExpressionReader):
 
     _asyncwith = _with
 
-    def _hand_over(self, context: ast.expr) -> None:
-        """A context manager may change what it got while the body of its `with` runs."""
+    def _context_manager_call(self, context: ast.expr) -> None:
+        """Add a call: a context manager may change its arguments while the body of its `with` runs."""
         if isinstance(context, ast.Call) and dotted(context.func) not in FRESH:
             given = tuple((label, self.roots(value)) for label, value in labelled(context))
             self.out.append(Call(context.lineno, "", "", (), given))
 
     def _try(self, node: ast.Try) -> None:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
-        # What the body has bound before it failed, a handler may use.
+        # A handler may use what the body bound before it failed.
         defined = tuple(effect for effect in paths[0].effects if isinstance(effect, (Bind, Define)))
-        perhaps = (Branch((Path(defined), Path(()))),) if defined else ()
-        paths[1:] = [replace(path, effects=perhaps + path.effects) for path in paths[1:]]
+        possibly = (Branch((Path(defined), Path(()))),) if defined else ()
+        paths[1:] = [replace(path, effects=possibly + path.effects) for path in paths[1:]]
         if node.handlers:
             self.out.append(Branch(tuple(paths)))
         else:
@@ -279,10 +279,10 @@ class StatementReader(ExpressionReader):
         )
 
     def _class_body(self, node: ast.ClassDef, methods: dict[str, Behaviour]) -> tuple[Source, ...]:
-        """Read what runs with the class statement, and the methods, which run later.
+        """Collect the effects of the class statement, and fill in the methods, which run later.
 
         Returns:
-            What the variables of the class may share objects with.
+            What the class variables may share objects with.
         """
         bound, declared, _ = bound_names(node.body)
         made = len(self.behaviours)
@@ -315,7 +315,7 @@ class StatementReader(ExpressionReader):
         self.out.append(Bind(name.id, name.lineno, uses=self.names_in(value)))
 
     def _global(self, node: ast.AST) -> None:
-        """Declarations were taken in with their scope."""
+        """Do nothing: the scope already includes the declarations."""
 
     _nonlocal = _global
 
@@ -324,7 +324,7 @@ EXPLICIT = frozenset(
     "__init__ __new__ __post_init__ __call__ __setstate__ __getstate__ __reduce__ __del__ __init_subclass__"
     " __set_name__ __setattr__ __delattr__ __setitem__ __delitem__ __iadd__".split()
 )
-"""Special methods that run when an object is made, called, changed or thrown away."""
+"""Special methods that run when an object is made, called, changed or deleted."""
 
 
 def _paths_of_decorators(node: Function | ast.ClassDef) -> tuple[str, ...]:
@@ -332,7 +332,7 @@ def _paths_of_decorators(node: Function | ast.ClassDef) -> tuple[str, ...]:
 
 
 def _changeable(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """The variables of a class that may stand for an object that can change."""
+    """Yield the class variables that may be mutable."""
     for statement in body:
         value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
         if value is not None and not is_constant(value):
@@ -340,13 +340,13 @@ def _changeable(body: Sequence[ast.stmt]) -> Iterator[str]:
 
 
 def _is_implicit(node: Function) -> bool:
-    """Whether a method runs without a call: for an operator, or as a property."""
+    """Whether a method runs without an explicit call: for an operator, or as a property."""
     special = node.name.startswith("__") and node.name.endswith("__") and node.name not in EXPLICIT
     return special or any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
 
 
 def _method_key(node: Function, methods: Mapping[str, Behaviour]) -> str:
-    """The name of a method, of which a property has several."""
+    """Return a unique key for a method: a property has several of one name."""
     return node.name if node.name not in methods else f"{node.name} {len(methods)}"
 
 

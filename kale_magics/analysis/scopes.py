@@ -1,4 +1,4 @@
-"""Which name belongs to which scope, by Python's own rules."""
+"""The scope that each name belongs to, by the rules of Python."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 def parameters_of(arguments: ast.arguments) -> list[str]:
-    """The names of a function's parameters, those that take positions first."""
+    """Return the names of a function's parameters, positional ones first."""
     plain = [*arguments.posonlyargs, *arguments.args]
     rest = [arguments.vararg, *arguments.kwonlyargs, arguments.kwarg]
     return [a.arg for a in (*plain, *rest) if a is not None]
 
 
 def defaults_of(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr]]:
-    """The parameters of a function that have a default, with it."""
+    """Return the parameters of a function that have a default, each with it."""
     plain = [*arguments.posonlyargs, *arguments.args]
     pairs = [*zip(plain[::-1], arguments.defaults[::-1], strict=False)]
     keywords = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
@@ -28,7 +28,7 @@ def defaults_of(arguments: ast.arguments) -> list[tuple[ast.arg, ast.expr]]:
 
 
 def bound_names(body: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
-    """The names that code binds in its own scope.
+    """Return the names that code binds in its own scope.
 
     Args:
         body: Statements or expressions of one scope.
@@ -50,7 +50,7 @@ def bound_names(body: Iterable[ast.AST]) -> tuple[set[str], set[str], set[str]]:
 
 
 def _binds(node: ast.AST) -> Iterator[str]:
-    """The names that one node binds by itself."""
+    """Yield the names that one node itself binds."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
         yield node.id
     elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -66,14 +66,14 @@ def _binds(node: ast.AST) -> Iterator[str]:
 
 
 def imported_names(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """The names that an import statement binds; none for a star import."""
+    """Return the names that an import statement binds; none for a star import."""
     if isinstance(node, ast.Import):
         return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
     return [alias.asname or alias.name for alias in node.names if alias.name != "*"]
 
 
 def imported_origins(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """What the names are that an import statement binds, in the same order, as in "numpy.random"."""
+    """Return the full paths of the names that an import statement binds, in order, as in "numpy.random"."""
     if isinstance(node, ast.Import):
         return [alias.name if alias.asname else alias.name.partition(".")[0] for alias in node.names]
     package = "." * node.level + (node.module or "")
@@ -81,7 +81,7 @@ def imported_origins(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """The nodes of a scope: of a nested one only what is evaluated in this one."""
+    """Yield the nodes of a scope; of a nested scope only those that are evaluated in this one."""
     pending = list(body)
     while pending:
         node = pending.pop()
@@ -96,16 +96,16 @@ def _own_nodes(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _evaluated_outside(node: ast.AST) -> list[ast.AST]:
-    """What a definition evaluates where it stands: decorators, defaults, bases."""
+    """Return what a definition evaluates in the scope around it: decorators, defaults, bases."""
     outside: list[ast.AST] = list(getattr(node, "decorator_list", []))
     if isinstance(node, ast.ClassDef):
         return [*outside, *node.bases, *(keyword.value for keyword in node.keywords)]
-    arguments: ast.arguments = node.args  # type: ignore[attr-defined]  # of a function or a lambda
+    arguments: ast.arguments = node.args  # type: ignore[attr-defined]  # a function or a lambda
     return outside + [d for d in (*arguments.defaults, *arguments.kw_defaults) if d is not None]
 
 
 def _walruses(node: ast.AST) -> Iterator[ast.Name]:
-    """The targets of `:=` in a comprehension, which belong to the scope around it."""
+    """Yield the targets of `:=` in a comprehension, which belong to the scope around it."""
     pending = list(ast.iter_child_nodes(node))
     while pending:
         child = pending.pop()

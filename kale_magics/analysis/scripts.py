@@ -1,4 +1,4 @@
-"""The scripts that `%run` runs: what they bind and import, as their text says when the cell is read."""
+"""The scripts that `%run` runs: what they bind and import, from their source when the cell is analysed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kale_magics.step_runtime.run_magic import RUN_FLAGS, script_path
 
 
 def script_call(line: str, number: int) -> str:
-    """The call that stands for `%run LINE` in a step.
+    """Return the call that replaces `%run LINE` in a step.
 
     Args:
-        line: What stands behind `%run`.
+        line: The arguments of `%run`.
         number: The line of the cell.
 
     Raises:
-        CellProblemError: The script cannot be read, is not Python, or an option means nothing in a step.
+        CellProblemError: The script cannot be read or is not Python, or an option is not supported in a step.
     """
     words = shlex.split(line)
     flags = []
@@ -32,7 +32,7 @@ def script_call(line: str, number: int) -> str:
     unknown = [flag for flag in flags if flag not in RUN_FLAGS]
     if unknown or not words:
         what = f"%run {unknown[0]}" if unknown else "%run without a script"
-        raise _problem(f"{what} means nothing in a step", "run a script, as in %run script.py", number)
+        raise _problem(f"{what} is not supported in a step", "run a script, as in %run script.py", number)
     name, *arguments = words
     tree = script_tree(name, number)
     names = [] if "-i" in flags else list(dict.fromkeys(_names(tree)))
@@ -40,10 +40,10 @@ def script_call(line: str, number: int) -> str:
 
 
 def script_tree(name: str, number: int = 1) -> ast.Module:
-    """The syntax tree of a script.
+    """Return the syntax tree of a script.
 
     Args:
-        name: As `%run` gets it.
+        name: The argument of `%run`.
         number: The line of the cell that runs it.
 
     Raises:
@@ -55,16 +55,16 @@ def script_tree(name: str, number: int = 1) -> ast.Module:
     try:
         return ast.parse(place.read_bytes())
     except (SyntaxError, ValueError) as error:
-        raise _problem(f"%run {name}: the script is not Python: {error}", "fix it", number) from error
+        raise _problem(f"%run {name}: the script is not Python: {error}", "correct it", number) from error
     except OSError as error:
         message = f"%run {name}: the script cannot be read: {error.strerror or error}"
         raise _problem(
-            message, "name a script that is there, relative to the notebook's folder", number
+            message, "use the path of an existing script, relative to the notebook's folder", number
         ) from error
 
 
 def scripts_in(node: ast.AST) -> Iterator[ast.Module]:
-    """The syntax trees of the scripts that code runs, as `script_call` wrote it."""
+    """Yield the syntax trees of the scripts that code runs by calls of `script_call`."""
     for call in ast.walk(node):
         name = _script_of(call) if isinstance(call, ast.Call) else ""
         if name:
@@ -72,7 +72,7 @@ def scripts_in(node: ast.AST) -> Iterator[ast.Module]:
 
 
 def paths_of_scripts(node: ast.AST) -> frozenset[str]:
-    """What the scripts that code runs import, as `imported_paths` has it."""
+    """Return what the scripts that code runs import, as `imported_paths` does."""
     return frozenset(path for tree in scripts_in(node) for path in imported_paths(tree))
 
 
@@ -83,7 +83,7 @@ def _script_of(call: ast.Call) -> str:
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """The names that a script leaves behind."""
+    """Yield the names that a script binds."""
     from kale_magics.analysis.star_imports import star_names
 
     for statement in tree.body:

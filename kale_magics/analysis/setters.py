@@ -1,4 +1,4 @@
-"""The places in a cell's text that set state of the process: for cells that did not run, and for lines."""
+"""The places in a cell that set process state: for cells that did not run, and for line numbers."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 @dataclass(frozen=True)
 class Setter:
-    """A place where state is set.
+    """A place in code that sets process state.
 
     Attributes:
         holder: As in `kale_magics.session.process_state.StateChange`.
-        keys: What is set there; empty if the text does not tell.
+        keys: What it sets; empty if static analysis cannot find out.
         line: In the cell, from 1.
         text: The code.
-        depends: The names that decide whether it happens.
-        adds: Whether what it sets may hang on what was there before.
+        depends: The names that decide whether it runs.
+        adds: Whether the new value may depend on the previous one.
     """
 
     holder: str
@@ -49,14 +49,14 @@ class Setter:
 
 @dataclass(frozen=True)
 class NotebookContext:
-    """What the text of a notebook says, for who reads one of its cells.
+    """Facts from the code of a whole notebook that the analysis of one cell needs.
 
     Attributes:
-        origin: Gives what an imported name is, as in "numpy.random"; empty for other names.
+        origin: Returns the full path of an imported name, as in "numpy.random"; empty for other names.
         functions: The definitions by name.
-        aliases: Names that stand for what an expression gives, as in "logging.getLogger(mine)".
+        aliases: Names of what an expression gives, as in "logging.getLogger(mine)".
         abstract: The classes that others can be registered with.
-        fields: Fields whose default can change, with the class that has them.
+        fields: Fields with a mutable default, each with its class.
     """
 
     origin: Callable[[str], str]
@@ -68,7 +68,7 @@ class NotebookContext:
     _setters: dict[ast.AST, list[Setter]] = field(default_factory=dict)
 
     def assign(self, node: ast.Assign) -> None:
-        """Take in what an assignment makes names stand for."""
+        """Record what an assignment makes names refer to."""
         names = [target.id for target in node.targets if isinstance(target, ast.Name)]
         path = self.path(node.value)
         if isinstance(node.value, ast.Lambda):
@@ -77,12 +77,12 @@ class NotebookContext:
             self.aliases.update(dict.fromkeys(names, path))
 
     def is_abstract(self, node: ast.ClassDef) -> bool:
-        """Whether a class is, by one of its own bases or its metaclass, one that others register with."""
+        """Whether a class is abstract by a base or its metaclass, so that others can register with it."""
         bases = [*node.bases, *(k.value for k in node.keywords if k.arg == "metaclass")]
         return any(self.path(base).startswith(ABSTRACT) for base in bases)
 
     def path(self, node: ast.AST) -> str:
-        """What an expression is, as in "decimal.getcontext().prec"; empty if nothing imported begins it."""
+        """Return the full path of an expression, as in "decimal.getcontext().prec"; empty if not imported."""
         if isinstance(node, ast.Name):
             return self.origin(node.id) or self.aliases.get(node.id, "")
         if isinstance(node, ast.Attribute):
@@ -95,13 +95,13 @@ class NotebookContext:
         return ""
 
     def names(self, node: ast.AST) -> frozenset[str]:
-        """The names that stand in a statement or a definition."""
+        """Return the names in a statement or a definition."""
         if node not in self._names:
             self._names[node] = frozenset(names_of_node(node))
         return self._names[node]
 
     def reached(self, node: ast.AST) -> Iterator[ast.AST]:
-        """A statement, and the definitions of the notebook that it may use, each once."""
+        """Yield a statement, and the definitions of the notebook that it may use, each once."""
         pending, seen = [node], set[str]()
         while pending:
             one = pending.pop(0)
@@ -111,7 +111,7 @@ class NotebookContext:
                 pending.append(self.functions[name])
 
     def setters_in(self, definition: ast.AST) -> list[Setter]:
-        """What a definition sets when it is used, but for the other definitions that it uses."""
+        """Return what a definition itself sets when it is used, without the definitions that it uses."""
         if definition not in self._setters:
             finder = _Finder(self)
             for body in _bodies(definition):
@@ -137,12 +137,12 @@ def _text(node: ast.AST) -> str:
 
 
 def names_of_node(node: ast.AST) -> set[str]:
-    """The names that stand in code."""
+    """Return the names in code."""
     return {child.id for child in ast.walk(node) if isinstance(child, ast.Name)}
 
 
 def is_definition(node: ast.AST) -> bool:
-    """Whether a statement only makes names: an import, a `def`, a `class`, a constant."""
+    """Whether a statement only defines names: an import, a `def`, a `class`, a constant."""
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
         return isinstance(node.value, (ast.Constant, ast.Lambda))
     if isinstance(node, ast.Expr):
@@ -151,7 +151,7 @@ def is_definition(node: ast.AST) -> bool:
 
 
 def find_setters(statement: ast.stmt, notebook: NotebookContext) -> list[Setter]:
-    """The places where a statement sets state, at once or in the functions of the notebook that it calls."""
+    """Return the places where a statement, or a function of the notebook that it calls, sets state."""
     finder = _Finder(notebook)
     finder.visit(statement)
     found = finder.found
@@ -167,7 +167,7 @@ def find_setters(statement: ast.stmt, notebook: NotebookContext) -> list[Setter]
 
 
 def _bodies(definition: ast.AST) -> Iterator[ast.AST]:
-    """What may run when a definition of the notebook is used: of a class, all of its methods."""
+    """Yield what may run when a definition of the notebook is used; all methods of a class."""
     if isinstance(definition, ast.Lambda):
         yield definition.body
     for child in definition.body if isinstance(definition, DEFINITIONS) else ():
@@ -178,7 +178,7 @@ def _bodies(definition: ast.AST) -> Iterator[ast.AST]:
 
 
 def open_figure(statements: Iterable[ast.stmt], notebook: NotebookContext) -> Setter | None:
-    """Where a cell draws on a figure of pyplot that it does not close."""
+    """Return the place where a cell draws on a figure of pyplot that it does not close."""
     last: tuple[str, ast.Call, ast.stmt] | None = None
     for statement in statements:
         for verb, call in verbs_of_pyplot(statement, notebook):
@@ -189,7 +189,7 @@ def open_figure(statements: Iterable[ast.stmt], notebook: NotebookContext) -> Se
 
 
 def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookContext) -> Iterator[tuple[str, ast.Call]]:
-    """The functions of pyplot that a statement calls and that are about the current figure, in order."""
+    """Yield the calls of pyplot functions that use the current figure, in order."""
     if isinstance(statement, DEFINITIONS):
         return
     for node in notebook.reached(statement):
@@ -202,7 +202,7 @@ def verbs_of_pyplot(statement: ast.stmt, notebook: NotebookContext) -> Iterator[
 
 
 class _Finder(ast.NodeVisitor):
-    """Collects in `found`."""
+    """Collects the places that set state in `found`."""
 
     def __init__(self, notebook: NotebookContext) -> None:
         self.notebook = notebook
@@ -218,14 +218,14 @@ class _Finder(ast.NodeVisitor):
         self.found.append(Setter(holder, tuple(keys), line, ast.dump(node), depends, adds))
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        """Its body runs only when it is called."""
+        """Skip the body, which runs only when the function is called."""
         for decorator in node.decorator_list:
             self.visit(decorator)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 - ast's
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """Its body runs only when it is called."""
+        """Skip the body, which runs only when the function is called."""
 
     def _branch(self, node: ast.If | ast.While | ast.IfExp) -> None:
         self._depends.append(frozenset(names_of_node(node.test)))
@@ -246,20 +246,20 @@ class _Finder(ast.NodeVisitor):
     visit_With = visit_AsyncWith = _with  # noqa: N815 - ast's
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        """Targets may be settings."""
+        """Collect targets that are settings."""
         for target in node.targets:
             self._target(target, node)
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign | ast.AnnAssign) -> None:
-        """The target may be a setting."""
+        """Collect a target that is a setting."""
         self._target(node.target, node)
         self.generic_visit(node)
 
     visit_AnnAssign = visit_AugAssign  # noqa: N815 - ast's
 
     def visit_Delete(self, node: ast.Delete) -> None:
-        """So may what is deleted."""
+        """Collect deleted settings."""
         for target in node.targets:
             self._target(target, node)
 
@@ -273,7 +273,7 @@ class _Finder(ast.NodeVisitor):
             self._item(target.value, _text(target.slice), node)
 
     def _attribute(self, owner: str, name: str, node: ast.AST) -> None:
-        """An attribute of what an import has given is set."""
+        """Collect an attribute of an imported object that is set."""
         path = _usual(f"{owner}.{name}")
         if owner.startswith("pandas.options"):
             self._add("pandas", node, [path.removeprefix("pandas.options.")])
@@ -298,7 +298,7 @@ class _Finder(ast.NodeVisitor):
         self._field(owner, node)
 
     def _part(self, path: str, node: ast.AST) -> None:
-        """Something in a module is set, as "config.DEBUG"."""
+        """Collect a part of a module that is set, as "config.DEBUG"."""
         if is_known(path):
             self._add(f"attribute:{path.partition('.')[0]}", node, [path])
             return
@@ -318,7 +318,7 @@ class _Finder(ast.NodeVisitor):
         self._add("logging", node, [f"{words[what]} of logger {name!r}"])
 
     def visit_Call(self, node: ast.Call) -> None:
-        """What is called may be known for setting something."""
+        """Collect what a call is known to set."""
         path = self.notebook.path(node.func)
         if is_of_shell(node):
             self._magic(node)
@@ -353,7 +353,7 @@ class _Finder(ast.NodeVisitor):
                 self._add("abc", node, [function.value.id])
         elif method in CHANGING_METHODS:
             self._field(function.value, node)
-            # What a library does with its own parts is not in the text.
+            # The effects of a library's methods on its own state are unknown.
             if "." in owner and "(" not in owner and not is_known(owner) and owner not in sys.modules:
                 self._part(owner, node)
 
@@ -368,7 +368,7 @@ class _Finder(ast.NodeVisitor):
 
 
 def _keys(node: ast.Call, rule: str) -> list[str]:
-    """What the arguments of a call say that it sets."""
+    """Return the keys that a call sets, from its arguments."""
     first = node.args[0] if node.args else None
     names = [keyword.arg for keyword in node.keywords if keyword.arg]
     if rule == "pairs":

@@ -1,4 +1,4 @@
-"""The calls that set state of the process, by what they are; for cells that did not run."""
+"""The calls that set process state, by their full path; for cells that did not run."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ CALLS: Mapping[str, tuple[str, str]] = {
     "matplotlib.rcParams.update": ("matplotlib", "names"),
     "tqdm.pandas": ("class:pandas", ""),
 }
-"""What sets state when it is called: the holder, and how the arguments name what is set."""
+"""Functions that set state: the holder, and how the arguments name the keys."""
 
 ACCESSORS: Mapping[str, str] = {
     f"pandas.api.extensions.register_{kind.lower()}_accessor": kind
     for kind in ("DataFrame", "Series", "Index")
 }
-"""What puts an attribute on a class of pandas, and on which."""
+"""Functions that add an attribute to a class of pandas, and that class."""
 
 RESTORED: Mapping[str, str] = {
     "warnings.catch_warnings": "warnings",
@@ -75,14 +75,14 @@ RESTORED: Mapping[str, str] = {
     "sklearn.config_context": "sklearn",
     "contextlib.chdir": "folder",
 }
-"""Context managers, and the holder that is at their end as it was before."""
+"""Context managers, and the holder whose state they restore."""
 
 CLASSES = frozenset(
     "pandas.DataFrame pandas.Series pandas.Index sklearn.base.BaseEstimator sklearn.base.ClassifierMixin"
     " sklearn.base.RegressorMixin sklearn.base.TransformerMixin torch.nn.Module torch.Tensor"
     " matplotlib.axes.Axes matplotlib.figure.Figure".split()
 )
-"""The classes of libraries that are compared when a cell runs."""
+"""The classes of libraries whose attributes are compared when a cell runs."""
 
 MAGICS: Mapping[str, str] = {
     "cd": "folder",
@@ -93,7 +93,7 @@ MAGICS: Mapping[str, str] = {
 }
 
 BEGINS = frozenset({"figure", "subplots", "subplot_mosaic"})
-"""Functions of pyplot that begin a figure."""
+"""Functions of pyplot that open a figure."""
 
 CLOSES = frozenset({"close", "show"})
 
@@ -101,9 +101,9 @@ NEITHER = frozenset(
     "rc rcParams rcdefaults rc_context style ion ioff isinteractive get_cmap colormaps cm switch_backend"
     " get_backend set_loglevel get_fignums fignum_exists Figure Axes Normalize colors set_cmap".split()
 )
-"""What of pyplot has nothing to do with the current figure."""
+"""Functions of pyplot that do not use the current figure."""
 
 ABSTRACT = ("abc.ABC", "collections.abc.", "numbers.")
-"""How the names of classes begin with which others can be registered."""
+"""Prefixes of the names of classes that others can be registered with."""
 
 NAMES_OF_PYPLOT = ("matplotlib.pylab.", "pylab.")

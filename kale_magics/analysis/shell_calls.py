@@ -1,6 +1,6 @@
-"""Calls of IPython's shell in a cell, be they typed or what IPython makes of `%magic` and `!command`.
+"""Calls of IPython's shell in a cell, whether typed or generated from `%magic` and `!command`.
 
-What the shell of a step can do stays as it is; what else has a meaning becomes Python; the rest is rejected.
+Calls that a step's shell supports stay unchanged, others become Python where possible, the rest is rejected.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from kale_magics.step_runtime.shell import SILENT, Shell
 from kale_magics.step_runtime.timing import timeit_options
 
 DROPPED = frozenset({"prun", "memit", "mprun", "lprun"})
-"""Magics that measure: what they run leaves nothing in the notebook."""
+"""Magics that measure: the code that they run changes nothing in the notebook."""
 
 SCRIPTS = frozenset({"bash", "sh", "writefile", "file", "sx", "system"})
-"""Cell magics that a step's shell knows."""
+"""Cell magics that a step's shell supports."""
 
 INSTALLERS = frozenset({"pip", "uv"})
 
@@ -28,10 +28,10 @@ LINE_MAGICS = SILENT | {"sx", "system", "sc"} | DROPPED | INSTALLERS
 LINE_MAGICS |= {name.removeprefix("_magic_") for name in vars(Shell) if name.startswith("_magic_")}
 
 KNOWN = frozenset(name for name in dir(Shell(dict[str, object]())) if not name.startswith("_"))
-"""What the shell of a step has."""
+"""The methods of a step's shell."""
 
 CODE = {"run_cell": "exec", "ex": "exec", "ev": "eval"}
-"""Methods that execute a text, and the builtin that does the same."""
+"""Methods that execute a string, and the equivalent builtin."""
 
 BEGIN, END = "get_ipython().begin_time()", "get_ipython().end_time()"
 
@@ -42,7 +42,7 @@ _COMPOUND = (
 
 Convert = Callable[[str], PythonCell]
 Edit = tuple[ast.expr | ast.stmt, str]
-"""A node and the text that takes its place."""
+"""A node and the code that replaces it."""
 
 
 def is_of_shell(call: ast.Call) -> bool:
@@ -55,15 +55,15 @@ def _is_shell(node: ast.AST) -> bool:
 
 
 def edits_of(tree: ast.Module, packages: list[str], convert: Convert) -> Iterator[Edit]:
-    """What takes the place of calls of the shell; nothing where the step's shell does it.
+    """Yield the replacements of calls of the shell; none for calls that a step's shell supports.
 
     Args:
         tree: A cell.
-        packages: Takes what is installed with pip.
-        convert: Makes Python of a text with IPython's syntax.
+        packages: Filled with the requirements that the cell installs with pip.
+        convert: Converts IPython's syntax to Python.
 
     Raises:
-        CellProblemError: A call means nothing in a pod.
+        CellProblemError: A call is not supported in a pod.
     """
     yield from _aliases(tree)
     tried = {id(n) for t in ast.walk(tree) if isinstance(t, ast.Try) for s in t.body for n in ast.walk(s)}
@@ -81,16 +81,16 @@ def edits_of(tree: ast.Module, packages: list[str], convert: Convert) -> Iterato
             if node.attr == "user_ns":
                 yield node, "globals()"
             elif node.attr not in KNOWN | CODE.keys() | {"magic"} and id(node) not in tried:
-                raise _nothing(f"get_ipython().{node.attr}", node)
+                raise _unsupported(f"get_ipython().{node.attr}", node)
 
 
 def _value_of(statement: ast.stmt) -> ast.expr | None:
-    """The call of the shell that a statement is, or whose value it assigns."""
+    """Return the value of an expression statement or an assignment."""
     return statement.value if isinstance(statement, (ast.Expr, ast.Assign)) else None
 
 
 def _aliases(tree: ast.Module) -> Iterator[Edit]:
-    """A name for the shell, as in `ip = get_ipython()`, becomes the call where something of it is used."""
+    """Yield replacements of aliases of the shell, as in `ip = get_ipython()`, by the call."""
     stores = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
     shells = {
         target.id
@@ -105,7 +105,7 @@ def _aliases(tree: ast.Module) -> Iterator[Edit]:
 
 
 class _Replacement:
-    """What takes the place of one call of the shell."""
+    """The replacement of one call of the shell."""
 
     def __init__(
         self, node: ast.Call, statement: ast.stmt | None, packages: list[str], convert: Convert
@@ -115,10 +115,10 @@ class _Replacement:
         self.texts = texts if len(texts) == len(node.args) else None
 
     def edit(self) -> Edit | None:
-        """The node and the text, or None.
+        """Return the node and its replacement, or None.
 
         Raises:
-            CellProblemError: It means nothing in a pod.
+            CellProblemError: The call is not supported in a pod.
         """
         method = self.node.func.attr if isinstance(self.node.func, ast.Attribute) else ""
         if method in CODE:
@@ -139,32 +139,32 @@ class _Replacement:
         return None
 
     def literal(self, count: int, method: str) -> list[str]:
-        """The arguments, which must be texts."""
+        """Return the arguments, which must be string literals."""
         if self.texts is None or len(self.texts) < count:
-            raise _nothing(f"get_ipython().{method}() of a computed text", self.node)
+            raise _unsupported(f"get_ipython().{method}() with a computed argument", self.node)
         return self.texts
 
     def computed(self) -> Edit | None:
-        """A line magic of which the line is computed: one that the step's shell gets as it is."""
+        """Return None for a line magic with a computed line, if a step's shell supports the magic."""
         first = self.node.args[0] if self.node.args else None
         name = str(first.value) if isinstance(first, ast.Constant) else ""
         if name not in LINE_MAGICS - DROPPED - INSTALLERS:
-            raise _nothing(f"%{name or 'magic'} of a computed text", self.node)
+            raise _unsupported(f"%{name or 'magic'} with a computed argument", self.node)
         return None
 
     def executed(self, function: str) -> Edit:
-        """A text that is executed or evaluated, by the builtin of that kind."""
+        """Return the replacement of a call that executes or evaluates a string."""
         if function == "exec" and not isinstance(self.statement, ast.Expr):
-            raise _nothing("what get_ipython().run_cell() returns", self.node)
+            raise _unsupported("the result of get_ipython().run_cell()", self.node)
         if self.texts:
             text = self.texts[0] if function == "eval" else self.inner(self.texts[0]).source
             return self.node, f"{function}({text!r})"
         if not self.node.args:
-            raise _nothing("get_ipython().run_cell() without a text", self.node)
+            raise _unsupported("get_ipython().run_cell() without code", self.node)
         return self.node, f"{function}({ast.unparse(self.node.args[0])})"
 
     def inner(self, text: str) -> PythonCell:
-        """A text in the cell as Python; what is wrong with it is wrong in the line of the call."""
+        """Return code in a string as Python; its errors get the line of the call."""
         try:
             cell = self.convert(text)
         except CellProblemError as problem:
@@ -174,7 +174,7 @@ class _Replacement:
         return cell
 
     def line_magic(self, name: str, line: str) -> Edit | None:
-        """What takes the place of `%name line`."""
+        """Return the replacement of `%name line`."""
         if name in INSTALLERS:
             self.packages += self.pip(f"{name} {line}") or []
             return self.node, "None"
@@ -188,11 +188,11 @@ class _Replacement:
         if name in DROPPED and re.search(r"(^|\s)-\w*o\b", line.partition("--")[0]) is None:
             return self.node, "None"
         if name not in LINE_MAGICS or name in DROPPED:
-            raise _nothing(f"what %{name} -o gives" if name in DROPPED else f"%{name}", self.node)
+            raise _unsupported(f"the result of %{name} -o" if name in DROPPED else f"%{name}", self.node)
         return None
 
     def cell_magic(self, name: str, line: str, cell: str) -> Edit | None:
-        """What takes the place of `%%name line` that is typed as a call."""
+        """Return the replacement of `%%name line` that is typed as a call."""
         if name in SCRIPTS:
             return None
         if name == "timeit":
@@ -200,10 +200,10 @@ class _Replacement:
             return self.measured(options, setup, cell)
         if name == "time" and "\n" not in cell.strip():
             return self.timed(cell)
-        raise _nothing(f"get_ipython().run_cell_magic({name!r}, ...)", self.node)
+        raise _unsupported(f"get_ipython().run_cell_magic({name!r}, ...)", self.node)
 
     def measured(self, options: dict[str, str], setup: str, statement: str) -> Edit:
-        """The call that measures a statement as `%timeit` does."""
+        """Return the call that measures a statement as `%timeit` does."""
         variable = options.pop("v", "")
         options |= {"o": ""} if variable else {}
         words = " ".join(f"-{name} {value}".strip() for name, value in options.items())
@@ -214,7 +214,7 @@ class _Replacement:
         ) else call
 
     def timed(self, text: str) -> Edit:
-        """A statement between the calls that measure its time."""
+        """Return a statement between the calls that measure its time."""
         cell = self.inner(text.strip())
         body = cell.tree.body
         value = body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
@@ -224,7 +224,7 @@ class _Replacement:
             targets = " = ".join(map(ast.unparse, self.statement.targets))
             return self.statement, f"{BEGIN}; {targets} = ({source}); {END}"
         if not isinstance(self.statement, ast.Expr):
-            raise _nothing("%time within an expression", self.node)
+            raise _unsupported("%time within an expression", self.node)
         if value is not None:
             return self.statement, f"{BEGIN}; get_ipython().end_time({source})"
         if any(isinstance(statement, _COMPOUND) for statement in body):
@@ -233,34 +233,33 @@ class _Replacement:
         return self.statement, "; ".join(filter(None, [BEGIN, source, END]))
 
     def pip(self, command: str) -> list[str] | None:
-        """What a command installs with pip; None if it is another command.
+        """Return what a command installs with pip; None if it is another command.
 
         Raises:
-            CellProblemError: That cannot be had in a pod.
+            CellProblemError: Its arguments are not supported in a pod.
         """
         try:
             return installed(command)
         except PodUnsupportedError as error:
             raise CellProblemError(
                 Code.UNSUPPORTED_SYNTAX,
-                f"{error} cannot be said to pip in a pod",
-                "leave it out, or move the line into a %%kale skip cell, and name what steps need:"
-                " --packages",
+                f"{error} is not supported in a pod",
+                "remove it, or move the line to a %%kale skip cell and list what steps need with --packages",
                 self.node.lineno,
             ) from error
 
 
-def _nothing(what: str, node: ast.expr) -> CellProblemError:
+def _unsupported(what: str, node: ast.expr) -> CellProblemError:
     return CellProblemError(
         Code.UNSUPPORTED_SYNTAX,
-        f"{what} means nothing outside a notebook",
-        "move the line into a cell that is marked %%kale skip, or write it in Python",
+        f"{what} is not supported in a step",
+        "move the line to a %%kale skip cell, or write it in Python",
         node.lineno,
     )
 
 
 def edited(text: str, edits: list[Edit]) -> str:
-    """A text with other code in the places of nodes, of those that are in one another of the outermost."""
+    """Return source code with its nodes replaced; of nested nodes the outermost."""
     lines = text.split("\n")
     chosen: list[Edit] = []
     for node, new in sorted(edits, key=lambda edit: (_start(edit[0]), [-place for place in _end(edit[0])])):
@@ -280,7 +279,7 @@ def _end(node: ast.expr | ast.stmt) -> tuple[int, int]:
 
 
 def _edit(lines: list[str], node: ast.expr | ast.stmt, new: str) -> None:
-    """Put code in the place of a node; the lines below it stay where they are."""
+    """Replace a node by code; the lines below it keep their numbers."""
     first, end = node.lineno - 1, (node.end_lineno or node.lineno) - 1
     before = lines[first].encode()[: node.col_offset].decode()
     after = lines[end].encode()[node.end_col_offset :].decode()

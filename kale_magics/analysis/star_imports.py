@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 @functools.cache
 def star_names(module: str) -> tuple[str, ...]:
-    """The names that `from MODULE import *` binds; none if the module cannot be imported."""
+    """Return the names that `from MODULE import *` binds; none if the module cannot be imported."""
     try:
         found = sys.modules.get(module) or importlib.import_module(module)
     except ImportError:

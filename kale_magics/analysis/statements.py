@@ -1,4 +1,4 @@
-"""A cell cut into statements, each with the comments that belong to it."""
+"""Split a cell into statements, each with its comments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import ast_comments
 
 
 class Piece(NamedTuple):
-    """A part of a text: its first and last line, from 1, and the bytes in them where it begins and ends."""
+    """A range of source code: its first and last line, from 1, and the byte offsets of its start and end."""
 
     first: int
     column: int
@@ -20,14 +20,14 @@ class Piece(NamedTuple):
 
 
 def keep_statements(source: str, kept: Collection[int]) -> str:
-    """Leave only some statements of a cell, and the comments that belong to them.
+    """Return a cell with only some of its statements, and their comments.
 
     Args:
         source: Python.
-        kept: The numbers of the statements that stay, from 0, at the top level.
+        kept: The indexes of the top-level statements to keep, from 0.
 
     Returns:
-        As many lines as before; what stays has not moved.
+        As many lines as before; what remains keeps its position.
     """
     lines = source.encode().split(b"\n")
     result = [b""] * len(lines)
@@ -39,7 +39,7 @@ def keep_statements(source: str, kept: Collection[int]) -> str:
 
 @functools.lru_cache(maxsize=64)
 def _pieces(source: str) -> list[list[Piece]]:
-    """For every statement the comments above it, itself, and the comment behind it."""
+    """Return for every statement the comments above it, itself, and the comment after it."""
     statements = [_place(node) for node in ast.parse(source).body]
     ends = {statement.last: number for number, statement in enumerate(statements)}
     comments = _comments(source)
@@ -65,7 +65,7 @@ def _place(node: ast.stmt) -> Piece:
 
 
 def _comments(source: str) -> dict[int, Piece]:
-    """The comments outside of statements, by line; their columns are counted in characters."""
+    """Return the comments outside of statements by line; `ast_comments` counts columns in characters."""
     lines = source.split("\n")
     found = {}
     for node in ast_comments.parse(source).body:

@@ -1,6 +1,6 @@
 """Submodules that code uses as attributes of a package without importing them, as `matplotlib.pyplot`.
 
-In a notebook such an attribute is there as soon as anything at all has imported the submodule.
+In a notebook such an attribute exists as soon as any code has imported the submodule.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kale_magics.analysis.uses import attributes_of_imports
 
 
 def used_submodules(sources: Iterable[str]) -> tuple[str, ...]:
-    """The submodules that pieces of code, in their order, use as attributes of imported packages."""
+    """Return the submodules that pieces of code, in order, use as attributes of imported packages."""
     codes = tuple(sources)
     imported = {
         prefix for code in codes for path in imported_paths(ast.parse(code)) for prefix in _prefixes(path)
@@ -27,21 +27,21 @@ def used_submodules(sources: Iterable[str]) -> tuple[str, ...]:
 
 
 def _prefixes(path: str) -> Iterator[str]:
-    """For "a.b.c": "a.b" and "a.b.c"."""
+    """Yield the submodules of a dotted path: of "a.b.c", "a.b" and "a.b.c"."""
     names = path.split(".")
     return (".".join(names[:count]) for count in range(2, len(names) + 1))
 
 
 @functools.cache
 def is_submodule(path: str) -> bool:
-    """Whether there is a submodule of that name; nothing is imported to find out."""
+    """Whether a submodule exists; nothing is imported to find out."""
     package, _, _ = path.rpartition(".")
     return bool(_spec(path, _folders(package)))
 
 
 @functools.cache
 def _folders(package: str) -> tuple[str, ...]:
-    """Where the submodules of a package are; empty for a module that has none."""
+    """Return the folders of a package's submodules; empty for a module that has none."""
     loaded = sys.modules.get(package)
     if loaded is not None:
         return tuple(getattr(loaded, "__path__", None) or ())

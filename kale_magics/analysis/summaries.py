@@ -1,4 +1,4 @@
-"""What calling a function does to what it gets: which arguments it changes, holds or gives back."""
+"""Summaries of functions: which arguments a call changes, keeps or returns."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from kale_magics.analysis.library_rules import (
 )
 
 Find = Callable[[str], Behaviour | None]
-"""Gives the function or class of the notebook that a name stands for."""
+"""Returns the function or class of the notebook that a name refers to."""
 
 Origin = Callable[[str], str]
-"""Gives what a chain of names is that begins with an imported one, as in "numpy.put"; else an empty text."""
+"""Returns the full path of a chain of names that begins with an imported one, as in "numpy.put"; else ""."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What calling a function does.
+    """The effects of calling a function.
 
     Attributes:
         changed: The parameters whose objects it changes.
-        perhaps: The parameters whose objects it may change, each with whether what nobody knows is done to
-            them in every call.
-        links: Pairs of names, of parameters or of the notebook: the first may hold the second from then on.
+        may_change: The parameters whose objects it may change, each with whether every call runs the unknown
+            code that may do so.
+        links: Pairs of names, of parameters or of the notebook: the first may hold the second afterwards.
         returned: The parameters that its result may be, or hold.
     """
 
     changed: frozenset[str] = frozenset()
-    perhaps: frozenset[tuple[str, bool]] = frozenset()
+    may_change: frozenset[tuple[str, bool]] = frozenset()
     links: frozenset[tuple[str, str]] = frozenset()
     returned: frozenset[str] = frozenset()
 
@@ -44,7 +44,7 @@ NOTHING = Summary()
 
 
 def summarise(behaviour: Behaviour, find: Find, origin: Origin) -> Summary:
-    """The summary of a function; functions that call each other are read until nothing new is found."""
+    """Return the summary of a function: a fixed point over the functions that it calls."""
     reachable = _reachable(behaviour, find)
     table = dict.fromkeys(reachable, NOTHING)
     while True:
@@ -55,12 +55,12 @@ def summarise(behaviour: Behaviour, find: Find, origin: Origin) -> Summary:
 
 
 def parameters_for(behaviour: Behaviour, label: int | str, bound: bool) -> tuple[str, ...]:
-    """The parameters that an argument may go to.
+    """Return the parameters that an argument may bind to.
 
     Args:
         behaviour: A function.
-        label: The argument's position or keyword; "*" or "**" for one that is unpacked.
-        bound: Whether its first parameter is taken: a method's `self`.
+        label: The argument's position or keyword; "*" or "**" for an unpacked one.
+        bound: Whether its first parameter is bound already: a method's `self`.
     """
     if label in ("*", "**"):
         return behaviour.parameters
@@ -76,7 +76,7 @@ def parameters_for(behaviour: Behaviour, label: int | str, bound: bool) -> tuple
 def target_of(
     call: Call, find: Find, methods: dict[str, Behaviour] | None = None
 ) -> tuple[Behaviour, bool] | None:
-    """The function of the notebook that a call goes to, and whether its `self` is taken already."""
+    """Return the function of the notebook that a call runs, and whether its `self` is bound already."""
     if not call.method:
         found = find(call.path) if call.path else None
         if found is not None and found.is_class:
@@ -134,7 +134,7 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
     imported = origin(call.path)
     yield from arguments_changed(call, imported)
     if target is None:
-        # A variable that is called like a module is taken for it, which errs on the careful side.
+        # A variable named like a module is treated as the module, which is conservative.
         known = function_effects(imported or call.path) if call.path else None
         if known is None and call.method:
             known = method_effects(call.method)
@@ -145,13 +145,13 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
 def _perhaps_changed_by(
     call: Call, find: Find, origin: Origin, table: dict[Behaviour, Summary]
 ) -> Iterator[tuple[Source, bool]]:
-    """What a call may change, and whether whatever it does has happened once the function has run."""
+    """Yield what a call may change, each with whether the call always runs."""
     target = target_of(call, find)
     if target is not None:
         function, bound = target
         for label, sources in call.arguments:
             names = parameters_for(function, label, bound)
-            for name, ran in table.get(function, NOTHING).perhaps:
+            for name, ran in table.get(function, NOTHING).may_change:
                 yield from ((s, ran and call.certain) for s in sources if name in names)
         return
     imported = origin(call.path)
@@ -167,23 +167,23 @@ def _perhaps_changed_by(
     elif is_known(imported) or (call.path and not imported):
         return
     elif not imported:
-        # A function that is held somewhere may have what it changes with it.
+        # A function in a variable may change what it captures.
         yield from ((s, call.certain) for s in call.receiver if s.relation != "weak")
     for _, sources in call.arguments:
         yield from ((s, call.certain) for s in sources if s.relation != "weak")
 
 
 def arguments_changed(call: Call, origin: str) -> list[Source]:
-    """What a function or a method of a library changes of its arguments, by what is known of its name.
+    """Return the arguments that a function or a method of a library changes, by rules for its name.
 
     Args:
         call: The call.
-        origin: What is called, as in "numpy.put"; empty if that is nothing imported.
+        origin: The callee, as in "numpy.put"; empty if it is not imported.
     """
     known = CHANGING_FUNCTIONS.get(origin) or CHANGING_FUNCTIONS.get(call.path, ())
     labels: set[int | str] = {"out", "ax", *known}
     changes_first: object = call.method in ARGUMENT_CHANGING_METHODS
-    # The custom of torch: `add_`, `xavier_uniform_`.
+    # The naming convention of torch: `add_`, `xavier_uniform_`.
     changes_first = changes_first or (origin and origin.endswith("_") and not origin.endswith("__"))
     labels |= {0} if changes_first else set()
     return [source for label, sources in call.arguments if label in labels for source in sources]

@@ -1,4 +1,4 @@
-"""IPython's syntax as Python: what a step can do is its shell's, what means nothing in a pod is refused."""
+"""Convert IPython's syntax to Python, and reject what a pod does not support."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CELL_MAGIC = re.compile(r"%%(!|\w+)[ \t]*(.*)")
 
 
 def to_python(source: str) -> PythonCell:
-    """Turn a cell into Python.
+    """Convert a cell to Python.
 
     Args:
         source: The cell as typed; the line of its kale magic is empty.
 
     Raises:
-        CellProblemError: It is not Python, or has a magic that means nothing outside a notebook.
+        CellProblemError: It is not Python, or has a magic that works only in a notebook.
     """
     if not can_be_compiled(source):
         message = "Python cannot compile the cell: it is nested too deeply"
@@ -41,18 +41,18 @@ def to_python(source: str) -> PythonCell:
 
 
 def _with_shell_calls(text: str, tree: ast.Module) -> PythonCell:
-    """A cell with other code in the places of what its step's shell cannot do."""
+    """Return a cell with the calls replaced that a step's shell does not support."""
     packages: list[str] = []
     edits = [*edits_of(tree, packages, to_python), *_result_of_timed(text, tree)]
     if not edits:
         return PythonCell(text, tree, tuple(packages))
-    # What is within what was replaced has its turn now.
+    # The replacements may contain calls too.
     inner = to_python(edited(text, edits))
     return PythonCell(inner.source, inner.tree, (*packages, *inner.packages))
 
 
 def _result_of_timed(text: str, tree: ast.Module) -> list[Edit]:
-    """Let the last expression of a `%%time` cell stay the last one, whose value is shown."""
+    """Return edits that keep the last expression of a `%%time` cell the last one, whose value is shown."""
     *_, last, end = (None, None, *tree.body)
     if not (isinstance(end, ast.Expr) and isinstance(last, ast.Expr) and ast.unparse(end) == END):
         return []
@@ -71,12 +71,12 @@ def _parsed(text: str) -> ast.Module:
     except SyntaxError as error:
         message = f"the cell is not Python: {error.msg}"
         raise CellProblemError(
-            Code.SYNTAX, message, "mend this line and run the cell again", error.lineno or 1
+            Code.SYNTAX, message, "correct this line and run the cell again", error.lineno or 1
         ) from error
 
 
 def _without_cell_magic(source: str) -> str:
-    """Take off a cell magic below the kale magic, or make a call of it."""
+    """Remove a cell magic below the kale magic, or replace it by a call."""
     lines = source.split("\n")
     first = next((i for i, line in enumerate(lines) if line.strip()), len(lines))
     match = _CELL_MAGIC.match(lines[first]) if first < len(lines) else None
@@ -101,7 +101,7 @@ def _without_cell_magic(source: str) -> str:
     if name not in SCRIPTS and name != "!":
         raise CellProblemError(
             Code.UNSUPPORTED_SYNTAX,
-            f"%%{name} means nothing outside a notebook",
+            f"%%{name} is not supported in a step",
             "mark the cell %%kale skip, or write it in Python",
             first + 1,
         )
@@ -112,10 +112,10 @@ def _without_cell_magic(source: str) -> str:
 
 
 def _outputs(name: str, line: str, number: int) -> tuple[str, str]:
-    """The flags of a script, and the assignment to the variables that get what it prints.
+    """Return the flags of a script, and the assignment to the variables of its output.
 
     Raises:
-        CellProblemError: It asks for what only a notebook can do.
+        CellProblemError: A flag works only in a notebook.
     """
     words, flags, variables = (
         line.replace("--out=", "--out ").replace("--err=", "--err ").split(),
@@ -129,8 +129,8 @@ def _outputs(name: str, line: str, number: int) -> tuple[str, str]:
         elif word in ("--bg", "--proc", "--out", "--err"):
             raise CellProblemError(
                 Code.UNSUPPORTED_SYNTAX,
-                f"%%{name} {word} means nothing outside a notebook",
-                "take it away, or write the cell in Python",
+                f"%%{name} {word} is not supported in a step",
+                "remove it, or write the cell in Python",
                 number,
             )
         flags.append(word)
@@ -143,7 +143,7 @@ def _words(line: str) -> list[str]:
 
 
 def _without_line_magics(source: str) -> str:
-    """Let IPython turn `%magic`, `!command` and `name?` into calls."""
+    """Convert `%magic`, `!command` and `name?` to calls, with IPython's own transformer."""
     from IPython.core.inputtransformer2 import TransformerManager
 
     manager: Any = TransformerManager()  # type: ignore[no-untyped-call]  # IPython's

@@ -1,4 +1,4 @@
-"""What a step's code tells of what it uses beside its inputs: texts that may be paths, addresses, seeds."""
+"""What a step's code uses besides its inputs: possible paths and addresses, clocks, random numbers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from kale_magics.model.nondeterminism import (
 )
 
 MAX_TEXT = 1024
-"""Characters of a path."""
+"""Characters of a string that may be a path."""
 
 CLIENTS = frozenset(
     "psycopg psycopg2 MySQLdb pyodbc oracledb cx_Oracle snowflake confluent_kafka duckdb".split()
 )
-"""Modules of compiled code that talk to databases where Python does not see it."""
+"""Compiled modules whose connections to databases Python cannot observe."""
 
-_CHANCE = frozenset(
+_DRAWS = frozenset(
     "random rand randn randint random_sample shuffle sample choice choices permutation normal uniform".split()
 )
-_FAR = re.compile(
+_REMOTE = re.compile(
     r"(s3a?|gs|gcs|abfss?|adl|wasbs?|hdfs|oci|r2|\w+sql(\+\w+)?|oracle|snowflake|bigquery)://\S+"
 )
 _ATTACH = re.compile(r"\bATTACH\s+(DATABASE\s+)?\S", re.IGNORECASE)
@@ -38,26 +38,26 @@ _ATTACH = re.compile(r"\bATTACH\s+(DATABASE\s+)?\S", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Uses:
-    """What a piece of code names.
+    """What a piece of code uses.
 
     Attributes:
-        texts: The texts in it that may be the name of a file or a folder.
-        reason: Why running it again may give something else; empty if nothing tells so.
-        chance: Whether it names what draws numbers.
-        variables: Of the environment, those that it reads.
+        texts: The strings in it that may be the name of a file or a folder.
+        reason: Why running it again may give another result; empty if there is no sign of that.
+        draws: Whether it mentions functions that draw random numbers.
+        variables: The environment variables that it reads.
         set_variables: Those that it sets.
     """
 
     texts: tuple[str, ...]
     reason: str
-    chance: bool
+    draws: bool
     variables: tuple[str, ...]
     set_variables: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=4096)
 def uses_of(source: str) -> Uses:
-    """What a piece of code names.
+    """Return what a piece of code uses.
 
     Args:
         source: Python, as a step runs it.
@@ -71,7 +71,7 @@ def uses_of(source: str) -> Uses:
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in imported_modules(node)
     }
-    reasons = [f"it may use the network ({text})" for text in texts if _FAR.fullmatch(text)]
+    reasons = [f"it may use the network ({text})" for text in texts if _REMOTE.fullmatch(text)]
     reasons += ["it may read another database (ATTACH)"] if any(map(_ATTACH.search, constants)) else []
     reasons += [f"it may read a database ({name})" for name in sorted(clients & CLIENTS)]
     reasons += filter(None, map(nondeterministic_call, nodes))
@@ -79,13 +79,13 @@ def uses_of(source: str) -> Uses:
     return Uses(
         tuple(texts),
         reasons[0] if reasons else "",
-        bool(names & _CHANCE),
+        bool(names & _DRAWS),
         *_variables(nodes),
     )
 
 
 def _variables(nodes: Collection[ast.AST]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Variables of the environment that code reads, and those that it sets."""
+    """Return the environment variables that code reads, and those that it sets."""
     read: dict[str, None] = {}
     written: dict[str, None] = {}
     for node in nodes:
@@ -125,10 +125,10 @@ def _asks_environ(function: ast.expr) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
-    """What code uses of what it imports, as in "numpy.random.default_rng".
+    """Return the attributes that code uses of its imports, as in "numpy.random.default_rng".
 
     Args:
-        sources: Pieces of code that are executed one after the other.
+        sources: Pieces of code, in the order of execution.
     """
     trees = [ast.parse(source) for source in sources]
     imported = import_origins(trees, ())
@@ -138,10 +138,10 @@ def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=1024)
 def seeded(sources: tuple[str, ...]) -> frozenset[str]:
-    """The states of generators that code sets, as in "state of random", to something that it says.
+    """Return the states of generators, as in "state of random", that code seeds with an explicit value.
 
     Args:
-        sources: Pieces of code that are executed one after the other.
+        sources: Pieces of code, in the order of execution.
     """
     trees = [ast.parse(source) for source in sources]
     imported = import_origins(trees, ())
@@ -152,11 +152,11 @@ def seeded(sources: tuple[str, ...]) -> frozenset[str]:
 
 
 def code_facts(sources: tuple[str, ...]) -> CodeFacts:
-    """Return what the code of a step says about what it uses beside its inputs.
+    """Return what the code of a step shows about what it uses besides its inputs.
 
     Args:
-        sources: Pieces of code that are executed one after the other.
+        sources: Pieces of code, in the order of execution.
     """
     uses = [uses_of(source) for source in sources]
     texts = dict.fromkeys(text for use in uses for text in use.texts)
-    return CodeFacts(tuple(texts), tuple(sorted(seeded(sources))), any(use.chance for use in uses))
+    return CodeFacts(tuple(texts), tuple(sorted(seeded(sources))), any(use.draws for use in uses))

@@ -368,7 +368,7 @@ class Recorder:
         """Give real chance, as `os.urandom`, to what asks Python for it."""
         with contextlib.suppress(OSError):  # the disk is full: the step will say so itself
             if self.is_chance():
-                self.reason("it draws numbers without a seed")
+                self.reason("it draws random numbers without a seed")
         return os.urandom(size)
 
     def is_chance(self) -> bool:

@@ -322,7 +322,7 @@ class Calls(Changes):
             self.change(call.path)
         for name in sorted(summary.changed & given.keys()):
             self._change_all(given[name])
-        for name, ran in sorted(summary.perhaps):
+        for name, ran in sorted(summary.may_change):
             # Without a parameter to decide it, every run repeats what the session did.
             same = ran or not self._reads_given(function, set())
             self._assume_changes(given.get(name, ()), f"{function.name}()", same and call.certain)

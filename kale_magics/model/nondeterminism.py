@@ -49,7 +49,7 @@ def nondeterminism_of(source: str) -> str:
     if name:
         return f"calls {name}"
     found = any(map(nondeterministic_call, ast.walk(ast.parse(source))))
-    return "asks for chance or for the time" if found else ""
+    return "uses random numbers or the clock" if found else ""
 
 
 def nondeterministic_call(node: ast.AST) -> str:
@@ -59,10 +59,10 @@ def nondeterministic_call(node: ast.AST) -> str:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     given = given_arguments(node)
     if name in _GENERATORS and not given:
-        return "it draws numbers without a seed"
+        return "it draws random numbers without a seed"
     first = given[0].value if given and isinstance(given[0], ast.Constant) else None
     if name in ("Timestamp", "to_datetime", "datetime64") and first in ("now", "today"):
-        return "it asks the clock"
+        return "it reads the clock"
     return ""
 
 
