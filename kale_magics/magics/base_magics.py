@@ -49,35 +49,39 @@ class BaseMagics(Magics):
     """
 
     pipeline_name = Unicode(
-        help="Name of the pipeline. If it is empty, the name of the notebook's file, or else 'pipeline'."
+        help="Name of the pipeline. If empty, the name of the notebook's file; 'pipeline' if unknown."
     ).tag(config=True)
-    description = Unicode(help="What the pipeline is for, in your own words.").tag(config=True)
-    base_image = Unicode(help="Container image that the steps run in.").tag(config=True)
+    description = Unicode(help="Free text for the YAML.").tag(config=True)
+    base_image = Unicode(
+        help="Container image of the steps on a cluster; by default python:X.Y-slim with the kernel's Python."
+    ).tag(config=True)
     step_options = Unicode(
-        help="Options of all steps, as behind %%kale step NAME; a step's own come first."
-        ' As in "--cpu 1 --memory 2G --env LEVEL=debug".'
+        help='Options of all steps, as after %%kale step NAME: "--cpu 1 --memory 2G". A step\'s own options'
+        " take precedence; lists are merged."
     ).tag(config=True)
     pip_index_urls = List(
-        Unicode(), help="Where steps on a cluster get packages; the first one instead of pip's own."
+        Unicode(), help="Package indexes for the steps on a cluster, the first one instead of pip's own."
     ).tag(config=True)
-    pip_trusted_hosts = List(Unicode(), help="Hosts of these that need no valid certificate.").tag(
+    pip_trusted_hosts = List(Unicode(), help="Hosts of these indexes that need no valid certificate.").tag(
         config=True
     )
     workspace_size = Unicode("10Gi", help="Size of a run's shared volume, for --workspace.").tag(config=True)
-    storage_class = Unicode(help="Its storage class; empty for the cluster's own.").tag(config=True)
-    runs_folder = Unicode(
-        ".kale", help="Folder that keeps the runs; unless it is absolute, beside the notebook."
-    ).tag(config=True)
-    max_parallel = Int(
-        0, min=0, help="How many steps may run at the same time; 0: as many as there are cores."
-    ).tag(config=True)
+    storage_class = Unicode(help="Storage class of that volume. If empty, the cluster's own.").tag(
+        config=True
+    )
+    runs_folder = Unicode(".kale", help="Folder for the runs; a relative path is beside the notebook.").tag(
+        config=True
+    )
+    max_parallel = Int(0, min=0, help="How many steps may run at the same time; 0 for one per core.").tag(
+        config=True
+    )
     start_steps = Enum(
         ("", "fork", "spawn"), "",
-        help="How a step's process starts: forked from one that has the imports of the imports cells, or as a"
-        " fresh interpreter. If it is empty: forked on Linux.",
+        help="How a step's process starts: fork, from a process that has executed the imports, or spawn, a"
+        " fresh interpreter. If empty, fork on Linux, spawn elsewhere.",
     ).tag(config=True)  # fmt: skip
     slim_imports = Bool(
-        True, help="Whether an import goes only to the steps that may use it, or to every step."
+        True, help="Whether an import goes only to the steps that may use it, and not to every step."
     ).tag(config=True)
 
     def __init__(self, shell: Any) -> None:

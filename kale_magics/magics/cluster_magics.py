@@ -57,17 +57,29 @@ class ClusterMagics(BaseMagics):
     """What can be done with a server."""
 
     host = Unicode(
-        help="Address of the server of Kubeflow Pipelines; empty for the one of the environment variable"
-        " KF_PIPELINES_ENDPOINT, and where there is none for this machine."
+        help="Address of the server of Kubeflow Pipelines on which %kale_run runs. If empty,"
+        " KF_PIPELINES_ENDPOINT in the environment; if that is not set either, runs are local."
     ).tag(config=True)
-    namespace = Unicode(help="Your namespace, where an installation has several users.").tag(config=True)
-    experiment = Unicode(help="Experiment of the runs; empty for the pipeline's name.").tag(config=True)
-    token = Secret(help="Bearer token; better in the environment variable KALE_TOKEN.").tag(config=True)
-    token_file = Unicode(help="File with a bearer token that is read anew for every call.").tag(config=True)
-    cookies = Secret(help="Cookies of a login; better in the environment variable KALE_COOKIES.").tag(
-        config=True
-    )
-    ca_cert = Unicode(help="File with the certificates that are trusted.").tag(config=True)
+    namespace = Unicode(help="Your namespace, in an installation with several users.").tag(config=True)
+    experiment = Unicode(
+        help="Experiment of the runs on a server. KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME in the environment"
+        " takes precedence. If empty, KF_PIPELINES_DEFAULT_EXPERIMENT_NAME, or else the pipeline's name."
+    ).tag(config=True)
+    token = Secret(
+        help="Bearer token. Prefer KALE_TOKEN in the environment, which is used if this is empty."
+    ).tag(config=True)
+    token_file = Unicode(
+        help="File with a bearer token, read for every request. If empty, KF_PIPELINES_SA_TOKEN_PATH in the"
+        " environment."
+    ).tag(config=True)
+    cookies = Secret(
+        help="Cookies of a login, as a browser sends them. Prefer KALE_COOKIES in the environment, which"
+        " is used if this is empty."
+    ).tag(config=True)
+    ca_cert = Unicode(
+        help="File with the trusted certificates. If empty, the first of KF_PIPELINES_SSL_SA_CERTS,"
+        " SSL_CERT_FILE and REQUESTS_CA_BUNDLE that is set in the environment."
+    ).tag(config=True)
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
@@ -77,7 +89,7 @@ class ClusterMagics(BaseMagics):
     @line_magic
     @documented(commands.ATTACH)
     def kale_attach(self, line: str) -> Run:
-        """Take up a run on the server again, and show how it goes on."""
+        """Follow a run on a server again, in another kernel too, and return the run."""
         given = self._parse(commands.ATTACH, line)
         run = self._attached(given.words[0], given.options, self._where(commands.ATTACH, line))
         if not run.mine:
@@ -100,7 +112,7 @@ class ClusterMagics(BaseMagics):
     @line_magic
     @documented(commands.PULL)
     def kale_pull(self, line: str) -> None:
-        """Bring what a step hands on into the session: all of it, or some variables."""
+        """Load the outputs of a step into the session: all of them, or some variables."""
         given = self._parse(commands.PULL, line)
         run = self._meant(given.options, self._where(commands.PULL, line))
         run.trusted = run.trusted or "--trust" in given.options
@@ -115,7 +127,7 @@ class ClusterMagics(BaseMagics):
     @line_magic
     @documented(commands.SCHEDULE)
     def kale_schedule(self, line: str) -> None:
-        """Have the server run the pipeline again and again; alone, list what it has been told to."""
+        """Let a server run the pipeline on a schedule; without options, list its schedules."""
         options, where = self._parse(commands.SCHEDULE, line).options, self._where(commands.SCHEDULE, line)
         from kale_magics.kubeflow import schedules
         from kale_magics.kubeflow.submission import prepare

@@ -64,14 +64,11 @@ class KaleMagics(ClusterMagics):
     @guarded
     @documented(*commands.KINDS.values(), commands.KALE)
     def kale(self, line: str, cell: str | None = None) -> None:
-        """Mark a cell, as its first line; alone as %kale, show what is marked.
+        """Show the marked cells: kind, state, inputs, outputs, what the next run would do, and problems.
 
-        A marked cell runs as if this line were not there. `%kale KIND` as the first line does the same as
-        `%%kale KIND`, and leaves the cell Python for editors and formatters.
-
-        imports and functions go to every step; parameters are the inputs of the pipeline; a step is a part
-        that runs by itself, and cells of one name are one step; metrics are numbers to log; skip is left out.
-        `%kale` shows every marked cell, what each step takes and hands on, and what is wrong.
+        As the first line of a cell, with a kind behind it, it marks the cell. A marked cell runs as if that
+        line were not there. `%kale KIND` does the same as `%%kale KIND`, and keeps the cell valid Python for
+        editors and formatters.
         """
         if arguments.has_words(line) or cell is not None or self._marking.lacks_kind:
             self._marking.mark(line)
@@ -82,7 +79,7 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.GRAPH)
     def kale_graph(self, line: str) -> None:
-        """Show the pipeline as a picture; in a terminal as a tree."""
+        """Draw the pipeline: a picture in a notebook, a tree in a terminal."""
         self._parse(commands.GRAPH, line)
         from kale_magics.view import GraphView
 
@@ -92,10 +89,10 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.RUN)
     def kale_run(self, line: str) -> Run:
-        """Run the pipeline on this machine, or on a server, and wait for its end.
+        """Run the pipeline, on this machine or on a server, wait for its end and return the run.
 
-        Every step runs in a process of its own, those that do not wait for each other at the same time. The
-        result is a run: run.state, run.steps["train"].log, run.outputs["train"]["model"], run.metrics.
+        Each step runs in its own process. Steps that do not depend on each other run at the same time. The
+        run has `run.state`, `run.metrics`, `run.steps["train"].log`, `run.outputs["train"]["model"]`.
         """
         options, where = self._parse(commands.RUN, line).options, self._where(commands.RUN, line)
         from kale_magics.magics.local_runs import start, start_beside
@@ -115,7 +112,7 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.COMPILE)
     def kale_compile(self, line: str) -> None:
-        """Write the pipeline as a file that Kubeflow Pipelines runs; it needs nothing else."""
+        """Write the pipeline as one YAML file for Kubeflow Pipelines 2."""
         path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
         from kale_magics.kubeflow.compiler import compile_pipeline
         from kale_magics.kubeflow.only_here import only_here
@@ -131,7 +128,7 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.RUNS)
     def kale_runs(self, line: str) -> None:
-        """List the runs of this notebook's folder, or those of a server, the newest first."""
+        """List the stored runs of the notebook's folder, or those of a server, the newest first."""
         options = self._parse(commands.RUNS, line).options
         if "--host" in options:
             self._list_runs(options)
@@ -147,7 +144,7 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.LOGS)
     def kale_logs(self, line: str) -> None:
-        """Show all that a step printed in the last run, or in an earlier one."""
+        """Print the log of a step, in the last run or in an earlier one."""
         given = self._parse(commands.LOGS, line)
         run = self._meant(given.options, self._where(commands.LOGS, line))
         step = run.steps[given.words[0]]
@@ -162,7 +159,10 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.CLEAN)
     def kale_clean(self, line: str) -> None:
-        """Throw away the files of past runs, and say how much room that makes."""
+        """Delete stored runs and their cache entries, and print how much space that freed.
+
+        It needs at least one of the two options. Runs in progress are kept.
+        """
         where = self._where(commands.CLEAN, line)
         options = self._parse(commands.CLEAN, line).options
         if not options:
@@ -187,7 +187,7 @@ class KaleMagics(ClusterMagics):
     @line_magic
     @documented(commands.RESET)
     def kale_reset(self, line: str) -> None:
-        """Forget marked cells: those of the steps or kinds named, or all. To run a cell marks it again."""
+        """Forget the marked cells of these steps and kinds, or all; running a cell marks it again."""
         steps = self._parse(commands.RESET, line).words
         for step in steps:
             self._check_step(step, self._where(commands.RESET, line))

@@ -89,6 +89,8 @@ class Syntax:
         instead: Gives a fix for words that are too many; may give an empty one.
         unknown: The fixes for options that it does not have, though one would think so.
         listed: What lists its options, "%%kale"; empty for the magic itself.
+        help: What a kind of cell is, one sentence without its full stop; empty for a magic, whose docstring
+            says what it does.
     """
 
     magic: str
@@ -102,6 +104,7 @@ class Syntax:
     instead: Callable[[Sequence[str]], str] | None = None
     unknown: Mapping[str, str] = field(default_factory=dict)
     listed: str = ""
+    help: str = ""
 
     @property
     def usage(self) -> str:
@@ -187,11 +190,13 @@ def quoted(word: str) -> str:
 
 
 def usage(syntaxes: Iterable[Syntax]) -> str:
-    """Help for people: how each is written, what its options do, an example."""
+    """Return the help: how each is written, what it is, what its options do, an example."""
     syntaxes = tuple(syntaxes)
     options = {option.usage: option.help for syntax in syntaxes for option in syntax.options}
     width = max((len(name) for name in options if len(name) <= MAX_OPTION_WIDTH), default=0)
     parts = [[line for syntax in syntaxes for line in _wrapped(syntax.usage)]]
+    kinds = {syntax.magic: syntax.help for syntax in syntaxes if syntax.help}
+    parts += [[_row(magic, text, max(map(len, kinds))) for magic, text in kinds.items()]] if kinds else []
     parts += [[_row(name, text, width) for name, text in options.items()]] if options else []
     examples = [syntax.example for syntax in syntaxes if syntax.example != syntax.usage]
     parts += [["Example:", *(f"    {example}" for example in examples or [syntaxes[0].example])]]

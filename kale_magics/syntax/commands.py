@@ -58,25 +58,39 @@ def _read_as_value(words: Sequence[str]) -> str:
 
 
 _AFTER = Option(
-    "--after", "wait for these steps too, though nothing is taken from them",
+    "--after", "also wait for these steps, though no value comes from them",
     "STEP", many=True, commas=True, values="steps",
 )  # fmt: skip
 _NO_RUN = Option("--no-run", "mark the cell without running it now, for a step that takes hours")
 _READS = Option(
-    "--reads", "these variables are only read here, whatever %kale takes for a change of them",
+    "--reads", "the step only reads these variables, even where %kale assumes a change",
     "NAME", many=True, commas=True,
 )  # fmt: skip
 
 KINDS: dict[Kind, Syntax] = {
-    "imports": Syntax("%%kale imports", "%%kale imports"),
-    "functions": Syntax("%%kale functions", "%%kale functions"),
-    "parameters": Syntax("%%kale parameters", "%%kale parameters"),
+    "imports": Syntax(
+        "%%kale imports", "%%kale imports",
+        help="runs first in every step; an import goes only to the steps that may use it",
+    ),
+    "functions": Syntax(
+        "%%kale functions", "%%kale functions", help="runs in every step, after the imports"
+    ),
+    "parameters": Syntax(
+        "%%kale parameters", "%%kale parameters",
+        help="assignments; a literal is a typed input, an expression is computed in each step",
+    ),
     "step": Syntax(
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
         (_AFTER, _NO_RUN, _READS, *OPTIONS), _read_as_tags,
+        help="a step of the pipeline; the cells of one name are one step",
     ),
-    "metrics": Syntax("%%kale metrics", "%%kale metrics", options=(_NO_RUN,)),
-    "skip": Syntax("%%kale skip", "%%kale skip"),
+    "metrics": Syntax(
+        "%%kale metrics", "%%kale metrics", options=(_NO_RUN,),
+        help="the names of variables with numbers to log, one a line",
+    ),
+    "skip": Syntax(
+        "%%kale skip", "%%kale skip", help="runs in the notebook only, like a cell without a mark"
+    ),
 }  # fmt: skip
 
 _FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS, listed="%%kale")
@@ -85,34 +99,37 @@ SYNONYMS: dict[str, Kind] = {"pipeline-parameters": "parameters", "pipeline-metr
 
 _HOST = Option(
     "--host",
-    "on this server of Kubeflow Pipelines; alone, on that of the settings",
+    "use this server of Kubeflow Pipelines; alone, the configured one",
     "ADDRESS",
     optional=True,
 )
-_TRUST = Option("--trust", "load values of a run that somebody else has started: this runs their code")
-_OF_RUN = Option("--run", "of this run, by its id as %kale_runs shows it; else of the last one", "ID")
-_NO_WAIT = Option("--no-wait", "on a server: return at once")
-_CANCEL = Option("--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the looking on")
+_TRUST = Option("--trust", "load values of a run that somebody else started; this can execute their code")
+_OF_RUN = Option("--run", "use the run of this id, as %kale_runs shows it, and not the last one", "ID")
+_NO_WAIT = Option("--no-wait", "on a server: return at once; %kale_attach follows the run later")
+_CANCEL = Option("--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the watching")
 
 KALE = Syntax("%kale", "%kale")
 GRAPH = Syntax("%kale_graph", "%kale_graph")
 RUN = Syntax(
     "%kale_run", "run = %kale_run -p epochs=5 -p 'layers=[64, 32]' --name \"five epochs\"",
     options=(
-        Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
-        Option("--name", "call the run so", "NAME", spaced=True),
         Option(
-            "--until", "run only these steps, and those that they need",
+            "-p", "give a parameter another value, in its type",
+            "NAME=VALUE", many=True, values="parameters",
+        ),
+        Option("--name", "name the run, for %kale_runs", "NAME", spaced=True),
+        Option(
+            "--until", "run only these steps and those that they depend on",
             "STEP", many=True, commas=True, values="steps",
         ),
         Option(
-            "--only", "run only these steps; what they take comes from the last run that has it",
+            "--only", "run only these steps; their inputs come from the last run that has them",
             "STEP", many=True, commas=True, values="steps",
         ),
-        Option("--resume", "go on from where the last run failed, with its parameters and today's cells"),
-        Option("--no-cache", "run every step, also those of which nothing has changed"),
-        Option("--check", "fail if a value is not the one that the notebook has"),
-        Option("--background", "return at once; what the run prints goes on below this cell"),
+        Option("--resume", "continue the last run, which failed, with its parameters and today's cells"),
+        Option("--no-cache", "run every step, even if nothing that it uses has changed"),
+        Option("--check", "fail if a value differs from the notebook's, as for CI"),
+        Option("--background", "return at once; what the run prints appears below this cell"),
         _HOST,
         _NO_WAIT,
         _CANCEL,
@@ -133,15 +150,18 @@ SCHEDULE = Syntax(
     "%kale_schedule", "%kale_schedule --cron '0 6 * * *' -p epochs=5",
     options=(
         Option(
-            "--cron", "start it at these times: minute, hour, day, month, weekday; in UTC",
+            "--cron", "start it at these times, in UTC: minute, hour, day, month, weekday",
             "TIMES", spaced=True,
         ),
-        Option("--every", "start it so often: 30m, 6h, 1d", "TIME"),
-        Option("-p", "give a parameter another value", "NAME=VALUE", many=True, values="parameters"),
-        Option("--name", "call the schedule so", "NAME", spaced=True),
-        Option("--pause", "start no runs for now", "ID"),
-        Option("--resume", "start runs again", "ID"),
-        Option("--delete", "throw the schedule away", "ID"),
+        Option("--every", "start it at this interval: 30m, 6h, 1d", "TIME"),
+        Option(
+            "-p", "give a parameter another value, in its type",
+            "NAME=VALUE", many=True, values="parameters",
+        ),
+        Option("--name", "name the schedule", "NAME", spaced=True),
+        Option("--pause", "pause this schedule", "ID"),
+        Option("--resume", "resume this schedule", "ID"),
+        Option("--delete", "delete this schedule", "ID"),
         _HOST,
     ),
     unknown={"--list": "%kale_schedule alone lists them"},
@@ -149,8 +169,8 @@ SCHEDULE = Syntax(
 CLEAN = Syntax(
     "%kale_clean", "%kale_clean --older-than 7d --keep 10",
     options=(
-        Option("--older-than", "only runs that began longer ago: 30m, 12h, 7d, 2w", "TIME"),
-        Option("--keep", "leave this many of the newest", "N"),
+        Option("--older-than", "delete only runs that started longer ago: 30m, 12h, 7d, 2w", "TIME"),
+        Option("--keep", "keep this many of the newest runs", "N"),
     ),
 )  # fmt: skip
 ATTACH = Syntax(

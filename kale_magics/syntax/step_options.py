@@ -358,40 +358,46 @@ def _many(name: str, help_: str, metavar: str) -> Option:
     return Option(name, help_, metavar, many=True)
 
 
+_KEYS = "NAME:KEY:VARIABLE|NAME:/FOLDER"
+
 _READERS: tuple[tuple[Option, Read], ...] = (
-    (Option("--retries", "try the step again when it has failed, at most so often", "N"), _retries),
-    (Option("--retry-delay", "wait so long before it is tried again", "TIME"), _seconds("delay")),
-    (Option("--timeout", "end an attempt that takes longer: it has failed then", "TIME"), _timeout),
+    (Option("--retries", "run the step again if it fails, at most this many times", "N"), _retries),
+    (Option("--retry-delay", "wait this long before each retry: 10s, 5m, 1h", "TIME"), _seconds("delay")),
+    (Option("--timeout", "stop an attempt that takes longer; it has failed then", "TIME"), _timeout),
     (
-        Option("--no-cache", "run the step each time, also when nothing has changed that it uses"),
+        Option("--no-cache", "run the step every time, even if nothing that it uses has changed"),
         _flag("cache", False),
     ),
-    (Option("--cpu", "on a cluster: cores, 2 or 500m, or 1:4 for up to 4", "N[:LIMIT]"), _range("cpu", _cpu)),
-    (Option("--memory", "on a cluster: 4G, 512Mi, or 2G:4G", "SIZE[:LIMIT]"), _range("memory", _memory)),
-    (Option("--gpu", "on a cluster: so many accelerators", "N"), _gpus),
-    (Option("--accelerator", "what the cluster calls them; else nvidia.com/gpu", "TYPE"), _accelerator),
-    (Option("--image", "the container image of the step", "IMAGE"), _image),
-    (_many("--packages", "packages for pip, beside those that its code needs", "PACKAGE"), _packages),
-    (_many("--file", "small files beside the notebook that it reads", "PATH"), _files),
     (
-        _many("--env", "environment variables, on this machine too", "NAME=VALUE"),
+        Option("--cpu", "cores as request and limit, 2 or 500m; 500m:2 is both", "N[:LIMIT]"),
+        _range("cpu", _cpu),
+    ),
+    (
+        Option("--memory", "memory as request and limit, 4G or 512Mi; 2G:4G is both", "SIZE[:LIMIT]"),
+        _range("memory", _memory),
+    ),
+    (Option("--gpu", "the number of accelerators", "N"), _gpus),
+    (Option("--accelerator", "their resource in the cluster, if not nvidia.com/gpu", "TYPE"), _accelerator),
+    (Option("--image", "the container image of the step", "IMAGE"), _image),
+    (_many("--packages", "packages for pip, in addition to those that are found", "PACKAGE"), _packages),
+    (_many("--file", "small files, or folders of them, for the pod, under the same path", "PATH"), _files),
+    (
+        _many("--env", "environment variables; local steps and the step's cells have them too", "NAME=VALUE"),
         _pairs("env", "--env", _variable, None, "LEVEL=debug"),
     ),
     (
-        _many(
-            "--secret", "a key of a secret as a variable, or all as files", "NAME:KEY:VARIABLE|NAME:/FOLDER"
-        ),
+        _many("--secret", "a key of a secret as a variable, or all its keys as files", _KEYS),
         _config("secret", "--secret"),
     ),
     (
-        _many("--config-map", "the same of a config map", "NAME:KEY:VARIABLE|NAME:/FOLDER"),
+        _many("--config-map", "a key of a config map as a variable, or all its keys as files", _KEYS),
         _config("config_map", "--config-map"),
     ),
-    (_many("--pvc", "a volume of the cluster, as a folder", "NAME:/FOLDER"), _volumes),
+    (_many("--pvc", "a persistent volume claim, mounted at this folder", "NAME:/FOLDER"), _volumes),
     (
         Option(
             "--workspace",
-            "hand values on over the run's shared volume: those too large to copy",
+            "output values over a volume that the run's steps share, not over the store",
             alone="its size is set by %config KaleMagics.workspace_size = '10Gi'",
         ),
         _flag("workspace", True),
@@ -405,15 +411,18 @@ _READERS: tuple[tuple[Option, Read], ...] = (
         _pairs("annotations", "--annotation", _key, None, "sidecar.istio.io/inject=false"),
     ),
     (
-        _many("--node-selector", "only on nodes with this label", "NAME=VALUE"),
+        _many("--node-selector", "run only on nodes with this label", "NAME=VALUE"),
         _pairs("node_selector", "--node-selector", _key, _LABEL, "disk=ssd"),
     ),
-    (_many("--toleration", "also on nodes with this taint", "KEY[=VALUE][:EFFECT]"), _tolerations),
     (
-        _many("--image-pull-secret", "secrets with the passwords of image registries", "NAME"),
+        _many("--toleration", "run also on nodes with this taint, as for kubectl", "KEY[=VALUE][:EFFECT]"),
+        _tolerations,
+    ),
+    (
+        _many("--image-pull-secret", "secrets with the credentials of image registries", "NAME"),
         _names("image_pull_secrets", "name that a secret can have", _NAME, "write it as the cluster does"),
     ),
-    (Option("--no-report", "make no report of what its cells show"), _flag("report", False)),
+    (Option("--no-report", "make no HTML report of what the step's cells show"), _flag("report", False)),
 )
 
 OPTIONS = tuple(option for option, _ in _READERS)
