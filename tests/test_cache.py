@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.cache.plan import plan
+from kale_magics.cache.plan import plan_run
 from kale_magics.execution import signing
 from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
 from kale_magics.local.fork_server import close_servers
@@ -37,10 +37,10 @@ def cached(run):
     return {name for name, s in run.steps.items() if s.cached}
 
 
-def outlook(kale, *steps, parameters=(), values=None):
-    """What `%kale` says of steps."""
-    told = plan(Pipeline("test", steps, parameters), values or {}, kale.runs, kale.folder)
-    return {name: ("cached " if look.cached else "") + look.reason for name, look in told.items()}
+def cache_plan(kale, *steps, parameters=(), values=None):
+    """What `%kale` prints of the cache for each step."""
+    plans = plan_run(Pipeline("test", steps, parameters), values or {}, kale.runs, kale.folder)
+    return {name: ("cached " if plan.cached else "") + plan.reason for name, plan in plans.items()}
 
 
 def test_all_is_there_as_if_it_had_run(kale):
@@ -85,9 +85,9 @@ def test_a_step_that_gives_the_same_leaves_the_next_alone(kale):
     use = step("b", "print(x)", {"x": "a"})
     kale(step("a", "x = 1", gives=["x"]), use)
     changed = step("a", "x = 2 - 1", gives=["x"]), use
-    assert outlook(kale, *changed) == {
+    assert cache_plan(kale, *changed) == {
         "a": "its code has changed",
-        "b": "cached unless a gives something else",
+        "b": "cached unless the output of a changes",
     }
     assert cached(kale(*changed)) == {"b"}
     assert cached(kale(step("a", "x = 2", gives=["x"]), use)) == set()
@@ -100,7 +100,7 @@ def test_each_parameter_counts_where_it_is_used(kale):
     kale(*steps, **more)
     assert cached(kale(*steps, arguments={"rate": 1.0}, **more)) == {"b"}
     assert cached(kale(*steps, arguments={"rate": 1.0}, **more)) == {"a", "b"}
-    told = outlook(kale, *steps, values={"rate": 2.0, "size": 1}, **more)
+    told = cache_plan(kale, *steps, values={"rate": 2.0, "size": 1}, **more)
     assert told == {"a": "parameter rate has changed", "b": "cached "}
     # The first values are remembered too.
     assert cached(kale(*steps, **more)) == {"a", "b"}
@@ -134,7 +134,7 @@ SAME = {
 @pytest.mark.parametrize("source", SAME.values(), ids=SAME)
 def test_nothing_has_changed(kale, source):
     kale(step("a", source))
-    assert outlook(kale, step("a", source)) == {"a": "cached "}
+    assert cache_plan(kale, step("a", source)) == {"a": "cached "}
     assert cached(kale(step("a", source))) == {"a"}
 
 
@@ -156,12 +156,12 @@ def test_what_a_library_has_read_before_the_step_counts(kale, monkeypatch):
     assert kale(use).steps["a"].log == "3.0\n"
     assert cached(kale(use)) == {"a"}
     write("matplotlibrc", "lines.linewidth: 4")(kale.folder)
-    assert outlook(kale, use) == {"a": "matplotlibrc has changed"}
+    assert cache_plan(kale, use) == {"a": "matplotlibrc has changed"}
     close_servers()
     assert kale(use).steps["a"].log == "4.0\n"
 
 
-def test_steps_that_are_not_forked_are_heard_too(kale):
+def test_steps_that_are_not_forked_are_recorded_too(kale):
     for source, expected in ((PANDAS, {"a"}), ("import numpy as np\nx = np.random.rand(3)", set())):
         kale(step("a", source), fork=False)
         assert cached(kale(step("a", source), fork=False)) == expected
@@ -218,65 +218,65 @@ def test_what_it_uses_has_changed(kale, source, change, reason):
     (kale.folder / "link").symlink_to("meeting.py")
     kale(step("a", f"{source}\nprint('ran')"))
     change(kale.folder)
-    assert outlook(kale, step("a", f"{source}\nprint('ran')"))["a"].endswith(reason)
+    assert cache_plan(kale, step("a", f"{source}\nprint('ran')"))["a"].endswith(reason)
     run = kale(step("a", f"{source}\nprint('ran')"))
     assert not run.steps["a"].cached
 
 
 EACH_TIME = {
-    "chance": ("import random\nx = random.random()", "it draws from random without a seed"),
+    "chance": ("import random\nx = random.random()", "from random .*seed"),
     "numpy's chance before an import": (
-        "import numpy as np\nx = np.random.rand(3)\nimport colorsys", "it draws from numpy.random without a seed"
+        "import numpy as np\nx = np.random.rand(3)\nimport colorsys", r"numpy\.random .*seed"
     ),
     "the seed of another generator": (
-        "import random\nimport numpy as np\nrandom.seed(1)\nx = np.random.rand()", "it draws from numpy.random without a seed"
+        "import random\nimport numpy as np\nrandom.seed(1)\nx = np.random.rand()", r"numpy\.random .*seed"
     ),
-    "a seed that is none": ("import random\nrandom.seed(None)\nx = random.random()  # seed (none)", "it draws from random without a seed"),
+    "a seed that is none": ("import random\nrandom.seed(None)\nx = random.random()  # seed (none)", "from random .*seed"),
     "chance in another process": (
         "import multiprocessing, random\ndef f(_): return random.random()\n"
         "with multiprocessing.get_context('fork').Pool(1) as pool: x = pool.map(f, [1])",
-        "processes that it starts may draw numbers without a seed",
+        "processes .*seed",
     ),
     "a counter in a file": (
         "import os\nn = int(open('cnt').read()) if os.path.exists('cnt') else 0\nwith open('cnt', 'w') as f: f.write(str(n + 1))",
-        "it looks at cnt and makes it",
+        "cnt",
     ),
-    "a harmless program and another one": ("import os\nos.system('uname > /dev/null; true')", "it runs another program (uname)"),
+    "a harmless program and another one": ("import os\nos.system('uname > /dev/null; true')", r"program \(uname\)"),
     "a socket that listens": (
-        "import socket\nwith socket.socket() as s: s.bind(('127.0.0.1', 0))", "it uses the network (127.0.0.1)"
+        "import socket\nwith socket.socket() as s: s.bind(('127.0.0.1', 0))", r"network \(127\.0\.0\.1\)"
     ),
-    "numpy's chance": ("import numpy as np\nx = np.random.rand(624)", "it draws from numpy.random without a seed"),
-    "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "it draws random numbers without a seed"),
+    "numpy's chance": ("import numpy as np\nx = np.random.rand(624)", r"numpy\.random .*seed"),
+    "a generator without a seed": ("import numpy as np\nx = np.random.default_rng().random()", "random numbers .*seed"),
     "a generator of a library without a seed": (
-        "import numpy as np, functools\nx = functools.partial(np.random.default_rng)().random()", "it draws random numbers without a seed"
+        "import numpy as np, functools\nx = functools.partial(np.random.default_rng)().random()", "random numbers .*seed"
     ),
     "a model without a seed": (
         "from sklearn.ensemble import RandomForestRegressor as F\nm = F(2).fit([[0], [1]], [0, 1])",
-        "it draws from numpy.random without a seed",
+        r"numpy\.random .*seed",
     ),
     "a module that asks the clock": (
         "from pathlib import Path\nPath('clock.py').write_text('from datetime import date as d\\ndef f(): return d.today()')\n"
         "import clock\nx = clock.f()",
-        "its module clock calls datetime.date.today",
+        r"module clock .*datetime\.date\.today",
     ),
     "a module that draws": (
         "from pathlib import Path\nPath('dice.py').write_text('import random\\ndef f(): return random.Random().random()')\n"
         "import dice\nx = dice.f()",
-        "its module dice uses random numbers or the clock",
+        "module dice ",
     ),
-    "another program": ("import subprocess\nsubprocess.run(['true'])", "it runs another program (true)"),
-    "the shell": ("get_ipython().system('true')", "it runs another program (bash)"),
+    "another program": ("import subprocess\nsubprocess.run(['true'])", r"program \(true\)"),
+    "the shell": ("get_ipython().system('true')", r"program \(bash\)"),
     "the network": (
         "import socket\ns = socket.socket()\ntry: s.connect(('127.0.0.1', 9))\nexcept OSError: pass\ns.close()",
-        "it uses the network (127.0.0.1)",
+        r"network \(127\.0\.0\.1\)",
     ),
-    "a file that it adds to": ("with open('log.txt', 'a') as f: f.write('x')", "it changes log.txt"),
+    "a file that it adds to": ("with open('log.txt', 'a') as f: f.write('x')", r"log\.txt"),
     "a database": (
         "import sqlite3\nc = sqlite3.connect('x.db')\nc.execute('create table if not exists t (a)')\n"
         "c.execute('insert into t values (1)')\nc.commit(); c.close()",
-        "it changes x.db",
+        r"x\.db",
     ),
-    "a file that it removes": ("import os\nopen('x', 'a').close(); os.remove('data.csv')\nopen('data.csv', 'x').close()", "it changes data.csv"),
+    "a file that it removes": ("import os\nopen('x', 'a').close(); os.remove('data.csv')\nopen('data.csv', 'x').close()", r"data\.csv"),
 }  # fmt: skip
 
 
@@ -285,7 +285,7 @@ def test_what_may_come_out_differently_runs_each_time(kale, source, reason, monk
     monkeypatch.chdir(kale.folder)
     monkeypatch.setenv("SHELL", "/bin/bash")
     kale(step("a", source))
-    assert outlook(kale, step("a", source)) == {"a": reason}
+    assert re.search(reason, cache_plan(kale, step("a", source))["a"])
     assert cached(kale(step("a", source))) == set()
 
 
@@ -300,7 +300,7 @@ HARMED = {
 
 
 @pytest.mark.parametrize("source", HARMED.values(), ids=HARMED)
-def test_a_step_is_not_harmed_by_being_heard(kale, source):
+def test_a_step_is_not_harmed_by_being_recorded(kale, source):
     run = kale(step("a", f"{source}\nprint('done')"))
     assert run.state == "succeeded", run.steps["a"].error
     assert run.steps["a"].log == "done\n"
@@ -309,7 +309,7 @@ def test_a_step_is_not_harmed_by_being_heard(kale, source):
 
 
 @pytest.mark.parametrize("line", ["5", "{", '["file"]', '["reason"]', "\xff"])
-def test_a_step_that_writes_where_it_is_heard_runs_again(kale, line):
+def test_a_step_that_writes_to_its_record_runs_again(kale, line):
     source = f"from pathlib import Path\nfor p in Path('../.kale/runs').glob('*/a/uses.jsonl'): p.open('a', encoding='latin-1').write({line!r} + chr(10))"
     kale(step("a", source))
     assert cached(kale(step("a", source))) == set()
@@ -341,7 +341,7 @@ def test_steps_that_write_into_one_folder_leave_each_other_alone(kale):
 def test_without_the_cache_when_asked(kale):
     steps = step("a", "x = 1", options=StepOptions(cache=False)), step("b", "y = 1")
     kale(*steps)
-    assert outlook(kale, *steps) == {"a": "--no-cache", "b": "cached "}
+    assert cache_plan(kale, *steps) == {"a": "--no-cache", "b": "cached "}
     assert cached(kale(*steps)) == {"b"}
     assert cached(kale(*steps, cache=False)) == set()
 
@@ -433,10 +433,10 @@ def asked(kale):
 def test_what_a_step_asks_about_computed_paths_counts(asked, expression, change, answer):
     use = step("a", ASKING.format(expression))
     asked(use)
-    assert outlook(asked, use) == {"a": "cached "}
+    assert cache_plan(asked, use) == {"a": "cached "}
     assert cached(asked(use)) == {"a"}
     change(asked.folder)
-    assert outlook(asked, use)["a"].endswith(" has changed")
+    assert cache_plan(asked, use)["a"].endswith(" has changed")
     if answer is not None:
         run = asked(use)
         assert (run.steps["a"].cached, run.steps["a"].log) == (False, f"{answer}\n")
@@ -474,7 +474,7 @@ OWN = {
 def test_what_a_step_asks_about_what_it_makes_itself_does_not_count(asked, source):
     use = step("a", ASKING.format("0") + source)
     asked(use)
-    assert outlook(asked, use) == {"a": "cached "}
+    assert cache_plan(asked, use) == {"a": "cached "}
     assert cached(asked(use)) == {"a"}
 
 
@@ -482,7 +482,7 @@ def test_a_file_that_the_step_looks_for_before_it_makes_it(asked, monkeypatch):
     monkeypatch.chdir(asked.folder)
     use = step("a", ASKING.format("check(a + 'bsent')") + "open(a + 'bsent', 'w').close()")
     assert asked(use).steps["a"].log == "False\n"
-    assert outlook(asked, use) == {"a": "it looks at absent and makes it"}
+    assert "absent" in cache_plan(asked, use)["a"]
     assert asked(use).steps["a"].log == "True\n"
     assert cached(asked(use)) == {"a"}
 
@@ -507,7 +507,7 @@ os.stat('gone')
 """
 
 
-def test_a_step_does_not_notice_that_its_questions_are_heard(kale):
+def test_a_step_does_not_notice_that_its_questions_are_recorded(kale):
     failed = kale(step("a", UNNOTICED)).steps["a"]
     assert not re.search("file_access|path_queries|runtime", failed.error.traceback)
     assert failed.error.type == "FileNotFoundError"
@@ -517,9 +517,9 @@ def test_a_step_does_not_notice_that_its_questions_are_heard(kale):
 def test_libraries_and_imports_ask_about_few_paths_of_the_user(kale):
     run = kale(step("a", "import pandas, sklearn.ensemble, matplotlib.pyplot\nprint('done')"))
     told = [json.loads(line) for line in (run.steps["a"].folder / "uses.jsonl").read_text().splitlines()]
-    questions = [line for line in told if line[-1] in ("look", "glance")]
+    questions = [line for line in told if line[-1] in ("query", "library query")]
     assert not [line for line in questions if "-packages" in line[1]]
-    assert len(questions) < 100
+    assert 0 < len(questions) < 100
 
 
 def test_another_version_of_a_library(kale, monkeypatch):
@@ -529,7 +529,7 @@ def test_another_version_of_a_library(kale, monkeypatch):
     monkeypatch.setattr(
         "kale_magics.cache.entry.installed_versions", lambda names: {**real(names), "numpy": "0.1"}
     )
-    assert outlook(kale, use)["a"].startswith("numpy is 0.1, was ")
+    assert cache_plan(kale, use)["a"].startswith("numpy has version 0.1, ")
     assert cached(kale(use)) == set()
 
 
@@ -538,9 +538,9 @@ def test_another_environment(kale, monkeypatch):
     kale(use)
     monkeypatch.setenv("TERM_SESSION_ID", "7")
     monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")  # as scikit-learn does when it is imported
-    assert outlook(kale, use) == {"a": "cached "}
+    assert cache_plan(kale, use) == {"a": "cached "}
     monkeypatch.setenv("MODE", "fast")
-    assert outlook(kale, use) == {"a": "environment variable MODE is new"}
+    assert cache_plan(kale, use) == {"a": "environment variable MODE is new"}
     assert cached(kale(use)) == set()
     assert "fast" not in "".join(p.read_text() for p in kale.runs.rglob("cache.json"))
 
@@ -662,7 +662,7 @@ def test_other_runs_are_not_harmed_by_a_step_that_runs_again(kale):
 
 
 def test_nothing_is_told_before_the_first_run(kale):
-    assert outlook(kale, step("a", "x = 1")) == {}
+    assert cache_plan(kale, step("a", "x = 1")) == {}
     assert not Path(kale.runs).exists()
 
 

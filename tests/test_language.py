@@ -28,7 +28,7 @@ DIALECT = re.compile(
 """Words that the glossary of CONTRIBUTING.md has a better term for."""
 
 PENDING = {
-    "cache", "checking", "execution", "kubeflow", "local",
+    "checking", "execution", "kubeflow", "local",
     "magics", "model", "session", "step_runtime", "syntax", "view",
 }  # fmt: skip
 """Folders that still have such words."""

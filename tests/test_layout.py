@@ -78,7 +78,7 @@ LONGEST_MODULE, LONGEST_FUNCTION = 450, 45
 
 LONG = {
     "analysis/expressions.py", "dataflow/notebook_flow.py", "dataflow/walk.py", "kubeflow/remote.py",
-    "local/engine.py run_pipeline", "cache/file_access.py",
+    "local/engine.py run_pipeline",
     "step_runtime/artifacts.py save_artifact", "step_runtime/pickling.py make_pickler",
     "step_runtime/runtime.py", "syntax/step_options.py",
 }  # fmt: skip

@@ -51,7 +51,7 @@ def test_a_run_is_remembered_and_kale_says_so(shell):
     assert ran(shell, "-p rate=1") == {"load", "train", "show"}
     shell.run("%%kale step train\nmodel = max(rows)", "c3")
     assert "runs: its code has changed" in shell.run("%kale").printed
-    assert "cached, unless train gives something else" in shell.run("%kale").printed
+    assert "cached, unless the output of train changes" in shell.run("%kale").printed
     assert ran(shell, "") == {"train", "show"}
     assert ran(shell, "--no-cache") == {"load", "train", "show"}
 

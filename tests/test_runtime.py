@@ -734,7 +734,7 @@ def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
     task = {
         "program": paths["program.py"], "function": "a", "parameters": {}, "inputs": {}, "outputs": outputs,
         "result": paths["result.json"], "error": paths["error.json"], "uses": paths["uses"], "ignored": [],
-        "homes": [], "watched": [],
+        "install_folders": [], "named_paths": [],
     }  # fmt: skip
     (tmp_path / "arguments.json").write_text(json.dumps(task))
     command = [sys.executable, "-c", BOOTSTRAP.replace("NAME", "launcher"), str(launcher)]

@@ -1,151 +1,186 @@
-"""What a step's `file_access` has recorded, and what follows from it for the next time."""
+"""What `file_access` has recorded of a step, and what it means for the next run."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tokenize
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kale_magics.cache.file_access import state_of
-from kale_magics.cache.path_queries import ask, is_question
+from kale_magics.cache.path_queries import answer, is_query
+from kale_magics.cache.path_states import path_state
 from kale_magics.model.nondeterminism import nondeterminism_of
 from kale_magics.model.pipeline import Step
 from kale_magics.step_runtime.fixed import from_json
 
-FOLLOWED = ("read", "make", "change")
-"""How a path is used where Python tells of it."""
+OWN_ACCESSES = ("read", "create", "modify")
+"""The accesses of the step itself that Python reports."""
 
-UNKNOWN = "not all is known that it used"
+INCOMPLETE = "not everything that it used is known"
+
+Use = tuple[str, str]
+"""A kind of path or a query, and the path."""
 
 
+@dataclass
 class AuditLog:
-    """What was told, and what has come of the paths since.
-
-    Args:
-        file: Where the recorder has written.
+    """The record of a step.
 
     Attributes:
+        reasons: Why the step may give another result next time.
+        generators: The generators that gave numbers, as "numpy.random".
+        local_modules: The files of modules that are not installed.
         modules: The files of installed modules, by their names.
-        paths: Kind, path and state of what was used or made, and is looked at the next time.
-        made: Those of the paths that the step has made.
+        forked: Whether the step started processes of its own.
+        complete: Whether the record is complete.
+        uses: The states of paths, or the answers to queries, when they were used, and how they were used.
+    """
+
+    reasons: list[str] = field(default_factory=list)
+    generators: list[str] = field(default_factory=list)
+    local_modules: list[str] = field(default_factory=list)
+    modules: dict[str, str] = field(default_factory=dict)
+    forked: bool = False
+    complete: bool = False
+    uses: dict[Use, list[tuple[Any, str]]] = field(default_factory=dict)
+
+    def add(self, kind: str, *values: Any) -> None:
+        """Add a line of the record.
+
+        Raises:
+            ValueError, IndexError: It is no such line.
+        """
+        if kind == "reason":
+            self.reasons.append(str(values[0]))
+        elif kind == "draws":
+            self.generators.append(values[0])
+        elif kind == "local module":
+            self.local_modules.append(values[0])
+        elif kind == "module":
+            self.modules[values[0]] = values[1]
+        elif kind == "fork":
+            self.forked = True
+        elif kind == "end":
+            self.complete = True
+        else:
+            path, state, access = values
+            self.uses.setdefault((kind, path), []).append((state, access))
+
+
+def read_audit_log(file: Path) -> AuditLog:
+    """Read the record of a step.
 
     Raises:
         OSError: The file cannot be read.
     """
+    log = AuditLog()
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            log.add(*from_json(line))
+        except (ValueError, TypeError, IndexError):
+            # A process of the step was killed while it wrote, or has written something else here.
+            log.reasons.append(INCOMPLETE)
+    return log
 
-    def __init__(self, file: Path) -> None:
-        self.modules: dict[str, str] = {}
-        self.paths: list[tuple[str, str, Any]] = []
-        self.made: list[str] = []
-        self._reasons: list[str] = []
-        self._drawn: list[str] = []
-        self._local: list[str] = []
-        self._changed: list[str] = []
-        self._forked = self._ended = False
-        self._used: dict[tuple[str, str], list[tuple[Any, str]]] = {}
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                self._hear(*from_json(line))
-            except (ValueError, TypeError, IndexError):
-                # A process of the step was killed while it wrote, or has written something else here.
-                self._reasons.append(UNKNOWN)
-        for (kind, path), its in self._used.items():
-            if is_question(kind):
-                self._take_answer(kind, path, *its[0])
-            elif kind != "tree":
-                self._take_in(kind, path, its)
-        files = frozenset(path for kind, path, _ in self.paths if kind == "file")
-        for (kind, path), its in self._used.items():
-            if kind == "tree":
-                self._take_in_folder(path, its, files)
 
-    def reasons_against(self, step: Step) -> Iterator[str]:
-        """Why the step may do something else another time.
+@dataclass
+class PathChanges:
+    """What became of the paths that a step used.
 
-        Args:
-            step: The step.
-        """
-        yield from self._reasons
-        if not self._ended:
-            yield UNKNOWN
-        for file in self._local:
-            with contextlib.suppress(OSError, SyntaxError, ValueError), tokenize.open(file) as module:
-                found = nondeterminism_of(module.read())
-                if found:
-                    yield f"its module {Path(file).stem} {found}"
-        given = {name for i in step.inputs for name in i.names} | set(step.facts.seeds)
-        for name in self._drawn:
-            if f"state of {name}" not in given:
-                yield f"it draws from {name} without a seed"
-        if self._forked and step.facts.draws and not step.facts.seeds:
-            yield "processes that it starts may draw numbers without a seed"
-        yield from self._changed
+    Attributes:
+        compared: Kind, path and state now of what the next run has to compare.
+        created: Those of the paths that the step has created.
+        reasons: Why the next run may give another result whatever it compares.
+    """
 
-    def _hear(self, what: str, *told: Any) -> None:
-        if what == "reason":
-            self._reasons.append(str(told[0]))
-        elif what == "drawn":
-            self._drawn.append(told[0])
-        elif what == "local":
-            self._local.append(told[0])
-        elif what == "module":
-            self.modules[told[0]] = told[1]
-        elif what == "fork":
-            self._forked = True
-        elif what == "end":
-            self._ended = True
-        else:
-            path, state, how = told
-            self._used.setdefault((what, path), []).append((state, how))
+    compared: list[tuple[str, str, Any]] = field(default_factory=list)
+    created: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
 
-    def _take_in(self, kind: str, path: str, its: Sequence[tuple[Any, str]]) -> None:
-        before, hows = its[0][0], [how for _, how in its]
-        how = next((how for how in hows if how != "watch"), "watch")
-        after = state_of(kind, path)
-        made = after is not None and (how == "make" or (before is None and how == "watch"))
-        made = made or (after is not None and before is None and path.startswith(memories()))
+    def add_path(self, kind: str, path: str, uses: Sequence[tuple[Any, str]]) -> None:
+        """Compare a file, or the names in a folder, with its state before the step."""
+        before = uses[0][0]
+        access = next((access for _, access in uses if access != "named"), "named")
+        after = path_state(kind, path)
+        is_new = before is None and after is not None
+        created = is_new and (access == "named" or path.startswith(user_caches()))
+        created = created or (after is not None and access == "create")
         if "many" in (before, after):
-            self._changed.append(f"the folder {nearby(path)} has too many names to compare")
-        elif before == after or how == "seen" or made:
-            if before is not None or after is not None or how in ("watch", "read"):
-                self.paths.append((kind, path, after))
-            self.made += [path] * made
+            self.reasons.append(f"the folder {display_path(path)} has too many names to compare")
+        elif before == after or access == "value" or created:
+            if before is not None or after is not None or access in ("named", "read"):
+                self.compared.append((kind, path, after))
+            self.created += [path] * created
         else:
-            self._changed.append(f"it changes {nearby(path)}")
+            self.reasons.append(f"it changes {display_path(path)}")
 
-    def _take_answer(self, question: str, path: str, before: Any, how: str) -> None:
-        """A question; what a library finds out before it makes something does not change what it makes."""
-        after = ask(question, path)
-        self.paths.append((question, path, after))
-        if before != after and how == "look" and not path.startswith(memories()):
-            verb = "makes" if before is None else "changes"
-            self._changed.append(f"it looks at {nearby(path)} and {verb} it")
+    def add_query(self, query: str, path: str, before: Any, access: str) -> None:
+        """Compare the answer to a query; what a library asks before it creates a file does not matter."""
+        after = answer(query, path)
+        self.compared.append((query, path, after))
+        if before != after and access == "query" and not path.startswith(user_caches()):
+            verb = "creates" if before is None else "changes"
+            self.reasons.append(f"it checks {display_path(path)} and then {verb} it")
 
-    def _take_in_folder(self, path: str, its: Sequence[tuple[Any, str]], files: frozenset[str]) -> None:
-        """A folder that is named, of which compiled code may read any file."""
-        below = [key for key in self._used if key[1].startswith(os.path.join(path, ""))]
-        hows = {how for key in below for _, how in self._used[key] if how in FOLLOWED}
-        before, after = its[0][0], state_of("tree", path)
-        if hows == {"make"}:
-            return  # a place for what the step makes, and others too
+    def add_tree(self, path: str, uses: Mapping[Use, list[tuple[Any, str]]]) -> None:
+        """Compare a folder that the code names, of which compiled code may read any file."""
+        below = [use for use in uses if use[1].startswith(os.path.join(path, ""))]
+        accesses = {access for use in below for _, access in uses[use] if access in OWN_ACCESSES}
+        (before, access), after = uses["tree", path][0], path_state("tree", path)
+        if accesses == {"create"}:
+            return  # a folder for what this step, and others, create
         if "many" in (before, after):
-            self._changed.append(f"the folder {nearby(path)} has too many files to compare")
-        elif not hows and before not in (None, after) and its[0][1] == "watch":
-            self._changed.append(f"it changes {nearby(path)}")
+            self.reasons.append(f"the folder {display_path(path)} has too many files to compare")
+        elif not accesses and before not in (None, after) and access == "named":
+            self.reasons.append(f"it changes {display_path(path)}")
         else:
-            self.paths.append(("tree", path, state_of("tree", path, files)))
+            compared = frozenset(path for kind, path, _ in self.compared if kind == "file")
+            self.compared.append(("tree", path, path_state("tree", path, compared)))
 
 
-def memories() -> tuple[str, ...]:
-    """Where libraries keep what they would otherwise compute again, as matplotlib its list of fonts."""
-    places = (os.environ.get("XDG_CACHE_HOME") or "~/.cache", "~/Library/Caches")
-    return tuple(os.path.join(os.path.expanduser(place), "") for place in places)
+def path_changes(log: AuditLog) -> PathChanges:
+    """Return what became of the paths in the record of a step that has just ended."""
+    changes = PathChanges()
+    for (kind, path), uses in log.uses.items():
+        if is_query(kind):
+            changes.add_query(kind, path, *uses[0])
+        elif kind != "tree":
+            changes.add_path(kind, path, uses)
+    for kind, path in log.uses:
+        if kind == "tree":
+            changes.add_tree(path, log.uses)
+    return changes
 
 
-def nearby(path: str) -> str:
-    """A path as it is called from here, if it is below."""
-    shown = os.path.relpath(path)
-    return path if shown.startswith("..") else shown
+def reasons_to_rerun(log: AuditLog, changes: PathChanges, step: Step) -> Iterator[str]:
+    """Yield why a step may give another result next time, though nothing that it used has changed."""
+    yield from log.reasons
+    if not log.complete:
+        yield INCOMPLETE
+    for file in log.local_modules:
+        with contextlib.suppress(OSError, SyntaxError, ValueError), tokenize.open(file) as module:
+            found = nondeterminism_of(module.read())
+            if found:
+                yield f"its module {Path(file).stem} {found}"
+    known = {*step.facts.seeds, *(name for i in step.inputs for name in i.names)}
+    for generator in log.generators:
+        if f"state of {generator}" not in known:
+            yield f"it draws from {generator} without a seed"
+    if log.forked and step.facts.draws and not step.facts.seeds:
+        yield "processes that it starts may draw random numbers without a seed"
+    yield from changes.reasons
+
+
+def user_caches() -> tuple[str, ...]:
+    """Return the folders where libraries keep what they would otherwise compute again."""
+    folders = (os.environ.get("XDG_CACHE_HOME") or "~/.cache", "~/Library/Caches")
+    return tuple(os.path.join(os.path.expanduser(folder), "") for folder in folders)
+
+
+def display_path(path: str) -> str:
+    """Return a path for messages: relative if it is in the working directory."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -1,12 +1,12 @@
-"""What a step asks about paths without opening them: `os.path.exists`, `os.stat`, `find_spec` and the like.
+"""Records what a step asks about paths without opening them: `os.path.exists`, `os.stat`, `find_spec`, ...
 
-Python raises no audit event for these questions. So the functions that they all end in are replaced in the
-process of a step. A question is reported with its answer, and the cache asks it again. The launcher executes
-this file's text in the process of a step, so it may use the standard library only and nothing of kale_magics.
+Python raises no audit event for these queries. So the functions that all of them call are replaced in the
+process of a step. A query is reported with its answer, and the cache repeats it later. The file is executed
+alone in the process of a step, so it imports the standard library only.
 
 All of `os.path` and `pathlib` calls `os.stat`, `os.lstat`, `os.access` and `os.readlink` by these names on
-Linux and macOS (Python 3.10 to 3.13), but for `pathlib` of Python 3.10, which keeps them in a class. The
-import system uses those of `posix`: importing a module reports nothing here.
+Linux and macOS (Python 3.10 to 3.13), except for `pathlib` of Python 3.10, which keeps them in a class. The
+import system calls those of `posix`: importing a module reports nothing here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ FUNCTIONS = ("stat", "lstat", "access", "readlink")
 """The functions of `os` that are replaced."""
 
 STAT, LSTAT, ACCESS, READLINK = os.stat, os.lstat, os.access, os.readlink
-"""As they are before a step's code can put others into their places."""
+"""The functions themselves, which the step's code may replace too."""
 
-QUESTIONS = {
+QUERIES = {
     "exists": "exists",
     "lexists": "lexists",
     "isfile": "isfile",
@@ -53,66 +53,66 @@ QUESTIONS = {
     "_joinrealpath": "islink",
     "resolve": "islink",
 }
-"""The functions of the standard library that look at a path, and what of the path decides their answer."""
+"""The functions of the standard library that query a path, and the query that decides their result."""
 
-OF_LINKS = {"exists": "lexists", "lexists": "lexists", "islink": "islink"}
-"""What decides these answers if links are not followed."""
+LINK_QUERIES = {"exists": "lexists", "lexists": "lexists", "islink": "islink"}
+"""The queries that decide a result if links are not followed."""
 
-SILENT = frozenset(
+UNRECORDED = frozenset(
     "makedirs mkdir rmtree _rmtree_safe_fd _rmtree_unsafe _samefile _stat copymode copystat"
     " _get_default_tempdir checkcache updatecache getsourcefile getmodule".split()
 )
-"""Functions of the standard library that look at what they read or make anyway, or for an error message."""
+"""Functions of the standard library that query what they then read or create, or for an error message."""
 
-LIBRARY = frozenset(
+PATH_MODULES = frozenset(
     "genericpath posixpath os pathlib pathlib._abc pathlib._local pathlib._os glob shutil fnmatch tempfile"
     " linecache inspect".split()
 )
-"""Modules that look at a path on behalf of the code that calls them."""
+"""Modules that query a path for the code that calls them."""
 
 RUNTIME = "<kale step runtime>"
-"""What the code of the runtime is called: its frames are left out of the tracebacks that a user sees."""
+"""The file name of the runtime's code: the tracebacks that a user sees leave its frames out."""
 
 Listener = Callable[[str, str, FrameType], None]
-"""Takes a question, a path as it was given, and the frame of the code that asks."""
+"""Takes a query, a path as it was given, and the frame of the code that asks."""
 
 
-def ask(question: str, path: str) -> Any:
-    """Return the answer to a question about a path, or about a module.
+def answer(query: str, path: str) -> Any:
+    """Return the answer to a query of a path, or of a module.
 
     Args:
-        question: One of the values of `QUESTIONS`, "stat", "lstat", "readlink", "access N" for a mode N,
+        query: One of the values of `QUERIES`, "stat", "lstat", "readlink", "access N" for a mode N,
             "entries" of a folder, or "installed" for the name of a module.
         path: The path or the name.
 
     Returns:
-        JSON: as much as decides what a program sees; None if nothing is there.
+        JSON: what decides the result of a program; None if the path does not exist.
     """
-    if question == "installed":
+    if query == "installed":
         return is_installed(path)
     try:
-        if question.startswith("access "):
-            return ACCESS(path, int(question[7:]))
-        return ANSWERS[question](path)
+        if query.startswith("access "):
+            return ACCESS(path, int(query[7:]))
+        return ANSWERS[query](path)
     except (OSError, ValueError):
         return None
 
 
 def entries(path: str) -> list[Any]:
-    """Return names and kinds of what is in a folder, and of files that are not hidden sizes and times."""
+    """Return the names and kinds of a folder's entries; of files that are not hidden, sizes and times too."""
     with os.scandir(path) as found:
-        return sorted([entry.name, *of_entry(entry)] for entry in found)
+        return sorted([entry.name, *entry_status(entry)] for entry in found)
 
 
-def of_entry(entry: os.DirEntry[str]) -> list[int]:
-    """Return what a program may use of an entry; the times of folders change with all that is in them."""
+def entry_status(entry: os.DirEntry[str]) -> list[int]:
+    """Return what a program may use of an entry; a folder's times change with everything in it."""
     status = entry.stat(follow_symlinks=False)
-    plain = stat.S_ISREG(status.st_mode) and not entry.name.startswith(".")
-    return about(status) if plain else [status.st_mode]
+    is_plain = stat.S_ISREG(status.st_mode) and not entry.name.startswith(".")
+    return comparable(status) if is_plain else [status.st_mode]
 
 
-def about(status: os.stat_result) -> list[int]:
-    """Return what a program may use of a status; no inode, and no time that reading or linking changes."""
+def comparable(status: os.stat_result) -> list[int]:
+    """Return what a program may use of a status: no inode, and no time that reading or linking changes."""
     return [status.st_mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns]
 
 
@@ -127,29 +127,29 @@ ANSWERS: dict[str, Callable[[str], Any]] = {
     "mtime": lambda path: STAT(path).st_mtime_ns,
     "ctime": lambda path: STAT(path).st_ctime_ns,
     "inode": lambda path: [STAT(path).st_dev, STAT(path).st_ino],
-    "stat": lambda path: about(STAT(path)),
-    "lstat": lambda path: about(LSTAT(path)),
+    "stat": lambda path: comparable(STAT(path)),
+    "lstat": lambda path: comparable(LSTAT(path)),
     "readlink": lambda path: os.fsdecode(READLINK(path)),
     "entries": entries,
 }
 
 
-def is_question(kind: str) -> bool:
-    """Whether a kind of use is a question that `ask` answers."""
+def is_query(kind: str) -> bool:
+    """Whether `answer` answers this kind of use."""
     return kind in ANSWERS or kind == "installed" or kind.startswith("access ")
 
 
 def is_installed(module: str) -> bool:
-    """Whether a module is among the installed ones."""
-    homes = [place for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
-    return importlib.machinery.PathFinder.find_spec(module.partition(".")[0], homes) is not None
+    """Whether a module is in a folder of installed distributions."""
+    folders = [place for place in sys.path if place.endswith(("site-packages", "dist-packages"))]
+    return importlib.machinery.PathFinder.find_spec(module.partition(".")[0], folders) is not None
 
 
-class Asked:
-    """Stands for a function: reports its calls, and then calls it.
+class ReportedFunction:
+    """Replaces a function: reports each call, and then calls the function.
 
     It equals the function and is pickled by the function's name. It is no descriptor: as an attribute of a
-    class it is called without the object, as functions of C are.
+    class it is called without the object, like functions of C.
 
     Args:
         function: The function.
@@ -169,24 +169,24 @@ class Asked:
         return self._function(*given, **named)
 
     def __getattr__(self, name: str) -> Any:
-        """Return the function's own attribute, as `__name__` or `__text_signature__`."""
+        """Return the function's own attribute, such as `__name__` or `__text_signature__`."""
         return getattr(self._function, name)
 
-    @property  # type: ignore[misc]  # what `isinstance` and `inspect` look at
+    @property  # type: ignore[misc]  # `isinstance` and `inspect` read it
     def __class__(self) -> type:
         """The function's class."""
         return type(self._function)
 
     def __repr__(self) -> str:
-        """As the function's."""
+        """Return the function's text."""
         return repr(self._function)
 
     def __eq__(self, other: object) -> bool:
         """Whether it is the same function, so that `os.stat in os.supports_fd` holds."""
-        return bool(self._function == (other._function if type(other) is Asked else other))
+        return bool(self._function == (other._function if type(other) is ReportedFunction else other))
 
     def __hash__(self) -> int:
-        """As the function's, for the same reason."""
+        """Return the function's hash, for the same reason."""
         return hash(self._function)
 
     def __reduce__(self) -> str:
@@ -195,41 +195,41 @@ class Asked:
 
 
 def install(listener: Listener) -> None:
-    """Report from here on what the process asks about paths and modules.
+    """Report all further queries of paths and modules in this process.
 
     Args:
-        listener: Called before the question is answered; it must not raise.
+        listener: Called before the query is answered; it must not raise.
     """
-    call: CodeType = Asked.__call__.__code__
-    Asked.__call__.__code__ = call.replace(co_filename=RUNTIME)
+    call: CodeType = ReportedFunction.__call__.__code__
+    ReportedFunction.__call__.__code__ = call.replace(co_filename=RUNTIME)
     accessor = getattr(pathlib, "_NormalAccessor", None)
     for name in FUNCTIONS:
-        asked = Asked(getattr(os, name), "os", reporter(name, listener))
-        setattr(os, name, asked)
+        reported = ReportedFunction(getattr(os, name), "os", reporter(name, listener))
+        setattr(os, name, reported)
         if accessor is not None and hasattr(accessor, name):
-            setattr(accessor, name, asked)
-    importlib.util.find_spec = Asked(importlib.util.find_spec, "importlib.util", reporter("spec", listener))
+            setattr(accessor, name, reported)
+    report = reporter("spec", listener)
+    importlib.util.find_spec = ReportedFunction(importlib.util.find_spec, "importlib.util", report)
 
 
 def reporter(function: str, listener: Listener) -> Callable[[tuple[Any, ...], dict[str, Any]], None]:
-    """Return what reports the calls of one function."""
+    """Return a function that reports the calls of one function."""
 
     def report(given: tuple[Any, ...], named: dict[str, Any]) -> None:
-        with contextlib.suppress(
-            LookupError, TypeError, ValueError
-        ):  # the function itself raises an error then
+        # The function itself raises an error for arguments that are not understood here.
+        with contextlib.suppress(LookupError, TypeError, ValueError):
             path = given[0] if given else named["name" if function == "spec" else "path"]
-            # An open file or folder was opened by its name.
+            # A descriptor's file or folder was opened by its path.
             if not isinstance(path, int) and named.get("dir_fd") is None:
-                question, asker = question_of(asked_by(function, given, named), sys._getframe(2))
-                if question:
-                    listener(question, os.fsdecode(path), asker)
+                query, caller = relevant_query(query_of(function, given, named), sys._getframe(2))
+                if query:
+                    listener(query, os.fsdecode(path), caller)
 
     return report
 
 
-def asked_by(function: str, given: tuple[Any, ...], named: dict[str, Any]) -> str:
-    """Return what a call of a function asks if the user's code makes it."""
+def query_of(function: str, given: tuple[Any, ...], named: dict[str, Any]) -> str:
+    """Return the query of a call that the user's code makes."""
     if function == "access":
         return f"access {int(named['mode'] if 'mode' in named else given[1])}"
     if function == "stat" and named.get("follow_symlinks") is False:
@@ -237,23 +237,23 @@ def asked_by(function: str, given: tuple[Any, ...], named: dict[str, Any]) -> st
     return "installed" if function == "spec" else function
 
 
-def question_of(question: str, frame: FrameType) -> tuple[str, FrameType]:
-    """Return what the standard library needs to know of an answer.
+def relevant_query(query: str, frame: FrameType) -> tuple[str, FrameType]:
+    """Return the part of a query that decides what the standard library's functions return.
 
     Args:
-        question: What it asks.
-        frame: Of the code that asks.
+        query: The query.
+        frame: The frame of the code that asks.
 
     Returns:
-        The question, empty if it does not matter, and the frame of the code on whose behalf it is asked.
+        The query, empty if it does not matter, and the frame of the code that called the standard library.
     """
     found = ""
-    while frame.f_globals.get("__name__") in LIBRARY and frame.f_back is not None:
+    while frame.f_globals.get("__name__") in PATH_MODULES and frame.f_back is not None:
         name = frame.f_code.co_name
-        if name in SILENT:
+        if name in UNRECORDED:
             return "", frame
-        found = found or QUESTIONS.get(name, "")
+        found = found or QUERIES.get(name, "")
         frame = frame.f_back
-    if question == "lstat":
-        found = OF_LINKS.get(found, "")
-    return found if found and question in ("stat", "lstat") else question, frame
+    if query == "lstat":
+        found = LINK_QUERIES.get(found, "")
+    return found if found and query in ("stat", "lstat") else query, frame

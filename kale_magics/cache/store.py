@@ -1,9 +1,9 @@
-"""What steps did in earlier runs, and whether it may stand for running them again.
+"""The entries of the cache in a folder of runs.
 
-The folder of a step that has succeeded is its entry: beside its outputs, its log and its result stands
-`cache.json`, which says what all of that hangs on. `<runs folder>/cache/<key>` names the folder of a key's
-latest entry. The key is made of what is known before a step runs; the rest is looked at when an entry is
-found. An entry goes when its run is thrown away; a run that takes an entry has links to all of its files.
+The folder of a step that has succeeded is its entry: beside its outputs, log and result, `cache.json` holds
+everything that these depend on. `<runs folder>/cache/<key>` names the folder of the latest entry of a key.
+The key is made of what is known before a step runs; the rest is compared when an entry is found. An entry is
+deleted with its run; a run that reuses an entry has links to all of its files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kale_magics.cache.entry import ENTRY, CacheEntry, changes, key_of, read_entry
+from kale_magics.cache.cache_key import cache_key
+from kale_magics.cache.entry import ENTRY, CacheEntry, first_change, read_entry
 from kale_magics.execution.file_digests import CHUNK, file_digest
 from kale_magics.execution.run import Run
 from kale_magics.execution.run_store import write_text
@@ -24,10 +25,10 @@ from kale_magics.step_runtime.fixed import to_json
 
 
 class CacheStore:
-    """The entries of a folder of runs.
+    """The entries in a folder of runs.
 
     Args:
-        runs_folder: Where the runs are.
+        runs_folder: The folder of runs.
     """
 
     def __init__(self, runs_folder: Path) -> None:
@@ -35,38 +36,38 @@ class CacheStore:
         self.index = runs_folder / "cache"
 
     def find(self, step: Step, parts: Mapping[str, str], thorough: bool = True) -> Path | None:
-        """The folder of an entry that may stand for running a step.
+        """Return the folder of an entry that can replace running a step; None if there is none.
 
         Args:
             step: The step.
-            parts: As `parts_of` gives them.
-            thorough: Whether all files are compared with their digests; else large ones need only be there.
+            parts: The parts of its key (`cache_key.key_parts`).
+            thorough: Whether all files are compared with their digests; else large ones need only exist.
         """
         if not step.cache or step.varies:
             return None
         try:
-            folder = self.runs_folder / "runs" / (self.index / key_of(parts)).read_text(encoding="utf-8")
+            folder = self.runs_folder / "runs" / (self.index / cache_key(parts)).read_text(encoding="utf-8")
         except (OSError, ValueError):
             return None
-        return folder if self.holds(folder, parts, thorough) else None
+        return folder if self.is_valid(folder, parts, thorough) else None
 
-    def holds(
-        self, folder: Path, parts: Mapping[str, str], thorough: bool = True, waive: bool = False
+    def is_valid(
+        self, folder: Path, parts: Mapping[str, str], thorough: bool = True, any_reason: bool = False
     ) -> bool:
-        """Whether a step's folder is an entry with these parts, undamaged, and all that it used is as it was.
+        """Whether a step's folder is an undamaged entry with these parts, of which nothing has changed since.
 
         Args:
-            folder: Of the step in an earlier run.
-            parts: As `parts_of` gives them.
+            folder: The folder of the step in an earlier run.
+            parts: The parts of the step's key.
             thorough: As in `find`.
-            waive: Whether it may be one that must run each time.
+            any_reason: Whether an entry of a step that must run each time is valid too.
         """
         entry = read_entry(folder)
         if (
             entry is None
             or dict(entry.parts) != dict(parts)
-            or (entry.reason and not waive)
-            or changes(entry)
+            or (entry.reason and not any_reason)
+            or first_change(entry)
         ):
             return False
         try:
@@ -78,7 +79,7 @@ class CacheStore:
         except OSError:
             return False
 
-    def keep(self, folder: Path, entry: CacheEntry) -> None:
+    def add(self, folder: Path, entry: CacheEntry) -> None:
         """Make a step's folder an entry.
 
         Raises:
@@ -86,18 +87,13 @@ class CacheStore:
         """
         body = to_json(vars(entry), sort_keys=True)
         write_text(folder / ENTRY, f'{{"signature": "{sign(body)}",\n"entry": {body}}}\n')
-        self._point_at(folder, entry)
+        self._index(folder, entry)
 
-    def _point_at(self, folder: Path, entry: CacheEntry) -> None:
-        if not entry.reason:
-            self.index.mkdir(mode=0o700, exist_ok=True)
-            write_text(self.index / key_of(entry.parts), f"{folder.parent.name}/{folder.name}")
-
-    def take(self, source: Path, folder: Path) -> None:
-        """Give a step the files of an entry, as links.
+    def reuse(self, source: Path, folder: Path) -> None:
+        """Link the files of an entry into the folder of a step.
 
         Raises:
-            OSError: A file is gone or cannot be written.
+            OSError: A file is missing or cannot be written.
         """
         entry = read_entry(source)
         if entry is None:
@@ -108,25 +104,39 @@ class CacheStore:
                 os.link(source / name, folder / name)
             except OSError:  # a file system without links
                 shutil.copyfile(source / name, folder / name)
-        self._point_at(folder, entry)
+        self._index(folder, entry)
 
-    def tidy(self) -> None:
-        """Forget the entries that are gone."""
+    def prune(self) -> None:
+        """Remove deleted entries from the index."""
         for place in self.index.iterdir() if self.index.is_dir() else ():
             with contextlib.suppress(OSError, ValueError):
                 if not (self.runs_folder / "runs" / place.read_text(encoding="utf-8") / ENTRY).exists():
                     place.unlink()
 
+    def _index(self, folder: Path, entry: CacheEntry) -> None:
+        if not entry.reason:
+            self.index.mkdir(mode=0o700, exist_ok=True)
+            write_text(self.index / cache_key(entry.parts), f"{folder.parent.name}/{folder.name}")
+
 
 class EarlierResults:
-    """What earlier runs have for this one."""
+    """The results of earlier runs that a run can reuse.
 
-    def __init__(self, cache: CacheStore, look: bool, resumed: Run | None, given: Mapping[str, Path]) -> None:
-        self.cache, self.look, self.resumed, self.given = cache, look, resumed, given
+    Args:
+        store: The cache.
+        use_cache: Whether the run may reuse any entry of the cache.
+        resumed: The run that is resumed; its steps that succeeded are reused.
+        given: The folders of steps in earlier runs that replace steps which the pipeline does not have.
+    """
 
-    def entry_for(self, step: Step, parts: Mapping[str, str]) -> Path | None:
-        """The folder of a step in an earlier run that may stand for running it."""
-        before = self.resumed.steps.get(step.name) if self.resumed else None
-        if before and before.state == "succeeded" and self.cache.holds(before.folder, parts, waive=True):
-            return before.folder
-        return self.cache.find(step, parts) if self.look else None
+    def __init__(
+        self, store: CacheStore, use_cache: bool, resumed: Run | None, given: Mapping[str, Path]
+    ) -> None:
+        self.store, self.use_cache, self.resumed, self.given = store, use_cache, resumed, given
+
+    def find(self, step: Step, parts: Mapping[str, str]) -> Path | None:
+        """Return a folder of an earlier run that can replace running a step; None if there is none."""
+        last = self.resumed.steps.get(step.name) if self.resumed else None
+        if last and last.state == "succeeded" and self.store.is_valid(last.folder, parts, any_reason=True):
+            return last.folder
+        return self.store.find(step, parts) if self.use_cache else None

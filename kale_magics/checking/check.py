@@ -341,7 +341,7 @@ def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
 
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
     """What the step was seen to do that may give something else each time."""
-    from kale_magics.cache.audit_log import nearby
+    from kale_magics.cache.audit_log import display_path
     from kale_magics.cache.entry import read_entry
 
     entry = read_entry(folder)
@@ -351,8 +351,8 @@ def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
         yield entry.reason
     for kind, path, *_ in entry.paths:
         with contextlib.suppress(OSError):  # it is gone
-            if kind == "file" and path not in entry.made and os.stat(path).st_mtime > marked_at:
-                yield f"{nearby(path)} has changed since the cell ran"
+            if kind == "file" and path not in entry.created and os.stat(path).st_mtime > marked_at:
+                yield f"{display_path(path)} has changed since the cell ran"
 
 
 def _by_process(step: Step) -> str:

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from kale_magics.cache.entry import cache_parts, entry_of, watched
+from kale_magics.cache.cache_key import key_parts
+from kale_magics.cache.entry import named_paths, new_entry
 from kale_magics.cache.store import CacheStore, EarlierResults
 from kale_magics.execution.run import (
     Event,
@@ -244,9 +245,9 @@ class _Execution:
     def start(self, step: Step) -> None:
         """Begin a step, unless an earlier run has done the same."""
         inputs = {i.key: str(self.results[i.step].metadata[i.artifact.key]["sha256"]) for i in step.inputs}
-        parts = cache_parts(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
+        parts = key_parts(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
         first = step.name not in self.tries
-        found = self.past.entry_for(step, parts) if first else None
+        found = self.past.find(step, parts) if first else None
         if found is None or not self.take(step, found):
             self.launch(step, parts)
 
@@ -255,7 +256,7 @@ class _Execution:
         began = time.monotonic()
         state = self.run.steps[step.name]
         try:
-            self.past.cache.take(found, state.folder)
+            self.past.store.reuse(found, state.folder)
             result = self.results[step.name] = read_result(state.folder)
         except (OSError, ValueError, KeyError):
             clear_attempt(state.folder)
@@ -276,7 +277,7 @@ class _Execution:
         state = self.run.steps[step.name]
         again = self.tries.setdefault(step.name, 0) > 0
         with writing(self.run.folder):
-            paths = watched(step, self.run.parameters, self.directory)
+            paths = named_paths(step, self.run.parameters, self.directory)
             task = task_for(step, self.run, self.folders, self.results, paths)
             write_json(state.folder / "arguments.json", task)
             log = open_log(state.folder / LOG, again)
@@ -387,8 +388,8 @@ class _Execution:
             # What cannot be read, or written, is no entry: the step runs again the next time.
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 known = running.parts, result.metadata
-                entry = entry_of(running.step, state.folder, self.run.id, seconds, *known)
-                self.past.cache.keep(state.folder, entry)
+                entry = new_entry(running.step, state.folder, self.run.id, seconds, *known)
+                self.past.store.add(state.folder, entry)
         self.settle(state.name, seconds)
 
     def settle(self, name: str, seconds: float) -> None:

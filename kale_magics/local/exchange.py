@@ -28,7 +28,7 @@ def task_for(
     run: Run,
     folders: Mapping[str, Path],
     results: Mapping[str, StepResult],
-    watched: Sequence[tuple[str, str]],
+    named_paths: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
     """What goes into a step's `arguments.json`.
 
@@ -37,7 +37,7 @@ def task_for(
         run: Its run, which has the parameters.
         folders: The folders of the step and of those that it needs.
         results: How the steps that it needs ended.
-        watched: Kinds and paths that it may use where Python does not see it.
+        named_paths: Kinds and paths of what its code names.
     """
     folder = folders[step.name]
     outputs = {a.key: _artifact(a.kind, folder, a.key) for a in step.outputs}
@@ -58,8 +58,8 @@ def task_for(
         "result": str(folder / RESULT),
         "error": str(folder / ERROR),
         "uses": str(folder / USES),
-        "watched": watched,
-        "homes": INSTALL_FOLDERS,
+        "named_paths": named_paths,
+        "install_folders": INSTALL_FOLDERS,
         "ignored": [
             f"{place}{os.sep}" for place in (*INSTALL_FOLDERS, folder.parents[2], Path(__file__).parents[1])
         ],

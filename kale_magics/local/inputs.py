@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kale_magics.cache.entry import cache_parts, read_entry, why_not
+from kale_magics.cache.cache_key import key_parts
+from kale_magics.cache.entry import read_entry, reason_to_run
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run import Run, StepRun
 from kale_magics.execution.step_environment import common_environment, step_environment
@@ -76,9 +77,9 @@ def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json
     """Why a step, or one that it hangs on, would not do now what it did in a run; the first reason."""
     for step in pipeline.until([maker]).steps:
         own = step_environment(step, common_environment())
-        parts = cache_parts(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
+        parts = key_parts(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
         entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
-        if entry is not None and (reason := why_not(replace(entry, reason=""), parts, inputs=False)):
+        if entry is not None and (reason := reason_to_run(replace(entry, reason=""), parts, inputs=False)):
             return reason if step.name == maker else f"step {step.name} has changed: {reason}"
     return ""
 

@@ -344,9 +344,9 @@ def main() -> None:
             if more == ("<kale step runtime>", "exec") and source in (known[0], known[0].encode())
             else builtins.compile(source, *more)
         )
-        launcher["FILE_ACCESS"]["INHERITED"].listen()
+        launcher["FILE_ACCESS"]["PRELOADED"].start()
         preload(hello["imports"])
-        launcher["FILE_ACCESS"]["INHERITED"].note(tuple(hello["homes"]))
+        launcher["FILE_ACCESS"]["PRELOADED"].stop(tuple(hello["homes"]))
     message = Keeper(channel, hello).serve()
     if message is not None:
         perform(message, launcher)

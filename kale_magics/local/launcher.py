@@ -7,6 +7,7 @@ It reads `arguments.json` and leaves `result.json`, or `error.json` if the step 
 
 from __future__ import annotations
 
+import ast
 import builtins
 import os
 import sys
@@ -46,21 +47,33 @@ class Direction:
         return item
 
 
-def beside(name: str) -> dict[str, Any]:
-    """Return what another file of the package defines, executed alone."""
-    path = os.path.join(os.path.dirname(beside.__code__.co_filename), os.pardir, name)
-    # What the step's code sets in a module, or among the builtins, is not meant there.
-    namespace: dict[str, Any] = {
-        "__name__": "kale_" + os.path.basename(name),
-        "__builtins__": {**vars(builtins)},
-    }
-    with open(path, encoding="utf-8") as file:
-        exec(compile(file.read(), path, "exec"), namespace)
+def load(*names: str) -> dict[str, Any]:
+    """Execute modules of the package in one namespace, where they find what they import from each other."""
+    package = os.path.join(os.path.dirname(load.__code__.co_filename), os.pardir)
+    # The step's code may replace builtins; these modules keep the originals.
+    namespace: dict[str, Any] = {"__name__": "kale_step_module", "__builtins__": {**vars(builtins)}}
+    for name in names:
+        path = os.path.join(package, name)
+        with open(path, encoding="utf-8") as file:
+            module = ast.parse(file.read(), path)
+        module.body = [statement for statement in module.body if not is_own_import(statement)]
+        exec(compile(module, path, "exec"), namespace)
     return namespace
 
 
-FILE_ACCESS, PATH_QUERIES = beside("cache/file_access.py"), beside("cache/path_queries.py")
-FIXED = beside("step_runtime/fixed.py")
+def is_own_import(statement: ast.stmt) -> bool:
+    """Whether a statement imports from this package."""
+    return isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("kale_magics")
+
+
+FIXED, PATH_QUERIES = load("step_runtime/fixed.py"), load("cache/path_queries.py")
+FILE_ACCESS = load(
+    "cache/path_states.py",
+    "cache/random_draws.py",
+    "cache/preloaded.py",
+    "cache/file_access.py",
+    "cache/final_state.py",
+)
 
 compile_program = compile
 """What a program compiles the runtime with; the server has one that remembers."""
@@ -122,9 +135,12 @@ def main() -> None:
     os.environ["KALE_ERROR_FILE"] = task["error"]
     os.environ["KALE_FINGERPRINTS_FILE"] = f"{task['result']}.fingerprints"
     try:
-        recorder = FILE_ACCESS["begin"](task, PATH_QUERIES)
+        recorder = FILE_ACCESS["AccessRecorder"](
+            task["uses"], task["ignored"], task["install_folders"], PATH_QUERIES["answer"]
+        )
+        recorder.start(task["named_paths"], PATH_QUERIES["install"])
         result = perform(task)
-        FILE_ACCESS["end"](recorder)
+        recorder.finish(FILE_ACCESS["record_final_state"])
         result["fingerprints"] = take_fingerprints(f"{task['result']}.fingerprints")
         save(task["result"], result)
     except Exception as error:  # not the user's code: the program does not start, or its result is not kept

@@ -158,5 +158,5 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
     with writing(runs_folder):
         for run in going:
             shutil.rmtree(run.folder)
-    CacheStore(runs_folder).tidy()
+    CacheStore(runs_folder).prune()
     return going, before - folder_size(runs_folder)

@@ -245,11 +245,11 @@ class KaleMagics(ClusterMagics):
 
     def _outlooks(self, pipeline: Pipeline) -> dict[str, str]:
         """What a run would do with each step now, in words; nothing before the first run."""
-        from kale_magics.cache.plan import plan
+        from kale_magics.cache.plan import plan_run
         from kale_magics.view.words import outlook
 
         values = {parameter.name: parameter.default for parameter in pipeline.parameters}
-        told = plan(pipeline, values, self.runs_place, Path.cwd())
+        told = plan_run(pipeline, values, self.runs_place, Path.cwd())
         return {step: outlook(look.cached, look.reason) for step, look in told.items()}
 
     def _hide(self, run: Run) -> None:
