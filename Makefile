@@ -27,8 +27,9 @@ lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
 
-docs: $(INSTALLED)  ## the page of the diagnostics, and the README's table of codes
+docs: $(INSTALLED)  ## docs/diagnostics.md, and the parts of README and docs that repeat the code
 	$(BIN)/python -m tests.catalogue
+	$(BIN)/python -m tests.reference
 
 probe: $(INSTALLED)  ## call the functions of the installed libraries, and show how their effects differ from the data (UPDATE=1 writes it)
 	$(BIN)/python -m tests.probe $(if $(UPDATE),--update) $(LIBRARY)

@@ -24,10 +24,6 @@ from tests.shells import Outcome, fresh_shell
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "diagnostics.md"
-README = ROOT / "README.md"
-
-TABLE = re.compile(r"(?<=^\| code \| meaning \|\n\|---\|---\|\n)(?:\| KALE.*\n)*", re.MULTILINE)
-"""The rows of the README's table."""
 
 DIAGNOSTIC = re.compile(r"^KALE\d+(?= )", re.MULTILINE)
 """How a diagnostic begins."""
@@ -48,15 +44,19 @@ SERVERS: dict[str, dict[str, Any]] = {
 INTRODUCTION = """\
 # Diagnostics
 
-Every refusal and every warning of kale_magics has a code. `make docs` writes this page: it runs each example
-and notes what is printed.
+Every error and every warning of kale_magics has a code. `make docs` writes this page: it runs each example
+and records the output.
 
 | codes | about |
 |---|---|
 {families}
 
 An example is a small notebook with an empty line between its cells, run after `%load_ext kale_magics`,
-which is In [1]. Below it stands what its last cell says.
+which is In [1]. Below it is the output of its last cell.
+
+| code | meaning |
+|---|---|
+{codes}
 """
 
 SECTION = """
@@ -175,15 +175,9 @@ def sections() -> Iterator[str]:
 def page() -> str:
     """The page."""
     families = "\n".join(f"| {start}xx | {when} |" for start, when in FAMILIES.items())
-    return "".join([INTRODUCTION.format(families=families), *sections()])
-
-
-def readme() -> str:
-    """The README with its table of codes as it has to be."""
-    rows = "".join(f"| {code.code} | {code.meaning} |\n" for code in Code)
-    return TABLE.sub(lambda _: rows, README.read_text(encoding="utf-8"), count=1)
+    codes = "\n".join(f"| [{code.code}](#{code.code.lower()}) | {code.meaning} |" for code in Code)
+    return "".join([INTRODUCTION.format(families=families, codes=codes), *sections()])
 
 
 if __name__ == "__main__":
-    README.write_text(readme(), encoding="utf-8")
     PAGE.write_text(page(), encoding="utf-8")

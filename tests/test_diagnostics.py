@@ -29,9 +29,3 @@ def test_an_example_tells_its_code_and_no_other(code: Code) -> None:
 
 def test_the_page_is_current() -> None:
     assert catalogue.PAGE.read_text(encoding="utf-8") == catalogue.page(), "make docs"
-
-
-def test_the_readme_has_the_codes_and_leads_to_the_page() -> None:
-    readme = catalogue.README.read_text(encoding="utf-8")
-    assert readme == catalogue.readme(), "make docs"
-    assert f"]({catalogue.PAGE.relative_to(catalogue.ROOT).as_posix()})" in readme

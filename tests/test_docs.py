@@ -24,7 +24,7 @@ import pytest
 from nbclient import NotebookClient
 
 from kale_magics.magics.magics import KaleMagics
-from kale_magics.syntax import commands as magic_commands
+from tests import reference
 from tests.catalogue import ADDRESS
 from tests.kfp_server import KfpServer
 
@@ -85,7 +85,8 @@ def test_a_page_shows_what_happens(name: str, tmp_path: Path) -> None:
         printed += [run_in_shell(block.text, tmp_path) for block in shell]
     for block, text in zip([*cells, *shell], printed, strict=True):
         if block.output is not None:
-            assert appears(stable(block.output), stable(text)), f"{block.text}\n\n{text}"
+            found = appears(stable(block.output), stable(text))
+            assert found, f"{block.text}\n\n{text}"
 
 
 def outputs_of(cells: Sequence[Block], server: str, folder: Path) -> list[str]:
@@ -218,60 +219,12 @@ def test_the_readme_leads_to_every_page() -> None:
     assert set(PAGES) - {"README.md"} <= {link for name, link in links() if name == "README.md"}
 
 
-README = PAGES["README.md"]
+def test_what_repeats_the_code_is_current() -> None:
+    assert [name for name, page in PAGES.items() if page != reference.current(page)] == [], "make docs"
+    marked = [match["name"] for page in PAGES.values() for match in reference.PART.finditer(page)]
+    assert sorted(marked) == sorted(reference.PARTS)
 
 
-def section(title: str) -> str:
-    return re.split(r"^##+ ", README.partition(f" {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def rows(text: str) -> list[list[str]]:
-    """The tables in a text, without their heads."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    rules = [number for number, row in enumerate(cells) if set(row[0]) == {"-"}]
-    return [row for number, row in enumerate(cells) if not {number, number + 1} & set(rules)]
-
-
-def test_the_places_of_the_repository_exist() -> None:
-    for place, _ in rows(section("The repository")):
-        for name in re.findall(r"`([^`]+)`", place):
-            assert (ROOT / name).exists() or (ROOT / "kale_magics" / name).exists(), name
-
-
-def test_every_magic_and_option_is_explained() -> None:
-    magics = [re.findall(r"`([^`]+)`", row[0])[0] for row in rows(section("All others"))]
-    names = (
-        "KALE",
-        "GRAPH",
-        "RUN",
-        "COMPILE",
-        "RUNS",
-        "LOGS",
-        "PULL",
-        "ATTACH",
-        "CANCEL",
-        "SCHEDULE",
-        "CLEAN",
-        "RESET",
-    )
-    syntaxes = [getattr(magic_commands, name) for name in names]
-    assert magics == [syntax.usage for syntax in syntaxes]
-    marking = [re.findall(r"`([^`]+)`", row[0]) for row in rows(section("Marking a cell: `%%kale KIND`"))]
-    kinds = [magic_commands.KINDS[kind].usage.partition(" [")[0] for kind in magic_commands.KINDS]
-    assert [names[0] for names in marking[: len(kinds)]] == kinds
-    assert {name for names in marking for name in names[1:]} == set(magic_commands.SYNONYMS)
-    options = [names[0].split()[0] for names in marking[len(kinds) :]]
-    options += [name for row in rows(section("On a cluster")) for name in re.findall(r"--[\w-]+", row[0])]
-    known = {option.name for option in magic_commands.KINDS["step"].options}
-    assert sorted(set(options)) == sorted(known)
-
-
-def test_every_option_of_a_run_is_explained() -> None:
-    explained = [re.findall(r"`([^`]+)`", row[0])[0].split()[0] for row in rows(section("Options of a run"))]
-    assert explained == [option.name for option in magic_commands.RUN.options]
-
-
-def test_every_setting_is_explained() -> None:
-    explained = [row[0].strip("`") for row in rows(section("Settings"))]
-    assert sorted(explained) == sorted(KaleMagics.class_traits(config=True))
+def test_the_reference_has_every_magic() -> None:
+    known = {name for kind in KaleMagics.magics.values() for name in kind}
+    assert {reference.name_of(syntax) for syntax in reference.MAGICS} == known
