@@ -2,7 +2,7 @@
 
     %load_ext kale_magics
 
-in a notebook; from then on `%%kale?` says how a cell is marked.
+loads the magics; `%%kale?` shows how to mark a cell.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NAME = "KaleMagics"
 
 
 def load_ipython_extension(ipython: InteractiveShell) -> None:
-    """Give a shell the magics: IPython's protocol for extensions."""
+    """Register the magics in a shell (IPython's extension protocol)."""
     from kale_magics.magics.magics import KaleMagics
 
     if _NAME not in ipython.magics_manager.registry:
@@ -32,14 +32,14 @@ def load_ipython_extension(ipython: InteractiveShell) -> None:
 
 
 def unload_ipython_extension(ipython: InteractiveShell) -> None:
-    """Take the magics, and all that was marked, from a shell: IPython's protocol for extensions."""
+    """Remove the magics and all marks from a shell (IPython's extension protocol)."""
     magics = ipython.magics_manager.registry.get(_NAME)
     if magics is not None:
         magics.unload()
 
 
 def last_run() -> Run | None:
-    """The run that `%kale_run` started last, however it ended; None if there is none in this session."""
+    """Return the last run that `%kale_run` started in this session, even a failed one; None without one."""
     from IPython.core.getipython import get_ipython
 
     shell = get_ipython()
@@ -48,10 +48,10 @@ def last_run() -> Run | None:
 
 
 def runs(folder: str | os.PathLike[str] | None = None) -> list[Run]:
-    """The runs of this machine, the newest first, those of other sessions included.
+    """Return the runs on this machine, newest first, including those of other sessions.
 
     Args:
-        folder: Where they are kept; by default where `%kale_run` of this notebook puts them, or `.kale`.
+        folder: The folder of the runs; by default that of this notebook's runs, or `.kale`.
     """
     from IPython.core.getipython import get_ipython
 

@@ -153,7 +153,7 @@ def told(shell: Shell, first: str, second: str, options: str = "") -> list[str]:
     for cell in (IMPORTS, f"%%kale step a{options}\n{first}", f"%%kale step b{options}\n{second}"):
         outcome = shell.run(cell)
         assert outcome.success, outcome.printed
-    return re.findall(r"^KALE224.*|^  fix: say so.*", shell.run("%kale").printed, re.MULTILINE)
+    return re.findall(r"^KALE224.*|^  fix: .*--after a$", shell.run("%kale").printed, re.MULTILINE)
 
 
 @pytest.mark.parametrize("cold", ["", " --no-run"], ids=["live", "cold"])

@@ -29,7 +29,7 @@ DIALECT = re.compile(
 
 PENDING = {
     "checking", "execution", "kubeflow", "local",
-    "magics", "model", "session", "step_runtime", "syntax", "view",
+    "magics", "model", "step_runtime", "syntax", "view",
 }  # fmt: skip
 """Folders that still have such words."""
 

@@ -210,10 +210,10 @@ def test_a_cell_that_is_mended_has_not_failed(shell: Shell) -> None:
     assert states == [("failed", "\nx = = 1"), ("failed", "\n1 / 0"), ("ran", "\nx = 1")]
 
 
-NOT_FIRST = """\
-KALE105 the magic that marks a cell, kale step a, is not the first line of its cell
-  at:  In [1], line {line}: {magic}
-  fix: move it to the top, above comments and other magics too"""
+def is_not_first(shown: str, line: int, magic: str) -> bool:
+    message, at, fix = shown.splitlines()
+    place = f"  at:  In [1], line {line}: {magic}"
+    return message.startswith("KALE105 ") and "kale step a" in message and at == place and "first line" in fix
 
 
 @pytest.mark.parametrize("magic", ["%%kale step a", "%kale step a"])
@@ -221,25 +221,22 @@ KALE105 the magic that marks a cell, kale step a, is not the first line of its c
     "above", ["# a comment\n", "\n# a comment\n\n", "x = 1\n", "'''a text'''\n", "%kale skip\n"]
 )
 def test_a_magic_below_other_lines_is_refused(shell: Shell, magic: str, above: str) -> None:
-    expected = NOT_FIRST.format(line=above.count("\n") + 1, magic=magic)
-    assert shell.refusal(f"{above}{magic}\nran = True") == expected
+    assert is_not_first(shell.refusal(f"{above}{magic}\nran = True"), above.count("\n") + 1, magic)
     assert "ran" not in shell.ipython.user_ns
 
 
 def test_a_magic_below_another_cell_magic_is_refused(shell: Shell) -> None:
     outcome = shell.run("%%time\n%%kale step a\nran = True")
-    assert NOT_FIRST.format(line=2, magic="%%kale step a") in outcome.printed
+    assert is_not_first(outcome.printed[outcome.printed.index("KALE") :], 2, "%%kale step a")
     assert "ran" not in shell.ipython.user_ns
     assert shell.registry.cells == ()
 
 
 @pytest.mark.parametrize("body", ["", "\n", "\n\n  \n", "\n# only a comment", "\n\n# a\n  # b\n"])
 def test_an_empty_body_is_refused(shell: Shell, body: str) -> None:
-    assert shell.refusal(f"%%kale step a{body}").splitlines() == [
-        "KALE106 the cell is marked, and there is no code in it",
-        "  at:  In [1], line 1: %%kale step a",
-        "  fix: write the code below the magic, in the same cell",
-    ]
+    message, at, _ = shell.refusal(f"%%kale step a{body}").splitlines()
+    assert message.startswith("KALE106 ")
+    assert at == "  at:  In [1], line 1: %%kale step a"
     assert shell.registry.cells == ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.shells import Shell
-
-WARNED = "KALE225 step a runs {} as its file is now, not as this session imported it"
 
 
 @pytest.fixture
@@ -26,6 +25,10 @@ def shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         del sys.modules[name]
 
 
+def warns(text: str, module: str) -> bool:
+    return re.search(rf"^KALE225 step a .*\b{re.escape(module)};", text, re.MULTILINE) is not None
+
+
 def printed(shell: Shell) -> str:
     return shell.run("%kale_compile p.yaml").printed
 
@@ -37,7 +40,7 @@ def test_a_module_that_has_been_edited_is_pointed_out(shell: Shell) -> None:
     assert "KALE225" not in printed(shell)
     Path("edited_scale.py").write_text("FACTOR = 40\n")
     told = printed(shell)
-    assert WARNED.format("edited_scale") in told
+    assert warns(told, "edited_scale")
     assert "step b" not in told
     shell.run("import importlib; importlib.reload(edited_scale)")
     assert "KALE225" not in printed(shell)
@@ -47,6 +50,6 @@ def test_a_part_of_a_package_that_has_been_edited_is_pointed_out(shell: Shell) -
     shell.run("import edited_parts.one")
     shell.run("%%kale step a\nfrom edited_parts.one import ONE\nx = ONE")
     Path("edited_parts/one.py").write_text("ONE = 2\n")
-    assert WARNED.format("edited_parts.one") in printed(shell)
+    assert warns(printed(shell), "edited_parts.one")
     Path("edited_parts/one.py").write_text("ONE = 1\n")
     assert "KALE225" not in printed(shell)

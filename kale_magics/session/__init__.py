@@ -1,1 +1,1 @@
-"""What the live kernel knows: marked cells, values, what cells changed, the notebook's file."""
+"""The live kernel: marked cells, values, observed effects of cells, the notebook's file."""

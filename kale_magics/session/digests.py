@@ -1,8 +1,8 @@
-"""Digests of values: whether a value has changed between two moments, without a copy of it.
+"""Digests of values: detect whether a value has changed between two moments, without a copy of it.
 
-A digest is a checksum of the value's pickle, in which arrays count through the buffers of pickle protocol 5.
-It keeps to a budget: of a large value a sample is digested, which can show that it has changed but not that
-it has not. Classes of the notebook are read without running their code.
+A digest is a checksum of the value's pickle, in which arrays are buffers of pickle protocol 5. The work is
+bounded: of a large value only a sample is digested, which can prove a change but not the absence of one.
+Objects of the notebook's classes are read without running their code.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from kale_magics.session.objects import defines
 from kale_magics.step_runtime.reducers import module_of
 
 WORK_OF_BYTE = 20
-"""What a byte of a pickle costs, in bytes of arrays."""
+"""The cost of a byte of a pickle, in bytes of arrays."""
 
 WORK_OF_OBJECT = 40_000
-"""What an object costs for which the pickler must ask, in bytes of arrays."""
+"""The cost of an object that the pickler reduces, in bytes of arrays."""
 
 SAMPLE_COUNT, SAMPLE_SIZE = 64, 1024
-"""How many pieces of a large array are compared, and the bytes of each."""
+"""How many pieces of a large array are digested, and the bytes of each."""
 
 MAX_ARRAY_ELEMENTS = 10_000
-"""Elements of an array that lies scattered in memory, or holds objects, beyond which a sample is compared."""
+"""Elements of an array of objects, or one that is not contiguous, beyond which a sample is digested."""
 
 _DEVICES = frozenset("torch tensorflow jax cupy numba pyspark dask ray cudf mxnet".split())
-"""Libraries whose objects may live elsewhere: to pickle one may move gigabytes."""
+"""Libraries whose objects may live on a device or a cluster: pickling one may move gigabytes."""
 
 
 @dataclass(frozen=True)
 class Checksum:
-    """What a digest gives.
+    """The result of a digest.
 
     Attributes:
         value: A checksum.
-        length: Of what was digested, in bytes.
-        whole: Whether all of the value was; else a sample.
+        length: The number of digested bytes.
+        whole: Whether the whole value was digested; else a sample.
     """
 
     value: int
@@ -51,19 +51,19 @@ class Checksum:
 
 
 class BudgetExceededError(Exception):
-    """A value is larger than the budget, or would run somebody's code when it is pickled."""
+    """A value exceeds the budget, or pickling it would run foreign code."""
 
 
 class TimeExceededError(Exception):
-    """A value took too much time: what has been digested of it would depend on the machine."""
+    """A value took too much time; the digest so far would depend on the machine."""
 
 
 class Digest(io.RawIOBase):
-    """A file that keeps a checksum of what is written.
+    """A file that computes a checksum of what is written.
 
     Args:
-        work: What may be spent.
-        until: The thread's processor time at which it ends anyway.
+        work: The budget.
+        until: The deadline, in processor time of the thread.
     """
 
     def __init__(self, work: int, until: float) -> None:
@@ -73,11 +73,11 @@ class Digest(io.RawIOBase):
         self.whole = True
 
     def spend(self, work: int) -> None:
-        """Take from what is left.
+        """Spend a part of the budget.
 
         Raises:
-            BudgetExceededError: That is more than there is.
-            TimeExceededError: The time is over.
+            BudgetExceededError: The budget is used up.
+            TimeExceededError: The deadline has passed.
         """
         self.left -= work
         if self.left < 0:
@@ -86,14 +86,14 @@ class Digest(io.RawIOBase):
             raise TimeExceededError
 
     def write(self, data: Any) -> int:
-        """Take a piece of a pickle in."""
+        """Add a piece of a pickle."""
         size = memoryview(data).nbytes
         self.spend(size * WORK_OF_BYTE)
         self._add(data, size)
         return size
 
-    def take(self, buffer: pickle.PickleBuffer) -> None:
-        """Take the memory of an array in, in place: all of it, or pieces of a large one."""
+    def add_buffer(self, buffer: pickle.PickleBuffer) -> None:
+        """Add the memory of an array without a copy: all of it, or pieces of a large one."""
         data = buffer.raw()
         if data.nbytes <= self.left - SAMPLE_COUNT * SAMPLE_SIZE:
             self.spend(data.nbytes)
@@ -111,18 +111,18 @@ class Digest(io.RawIOBase):
 
 
 class Digester(pickle.Pickler):
-    """Writes what is in a value, for the checksum alone: nobody reads it.
+    """Pickles a value for the checksum alone; the pickle is never loaded.
 
     Args:
-        file: Where to.
+        file: The file to write to.
     """
 
     def __init__(self, file: Digest) -> None:
-        super().__init__(file, protocol=5, buffer_callback=file.take)
+        super().__init__(file, protocol=5, buffer_callback=file.add_buffer)
         self.file = file
 
     def reducer_override(self, item: Any) -> Any:
-        """What stands for an object; definitions are told apart by name, functions by what they hold too.
+        """Return what to pickle for an object: definitions by name, functions with what they capture.
 
         Raises:
             BudgetExceededError: Pickling the object would move data, or the budget is spent.
@@ -152,10 +152,10 @@ def _function_content(item: types.FunctionType) -> Any:
 
 
 def _own_content(item: Any, kind: type) -> list[Any]:
-    """What is in an object of a class of the notebook, read without running the class's code.
+    """Return the content of an object of a class of the notebook, without running the class's code.
 
     Raises:
-        BudgetExceededError: It is of a base that keeps its content where only that code finds it.
+        BudgetExceededError: It has a base class that hides its content from Python.
     """
     content: list[Any] = [kind.__qualname__]
     for base in kind.__mro__:
@@ -169,7 +169,7 @@ def _own_content(item: Any, kind: type) -> list[Any]:
             if type(member) is types.MemberDescriptorType and name not in ("__dict__", "__weakref__"):
                 try:
                     content.append((name, member.__get__(item)))
-                except AttributeError:  # a slot that has no value yet
+                except AttributeError:  # a slot without a value
                     content.append((name,))
             elif name == "__dict__" and type(member) is types.GetSetDescriptorType:
                 content.append(member.__get__(item))
@@ -177,7 +177,7 @@ def _own_content(item: Any, kind: type) -> list[Any]:
 
 
 _HEAP_TYPE = 1 << 9
-"""`Py_TPFLAGS_HEAPTYPE`: in the flags of a class that Python code has made."""
+"""`Py_TPFLAGS_HEAPTYPE`: the flag of a class that Python code made."""
 
 _CONTENTS: dict[type, Any] = {
     dict: lambda item: list(dict.items(item)),
@@ -191,11 +191,11 @@ _CONTENTS: dict[type, Any] = {
     bytes: lambda item: bytes.__getitem__(item, slice(None)),
     BaseException: lambda item: BaseException.args.__get__(item),  # type: ignore[attr-defined]  # a descriptor
 }
-"""For a builtin base of a class: what an object of it has beside its attributes."""
+"""For a builtin base class: the content of an object besides its attributes."""
 
 
 def class_content(kind: type) -> list[Any]:
-    """What is in a class that can change: its variables, and what its functions hold."""
+    """Return the mutable content of a class: its variables and functions."""
     return [(name, member) for name, member in list(vars(kind).items()) if _is_state(name, member)]
 
 
@@ -207,10 +207,10 @@ def _is_state(name: str, member: Any) -> bool:
 
 
 def _content(item: Any, file: Digest) -> list[Any] | None:
-    """What is in an object that arranges or notes something again when it is read; None for all others."""
+    """Return the content of an object that caches or rearranges data on access; else None."""
     kind = type(item)
     if module_of(kind).startswith("scipy.sparse"):
-        # A matrix notes whether it is sorted when somebody asks.
+        # A matrix caches whether it is sorted.
         return [kind, {name: v for name, v in vars(item).items() if not name.startswith("_has_")}]
     numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
     if numpy is not None and kind is numpy.ndarray:
@@ -218,7 +218,7 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
     if pandas is None:
         return None
     if issubclass(kind, pandas.DataFrame):
-        # A frame puts columns of one type together when it likes.
+        # A frame may consolidate columns of one type at any time.
         arrays = getattr(getattr(item, "_mgr", None), "column_arrays", None)
         return None if arrays is None else [kind, list(arrays), item.columns, item.index, item.attrs]
     if issubclass(kind, pandas.Series):
@@ -230,7 +230,7 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
         return [item.name, item.start, item.stop, item.step]
     if issubclass(kind, pandas.Index):
         return [kind, item.name, str(item.dtype), item.array]
-    # Dates and the like keep what they were asked once.
+    # Arrays of dates and the like cache properties.
     own = getattr(item, "_ndarray", None) if issubclass(kind, pandas.api.extensions.ExtensionArray) else None
     if own is not None:
         return [kind, str(item.dtype), own]
@@ -238,7 +238,7 @@ def _content(item: Any, file: Digest) -> list[Any] | None:
 
 
 def _sampled(array: Any, file: Digest) -> list[Any] | None:
-    """A sample of an array that pickle would copy, or take apart object by object; None for all others."""
+    """Return a sample of an array that pickle would copy, or pickle by object; None for all others."""
     plain = (array.flags.c_contiguous or array.flags.f_contiguous) and not array.dtype.hasobject
     if plain or array.size <= MAX_ARRAY_ELEMENTS:
         return None
@@ -248,7 +248,7 @@ def _sampled(array: Any, file: Digest) -> list[Any] | None:
 
 
 def _without_caches(item: Any) -> list[Any] | None:
-    """An object of pandas, as a frame's groups, without what it has computed on demand."""
+    """Return the content of an object of pandas, such as a frame's groups, without its caches."""
     internal = ".internals" in module_of(type(item))
     if internal or not defines(type(item), "__dict__") or "_mgr" in vars(item):
         return None
@@ -261,13 +261,13 @@ def _without_caches(item: Any) -> list[Any] | None:
 
 
 def digest_of(value: Any, work: int, until: float) -> tuple[Checksum | None, int]:
-    """A checksum of what is in a value, and what it has cost; None if nobody can tell."""
+    """Return a checksum of a value, None if it cannot be digested, and the work spent."""
     file = Digest(work, until)
     try:
         Digester(file).dump(class_content(value) if issubclass(type(value), type) else value)
     except BudgetExceededError:
         file.whole = False
-    except Exception:  # whatever stands in the way, nothing is known of the value then
+    except Exception:  # the value cannot be pickled
         return None, work - max(file.left, 0)
     if file.length == 0:
         return None, work - max(file.left, 0)

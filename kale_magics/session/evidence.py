@@ -1,8 +1,8 @@
-"""What a marked cell did to the session's objects, as observed when it ran.
+"""Mutation observation: what a marked cell did to the session's objects when it ran.
 
-Before the cell runs, the values of the session's variables are digested; afterwards those that are still
-there are digested again. In between, nothing refers to the values: a reference would be noticed, as by
-`ndarray.resize`.
+Before the cell runs, the values of the session's variables are digested; afterwards those that still exist
+are digested again. In between, the observer holds no references to the values: code can detect references, as
+`ndarray.resize` does.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ from kale_magics.step_runtime.generators import GENERATORS, generator_state, own
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MAX_WORK = 7 << 19
-"""How much may be digested before a cell, and again after it, in bytes of arrays: some two milliseconds.
+"""How much may be digested before a cell, and again after it, in bytes of arrays: about two milliseconds.
 
-Work and not time, so that what is found does not depend on what else the machine does.
+This bounds work instead of time, so that the evidence does not depend on the load of the machine.
 """
 
 MAX_SECONDS = 0.02
-"""Processor time after which digesting ends anyway: a library's own pickling may take any time."""
+"""Processor time after which digesting ends: pickling by a library may take any time."""
 
 MAX_OBJECTS = 450
-"""How many objects of a cell's values are looked at to see which of these share one."""
+"""How many objects of a cell's values are visited to find shared ones."""
 
 MAX_SHARE = 4
-"""What part of the objects that are left a value may use: the cell's own come first, and most are small."""
+"""One value may use 1/MAX_SHARE of the remaining objects: the cell's own come first, and most are small."""
 
 _WORD = re.compile(r"[^\W\d]\w*")
 
-_OF_IPYTHON = frozenset("In Out exit quit get_ipython open".split())
+_IPYTHON_NAMES = frozenset("In Out exit quit get_ipython open".split())
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a cell did when it ran.
+    """The observed effects of a cell.
 
     Attributes:
         changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
-        kept: The names whose objects it left as they were.
-        shared: Names whose values had an object in common when it had run.
-        indexed: Names whose values had an index of pandas in common, and nothing else.
-        bound: The names that stood for another object after it, or for the first time.
+        kept: The names whose objects it left unchanged.
+        shared: Groups of names whose values shared an object after it.
+        indexed: Groups of names whose values shared only an index of pandas.
+        bound: The names that it bound to another object, or for the first time.
         held: For a name, the notebook's functions and classes in its value.
         files: The files that it used.
-        settings: What it did to the state of the process.
-        fingerprints: What the variables that it bound, changed or read were when it had run.
+        settings: What it changed in the process state.
+        fingerprints: The fingerprints, after it, of the variables that it bound, changed or read.
     """
 
     changed: frozenset[str] = frozenset()
@@ -73,7 +73,7 @@ class Evidence:
     fingerprints: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def with_earlier(self, earlier: Evidence) -> Evidence:
-        """The same, of a cell that ran before too: what it changed once, it may find changed already."""
+        """Return this merged with the evidence of an earlier run: a change may happen only once."""
         return replace(
             self,
             changed=self.changed | earlier.changed,
@@ -84,13 +84,13 @@ class Evidence:
 
 
 class MutationObserver:
-    """Watches the execution of one cell.
+    """Observes the execution of one cell.
 
     Args:
         source: The cell.
         values: The session's variables.
-        hidden: The names of those that are the shell's own.
-        used: The names of which earlier cells of its step have kept a fingerprint.
+        hidden: The names of those that belong to the shell.
+        used: The names with a fingerprint from earlier cells of the same step.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class MutationObserver:
         for name in self._names():
             work = left // 2
             if work < WORK_OF_OBJECT:
-                break  # no value is small enough for what is left
+                break  # the rest of the budget is too small for any value
             before, spent = digest_of(values[name], work, until)
             left -= spent
             if before is not None:
@@ -117,11 +117,11 @@ class MutationObserver:
         self._state = ProcessState(values)
 
     def close(self) -> None:
-        """Watch no longer, whatever has become of the cell."""
+        """Stop observing."""
         self._files.close()
 
     def end(self) -> Evidence:
-        """What the cell has done by now."""
+        """Stop observing, and return what the cell did."""
         files, settings = self._files.end(), self._state.changes()
         changed, kept, bound = set[str](), set[str](), set[str]()
         until = time.thread_time() + MAX_SECONDS
@@ -136,7 +136,7 @@ class MutationObserver:
         states = _generators()
         for name, state in self._generators.items():
             (kept if state == states.get(name) else changed).add(name)
-        bound.update(filter(self._is_users, self._identities.rebound(self._values)))
+        bound.update(filter(self._is_of_user, self._identities.rebound(self._values)))
         used = (*self._used, *filter(str.isidentifier, sorted(changed)))
         return self._with_sharing(
             Evidence(
@@ -150,13 +150,13 @@ class MutationObserver:
         )
 
     def _with_sharing(self, evidence: Evidence) -> Evidence:
-        """Add which names have objects in common, and which functions their values hold."""
+        """Return the evidence with the names that share objects, and the functions that their values hold."""
         names = list(dict.fromkeys([*sorted(evidence.bound), *self._names()]))
         found: dict[str, ObjectGraph] = {}
         left = MAX_OBJECTS
         for number, name in enumerate(names):
             value = self._values[name]
-            if not _is_of_no_interest(value):
+            if not _is_inert(value):
                 found[name] = object_graph_of(value, max(left // min(len(names) - number, MAX_SHARE), 20))
                 left -= found[name].cost
             if left <= 0:
@@ -168,17 +168,17 @@ class MutationObserver:
         return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
 
     def _names(self) -> list[str]:
-        """The variables to look at: those that the cell may reach first, then all others of the user."""
+        """Return the variables to observe: first those that the cell mentions, then the user's others."""
         reachable = _reachable(self._source, self._values)
-        others = [name for name in reversed(list(self._values)) if self._is_users(name)]
-        return [n for n in dict.fromkeys([*reachable, *others]) if not _is_of_no_interest(self._values[n])]
+        others = [name for name in reversed(list(self._values)) if self._is_of_user(name)]
+        return [n for n in dict.fromkeys([*reachable, *others]) if not _is_inert(self._values[n])]
 
-    def _is_users(self, name: str) -> bool:
-        return not (name.startswith("_") or name in self._hidden or name in _OF_IPYTHON)
+    def _is_of_user(self, name: str) -> bool:
+        return not (name.startswith("_") or name in self._hidden or name in _IPYTHON_NAMES)
 
 
 def _groups(found: Mapping[str, ObjectGraph]) -> tuple[frozenset[str], ...]:
-    """Which names have an object in common that can change."""
+    """Return groups of names that share a mutable object."""
     owners: dict[int, str] = {}
     groups: dict[str, set[str]] = {name: {name} for name in found}
     for name, its in found.items():
@@ -189,7 +189,7 @@ def _groups(found: Mapping[str, ObjectGraph]) -> tuple[frozenset[str], ...]:
 
 
 def _index_groups(found: Mapping[str, ObjectGraph]) -> tuple[frozenset[str], ...]:
-    """Which names have an index in common that one of them holds as such."""
+    """Return pairs of names that share an index of pandas that one of them holds as an index."""
     holders = {name: its for name, its in found.items() if its.indexes}
     return tuple(
         frozenset({one, other})
@@ -206,7 +206,7 @@ def _unite(groups: dict[str, set[str]], names: set[str]) -> None:
 
 
 def _generators() -> dict[str, int]:
-    """A checksum of the state of each generator that something has imported."""
+    """Return a checksum of the state of each random generator that has been imported."""
     states = {
         name: generator_state(name) for name, (module, *_) in GENERATORS.items() if module in sys.modules
     }
@@ -214,7 +214,7 @@ def _generators() -> dict[str, int]:
 
 
 def _reachable(source: str, values: Mapping[str, Any]) -> list[str]:
-    """The names whose objects a cell may change, as far as words tell: its own, and its functions'."""
+    """Return the names that a cell mentions, directly or in functions that it mentions."""
     found: dict[str, None] = {}
     pending: list[Iterable[str]] = [_WORD.findall(source)]
     while pending:
@@ -227,7 +227,7 @@ def _reachable(source: str, values: Mapping[str, Any]) -> list[str]:
 
 
 def _codes_of(value: Any, values: Mapping[str, Any]) -> Iterator[types.CodeType]:
-    """The code of a function of the notebook, or of the methods of an object's class."""
+    """Yield the code of a function of the notebook, or of the methods of an object's class."""
     if type(value) is types.FunctionType:
         if value.__globals__ is values:
             yield value.__code__
@@ -241,7 +241,7 @@ def _codes_of(value: Any, values: Mapping[str, Any]) -> Iterator[types.CodeType]
 
 
 def _names_of(code: types.CodeType) -> set[str]:
-    """The names that a function looks up, and those in it."""
+    """Return the names that a function and its nested functions look up."""
     names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -249,15 +249,15 @@ def _names_of(code: types.CodeType) -> set[str]:
     return names
 
 
-def _is_of_no_interest(value: Any) -> bool:
-    """Whether a value cannot change but by its source: a definition without anything that can."""
+def _is_inert(value: Any) -> bool:
+    """Whether a value cannot change: it is immutable, or a definition without mutable parts."""
     if type(value) is types.FunctionType:
         return is_immutable(value) or not (value.__closure__ or value.__defaults__ or value.__kwdefaults__)
     if issubclass(type(value), type):
         if module_of(value) != "__main__":
             return True
-        # What a base has as a number, a method may set in a class that is derived from it.
+        # A method may set in a subclass what is a number in a base class.
         own = (kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__")
         members = [member for kind in own for _, member in class_content(kind)]
-        return all(type(m) is types.FunctionType and _is_of_no_interest(m) for m in members)
+        return all(type(m) is types.FunctionType and _is_inert(m) for m in members)
     return is_immutable(value)

@@ -1,4 +1,4 @@
-"""The fingerprints of a session's variables, taken when a marked cell has run."""
+"""Fingerprints of a session's variables, computed after a marked cell has run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_n
 from kale_magics.step_runtime.nodes import is_plain, unknown_node
 
 MAX_VALUES = 1
-"""How many values a cell may have read whole, each as far as the budget of one value goes."""
+"""How many values are fingerprinted per cell, each within the budget of one value."""
 
 MAX_VALUES_PER_SECOND = 15
-"""How many more for each second that the cell took."""
+"""How many more for each second that the cell ran."""
 
 MIN_SECONDS = 0.0015
-"""Processor time that a cell's fingerprints may take in any case."""
+"""Processor time that a cell's fingerprints may always take."""
 
 MAX_SECONDS = 20
-"""Seconds of a cell beyond which it may have no more values read."""
+"""Seconds of a cell that count for `MAX_VALUES_PER_SECOND`."""
 
-NOT_READ = unknown_node("", "its cell has more values than are read")
+NOT_READ = unknown_node("", "its cell has too many values to fingerprint")
 
 IPYTHON_NAMES = frozenset("In Out exit quit get_ipython open display".split())
-"""IPython's own names."""
+"""Names that IPython defines."""
 
 
 class Identities:
-    """Which objects the names of a session have, when a cell begins.
+    """The identities of a session's values when a cell starts.
 
     Args:
         values: The session's variables.
@@ -39,23 +39,23 @@ class Identities:
         self.began = time.perf_counter()
 
     def rebound(self, values: Mapping[str, Any]) -> list[str]:
-        """The names that have another object now."""
+        """Return the names that are bound to another object now."""
         return [name for name, value in values.items() if self._ids.get(name) != id(value)]
 
 
 def fingerprints_of(
     values: Mapping[str, Any], before: Identities, source: str, kept: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """The fingerprints of what a cell has bound, and of what else it may have changed.
+    """Return the fingerprints of the variables that a cell bound, read or may have changed.
 
     Args:
         values: The session's variables, after the cell.
-        before: What they were before it.
+        before: The identities of their values before it.
         source: The cell.
-        kept: What earlier cells of its step have used: it may change that by another name.
+        kept: The names that earlier cells of its step used: the cell may change these through an alias.
 
     Returns:
-        The fingerprints by name, as many as the cell's budget allows.
+        The fingerprints by name, as many as the budget allows.
     """
     took = min(time.perf_counter() - before.began, MAX_SECONDS)
     left, until = MAX_VALUES + MAX_VALUES_PER_SECOND * took, time.thread_time() + MIN_SECONDS

@@ -1,4 +1,4 @@
-"""One guard around all that the session calls: a fault of this package is one line, no traceback."""
+"""Wrap the session's entry points: an internal error is shown as one line without a traceback."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ from kale_magics.step_runtime.texts import cut
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FOLDER = ".kale"
-"""Where runs are usually kept."""
+"""The default folder of runs."""
 
 INTERRUPTED = "KeyboardInterrupt: interrupted before completion"
 
 MAX_MESSAGE = 300
-"""Characters of an exception's text that are shown; all of it is in the file."""
+"""Characters of an exception's message that are shown; the file has all of it."""
 
 
 def guarded(function: Function) -> Function:
-    """Let a magic raise `KaleError` for whatever goes wrong within."""
+    """Make a magic raise `KaleError` instead of any other exception."""
 
-    def refuse(fault: Diagnostic) -> None:
+    def raise_error(fault: Diagnostic) -> None:
         raise KaleError(fault) from None
 
-    return _around(function, refuse)
+    return _around(function, raise_error)
 
 
 def reported(function: Function) -> Function:
-    """Let what the session calls around each cell print a line for whatever goes wrong within."""
+    """Make a callback print one line instead of raising an exception."""
     return _around(function, lambda fault: print(fault, file=sys.stderr))
 
 
-def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Function:
+def _around(function: Function, report: Callable[[Diagnostic], None]) -> Function:
     @wraps(function)
     def call(*given: Any, **named: Any) -> Any:
         try:
@@ -51,11 +51,11 @@ def _around(function: Function, deal_with: Callable[[Diagnostic], None]) -> Func
         except KaleError:
             raise
         except KeyboardInterrupt as interrupt:
-            # Who knows more of what was interrupted has said so.
+            # The interrupted code may have set a better message.
             vars(interrupt).setdefault("_render_traceback_", lambda: [INTERRUPTED])
             raise
-        except Exception as error:  # whatever it is: the user sees a line, and the traceback is in a file
-            deal_with(_diagnostic_of(error))
+        except Exception as error:  # the user sees one line; the traceback is in a file
+            report(_diagnostic_of(error))
 
     return cast(Function, call)
 
@@ -79,19 +79,19 @@ def run_uninterrupted(work: Callable[[], None]) -> bool:
 
 @contextlib.contextmanager
 def _held_interrupts() -> Iterator[list[int]]:
-    came: list[int] = []
+    received: list[int] = []
     usual = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(usual):
-        yield came
+        yield received
         return
 
     def hold(number: int, _: object) -> None:
-        came.append(number)
+        received.append(number)
         signal.signal(signal.SIGINT, usual)
 
     signal.signal(signal.SIGINT, hold)
     try:
-        yield came
+        yield received
     finally:
         if signal.getsignal(signal.SIGINT) is hold:
             signal.signal(signal.SIGINT, usual)
@@ -101,32 +101,32 @@ def _diagnostic_of(error: Exception) -> Diagnostic:
     try:
         os.getcwd()
     except FileNotFoundError:
-        fix = "go to one that is there: %cd ~"
-        return Diagnostic(Code.RUN_FOLDER, "the working folder is gone: somebody has deleted it", fix)
-    except OSError:  # it may not be entered: that is told as what has failed for it
+        fix = "change to an existing directory: %cd ~"
+        return Diagnostic(Code.RUN_FOLDER, "the working directory has been deleted", fix)
+    except OSError:  # no permission: report the error that it caused
         pass
     return internal_error(error)
 
 
 def internal_error(error: Exception) -> Diagnostic:
-    """What to say of a fault of this package; its traceback is written to a file.
+    """Return a diagnostic for an error in this package, and write the traceback to a file.
 
     Args:
-        error: What was raised.
+        error: The exception.
     """
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        said = cut(str(error), MAX_MESSAGE)
-    except Exception as broken:  # a class of somebody's may say anything
-        said = f"(its message cannot be shown: {type(broken).__name__})"
-    place = _written(text)
-    message = f"a fault of kale_magics itself: {type(error).__name__}: {said}"
-    fix = "please report it to those who maintain the package"
+        text = cut(str(error), MAX_MESSAGE)
+    except Exception as broken:  # `__str__` of a user's class may raise anything
+        text = f"(its message cannot be shown: {type(broken).__name__})"
+    place = _written(trace)
+    message = f"internal error in kale_magics: {type(error).__name__}: {text}"
+    fix = "report it to the maintainers of the package"
     return Diagnostic(Code.OWN_FAULT, message, f"{fix}, with this file:\n{place}" if place else fix)
 
 
 def _written(text: str) -> Path | None:
-    """Write a text beside the runs, or where temporary files are; None if neither is possible."""
+    """Write a file to the folder of runs or of temporary files; return None if neither is possible."""
     name = f"fault-{datetime.now(timezone.utc):%Y%m%d-%H%M%S-%f}.txt"
     for folder in (Path(FOLDER), Path(tempfile.gettempdir())):
         place = folder / name

@@ -1,4 +1,4 @@
-"""Which modules an execution loads."""
+"""Find the modules that an execution loads."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Collection
 
 
 def loaded_since(before: Collection[str]) -> frozenset[str]:
-    """Return the modules that have been loaded from files, as short as they can be told apart.
+    """Return the shortest distinct names of the modules that have been loaded from files.
 
     Args:
-        before: The names in `sys.modules` of then.
+        before: The names in `sys.modules` at an earlier time.
 
     Returns:
-        Top-level names; with dots below a namespace, which several distributions share.
+        Top-level names; dotted ones in a namespace package, which several distributions share.
     """
     new = [name for name in tuple(sys.modules) if name not in before and _has_file(name)]
     return frozenset(_distinct(name) for name in new if name.partition(".")[0] not in sys.stdlib_module_names)
@@ -27,7 +27,7 @@ def _distinct(name: str) -> str:
 
 
 def _has_file(name: str) -> bool:
-    """Whether a module is one with a file; no code of the module runs, as lazy modules have some."""
+    """Whether a module has a file; found without running code of lazy modules."""
     module = sys.modules.get(name)
     return issubclass(type(module), types.ModuleType) and bool(
         object.__getattribute__(module, "__dict__").get("__file__")

@@ -1,8 +1,8 @@
-"""How a cell becomes marked: an input transformer, one call, and the events around an execution.
+"""Mark cells: an input transformer, one call, and the events around an execution.
 
-The transformer puts a call in the place of the cell's first line and leaves the rest to IPython, so that the
-cell runs as it would without that line. The call, made as the cell runs, reads the line, refuses it or enters
-the cell into the registry. The events before and after tell what the cell is and how it ended.
+The transformer replaces the cell's first line by a call and leaves the rest to IPython, so that the cell runs
+as it would without that line. The call, made when the cell runs, parses the line, and either rejects it or
+adds the cell to the registry. The events before and after provide the cell and its result.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Magic:
 
     Attributes:
         text: As typed.
-        arguments: What follows its name.
-        above: How many empty lines are above it.
-        body: The lines below it, with their ends, without an indentation that all of them have.
+        arguments: The rest of the line after its name.
+        above: The number of empty lines above it.
+        body: The lines below it, with line ends, without common indentation.
     """
 
     text: str
@@ -63,24 +63,24 @@ class Magic:
 
     @property
     def source(self) -> str:
-        """The cell with this line left empty."""
+        """The cell with an empty line in place of this one."""
         return "\n" * (self.above + 1) + "".join(self.body)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing below but comments."""
+        """Whether the cell contains nothing else but comments."""
         return all(not line.strip() or line.lstrip().startswith("#") for line in self.body)
 
 
 def find_magic(text: str) -> Magic | None:
-    """The magic that marks a cell, if its first line is one.
+    """Return the magic that marks a cell, if its first line is one.
 
     Args:
         text: The cell as typed.
 
     Returns:
-        None for `%kale` with nothing behind it as well: that one shows the table. So does a `%%kale` in a
-        cell with nothing else; above code it is a mark that does not say which kind.
+        None also for `%kale` without arguments, which shows the table. So does a `%%kale` alone in a cell;
+        above code it is a mark without a kind.
     """
     lines = text.splitlines(keepends=True)
     above = _blank(lines)
@@ -95,17 +95,17 @@ def find_magic(text: str) -> Magic | None:
 
 
 class Transformer:
-    """Puts a call in the place of the line that marks a cell. It is pure.
+    """Replaces the line that marks a cell by a call. It has no side effects.
 
     Attributes:
-        has_side_effects: IPython leaves a transformer that says so out of completeness checks. There, the
-            line must look like the cell magic that it is, so that a terminal waits for the cell's lines.
+        has_side_effects: True, so that IPython skips this transformer in completeness checks. There, the line
+            must remain a cell magic, so that a terminal waits for the rest of the cell.
     """
 
     has_side_effects = True
 
     def __call__(self, lines: list[str]) -> list[str]:
-        """Transform the lines of a cell; their number stays, unless another cell magic follows."""
+        """Transform the lines of a cell; their number changes only if another cell magic follows."""
         magic = find_magic("".join(lines))
         if magic is None:
             return _as_line_magics(lines)
@@ -115,35 +115,35 @@ class Transformer:
 
 @dataclass
 class _Execution:
-    """An execution that has begun: what is known of its cell."""
+    """An execution that has started, and its cell."""
 
     info: ExecutionInfo
     count: int | None
     began: float
     magic: Magic | None
-    watch: MutationObserver | None = None
+    observer: MutationObserver | None = None
     modules: frozenset[str] = frozenset()
     interrupted: bool = False
     cell: Cell | None = None
-    given: dict[str, str] = field(default_factory=dict)
-    replaced: dict[str, str | None] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    previous: dict[str, str | None] = field(default_factory=dict)
 
-    def give_variables(self, variables: Mapping[str, str]) -> None:
-        """Let the cell have environment variables."""
-        self.given = dict(variables)
-        self.replaced = {name: os.environ.get(name) for name in variables}
+    def set_environment(self, variables: Mapping[str, str]) -> None:
+        """Set environment variables for the cell."""
+        self.environment = dict(variables)
+        self.previous = {name: os.environ.get(name) for name in variables}
         os.environ.update(variables)
 
-    def take_variables(self) -> None:
-        """Let the session have its own again, but for what the cell itself has set."""
-        for name, before in self.replaced.items():
-            if os.environ.get(name) == self.given[name]:
+    def restore_environment(self) -> None:
+        """Restore the session's environment variables, except those that the cell itself has set."""
+        for name, before in self.previous.items():
+            if os.environ.get(name) == self.environment[name]:
                 os.environ.pop(name)
                 os.environ.update({} if before is None else {name: before})
 
     @property
     def key(self) -> str:
-        """What the cell has in common with its other executions: its id, or else its code."""
+        """What identifies the cell in all its executions: its id, or else its code."""
         return self.info.cell_id or ("".join(self.magic.body) if self.magic else self.info.raw_cell or "")
 
     @property
@@ -151,7 +151,7 @@ class _Execution:
         return f"In [{self.count}]" if self.count is not None else ""
 
     def place_of(self, arguments: str) -> Where:
-        """Where the last magic with these arguments stands."""
+        """Return the place of the last magic with these arguments."""
         lines = (self.info.raw_cell or "").splitlines()
         for number in range(len(lines), 0, -1):
             match = _LINE.match(lines[number - 1].strip())
@@ -159,11 +159,11 @@ class _Execution:
                 return Where(self.label, "", number, match.group())
         return Where(self.label)
 
-    def read(self) -> Cell | None:
-        """The cell that is marked, if one is.
+    def marked_cell(self) -> Cell | None:
+        """Return the marked cell; None if the cell has no mark.
 
         Raises:
-            KaleError: The line cannot be read, or there is nothing below it.
+            KaleError: The line is invalid, or there is no code below it.
         """
         if self.magic is None:
             return None
@@ -173,7 +173,7 @@ class _Execution:
         if self.magic.is_empty:
             raise refuse(
                 Code.EMPTY_BODY,
-                "the cell is marked, and there is no code in it",
+                "the marked cell contains no code",
                 "write the code below the magic, in the same cell",
                 where,
             )
@@ -186,13 +186,13 @@ class _Execution:
 
 
 class Marking:
-    """Enters the cells that a shell runs into a registry.
+    """Adds the marked cells that a shell runs to a registry.
 
     Args:
         shell: The shell.
-        registry: Where marked cells go.
-        modules: Is to look whenever a cell has ended.
-        common: Gives the environment variables that all steps are given.
+        registry: The registry of marked cells.
+        modules: Updated after every cell.
+        common: Returns the environment variables of all steps.
     """
 
     def __init__(
@@ -211,36 +211,36 @@ class Marking:
         self._common = common
 
     def load(self) -> None:
-        """Begin."""
+        """Register the transformer and the events."""
         process_state.forget_first_state()
         self._shell.input_transformers_cleanup.append(self._transformer)
         self._shell.events.register("pre_run_cell", self._begin)
         self._shell.events.register("post_run_cell", self._end)
 
     def unload(self) -> None:
-        """Leave nothing behind."""
+        """Unregister everything, and restore the environment."""
         for execution in self._executions:
-            execution.take_variables()
-            if execution.watch is not None:
-                execution.watch.close()
+            execution.restore_environment()
+            if execution.observer is not None:
+                execution.observer.close()
         self._shell.input_transformers_cleanup.remove(self._transformer)
         self._shell.events.unregister("pre_run_cell", self._begin)
         self._shell.events.unregister("post_run_cell", self._end)
 
     @property
     def lacks_kind(self) -> bool:
-        """Whether the cell that is being executed has code below a mark that does not say which kind."""
+        """Whether the running cell has code below a mark without a kind."""
         magic = self._executions[-1].magic if self._executions else None
         return magic is not None and not has_words(magic.arguments) and not magic.is_empty
 
     def mark(self, arguments: str) -> None:
-        """Mark the cell that is being executed.
+        """Mark the running cell.
 
         Args:
-            arguments: What follows the magic.
+            arguments: The rest of the line after the magic.
 
         Raises:
-            KaleError: The magic is not the first line of the cell, cannot be read, or has nothing below it.
+            KaleError: The magic is not the first line of the cell, is invalid, or has no code below it.
         """
         execution = self._executions[-1] if self._executions else None
         magic = execution.magic if execution else None
@@ -248,11 +248,11 @@ class Marking:
             typed = f"kale {arguments}".strip()
             raise refuse(
                 Code.NOT_FIRST_LINE,
-                f"the magic that marks a cell, {typed}, is not the first line of its cell",
-                "move it to the top, above comments and other magics too",
+                f"the magic {typed} is not the first line of its cell",
+                "move it to the first line, above comments and other magics",
                 execution.place_of(arguments) if execution else None,
             )
-        execution.cell = execution.read()
+        execution.cell = execution.marked_cell()
         if execution.interrupted:
             raise KeyboardInterrupt
         if execution.cell:
@@ -260,24 +260,24 @@ class Marking:
             execution.cell = replace(execution.cell, variables=tuple(given.items()))
             self._registry.put(execution.cell)
             if execution.cell.run:
-                execution.give_variables(given)
+                execution.set_environment(given)
 
     def _begin(self, info: ExecutionInfo) -> None:
         if not run_uninterrupted(lambda: self._start(info)):
             return
         execution = self._executions[-1] if self._executions else None
         if execution is not None and execution.info is info and execution.magic:
-            execution.interrupted = True  # IPython goes on with a cell whatever is raised here
+            execution.interrupted = True  # IPython runs the cell even if this raises
         else:
             print("KeyboardInterrupt: received before the cell started; the cell still runs", file=sys.stderr)
 
     def _start(self, info: ExecutionInfo) -> None:
-        # IPython counts on before or after this event, depending on its release; the prompt is right in all.
+        # Some releases of IPython count before this event, others after it; the prompt is right in all.
         count = self._shell.displayhook.prompt_count if info.store_history else None
         magic = find_magic(info.raw_cell or "")
-        watch = _watch(magic, self._shell, self._registry.cells) if magic else None
+        observer = _observer_of(magic, self._shell, self._registry.cells) if magic else None
         modules = frozenset(sys.modules)
-        self._executions.append(_Execution(info, count, time.time(), magic, watch, modules))
+        self._executions.append(_Execution(info, count, time.time(), magic, observer, modules))
 
     @reported
     def _end(self, result: ExecutionResult) -> None:
@@ -285,33 +285,33 @@ class Marking:
             print("KeyboardInterrupt: received after the cell had finished", file=sys.stderr)
 
     def _finish(self, result: ExecutionResult) -> None:
-        # IPython tells of some ends without a beginning, as that of an empty cell.
+        # IPython sends some end events without a start event, as for an empty cell.
         if not self._executions or self._executions[-1].info is not result.info:
             return
         execution = self._executions.pop()
-        loaded = self._note_loaded(execution)
-        execution.take_variables()
-        if execution.watch is not None:
-            execution.watch.close()
+        loaded = self._record_loaded(execution)
+        execution.restore_environment()
+        if execution.observer is not None:
+            execution.observer.close()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
-            self._registry.put(replace(_ended(cell, result, execution.watch), loaded=loaded))
+            self._registry.put(replace(_finished(cell, result, execution.observer), loaded=loaded))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
-        self._modules.look()
+        self._modules.update()
         process_state.record_new_libraries(self._shell.user_ns)
 
-    def _note_loaded(self, execution: _Execution) -> frozenset[str]:
-        """The modules that a cell has loaded, now or earlier: a session loads a module once."""
+    def _record_loaded(self, execution: _Execution) -> frozenset[str]:
+        """Return the modules that a cell has loaded, now or earlier: a session loads a module only once."""
         before = self._loaded.get(execution.key, frozenset())
         self._loaded[execution.key] = before | loaded_since(execution.modules)
         return self._loaded[execution.key]
 
 
 @reported
-def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> MutationObserver | None:
-    """Watch the cell that begins, if it is of those whose objects go from step to step."""
-    # What it needs takes longer to import than the extension to load.
+def _observer_of(magic: Magic, shell: Any, cells: Sequence[Cell]) -> MutationObserver | None:
+    """Return an observer of the cell that starts, unless it is skipped."""
+    # Its imports take longer than loading the extension.
     from kale_magics.session.evidence import MutationObserver
 
     mark = _mark(magic)
@@ -322,16 +322,16 @@ def _watch(magic: Magic, shell: Any, cells: Sequence[Cell]) -> MutationObserver 
     return MutationObserver(magic.source, shell.user_ns, shell.user_ns_hidden, used)
 
 
-def _ended(cell: Cell, result: ExecutionResult, watch: MutationObserver | None) -> Cell:
-    """A cell after its execution."""
+def _finished(cell: Cell, result: ExecutionResult, observer: MutationObserver | None) -> Cell:
+    """Return a cell with the state after its execution."""
     if not cell.run:
         return cell
     if result.success:
-        return replace(cell, state="ran", error="", evidence=_seen(watch))
+        return replace(cell, state="ran", error="", evidence=_evidence_of(observer))
     error = result.error_in_exec or result.error_before_exec
-    said = str(error) if isinstance(error, KaleError) else _last_line(error)
-    told = said.partition("\n")[0]
-    return replace(cell, state="failed", error=told, evidence=None)
+    text = str(error) if isinstance(error, KaleError) else _last_line(error)
+    first_line = text.partition("\n")[0]
+    return replace(cell, state="failed", error=first_line, evidence=None)
 
 
 def _last_line(error: BaseException | None) -> str:
@@ -339,16 +339,16 @@ def _last_line(error: BaseException | None) -> str:
 
 
 @reported
-def _seen(watch: MutationObserver | None) -> Evidence | None:
-    """What was seen of a cell; None as well if it cannot be told: the pipeline does without."""
-    return watch.end() if watch else None
+def _evidence_of(observer: MutationObserver | None) -> Evidence | None:
+    """Return the evidence of a cell; None if there is none: the pipeline does not require it."""
+    return observer.end() if observer else None
 
 
 def _not_python(execution: _Execution) -> Cell | None:
-    """A marked cell that IPython refused before the call could be made."""
+    """Return a marked cell that IPython rejected before the call could run."""
     try:
-        return execution.read()
-    except KaleError:  # IPython has shown why the cell failed; this shows when that is mended
+        return execution.marked_cell()
+    except KaleError:  # IPython has shown a syntax error; this error shows once that is fixed
         return None
 
 
@@ -357,7 +357,7 @@ def _blank(lines: Sequence[str]) -> int:
 
 
 def _cleaned(lines: Sequence[str]) -> list[str]:
-    """Lines without the indentation and the prompts that IPython takes away, as many as before."""
+    """Return lines without the indentation and the prompts that IPython removes, as many as before."""
     above = _blank(lines)
     rest = list(lines[above:])
     for clean in _CLEANERS:
@@ -366,7 +366,7 @@ def _cleaned(lines: Sequence[str]) -> list[str]:
 
 
 def _to_run(magic: Magic) -> list[str]:
-    """The lines that run below the call."""
+    """Return the lines that run below the call."""
     if not _mark(magic).run:
         return ["\n"] * len(magic.body)
     above = _blank(magic.body)
@@ -378,12 +378,12 @@ def _to_run(magic: Magic) -> list[str]:
 def _mark(magic: Magic) -> Mark:
     try:
         return parse_mark(magic.arguments)
-    except Exception:  # the call reports it when it is made; a transformer that raises breaks the cell
+    except Exception:  # the call reports the error; an exception in a transformer breaks the cell
         return Mark("skip")
 
 
 def _as_line_magics(lines: list[str]) -> list[str]:
-    """Turn a `%%kale` that is below other lines into a `%kale`, which refuses that in our words."""
+    """Turn a `%%kale` below other lines into a `%kale`, which reports a diagnostic for it."""
     if not any(_LINE.match(line.strip()) for line in lines) or lines[0].startswith("%%"):
         return lines
     starts = {

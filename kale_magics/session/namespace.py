@@ -1,4 +1,4 @@
-"""What only a live kernel knows: the values that the notebook's names have, and where they came from."""
+"""The live kernel: the values of the notebook's names, and the cells that bound them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from kale_magics.session.objects import Facts, facts_of
 from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__builtins__", "__doc__"}
-"""Names that every step has without anybody making them."""
+"""Names that are defined in every step."""
 
 MAX_PICKLED = 16 << 20
-"""Bytes of a value, arrays not counted, that are pickled to see whether it can cross."""
+"""Bytes of a value, without arrays, that are pickled to test whether it can be serialized."""
 
 
 class Session:
     """A live kernel.
 
     Args:
-        shell: IPython's shell; None for no session at all.
-        texts: The cells of the notebook's file; none if nobody knows it.
+        shell: IPython's shell; None without a session.
+        texts: The source of the cells in the notebook's file; empty if the file is unknown.
     """
 
     def __init__(self, shell: Any = None, texts: Sequence[str] = ()) -> None:
@@ -41,27 +41,27 @@ class Session:
         self._definitions: Definitions | None = None
 
     def has(self, name: str) -> bool:
-        """Whether the user gave that name a value that is still there."""
+        """Whether the user bound a name and it still has a value."""
         return name in self._values and name not in self._hidden
 
     def defines(self, name: str) -> bool:
-        """Whether IPython has a variable of that name, be it its own."""
+        """Whether a name has a value, even one of IPython's own."""
         return name in self._values
 
     def facts(self, name: str) -> Facts | None:
-        """What is known of the value of a name; None if there is no value."""
+        """Return facts about the value of a name; None if it has no value."""
         if name not in self._facts:
             self._facts[name] = facts_of(self._values[name]) if self.has(name) else None
         return self._facts[name]
 
     def path(self, name: str) -> str | None:
-        """The value of a name if it is a path, or a text that may be one."""
+        """Return the value of a name if it is a path, or a string that may be one."""
         value = self._values.get(name)
         text = str(value) if issubclass(type(value), PurePath) else value
         return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
 
     def shares(self, one: str, other: str) -> bool | None:
-        """Whether two names' values share an object that can change; None if that is not known."""
+        """Whether the values of two names share a mutable object; None if unknown."""
         if not (self.has(one) and self.has(other)):
             return None
         return self._graph_of(one).shares(self._graph_of(other))
@@ -72,7 +72,7 @@ class Session:
         return self._graphs[name]
 
     def unpicklable_part(self, name: str) -> tuple[str, str, str] | None:
-        """Which part of a value cannot be pickled: the path to it, its type, and why; None if all can."""
+        """Return the part of a value that cannot be pickled: its path, type and error; None if all can."""
         if not self.has(name):
             return None
         if self._definitions is None:
@@ -84,26 +84,26 @@ class Session:
         return path, type_name(culprit), f"{type(error).__name__}: {error}"
 
     def is_deleted(self, source: str) -> bool:
-        """Whether the notebook's file has no such cell."""
+        """Whether a cell is missing in the notebook's file."""
         return bool(self._texts) and source.strip() not in self._texts
 
     def input(self, count: int) -> str:
-        """What was typed as In [count]; empty if there is no such cell."""
+        """Return the source of In [count]; empty if there is no such cell."""
         return self._inputs[count] if 0 < count < len(self._inputs) else ""
 
     def origin(self, name: str) -> tuple[str, str]:
-        """The last cell of the session that bound a name, as in "In [7]", and its text; empty if none did."""
+        """Return the last cell that bound a name, as in "In [7]", and its source; both empty if none did."""
         count = self.bound_in(name)
         return (f"In [{count}]", self._inputs[count]) if count else ("", "")
 
     def bound_in(self, name: str) -> int:
-        """The n of the last `In [n]` of the session that bound a name; 0 if none did."""
+        """Return the n of the last `In [n]` that bound a name; 0 if none did."""
         if self._binders is None:
             self._binders = {name: n for n, text in enumerate(self._inputs) for name in _bound_by(text)}
         return self._binders.get(name, 0)
 
     def kind_of_cell(self, name: str) -> str:
-        """What a cell that makes a name would best be marked as."""
+        """Return the kind that fits a cell that binds a name."""
         value = self._values.get(name)
         if issubclass(type(value), types.ModuleType):
             return "imports"
@@ -113,7 +113,7 @@ class Session:
 
 
 def known_definitions(values: dict[str, Any]) -> Definitions:
-    """The notebook's own functions and classes, as a pickle of its values names them."""
+    """Return the notebook's own functions and classes, by the names that pickles use."""
     definitions = Definitions()
     for name, value in list(values.items()):
         if issubclass(type(value), (type, types.FunctionType)):

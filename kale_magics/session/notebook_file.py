@@ -1,7 +1,7 @@
-"""The notebook's own file: where it is, the order of its cells, and their present text.
+"""The notebook's file: its path, the order of its cells, and their saved source.
 
-A kernel need not be told which notebook it serves, and what the file has may be older than what was run. So
-the file is a witness that may be missing, and is heard only where it can know better.
+A kernel may not know its notebook, and the file may be older than what was run. So the file is optional, and
+it is used only if it was saved after the cell was marked.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CHANGED, DELETED = "changed since", "deleted"
 
 
 def find_notebook(namespace: Mapping[str, Any]) -> Path | None:
-    """The file of the notebook, if whoever started the kernel says it and it exists.
+    """Return the file of the notebook, if the frontend provides its path and it exists.
 
     Args:
-        namespace: The user's variables; VS Code puts the path there.
+        namespace: The user's variables; VS Code stores the path there.
     """
-    told = (namespace.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
-    for name in told:
+    candidates = (namespace.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME"))
+    for name in candidates:
         if isinstance(name, str) and name.endswith(".ipynb"):
-            # Jupyter may give the path from the server's folder; the kernel runs in the notebook's own.
+            # Jupyter's path may be relative to the server's folder; the kernel runs in the notebook's.
             found = next((path for path in (Path(name), Path(Path(name).name)) if path.is_file()), None)
             if found:
                 return found.resolve()
@@ -41,22 +41,22 @@ def find_notebook(namespace: Mapping[str, Any]) -> Path | None:
 
 @dataclass(frozen=True)
 class Notebook:
-    """What the file of a notebook has.
+    """The content of a notebook's file.
 
     Attributes:
-        saved_at: When it was written, in seconds since the epoch.
-        cells: The ids (empty in old files) and the texts of its code cells, in order.
+        saved_at: When it was saved, in seconds since the epoch.
+        cells: The ids (empty in old files) and the sources of its code cells, in order.
     """
 
     saved_at: float = 0.0
     cells: tuple[tuple[str, str], ...] = ()
 
     def ordered(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """Marked cells in the order of the notebook.
+        """Return marked cells in the order of the notebook.
 
         Args:
-            cells: In the order in which they were marked. One that is not in the file, by its id or else by
-                its text, keeps its place behind the one before it.
+            cells: In the order in which they were marked. A cell that is not in the file, by its id or else
+                by its source, stays after its predecessor.
         """
         ids = {cell_id: number for number, (cell_id, _) in enumerate(self.cells) if cell_id}
         texts = _single_places([text for _, text in self.cells])
@@ -68,10 +68,10 @@ class Notebook:
         return tuple(cells[number] for _, number in sorted(places))
 
     def deleted(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """The marked cells that are no longer in the notebook.
+        """Return the marked cells that are no longer in the notebook.
 
         Args:
-            cells: Those that the session knows. A file that has none of them is another notebook's.
+            cells: Those of the session. A file that contains none of them belongs to another notebook.
         """
         ids = {cell_id for cell_id, _ in self.cells if cell_id}
         if ids.isdisjoint(cell.cell_id for cell in cells):
@@ -79,11 +79,11 @@ class Notebook:
         return tuple(c for c in cells if c.cell_id and c.cell_id not in ids and self.saved_at > c.marked_at)
 
     def diagnostics(self, cells: Sequence[Cell]) -> list[Diagnostic]:
-        """What there is to tell of marked cells that are not as they were when they ran."""
+        """Return warnings about marked cells that were edited or deleted after they ran."""
         changed = [
             Diagnostic(
                 Code.CELL_CHANGED,
-                "this cell was edited after it ran; the pipeline has it as it ran",
+                "this cell was edited after it ran; the pipeline uses the version that ran",
                 "run it again",
                 Where(cell.label, cell.name),
                 "warning",
@@ -93,8 +93,8 @@ class Notebook:
         deleted = [
             Diagnostic(
                 Code.CELL_DELETED,
-                "this cell is no longer in the notebook, and so it is not in the pipeline",
-                f"forget it: %kale_reset {quoted(cell.name or cell.kind)}; or put it back and run it",
+                "this cell is no longer in the notebook; the pipeline leaves it out",
+                f"unmark it with %kale_reset {quoted(cell.name or cell.kind)}, or restore it and run it",
                 Where(cell.label, cell.name),
                 "warning",
             )
@@ -103,11 +103,11 @@ class Notebook:
         return changed + deleted
 
     def states(self, cells: Sequence[Cell]) -> dict[Cell, str]:
-        """The states of those marked cells of which the file knows more than the session."""
+        """Return the states of marked cells that were edited or deleted after they ran."""
         return {**dict.fromkeys(self.changed(cells), CHANGED), **dict.fromkeys(self.deleted(cells), DELETED)}
 
     def changed(self, cells: Sequence[Cell]) -> tuple[Cell, ...]:
-        """The marked cells whose text is another now than when they were run."""
+        """Return the marked cells that were edited after they ran."""
         texts = {cell_id: text for cell_id, text in self.cells if cell_id}
         return tuple(
             cell
@@ -119,10 +119,10 @@ class Notebook:
 
 
 def read_notebook(path: Path | None) -> Notebook:
-    """Read the file; one that is missing or damaged has nothing."""
+    """Read the file; the content is empty if it is missing or damaged."""
     if path is None:
         return Notebook()
-    # It takes a tenth of a second to import, and is only needed in a frontend that has a file.
+    # Its import takes a tenth of a second, and only frontends with a file need it.
     from nbformat import ValidationError, reader
 
     try:
@@ -143,24 +143,24 @@ def _content(cell: Cell) -> tuple[Any, ...]:
 
 
 def _read(text: str) -> tuple[Any, ...] | None:
-    """What a text marks; None if it marks nothing."""
+    """Return what a source marks; None if it has no valid mark."""
     magic = find_magic(text)
     if magic is None:
         return None
     try:
         mark = parse_mark(magic.arguments)
-    except KaleError:  # the cell says so when it is run
+    except KaleError:  # reported when the cell runs
         return None
     return (mark.kind, mark.name, mark.after, mark.run, mark.reads, mark.options, _code(magic.source))
 
 
 def _code(source: str) -> str:
-    """A cell without what means nothing: empty lines around it, and an indentation of all of it."""
+    """Return a cell without surrounding empty lines and common indentation."""
     return textwrap.dedent(source).strip()
 
 
 def _single_places(texts: Sequence[str]) -> dict[tuple[Any, ...], int]:
-    """The places of the marked texts that the notebook has once."""
+    """Return the positions of the marked cells whose content is unique in the notebook."""
     contents = [_read(text) for text in texts]
     times = Counter(contents)
     return {content: place for place, content in enumerate(contents) if content and times[content] == 1}

@@ -1,9 +1,9 @@
-"""What a value holds: the objects in it that can change, and those that it shares with other values.
+"""The object graph of a value: the mutable objects reachable from it, to find those that values share.
 
-An object is known by its identity. There are three kinds: objects that whoever holds them can change for all
-("own"); memory and indexes in a pandas frame, which pandas copies before it writes to them ("copied"): two
-frames do not share these, an array and a frame do; and an index held as such ("indexes"), of which nothing
-but the names can change.
+Objects are compared by identity. There are three kinds: objects that any holder can change for all ("own");
+memory and indexes in a pandas frame, which pandas copies on write ("copied"): two frames do not share these,
+an array and a frame do; and an index of pandas outside of a frame ("indexes"), of which only the names can
+change.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from kale_magics.session.objects import ATOMS, full_name, is_immutable, is_immut
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MAX_OBJECTS = 50_000
-"""How many objects of a value are looked at to see what it holds."""
+"""How many objects of a value are visited."""
 
 MAX_ELEMENTS = 2_000
-"""How many elements of an array of objects are looked at."""
+"""How many elements of an array of objects are visited."""
 
 ELEMENTS_OF_AN_OBJECT = 20
-"""How many elements of containers, of which only the types are looked at, cost as much as an object."""
+"""How many elements of containers, of which only the types are checked, cost as much as an object."""
 
 MIN_ELEMENTS = 20
-"""How many elements of a container are looked at in any case."""
+"""How many elements of a container are always checked."""
 
 _SKIPPED = (
     types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, types.MethodDescriptorType,
     types.WrapperDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
     weakref.ReferenceType,
 )  # fmt: skip
-"""Types of which no object holds another one that belongs to the value."""
+"""Types whose objects hold no object that belongs to the value."""
 
 _MUTABLE = frozenset({"builtins.dict", "builtins.list", "builtins.set", "numpy.ndarray"})
 
@@ -46,15 +46,15 @@ _SKIPPED_NAMES = frozenset({"pandas._libs.internals.BlockValuesRefs", "logging.L
 
 @dataclass(frozen=True)
 class ObjectGraph:
-    """What a value holds.
+    """The mutable objects reachable from a value.
 
     Attributes:
-        own: Objects that can change, by identity.
-        copied: Objects in frames that pandas copies before it writes to them.
-        indexes: Indexes of pandas that are held as such.
-        definitions: The qualified names of the notebook's functions and classes in it.
-        complete: Whether this is all.
-        cost: How many objects were looked at, or as much work.
+        own: Mutable objects, by identity.
+        copied: Objects in frames that pandas copies on write.
+        indexes: Indexes of pandas outside of frames.
+        definitions: The qualified names of the notebook's functions and classes in the value.
+        complete: Whether all objects were visited.
+        cost: How many objects were visited, or the equivalent work.
     """
 
     own: frozenset[int] = frozenset()
@@ -65,38 +65,38 @@ class ObjectGraph:
     cost: int = 0
 
     def shares(self, other: ObjectGraph) -> bool | None:
-        """Whether two values share an object that can change; None if that is not known."""
+        """Whether two values share a mutable object; None if unknown."""
         if self.shares_memory(other) or self.shares_index(other):
             return True
         return False if self.complete and other.complete else None
 
     def shares_memory(self, other: ObjectGraph) -> bool:
-        """Whether two values are known to share an object other than an index."""
+        """Whether two values certainly share an object other than an index."""
         mine, theirs = self.own, other.own
         return not (
             mine.isdisjoint(theirs) and mine.isdisjoint(other.copied) and self.copied.isdisjoint(theirs)
         )
 
     def shares_index(self, other: ObjectGraph) -> bool:
-        """Whether two values are known to share an index of pandas that at least one holds as such."""
+        """Whether two values certainly share an index of pandas that one of them holds outside of a frame."""
         mine, theirs = self.indexes, other.indexes
         return not (
             mine.isdisjoint(theirs) and mine.isdisjoint(other.copied) and self.copied.isdisjoint(theirs)
         )
 
 
-def object_graph_of(value: Any, most: int = MAX_OBJECTS) -> ObjectGraph:
-    """What a value holds.
+def object_graph_of(value: Any, max_objects: int = MAX_OBJECTS) -> ObjectGraph:
+    """Return the mutable objects reachable from a value.
 
     Args:
         value: Any object.
-        most: How many objects are looked at.
+        max_objects: How many objects are visited.
     """
-    return _Search().search(value, most)
+    return _Search().search(value, max_objects)
 
 
 class _Search:
-    """Looks for what is in a value."""
+    """Traverses the object graph of a value."""
 
     def __init__(self) -> None:
         self.own: set[int] = set()
@@ -107,25 +107,25 @@ class _Search:
         self.pending: list[tuple[Any, bool]] = []
         self.complete = True
         self.room = 0
-        # What is made on the way must live until the end: an identity is given again to the next object.
+        # Temporary objects must live until the end: the identity of a deleted object is used again.
         self.alive: list[Any] = []
 
-    def search(self, value: Any, most: int) -> ObjectGraph:
-        """Look at no more than some objects, and at the types of not many more."""
-        whole = self.room = most * ELEMENTS_OF_AN_OBJECT
-        asked = most
+    def search(self, value: Any, max_objects: int) -> ObjectGraph:
+        """Visit at most some objects, and check the types of a bounded number of elements."""
+        whole = self.room = max_objects * ELEMENTS_OF_AN_OBJECT
+        left = max_objects
         if issubclass(type(value), type):
             for kind in type.__dict__["__mro__"].__get__(value):
-                if kind is value or module_of(kind) == "__main__":  # what its bases hold is its own too
+                if kind is value or module_of(kind) == "__main__":  # it inherits what its bases hold
                     self._push(_parts_of_class(kind))
         elif type(value) is types.FunctionType:
             self._push(_parts_of_function(value))
         else:
             self._push([value])
-        while self.pending and most > 0:
-            most -= 1
-            self._look_at(*self.pending.pop())
-        cost = asked - most + (whole - self.room) // ELEMENTS_OF_AN_OBJECT
+        while self.pending and left > 0:
+            left -= 1
+            self._visit(*self.pending.pop())
+        cost = max_objects - left + (whole - self.room) // ELEMENTS_OF_AN_OBJECT
         own, copied, indexes = frozenset(self.own), frozenset(self.copied), frozenset(self.indexes)
         complete = self.complete and not self.pending
         return ObjectGraph(own, copied, indexes, frozenset(self.definitions), complete, cost)
@@ -133,32 +133,32 @@ class _Search:
     def _push(self, items: Collection[Any], copied: bool = False) -> None:
         room = max(self.room, MIN_ELEMENTS)
         self.room -= len(items)
-        # As `is_one_of`, for thousands of elements.
+        # `is_one_of` inlined, for thousands of elements.
         found = [
             (item, copied)
             for item in islice(items, room)
             if type(kind := type(item)) is not type or kind not in ATOMS or kind is type
         ]
-        # A long list that begins with numbers, or with texts, has nothing else in it.
+        # Assume that a long list that begins with numbers or strings holds nothing else.
         self.complete &= len(items) <= room or not found
         self.pending += found
 
     def _push_all_of(self, item: Any, copied: bool) -> None:
-        """Look into an object; of a long list, only as far as there is room."""
+        """Push the referents of an object; of a long list only as many as the budget allows."""
         if is_one_of(type(item), (list, tuple)) and len(item) > self.room:
             self._push(item, copied)
         else:
             self._push(referents(item), copied)
 
-    def _look_at(self, item: Any, copied: bool) -> None:
+    def _visit(self, item: Any, copied: bool) -> None:
         kind = type(item)
         if kind is types.FunctionType or issubclass(kind, type):
-            self._look_at_definition(item)
+            self._visit_definition(item)
             return
         known, number = self.copied if copied else self.own, id(item)
         if number in known:
             return
-        # A metaclass of somebody's may say how a class is hashed: such a class is looked at each time.
+        # A user's metaclass may define how a class is hashed: such a class is not cached.
         ask: Any = _traits_of if type(kind) is type else _traits_of.__wrapped__
         traits: _Traits = ask(kind)
         if traits.holds_nothing or (traits.name not in _MUTABLE and is_immutable(item)):
@@ -168,14 +168,14 @@ class _Search:
             self.definitions.add(kind.__qualname__)
         if traits.is_array:
             known.add(number)
-            self._look_at_array(item, copied)
+            self._visit_array(item, copied)
         elif traits.name.startswith("pandas."):
-            self._look_at_pandas(item, traits.name, copied)
+            self._visit_pandas(item, traits.name, copied)
         else:
             known.add(number)
             self._push_all_of(item, copied)
 
-    def _look_at_definition(self, item: Any) -> None:
+    def _visit_definition(self, item: Any) -> None:
         module = item.__module__ if type(item) is types.FunctionType else module_of(item)
         if module == "__main__":
             self.definitions.add(item.__qualname__)
@@ -184,7 +184,7 @@ class _Search:
             if not is_immutable(item):
                 self._push(_parts_of_function(item))
 
-    def _look_at_array(self, item: Any, copied: bool) -> None:
+    def _visit_array(self, item: Any, copied: bool) -> None:
         array: Any = sys.modules["numpy"].ndarray
         base, dtype = array.base.__get__(item), array.dtype.__get__(item)
         if base is not None:
@@ -195,10 +195,10 @@ class _Search:
             size = array.size.__get__(item)
             self.complete &= size <= MAX_ELEMENTS and dtype.names is None
             if dtype.names is None:
-                # What is in a frame's array is no array of a frame: pandas does not copy it.
+                # pandas does not copy the objects in an array of a frame.
                 self._push(list(islice(array.flat.__get__(item), MAX_ELEMENTS)))
 
-    def _look_at_pandas(self, item: Any, name: str, copied: bool) -> None:
+    def _visit_pandas(self, item: Any, name: str, copied: bool) -> None:
         pandas = sys.modules["pandas"]
         if issubclass(type(item), pandas.Index):
             self.copied.add(id(item))
@@ -217,13 +217,13 @@ def _is_array(kind: type) -> bool:
 
 
 class _Traits(NamedTuple):
-    """What matters of a type.
+    """The properties of a type that the traversal needs.
 
     Attributes:
         name: Its name with its module.
-        is_own: Whether it is of the notebook.
+        is_own: Whether the notebook defines it.
         is_array: Whether its objects are arrays of numpy.
-        holds_nothing: Whether they hold nothing that belongs to the value, whatever is in them.
+        holds_nothing: Whether its objects hold nothing that belongs to the value.
     """
 
     name: str
@@ -248,14 +248,14 @@ def _is_dtype(kind: type) -> bool:
 
 
 def _copies_on_write() -> bool:
-    """Whether pandas copies memory that two frames share before it writes to it: always since pandas 3."""
+    """Whether pandas copies shared memory of frames on write: always since pandas 3."""
     pandas = sys.modules["pandas"]
     version: str = pandas.__version__
     return int(version.partition(".")[0]) >= 3 or pandas.get_option("mode.copy_on_write") is True
 
 
 def _parts_of_class(kind: type) -> list[Any]:
-    """What is in a class that can change: its variables, the defaults of its functions."""
+    """Return the mutable content of a class: its variables, the defaults of its functions."""
     parts: list[Any] = []
     for member in list(vars(kind).values()):
         function = (
@@ -268,7 +268,7 @@ def _parts_of_class(kind: type) -> list[Any]:
 
 
 def _parts_of_function(function: types.FunctionType) -> list[Any]:
-    """What a function has taken along: the cells that it shares with others, defaults, attributes."""
+    """Return what a function holds: closure cells, defaults, attributes."""
     defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
     wrapped = vars(function)
     return [*(function.__closure__ or ()), *defaults, *wrapped.values()]

@@ -1,7 +1,7 @@
-"""What can be told of an object without changing it: its type, its size, what it is made of.
+"""Inspect objects without side effects: their type, size and content.
 
-Nothing here looks an attribute up on an object of an unknown type, compares it or asks for its length: that
-could run the user's code.
+Nothing here gets an attribute of an object of an unknown type, compares it or takes its length: that could
+run the user's code.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from kale_magics.step_runtime.pickling import type_name
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MAX_ELEMENTS = 2_000
-"""How many elements of containers are looked at to see whether a value is plain."""
+"""How many elements of containers are checked to decide whether a value is plain."""
 
 MAX_DEPTH = 50
-"""How deeply within each other tuples are looked into."""
+"""How deeply nested tuples are checked."""
 
 MAX_INSPECTED = 300
-"""How many objects are looked at to see which modules a value needs."""
+"""How many objects are visited to find the modules that a value needs."""
 
 _IMMUTABLE = (
     int, float, complex, bool, str, bytes, type(None), type(...), range, types.ModuleType,
@@ -33,7 +33,7 @@ _IMMUTABLE = (
 )  # fmt: skip
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None), type))
-"""Types of which no object holds another one that can change."""
+"""Types whose objects hold no mutable object."""
 
 _IMMUTABLE_NAMES = frozenset(
     "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal"
@@ -58,20 +58,20 @@ _MODELS = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a live value.
+    """Facts about a live value.
 
     Attributes:
-        type_name: Its type with its module; without, for builtins and the notebook's own classes.
-        kind: KFP's type of artifact for it.
-        description: Type and shape for people.
-        size: About how many bytes it takes; None if nobody can tell quickly.
+        type_name: Its type with its module; without for builtins and the notebook's own classes.
+        kind: The KFP artifact type for it.
+        description: A readable type and shape.
+        size: About how many bytes it takes; None if that cannot be computed quickly.
         immutable: Whether it can never change.
-        iterator: Whether it can be used up.
-        plain: Whether there is no code of the notebook in it, for certain.
-        number: Whether it is a number, or what `float` makes one of without loss.
+        iterator: Whether reading consumes it.
+        plain: Whether it certainly contains no code of the notebook.
+        number: Whether it is a number, or `float` converts it to one without loss.
         calls_change_it: Whether calling it may change it.
-        own: Whether its class is the notebook's own.
-        modules: The modules of the classes in it, as far as it was looked into.
+        own: Whether the notebook defines its class.
+        modules: The modules of the classes in the visited part of it.
     """
 
     type_name: str
@@ -88,13 +88,13 @@ class Facts:
 
     @property
     def may_be_setting(self) -> bool:
-        """Whether code may ask it what to do: a container of numbers and texts, or an object with such."""
+        """Whether it may hold settings: a container of numbers and strings, or an object with attributes."""
         simple = self.type_name in ("dict", "list", "tuple", "set") and self.modules <= {"builtins"}
         return simple or self.own or self.type_name == "types.SimpleNamespace"
 
 
 def facts_of(value: Any) -> Facts:
-    """What is known of a value."""
+    """Return facts about a value."""
     kind, name, immutable = type(value), type_name(value), is_immutable(value)
     shape = shape_of(value)
     return Facts(
@@ -113,21 +113,21 @@ def facts_of(value: Any) -> Facts:
 
 
 def referents(item: Any) -> list[Any]:
-    """The objects that an object refers to, but its class."""
+    """Return the objects that an object refers to, except its class."""
     return [part for part in gc.get_referents(item) if part is not type(item)]
 
 
 def defines(kind: type, name: str) -> bool:
-    """Whether a class, or one that it is derived from, defines an attribute."""
+    """Whether a class, or a base class, defines an attribute."""
     return any(name in vars(base) for base in kind.__mro__)
 
 
-_NOT_LOOKED_INTO = (types.ModuleType, types.CodeType, types.TracebackType, types.FrameType)
-"""Types of which nothing goes with a value that has one."""
+_NOT_TRAVERSED = (types.ModuleType, types.CodeType, types.TracebackType, types.FrameType)
+"""Types whose content does not belong to a value that refers to them."""
 
 
 def modules_of(value: Any) -> frozenset[str]:
-    """The modules of the classes and functions in a value, but of the standard library's only some."""
+    """Return the modules of the classes and functions in a value; of the standard library's only some."""
     found: set[str] = set()
     seen: set[int] = set()
     pending = [value]
@@ -142,7 +142,7 @@ def modules_of(value: Any) -> frozenset[str]:
         found.add(module if isinstance(module, str) else "")
         if kind is types.FunctionType:
             pending += (*(item.__closure__ or ()), *(item.__defaults__ or ()))
-        elif not code and not issubclass(kind, _NOT_LOOKED_INTO):
+        elif not code and not issubclass(kind, _NOT_TRAVERSED):
             pending += islice(referents(item), MAX_INSPECTED)
     return frozenset(filter(None, found))
 
@@ -154,10 +154,10 @@ def _is_open_function(value: Any) -> bool:
 
 
 def is_immutable(value: Any, depth: int = 0) -> bool:
-    """Whether a value can never change, as far as its type tells, and for a tuple what is in it."""
+    """Whether a value can never change, by its type, and for a tuple by its elements."""
     kind = type(value)
     if kind is types.FunctionType:
-        # What a library's decorator has made of a function of the notebook has the notebook's module.
+        # A library's decorator returns a function of its own, with the notebook's `__module__`.
         return "__main__" not in (value.__module__, value.__globals__.get("__name__"))
     if kind is types.BuiltinFunctionType:
         return value.__self__ is None or issubclass(type(value.__self__), (types.ModuleType, type))
@@ -171,10 +171,10 @@ def is_immutable(value: Any, depth: int = 0) -> bool:
 
 
 def is_immutable_type(kind: type) -> bool:
-    """Whether no object of a type can ever change, whatever is in it."""
+    """Whether no object of a type can ever change, whatever it contains."""
     if module_of(kind) == "__main__":
         return False  # even a subclass of `int` may have attributes
-    # A metaclass of somebody's may say how a class is hashed.
+    # A user's metaclass may define how a class is hashed.
     ask: Any = _is_immutable_type if type(kind) is type else _is_immutable_type.__wrapped__
     return bool(ask(kind))
 
@@ -185,7 +185,7 @@ def _is_immutable_type(kind: type) -> bool:
 
 
 def full_name(kind: type) -> str:
-    """The name of a type, with its module."""
+    """Return the name of a type, with its module."""
     return f"{module_of(kind)}.{kind.__qualname__}"
 
 
@@ -195,7 +195,7 @@ def _is_numpy_scalar(kind: type) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether there is no code of the notebook in a value; "no" as well for one with too many elements."""
+    """Whether a value contains no code of the notebook; false also for one with too many elements."""
     seen: set[int] = set()
     pending = [value]
     while pending:
@@ -225,7 +225,7 @@ def _is_plain_leaf(item: Any, kind: type) -> bool:
 
 
 def _has_objects(frame: Any) -> bool:
-    """Whether a frame or the like may hold any objects, in columns of no type of their own."""
+    """Whether a frame or the like may hold arbitrary objects, in columns of dtype object."""
     dtypes: Any = frame.dtypes if defines(type(frame), "dtypes") else getattr(frame, "dtype", object)
     listed: list[Any] = list(dtypes) if defines(type(dtypes), "__iter__") else [dtypes]
     return any(getattr(dtype, "hasobject", dtype is object) for dtype in listed)
@@ -242,13 +242,13 @@ def _artifact_kind(value: Any, name: str) -> ArtifactKind:
 
 
 def shape_of(value: Any) -> tuple[int, ...] | None:
-    """The shape of an array, a frame or the like of a well-known library; None for all others."""
+    """Return the shape of an array, a frame or the like of a well-known library; None for all others."""
     kind = type(value)
     if module_of(kind).partition(".")[0] not in _SHAPED:
         return None
     try:
         shape = value.shape
-    except Exception:  # a property of a library: np.nditer has none when it is at its end
+    except Exception:  # a library's property: an exhausted np.nditer has none
         return None
     return tuple(shape) if isinstance(shape, tuple) else None
 
@@ -264,7 +264,7 @@ def _description(value: Any, shape: tuple[int, ...] | None) -> str:
 
 
 def value_size(value: Any) -> int | None:
-    """About how many bytes a value takes; None if nobody can tell quickly."""
+    """Return about how many bytes a value takes; None if that cannot be computed quickly."""
     kind = type(value)
     if is_one_of(kind, ATOMS):
         return sys.getsizeof(value)
@@ -275,6 +275,6 @@ def value_size(value: Any) -> int | None:
             total = value.memory_usage()
             return int(total.sum() if hasattr(total, "sum") else total)
         nbytes = value.nbytes
-    except Exception:  # a property of a library, as of an index that cannot tell
+    except Exception:  # a library's property: some indexes do not support it
         return None
     return nbytes if isinstance(nbytes, int) else None

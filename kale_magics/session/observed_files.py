@@ -1,7 +1,7 @@
-"""The files that a marked cell uses when it runs in the session, as Python's audit events show them.
+"""Observe the files that a marked cell uses when it runs in the session, through Python's audit events.
 
-An audit hook cannot be removed. So there is one for the session's life, installed with the first cell that is
-observed; it does nothing while no cell is. Readers in compiled code and other programs raise no events.
+An audit hook cannot be removed. So one hook, installed with the first observed cell, lasts for the session;
+it does nothing while no cell is observed. Compiled readers and other programs raise no events.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kale_magics.analysis.paths import MAX_PATH
 from kale_magics.model.distributions import INSTALL_FOLDERS
 
 MAX_FILES = 1000
-"""How many paths of a cell are kept apart; of more than that the folders are."""
+"""How many paths of a cell are kept; of any further ones only their folders."""
 
 _TEXT = re.compile(r"""(["'])(?P<text>[^"'\n]{2,1024})\1""")
 _NO_FILES = ("/dev/", "/proc/", "/sys/")
@@ -31,18 +31,18 @@ _NO_ENDINGS = (".ipynb", ".pyc")
 
 @dataclass(frozen=True)
 class ObservedFiles:
-    """Files that a cell used; absolute paths, or patterns as in `glob`, where "FOLDER/**" is all in a folder.
+    """Files that a cell used: absolute paths or `glob` patterns; "FOLDER/**" is all files below a folder.
 
     Attributes:
         read: Those that were read, and patterns of those that were listed.
-        written: Those that were made, changed or removed.
+        written: Those that were created, changed or deleted.
     """
 
     read: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
 
     def __or__(self, other: ObservedFiles) -> ObservedFiles:
-        """The files of both."""
+        """Return the files of both."""
         return ObservedFiles(self.read | other.read, self.written | other.written)
 
 
@@ -53,7 +53,8 @@ class FileObserver:
     """Observes the files that are used from its creation to `end`.
 
     Args:
-        source: The cell. Files outside of the present folder count where it, or a variable, names them.
+        source: The cell. A file outside of the working directory counts only if the cell, or a variable,
+            names it.
         values: The session's variables.
     """
 
@@ -70,12 +71,12 @@ class FileObserver:
         _observers.append(self)
 
     def close(self) -> None:
-        """Observe no longer."""
-        with contextlib.suppress(ValueError):  # it is closed already
+        """Stop observing."""
+        with contextlib.suppress(ValueError):  # already closed
             _observers.remove(self)
 
     def end(self) -> ObservedFiles:
-        """Observe no longer, and return what was used."""
+        """Stop observing, and return the files that were used."""
         self.close()
         for path, before in self._databases.items():
             (self._written if _state(path) != before else self._read)[path] = None
@@ -83,8 +84,8 @@ class FileObserver:
         kept = [[p for p in paths if self._counts(p, named)] for paths in (self._read, self._written)]
         return ObservedFiles(*(frozenset(_shortened(paths)) for paths in kept))
 
-    def hear(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
-        """Take an audit event in."""
+    def record(self, event: str, arguments: tuple[Any, ...], frame: Any) -> None:
+        """Record an audit event."""
         self.events += 1
         getattr(self, _EVENTS[event])(frame, *arguments)
 
@@ -99,7 +100,7 @@ class FileObserver:
 
     def _listdir(self, frame: Any, path: Any) -> None:
         module, name = frame.f_globals.get("__name__", ""), frame.f_code.co_name
-        # Those that look for names have said which.
+        # Functions that search for names raise an event of their own.
         looks = module.startswith("pathlib") and name not in ("iterdir", "walk", "_walk")
         if isinstance(path, int) or looks or module in ("glob", "shutil") or module.startswith("importlib"):
             return
@@ -143,9 +144,9 @@ class FileObserver:
         return os.path.abspath(os.fsdecode(path))
 
     def _named(self) -> tuple[str, ...]:
-        """The paths outside of the present folder that the cell or a variable names."""
+        """Return the paths outside of the working directory that the cell or a variable names."""
         texts = [match["text"] for match in _TEXT.finditer(self._source)]
-        # By their types: to ask an object for its class may run code of the notebook.
+        # `type`, not `__class__`: that may run code of the notebook.
         kinds = ((type(value), value) for value in list(self._values.values()))
         texts += [str(v) for t, v in kinds if issubclass(t, PurePath) or (t is str and len(v) <= MAX_PATH)]
         paths = {os.path.abspath(os.path.expanduser(t)) for t in texts if "/" in t and "\0" not in t}
@@ -187,10 +188,10 @@ _EVENTS = {
     "tempfile.mkstemp": "_scratch_file",
     "tempfile.mkdtemp": "_scratch_file",
 }
-"""What is done with each event."""
+"""The method that handles each event."""
 
 _observers: list[FileObserver] = []
-"""Those of the cells that run now: a cell may run another one."""
+"""The observers of the running cells: a cell may run another one."""
 
 _here = threading.local()
 _installed: list[Callable[..., None]] = []
@@ -198,19 +199,19 @@ _installed: list[Callable[..., None]] = []
 
 def _install() -> None:
     if not _installed:
-        _installed.append(_hear)
-        sys.addaudithook(_hear)
+        _installed.append(_audit_hook)
+        sys.addaudithook(_audit_hook)
 
 
-def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Be the audit hook; it must not raise."""
+def _audit_hook(event: str, arguments: tuple[Any, ...]) -> None:
+    """Pass events to the observers; an audit hook must not raise."""
     if not _observers or event not in _EVENTS or getattr(_here, "busy", False):
         return
     _here.busy = True
     try:
         for observer in tuple(_observers):
-            observer.hear(event, arguments, sys._getframe(1))
-    except Exception:  # noqa: S110 - the call that raised the event must go on; what is not understood is not seen
+            observer.record(event, arguments, sys._getframe(1))
+    except Exception:  # noqa: S110 - the audited call must go on; an event that cannot be parsed is ignored
         pass
     finally:
         _here.busy = False
@@ -225,5 +226,5 @@ def _state(path: str) -> Any:
 
 
 def _shortened(paths: list[str]) -> list[str]:
-    """Not too many paths: those of which there would be too many by their folders."""
+    """Return at most `MAX_FILES` paths, and the folders of the others."""
     return paths[:MAX_FILES] + sorted({os.path.join(os.path.dirname(p), "*") for p in paths[MAX_FILES:]})

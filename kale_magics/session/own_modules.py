@@ -1,4 +1,4 @@
-"""The user's own modules as the session has imported them: whether their files have been edited since."""
+"""Detect that files of the user's own modules were edited after the session imported them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from kale_magics.model.pipeline import Pipeline
 
 @dataclass(frozen=True)
 class _Imported:
-    """A module at its import, or not long after.
+    """A module shortly after its import.
 
     Attributes:
-        spec: Another one after `importlib.reload`.
-        file: Its source.
-        digest: Of what the source was.
+        spec: Its spec; `importlib.reload` makes a new one.
+        file: Its source file.
+        digest: The digest of the source at that time.
     """
 
     spec: ModuleSpec
@@ -30,18 +30,18 @@ class _Imported:
 
 
 class OwnModules:
-    """Remembers what the files of modules were; asked at the end of every cell."""
+    """Records the digests of modules' files at their import; updated at the end of every cell."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._imported: dict[str, _Imported] = {}
 
-    def look(self) -> None:
-        """Take in what has been imported, or imported again, since the last look."""
-        # IPython's own extension brings what the session has up to date before every cell.
-        all_of_them = "IPython.extensions.autoreload" in sys.modules
+    def update(self) -> None:
+        """Record modules that were imported, or reloaded, since the last update."""
+        # IPython's autoreload extension reloads edited modules before every cell.
+        autoreload = "IPython.extensions.autoreload" in sys.modules
         names = [
-            name for name, known in self._imported.items() if all_of_them or _spec_of(name) is not known.spec
+            name for name, known in self._imported.items() if autoreload or _spec_of(name) is not known.spec
         ]
         for name in (*names, *(sys.modules.keys() - self._seen)):
             spec = _spec_of(name)
@@ -51,8 +51,8 @@ class OwnModules:
         self._seen |= sys.modules.keys()
 
     def warnings(self, pipeline: Pipeline) -> list[Diagnostic]:
-        """Warnings of modules that steps use, and whose files are no longer what the session has imported."""
-        self.look()
+        """Return warnings about modules of steps whose files were edited after the session imported them."""
+        self.update()
         edited: dict[str, str] = {}
         for name, known in self._imported.items():
             if _digest(known.file) != known.digest:
@@ -60,8 +60,8 @@ class OwnModules:
         return [
             Diagnostic(
                 Code.MODULE_EDITED,
-                f"step {step.name} runs {edited[module]} as its file is now, not as this session imported it",
-                "restart the kernel and run the notebook again, or importlib.reload it and run its cells",
+                f"step {step.name} runs the edited {edited[module]}; this session has an earlier version",
+                "restart the kernel and run the notebook again; or importlib.reload it and run its cells",
                 Where(step=step.name),
                 "warning",
             )
@@ -74,18 +74,18 @@ class OwnModules:
 def _spec_of(name: str) -> ModuleSpec | None:
     try:
         return getattr(sys.modules.get(name), "__spec__", None)
-    except Exception:  # what stands in the place of a module may raise anything
+    except Exception:  # an object in `sys.modules` may raise anything
         return None
 
 
 def is_user_file(origin: str | None) -> bool:
-    """Whether a module's file is Python of the user's own: neither a library's nor the standard library's."""
+    """Whether a module's file is the user's own Python source, outside of the installed libraries."""
     return origin is not None and origin.endswith(".py") and not origin.startswith(_installed())
 
 
 @functools.cache
 def _installed() -> tuple[str, ...]:
-    # What it needs takes longer to import than the extension to load.
+    # Its imports take longer than loading the extension.
     from kale_magics.model.distributions import INSTALL_FOLDERS
 
     return tuple(f"{home}{os.sep}" for home in INSTALL_FOLDERS)
@@ -94,5 +94,5 @@ def _installed() -> tuple[str, ...]:
 def _digest(file: Path) -> bytes:
     try:
         return sha256(file.read_bytes()).digest()
-    except OSError:  # it is gone
+    except OSError:  # deleted
         return b""

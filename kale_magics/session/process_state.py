@@ -1,7 +1,7 @@
-"""What a cell changed in the state of its process: settings of libraries, the environment, own modules.
+"""Detect what a cell changed in the process state: settings of libraries, the environment, own modules.
 
-The state is read before a marked cell and after it, and compared. What a library sets when it is imported is
-no change: every step imports it itself.
+The state is read before and after a marked cell, and compared. What a library sets when it is imported does
+not count: every step imports it.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ MAX_ATTRIBUTES = 4_000
 """How many attributes of the user's own modules are compared."""
 
 _OF_THE_CELL = frozenset({"folder", "pyplot", "default", "abc", "class", "module"})
-"""The kinds of holders that no import changes: what else changes meanwhile may be the import's work."""
+"""The kinds of holders that imports do not change: an import may explain any other change."""
 
 
 @dataclass(frozen=True)
 class StateChange:
-    """Something that belongs to no variable is set.
+    """A change of state outside of variables.
 
     Attributes:
-        holder: Where, as in "pandas", "environment", "class:pandas", "module:config": it says which code can
-            see the change.
-        key: What there, as in "display.max_rows"; empty if there is one setting, or if nothing tells which.
-        provider: For an attribute of a library's class, the library that put it there when it was imported.
-        added: For an attribute of a library's class, whether the class is without it else.
+        holder: The owner of the state, as in "pandas", "environment", "class:pandas", "module:config"; it
+            determines which code can see the change.
+        key: The setting, as in "display.max_rows"; empty if there is only one, or if it is unknown.
+        provider: For an attribute of a library's class, the library whose import added it.
+        added: For an attribute of a library's class, whether the class did not have it before.
     """
 
     holder: str
@@ -54,39 +54,39 @@ class StateChange:
 
     @property
     def what(self) -> str:
-        """What it is called by people."""
+        """A readable label."""
         return holder_label(self.holder, self.key)
 
 
 @dataclass(frozen=True)
 class StateChanges:
-    """What a cell did to the state of its process.
+    """What a cell changed in the process state.
 
     Attributes:
-        changed: What it changed, for certain.
-        untouched: The holders that it left as they were, and as they were when they were first seen: what the
-            cell's text says of those has no effect.
+        changed: What it certainly changed.
+        untouched: The holders that it left unchanged, in the state of their first reading: the setters in the
+            cell's code have no effect on them.
     """
 
     changed: tuple[StateChange, ...] = ()
     untouched: frozenset[str] = frozenset()
 
     def with_earlier(self, earlier: StateChanges) -> StateChanges:
-        """The same, of a cell that ran before too: what it set once, it may find set already."""
+        """Return this merged with an earlier run, which may have set the state already."""
         changed = tuple(dict.fromkeys((*self.changed, *earlier.changed)))
         return StateChanges(changed, self.untouched - {change.holder for change in earlier.changed})
 
 
 class _Modules:
-    """Which modules of the session are whose; each is looked at once."""
+    """The user's own modules among those that are loaded; each module is checked once."""
 
     def __init__(self) -> None:
         self.seen: dict[str, None] = {}
         self.own: dict[str, Any] = {}
 
-    def look(self) -> None:
-        """Take in what has been imported since the last look."""
-        # To know whose a module is may itself import some.
+    def update(self) -> None:
+        """Check the modules that were imported since the last update."""
+        # The check itself may import modules.
         while new := sys.modules.keys() - self.seen.keys():
             for name in new:
                 self.seen[name] = None
@@ -104,7 +104,7 @@ def _is_of_user(name: str, module: Any) -> bool:
 
 _MODULES = _Modules()
 _FIRST: dict[str, Reading] = {}
-"""By holder, what was found there when it was first seen."""
+"""The first reading of each holder."""
 
 
 class ProcessState:
@@ -115,7 +115,7 @@ class ProcessState:
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        _MODULES.look()
+        _MODULES.update()
         self._values = values
         self._modules = len(_MODULES.seen)
         self._own = {name: id(contents(module).get("__spec__")) for name, module in _MODULES.own.items()}
@@ -125,11 +125,11 @@ class ProcessState:
 
     @classmethod
     def take(cls, values: Mapping[str, Any] | None = None) -> ProcessState:
-        """Read the state; nothing is imported for that, and no code of the notebook runs."""
+        """Read the state, without importing anything or running code of the notebook."""
         return cls(values or {})
 
     def changes(self) -> StateChanges:
-        """What has changed since."""
+        """Return what has changed since this was created."""
         now = ProcessState(self._values)
         arrived = islice(_MODULES.seen, self._modules, None)
         new = {name.partition(".")[0] for name in arrived} - sys.stdlib_module_names
@@ -157,7 +157,7 @@ def _readings(values: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
     for holder, read in READERS.items():
         try:
             reading = read()
-        except Exception:  # another release, or half imported: nothing is known of its state then
+        except Exception:  # an unknown release, or partially imported: its state is unknown
             reading = None
         if reading is not None:
             yield holder, reading
@@ -192,7 +192,7 @@ def _state_of(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _shallow(value: Any) -> Any:
-    """A token of a value; of an object of the user's own class, with its attributes."""
+    """Return a token of a value; for an object of a class in an own module, with its attributes."""
     kind = type(value)
     if kind.__module__ not in _MODULES.own:
         return token(value)
@@ -200,7 +200,7 @@ def _shallow(value: Any) -> Any:
 
 
 def _of_classes(values: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
-    """What the notebook's classes keep where no variable shows it: subclasses, defaults of fields."""
+    """Yield state of the notebook's classes that is in no variable: registered subclasses, field defaults."""
     registered: Reading = {}
     defaults: Reading = {}
     for name, value in list(values.items()):
@@ -222,13 +222,13 @@ def _of_classes(values: Mapping[str, Any]) -> Iterator[tuple[str, Reading]]:
 
 
 def _name(kind: type) -> str:
-    """The name of a class, whatever its metaclass says."""
+    """Return the name of a class, even if its metaclass overrides it."""
     found: str = type.__dict__["__name__"].__get__(kind)
     return found
 
 
 def _registry(kind: abc.ABCMeta) -> Iterable[Any]:
-    dump: Any = getattr(abc, "_get_dump", None)  # of CPython
+    dump: Any = getattr(abc, "_get_dump", None)  # CPython only
     return list(dump(kind)[0]) if dump is not None else ()
 
 
@@ -238,13 +238,13 @@ def _differences(holder: str, before: Reading, after: Reading, new: Collection[s
         for name in before.keys() & after.keys():
             yield from _class_differences(holder, name, before[name], after[name], new)
         return
-    if before == after:  # tokens: no code of anybody's classes compares them
+    if before == after:  # tokens: comparing them runs no user code
         return
     for key in [*after, *(before.keys() - after.keys())]:
         if before.get(key) == after.get(key) and (key in before) == (key in after):
             continue
         if kind == "pyplot" and key not in after:
-            continue  # closed, and what a step below draws begins a figure
+            continue  # closed: drawing in a later step opens a new figure
         if kind == "default" and (key not in before or key not in after):
             continue  # the cell makes the class
         yield StateChange(holder, _key_of(kind, key))
@@ -270,11 +270,11 @@ def _class_differences(
 
 
 def forget_first_state() -> None:
-    """Forget how the state was when it was first seen: a session begins."""
+    """Forget the first readings: a session starts."""
     _FIRST.clear()
 
 
 def record_new_libraries(values: Mapping[str, Any]) -> None:
-    """Take in how new libraries are, if something has been imported since the last look."""
+    """Record the first readings of new libraries, if modules were imported since the last update."""
     if not _FIRST or sys.modules.keys() - _MODULES.seen.keys():
         ProcessState(values)

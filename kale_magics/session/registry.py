@@ -1,4 +1,4 @@
-"""The session's marked cells: what each one is, in the order of the notebook."""
+"""The session's marked cells."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ class Cell:
     """A marked cell.
 
     Attributes:
-        kind: Which of the six kinds.
-        source: The cell as typed, the magic's line left empty, so that lines keep their numbers.
+        kind: One of the six kinds.
+        source: The cell as typed, with an empty line for the magic, so that lines keep their numbers.
         name: The step's name; empty for other kinds.
         after: The steps named by `--after`.
         run: False if the cell was marked with `--no-run`.
-        cell_id: What the frontend calls the cell; None where it does not say.
+        cell_id: The frontend's id of the cell; None if it sends none.
         execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
-        state: How its last execution in the session ended.
+        state: The result of its last execution in the session.
         reads: The variables of `--reads`.
-        options: What it asks for its step.
-        earlier: The n of its earlier `In [n]`; no part of what the cell is.
-        mark: The magic's line as typed, below the cell's empty lines above it; no part of what the cell is.
-        error: What its last execution raised, as in "ValueError: no rows"; empty if it ended well.
-        marked_at: When it was marked, in seconds since the epoch; no part of what the cell is.
-        evidence: What it did when it ran, if it ever ran well; no part of what the cell is.
-        variables: The environment variables that it was given when it ran; no part of what the cell is.
-        loaded: The modules that were loaded while it ran, in all its executions; no part of what the cell is.
+        options: The options of its step.
+        earlier: The n of its earlier `In [n]`; not compared.
+        mark: The magic's line as typed, after the empty lines above it; not compared.
+        error: What its last execution raised, as in "ValueError: no rows"; empty if it succeeded; not
+            compared.
+        marked_at: When it was marked, in seconds since the epoch; not compared.
+        evidence: Its observed effects, if it ever succeeded; not compared.
+        variables: The environment variables that were set while it ran; not compared.
+        loaded: The modules that were loaded while it ran, in all its executions; not compared.
     """
 
     kind: Kind
@@ -59,7 +60,7 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """The cell as its user knows it: "In [5]", or by its kind where it has no number."""
+        """The cell's label, "In [5]", or its kind if it has no number."""
         if self.execution_count is not None:
             return f"In [{self.execution_count}]"
         return f"step {self.name}" if self.name else f"the {self.kind} cell"
@@ -68,8 +69,8 @@ class Cell:
 class Registry:
     """The marked cells of a session, in the order in which they were first marked.
 
-    A cell with an id is known by it, whatever becomes of its kind, name and source. A cell without one is
-    the same as another without one if kind, name and source are.
+    A cell with an id is identified by it, even if its kind, name and source change. Cells without one are
+    identified by kind, name and source.
     """
 
     def __init__(self) -> None:
@@ -77,7 +78,7 @@ class Registry:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """All of them."""
+        """All marked cells."""
         return tuple(self._cells.values())
 
     @property
@@ -86,7 +87,7 @@ class Registry:
         return tuple(dict.fromkeys(cell.name for cell in self._cells.values() if cell.kind == "step"))
 
     def put(self, cell: Cell) -> None:
-        """Take a cell in: it takes the place of itself as it was, or stands last."""
+        """Add a cell, in place of its earlier version or at the end."""
         old = self._cells.get(_identity(cell))
         if old is not None and old.execution_count != cell.execution_count:
             count = () if old.execution_count is None else (old.execution_count,)
@@ -99,11 +100,11 @@ class Registry:
         self._cells[_identity(cell)] = cell
 
     def forget(self, cell_id: str) -> None:
-        """Drop the cell of that id, if there is one: it is no longer marked."""
+        """Remove the cell with an id, if there is one: it is no longer marked."""
         self._cells.pop(("id", cell_id), None)
 
     def remove(self, names: Collection[str]) -> None:
-        """Drop all cells of these steps and, where no step is called so, of these kinds."""
+        """Remove all cells of these steps and, for names of no step, of these kinds."""
         kinds = set(names) - set(self.steps)
         self._cells = {
             key: cell
@@ -112,7 +113,7 @@ class Registry:
         }
 
     def clear(self) -> None:
-        """Drop everything."""
+        """Remove all cells."""
         self._cells.clear()
 
 
@@ -121,12 +122,12 @@ def _identity(cell: Cell) -> tuple[str, ...]:
 
 
 def variables_of(cell: Cell, cells: Iterable[Cell], common: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables that a cell has while it runs: what cells of its step have said up to then.
+    """Return a running cell's environment variables: its own, and those of its step's earlier cells.
 
     Args:
         cell: A marked cell.
-        cells: All of them; those that were marked later have no say.
-        common: What all steps are given.
+        cells: All marked cells; those that were marked later do not count.
+        common: The variables of all steps.
     """
     if cell.kind == "skip":
         return {}

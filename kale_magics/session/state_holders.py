@@ -1,8 +1,8 @@
-"""What holds the state of a process beside its variables, and how it is read without an effect.
+"""The holders of process state outside of variables, and readers for them without side effects.
 
-A reader looks its library up in `sys.modules` and imports nothing. It gives what it found as a `Reading`: by
-key a token that is equal as long as the state is, or for a class a copy of its dict. `describe` gives the
-words for people.
+A reader finds its library in `sys.modules` and imports nothing. It returns a `Reading`: for each key a token
+that is equal as long as the state is, or for a class a copy of its dict. `holder_label` returns readable
+labels.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 from kale_magics.step_runtime.parts import contents
 
 Reading = dict[str, Any]
-"""By key, as in "display.max_rows", a token of what is set there; for classes, their contents."""
+"""For each key, as in "display.max_rows", a token of its value; for classes, their contents."""
 
 MAX_ITEMS = 200
-"""How many elements of a container are looked at to see whether it changed."""
+"""How many elements of a container are compared to detect a change."""
 
 _ATOMS = frozenset({int, str, bytes, type(None)})
 
 HANDLERS, LEVEL = "handlers", "level"
 
-WORDS: Mapping[str, str] = {
+LABELS: Mapping[str, str] = {
     "pandas": "the pandas option {}",
     "numpy": "numpy's error handling (np.seterr)",
     "numpy printing": "the numpy print option {}",
@@ -40,19 +40,19 @@ WORDS: Mapping[str, str] = {
     "torch": "the torch setting {}",
     "csv": "the csv setting {}",
     "calendar": "the first day of the week (calendar.setfirstweekday)",
-    "socket": "the timeout of sockets (socket.setdefaulttimeout)",
-    "mimetypes": "the types that mimetypes knows",
+    "socket": "the default socket timeout (socket.setdefaulttimeout)",
+    "mimetypes": "the types of mimetypes",
     "sqlite3": "the adapters and converters of sqlite3",
-    "copyreg": "how copyreg takes objects apart",
+    "copyreg": "the reducers of copyreg",
     "warnings": "the warnings filters",
     "logging": "the {}",
     "locale": "the locale",
     "environment": "the environment variable {}",
     "variable": "the environment variable {}",
-    "folder": "the working folder",
+    "folder": "the working directory",
     "path": "sys.path",
     "recursion": "the recursion limit (sys.setrecursionlimit)",
-    "digits": "the limit of digits (sys.set_int_max_str_digits)",
+    "digits": "the integer digit limit (sys.set_int_max_str_digits)",
     "pyplot": "pyplot's current figure",
     "class": "{} (an attribute of a library's class)",
     "attribute": "{}",
@@ -61,9 +61,9 @@ WORDS: Mapping[str, str] = {
     "subclasses": "the subclasses of {}",
     "default": "the default of the field {}",
 }
-"""By the first part of a holder's name, what is set, with the key in its place."""
+"""Labels by the first part of a holder's name, with a field for the key."""
 
-WITHOUT_KEY: Mapping[str, str] = {
+LABELS_WITHOUT_KEY: Mapping[str, str] = {
     "pandas": "the pandas options",
     "numpy printing": "the numpy print options",
     "sklearn": "the scikit-learn configuration",
@@ -76,22 +76,22 @@ WITHOUT_KEY: Mapping[str, str] = {
     "variable": "the environment variables",
     "module": "the attributes",
 }
-"""The same where the key is not known."""
+"""Labels without a key."""
 
 
 def holder_label(holder: str, key: str) -> str:
-    """What a holder and a key are called by people."""
+    """Return a readable label for a holder and a key."""
     kind, _, owner = holder.partition(":")
-    words = WORDS[kind] if key else WITHOUT_KEY.get(kind, WORDS[kind])
-    return words.format(key) + (f" of module {owner}" if kind == "module" else "")
+    label = LABELS[kind] if key else LABELS_WITHOUT_KEY.get(kind, LABELS[kind])
+    return label.format(key) + (f" of module {owner}" if kind == "module" else "")
 
 
 def token(value: Any, depth: int = 2) -> Any:
-    """Something of builtin types that is equal as long as a value is the same, and holds no reference to it.
+    """Return builtin objects that are equal as long as a value is unchanged, without referring to it.
 
     Args:
         value: Any object; no code of its class runs.
-        depth: How deep builtin containers are looked into.
+        depth: How deep builtin containers are compared.
     """
     kind = type(value)
     if type(kind) is not type:  # a metaclass may raise when its classes are hashed or compared
@@ -150,7 +150,7 @@ def _decimal() -> Reading | None:
     module = _module("decimal")
     if not module:
         return None
-    # To ask for the context would make one.
+    # `decimal.getcontext()` would create a context.
     found = [value for var, value in contextvars.copy_context().items() if var.name == "decimal_context"]
     context = found[0] if found else module["DefaultContext"]
     names = "prec", "rounding", "Emin", "Emax", "capitals", "clamp"
@@ -175,18 +175,18 @@ def _torch() -> Reading | None:
     return {"gradients": str(module["is_grad_enabled"]()), "dtype": str(module["get_default_dtype"]())}
 
 
-_OF_THE_SCREEN = frozenset({"backend", "backend_fallback", "interactive"})
-"""The rcParams that say where figures are shown, which is a step's own affair."""
+_DISPLAY_SETTINGS = frozenset({"backend", "backend_fallback", "interactive"})
+"""The rcParams for the display of figures, which each step sets itself."""
 
 
 def _matplotlib() -> Reading | None:
     module = _module("matplotlib")
     if not module or not isinstance(module.get("rcParams"), dict):
         return None
-    # Its own way to give an item would choose a backend. Its values are matplotlib's, and can be compared.
+    # `rcParams[...]` would choose a backend. Its values are matplotlib's, and can be compared.
     items = dict.items(module["rcParams"])
     found = {name: tuple(value) if type(value) is list else value for name, value in items}
-    return {name: value for name, value in found.items() if name not in _OF_THE_SCREEN}
+    return {name: value for name, value in found.items() if name not in _DISPLAY_SETTINGS}
 
 
 def _pyplot() -> Reading | None:
@@ -234,7 +234,7 @@ def _environment() -> Reading:
 def _folder() -> Reading:
     try:
         return {"": os.getcwd()}
-    except OSError:  # somebody has deleted it
+    except OSError:  # deleted
         return {"": ""}
 
 
@@ -266,7 +266,7 @@ READERS: Mapping[str, Callable[[], Reading | None]] = {
     "logging": _logging, "locale": _locale, "environment": _environment, "folder": _folder, "path": _path,
     "recursion": _recursion, "csv": _csv, "digits": _digits, "calendar": _calendar, "socket": _socket,
 }  # fmt: skip
-"""The holders, each with its reader, which gives None while the library is not loaded."""
+"""The reader of each holder; it returns None while the library is not loaded."""
 
 _CLASSES = (
     ("pandas", "DataFrame Series Index"),
@@ -277,11 +277,11 @@ _CLASSES = (
     ("matplotlib.axes", "Axes"),
     ("matplotlib.figure", "Figure"),
 )
-"""The classes of libraries that people put methods on."""
+"""The classes of libraries that users add methods to."""
 
 
 def library_classes() -> dict[str, Reading]:
-    """What is in those classes of libraries that are loaded, by the holder's name: by class, its contents."""
+    """Return the contents of the loaded classes of libraries, by the holder's name and the class."""
     found: dict[str, Reading] = {}
     for name, classes in _CLASSES:
         module = _module(name)
@@ -293,19 +293,19 @@ def library_classes() -> dict[str, Reading]:
 
 
 def is_inherited(holder: str, name: str, attribute: str) -> bool:
-    """Whether a class has an attribute by one of its bases.
+    """Whether a class inherits an attribute.
 
     Args:
         holder: As in "class:pandas".
-        name: The class's.
-        attribute: The attribute's.
+        name: The name of the class.
+        attribute: The name of the attribute.
     """
     kind = _library_class(holder, name)
     return kind is None or any(attribute in contents(base) for base in type.mro(kind)[1:])
 
 
 def is_missing(holder: str, name: str, attribute: str) -> bool:
-    """Whether a class that is loaded is without an attribute."""
+    """Whether a loaded class lacks an attribute."""
     kind = _library_class(holder, name)
     return kind is not None and not any(attribute in contents(base) for base in type.mro(kind))
 
