@@ -14,7 +14,7 @@ import pytest
 from kale_magics.cache.plan import plan_run
 from kale_magics.execution import signing
 from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
-from kale_magics.local.fork_server import close_servers
+from kale_magics.local.fork_client import close_servers
 from kale_magics.local.past_runs import clean, past_runs
 from kale_magics.model import distributions
 from kale_magics.model.diagnostics import Code as Codes

@@ -206,7 +206,7 @@ def test_an_error_names_cell_and_line_and_shows_no_frame_of_ours(kale):
         "json.loads('{')",
     ):
         assert text in error.traceback
-    for ours in ("kale_magics", "launcher", "program.py", "<string>"):
+    for ours in ("kale_magics", "worker", "program.py", "<string>"):
         assert ours not in error.traceback
 
 

@@ -84,7 +84,7 @@ LONG = {
 }  # fmt: skip
 """Modules and functions that are still longer."""
 
-NAMESAKES = {"Artifact", "StepError", "StepRun", "children", "main", "perform", "refuse"}
+NAMESAKES = {"Artifact", "StepError", "StepRun", "main", "refuse"}
 """Public names that two modules have: one of them is executed alone, in a step or in the server of steps."""
 
 

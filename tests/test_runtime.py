@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from kale_magics.local.fork_server import BOOTSTRAP
+from kale_magics.local.fork_client import BOOTSTRAP
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Json, Parameter, Step
 from kale_magics.model.program import literal, render_program
@@ -721,7 +721,7 @@ for owner, names in [
 
 
 def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
-    launcher = Path(runtime.__file__).parents[1] / "local" / "launcher.py"
+    worker = Path(runtime.__file__).parents[1] / "local" / "worker.py"
     output = Artifact(("x",), "out_x")
     cell = CodeBlock("n = 2\n" + PATCHES, "step a, In [1]")
     step = Step("a", "a", (), (cell,), outputs=(output,), metrics=("n",))
@@ -737,7 +737,7 @@ def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
         "install_folders": [], "named_paths": [],
     }  # fmt: skip
     (tmp_path / "arguments.json").write_text(json.dumps(task))
-    command = [sys.executable, "-c", BOOTSTRAP.replace("NAME", "launcher"), str(launcher)]
+    command = [sys.executable, "-c", BOOTSTRAP.replace("NAME", "worker"), str(worker)]
     done = subprocess.run(
         [*command, str(tmp_path / "arguments.json")], capture_output=True, text=True, check=False
     )

@@ -11,7 +11,7 @@ import pytest
 
 from kale_magics.execution.run import StepStarted
 from kale_magics.local.engine import CAN_FORK
-from kale_magics.local.fork_server import close_servers, imports_of
+from kale_magics.local.fork_client import close_servers, shared_imports
 from kale_magics.local.schedule import remaining_times
 from kale_magics.model.pipeline import CodeBlock, Pipeline
 from tests.test_engine import STAY, Runner, states, step
@@ -181,7 +181,7 @@ def test_what_is_imported_once_for_all(source, imports, tmp_path, monkeypatch):
     (tmp_path / "mine.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     cells = (CodeBlock(source, "imports, In [1]"), CodeBlock("import csv", "functions, In [2]"))
-    assert list(imports_of(Pipeline("p", (step("a", "", setup=cells),)))) == imports
+    assert list(shared_imports(Pipeline("p", (step("a", "", setup=cells),)))) == imports
 
 
 def test_what_most_waits_for_starts_first(kale):

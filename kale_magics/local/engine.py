@@ -46,7 +46,7 @@ from kale_magics.execution.step_environment import common_environment, step_envi
 from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.cancel import Canceller
 from kale_magics.local.exchange import result_of, task_for
-from kale_magics.local.fork_server import StepServer, give_back, take_server
+from kale_magics.local.fork_client import ForkServerClient, acquire_server, release_server
 from kale_magics.local.past_runs import going_on, last_times
 from kale_magics.local.process import LineReader, StepProcess
 from kale_magics.local.schedule import available_cores, remaining_times
@@ -178,7 +178,7 @@ class _Execution:
         self.running: dict[str, _Running] = {}
         self.folders = {**past.given, **{name: step.folder for name, step in run.steps.items()}}
         self.results = {name: read_result(folder) for name, folder in past.given.items()}
-        self.server: StepServer | None = None
+        self.server: ForkServerClient | None = None
         self.tries: dict[str, int] = {}
         self.firsts: dict[str, float] = {}
         self.pausing: set[str] = set()
@@ -213,13 +213,13 @@ class _Execution:
         finally:
             self.selector.close()
             if self.server is not None:
-                give_back(self.server)
+                release_server(self.server)
         self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
 
-    def serve(self) -> StepServer:
+    def serve(self) -> ForkServerClient:
         """The server of the steps; a run that finds all in the cache needs none."""
         if self.server is None:
-            self.server = take_server(self.pipeline, self.environment, self.fork)
+            self.server = acquire_server(self.pipeline, self.environment, self.fork)
             self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
         return self.server
 
@@ -290,7 +290,7 @@ class _Execution:
         busy = min(self.max_parallel, len(self.running) + len(self.ready))
         threads = None if busy == 1 else max(1, available_cores() // busy)
         number, place = self.numbers[step.name], state.folder / "arguments.json"
-        self.serve().begin(number, place, self.directory, self.surroundings(step), threads, process.writers)
+        self.serve().start(number, place, self.directory, self.surroundings(step), threads, process.writers)
         process.begun()
         if step.attempts.timeout is not None:
             self.timers.later(step.attempts.timeout, partial(self.end_late, running))
@@ -330,7 +330,7 @@ class _Execution:
         """Take in what the server tells: steps have ended, or it has died and they with it."""
         running = {self.numbers[name]: step for name, step in self.running.items()}
         server = self.serve()
-        for message in server.ended():
+        for message in server.read_ended():
             ended = running.pop(message["ended"])
             ended.process.returncode = message.get("returncode")
             ended.process.failure = message.get("failure", "")
@@ -430,7 +430,7 @@ class _Execution:
                 deadline = time.monotonic() + GRACE
                 while left and server.alive and (rest := deadline - time.monotonic()) > 0:
                     if select.select([server.socket], [], [], rest)[0]:
-                        left -= {message["ended"] for message in server.ended()}
+                        left -= {message["ended"] for message in server.read_ended()}
         finally:
             if left and server is not None:
                 server.close()

@@ -55,7 +55,7 @@ class KaleMagics(ClusterMagics):
                 del manager.magics[kind][name]
         del manager.registry[type(self).__name__]
         self._shell.configurables.remove(self)
-        server = sys.modules.get("kale_magics.local.fork_server")
+        server = sys.modules.get("kale_magics.local.fork_client")
         if server is not None:
             server.close_servers()
 

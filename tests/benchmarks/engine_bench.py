@@ -156,7 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once")
     quick = parser.parse_args().quick
-    from kale_magics.local.fork_server import close_servers
+    from kale_magics.local.fork_client import close_servers
 
     warnings.simplefilter("ignore")  # kfp's own
     print(f"{'what':<44}{'ours':>12}{'beside':>12}{'ratio':>8}  aim")

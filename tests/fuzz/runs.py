@@ -20,7 +20,7 @@ from typing import Any
 
 from kale_magics.execution.run_store import RESULT
 from kale_magics.local.engine import run_pipeline
-from kale_magics.local.launcher import KINDS, Direction
+from kale_magics.local.worker import KINDS, Direction
 from kale_magics.model.diagnostics import Code
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program

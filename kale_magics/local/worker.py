@@ -1,8 +1,8 @@
-"""What the process of a step runs: it calls the step's function the way KFP's executor would.
+"""What the process of a step runs: it calls the step's function as KFP's executor does.
 
-The engine lets a fresh interpreter execute this file's text, so it may use the standard library only and
-nothing of kale_magics but the texts of `cache.file_access`, `cache.path_queries` and `step_runtime.fixed`.
-It reads `arguments.json` and leaves `result.json`, or `error.json` if the step fails.
+A fresh interpreter, or a process that the fork server has forked, executes this file's text. So it imports
+the standard library only, and executes the modules of this package that it needs (`load`). It reads
+`arguments.json` and writes `result.json`, or `error.json` if the step fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Artifact:
-    """Stands in for KFP's class: a file and what is known about it."""
+    """Replaces KFP's class: a file and its metadata."""
 
     def __init__(self, name: str, path: str, metadata: dict[str, Any]) -> None:
         self.name = name
@@ -25,23 +25,23 @@ class Artifact:
 
 
 class Dataset(Artifact):
-    """Stands in for KFP's class."""
+    """Replaces KFP's class."""
 
 
 class Model(Artifact):
-    """Stands in for KFP's class."""
+    """Replaces KFP's class."""
 
 
 class Metrics(Artifact):
-    """Stands in for KFP's class."""
+    """Replaces KFP's class."""
 
     def log_metric(self, metric: str, value: float) -> None:
-        """Note a number for the run."""
+        """Log a number for the run."""
         self.metadata[metric] = value
 
 
 class Direction:
-    """Stands in for KFP's `Input` and `Output`, which only mark an annotation."""
+    """Replaces KFP's `Input` and `Output`, which only mark an annotation."""
 
     def __class_getitem__(cls, item: object) -> object:
         return item
@@ -76,19 +76,19 @@ FILE_ACCESS = load(
 )
 
 compile_program = compile
-"""What a program compiles the runtime with; the server has one that remembers."""
+"""Compiles the runtime for a program; the fork server replaces it by a function that compiles it once."""
 
 KINDS = {"Artifact": Artifact, "Dataset": Dataset, "Model": Model, "Metrics": Metrics}
 
 
-def perform(task: dict[str, Any]) -> dict[str, Any]:
+def call_step(task: dict[str, Any]) -> dict[str, Any]:
     """Call the step's function with its parameters and artifacts.
 
     Args:
-        task: The content of `arguments.json`, as the engine wrote it.
+        task: The content of `arguments.json`.
 
     Returns:
-        The metadata of every output, and the metrics, as they go into `result.json`.
+        The metadata of every output, and the metrics, for `result.json`.
     """
     artifacts = {
         key: KINDS[a["kind"]](key, a["path"], a["metadata"])
@@ -106,14 +106,14 @@ def perform(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def take_fingerprints(path: str) -> Any:
-    """What the step has left there of its variables; the file is taken away."""
+    """Read the fingerprints of the step's variables, and delete their file."""
     try:
         with open(path, encoding="utf-8") as file:
-            told = FIXED["from_json"](file.read())
+            fingerprints = FIXED["from_json"](file.read())
         os.remove(path)
-    except (OSError, ValueError):  # nobody could write it: the step is right all the same
+    except (OSError, ValueError):  # they could not be written: the step has succeeded all the same
         return {}
-    return told
+    return fingerprints
 
 
 def save(path: str, value: dict[str, Any]) -> None:
@@ -124,14 +124,14 @@ def save(path: str, value: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Do what the file named by the second argument says."""
+    """Run the step of the file that the second argument names."""
     arguments = sys.argv[2]
     del sys.argv[1:]
     for namespace in (globals(), FILE_ACCESS):
         FIXED["fix_modules"](namespace)
     with open(arguments, encoding="utf-8") as file:
         task = FIXED["from_json"](file.read())
-    # The step itself says there why it failed, and ends with SystemExit.
+    # The step itself writes there why it failed, and raises SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
     os.environ["KALE_FINGERPRINTS_FILE"] = f"{task['result']}.fingerprints"
     try:
@@ -139,15 +139,15 @@ def main() -> None:
             task["uses"], task["ignored"], task["install_folders"], PATH_QUERIES["answer"]
         )
         recorder.start(task["named_paths"], PATH_QUERIES["install"])
-        result = perform(task)
+        result = call_step(task)
         recorder.finish(FILE_ACCESS["record_final_state"])
         result["fingerprints"] = take_fingerprints(f"{task['result']}.fingerprints")
         save(task["result"], result)
-    except Exception as error:  # not the user's code: the program does not start, or its result is not kept
-        told = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
-        save(task["error"], told)
+    except Exception as error:  # not of the user's code: the program cannot start, or no result be written
+        failure = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+        save(task["error"], failure)
         sys.exit(1)
 
 
-if __name__ == "kale_launcher":
+if __name__ == "kale_worker":
     main()
