@@ -46,7 +46,7 @@ def cluster_shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyP
     variables = [name for name in os.environ if name.startswith(("KF_PIPELINES_", "KALE_"))]
     for name in variables:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("kale_magics.kubeflow.remote.PAUSE", 0.05)
+    monkeypatch.setattr("kale_magics.kubeflow.server_source.PAUSE", 0.05)
     return kale_shell
 
 

@@ -13,13 +13,14 @@ import pytest
 
 from kale_magics.cache.plan import plan_run
 from kale_magics.execution import signing
-from kale_magics.execution.run import LinePrinted, StepEnded, StepStarted
+from kale_magics.execution.events import LinePrinted, TaskEnded, TaskStarted
 from kale_magics.local.fork_client import close_servers
 from kale_magics.local.past_runs import clean, past_runs
 from kale_magics.model import distributions
 from kale_magics.model.diagnostics import Code as Codes
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline, StepOptions
+from kale_magics.model.options import StepOptions
+from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline
 from tests.test_engine import Runner, states, step
 
 DATA = "a,b\n1,2\n"
@@ -63,9 +64,11 @@ def test_all_is_there_as_if_it_had_run(kale):
     assert {name: s.log for name, s in again.steps.items()} == {
         name: s.log for name, s in first.steps.items()
     }
-    assert not any(isinstance(event, StepStarted) for event in kale.events)
+    assert not any(isinstance(event, TaskStarted) for event in kale.events)
     told = [
-        (e.step, getattr(e, "text", "ended")) for e in kale.events if isinstance(e, LinePrinted | StepEnded)
+        (e.task.step, getattr(e, "text", "ended"))
+        for e in kale.events
+        if isinstance(e, LinePrinted | TaskEnded)
     ]
     assert set(told[:2]) == {("a", "hi"), ("a", "oh")}
     assert told[2:] == [("a", "ended"), ("b", "[1.5]"), ("b", "ended")]

@@ -24,8 +24,10 @@ import kale_magics
 from kale_magics.checking.check import Check, CheckRow, check_run, diagnostics_of
 from kale_magics.checking.differences import IN_PART, ONLY_ORDER, compare
 from kale_magics.checking.expected import expected_of
-from kale_magics.execution.run import Run, StepRun
-from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Pipeline, Step
+from kale_magics.execution.folder_source import FolderSource
+from kale_magics.execution.run import Run, TaskRun
+from kale_magics.model.pipeline import CodeBlock, Input, Output, Pipeline, Step
+from kale_magics.model.task_id import TaskId
 from kale_magics.session.evidence import Evidence
 from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import (
@@ -430,7 +432,7 @@ def test_a_measured_time_is_not_compared(shell: Shell, clock: str) -> None:
 def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None:
     made = {"load": {"rows": [1]}, "add": {"rows": [1, 2]}, "show": {"rows": [1], "total": 1}}
     left = {"load": {"rows": [1]}, "add": {"rows": [1, 2]}, "show": {"rows": [1, 2], "total": 3}}
-    rows = Artifact(("rows",), "out_rows")
+    rows = Output(("rows",), "out_rows")
     sources = {"load": "rows = [1]", "add": "rows += [2]", "show": "total = sum(rows)"}
     takes = {"add": (Input(("rows",), "in_rows", "load", rows),)}
     takes["show"] = takes["add"]
@@ -444,11 +446,11 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
         )  # fmt: skip
         evidence = Evidence(fingerprints={n: fingerprint(v) for n, v in left[name].items()})
         cells.append(Cell("step", sources[name], name, execution_count=number, evidence=evidence))
-        runs[name] = StepRun(name, tmp_path / name, {}, "succeeded")
+        runs[name] = TaskRun(TaskId(name), tmp_path / name, {}, FolderSource(), "succeeded")
         runs[name].folder.mkdir()
         told = {"fingerprints": {n: fingerprint(v) for n, v in values.items()}}
         (runs[name].folder / "result.json").write_text(json.dumps(told))
-    run, pipeline = Run("lost", tmp_path, {}, runs), Pipeline("lost", tuple(steps))
+    run, pipeline = Run("lost", tmp_path, {}, runs.values(), FolderSource()), Pipeline("lost", tuple(steps))
     check = check_run(run, pipeline, expected_of(cells, ()))
     (warning,) = diagnostics_of(check)
     assert "step show: rows differs from the notebook's (length 1, not 2)" in str(warning)

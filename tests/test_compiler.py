@@ -16,10 +16,10 @@ from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.naming import encode_step
 from kale_magics.model.pipeline import (
-    Artifact,
     CodeBlock,
     Input,
     Json,
+    Output,
     Parameter,
     Pipeline,
     Step,
@@ -29,8 +29,8 @@ from kale_magics.step_runtime.parameters import hold
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (CodeBlock(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
-ACCOUNT = Artifact(("account",), "out_account", "Model")
-TOTAL = Artifact(("total", "count"), "out_total", "Dataset")
+ACCOUNT = Output(("account",), "out_account", "Model")
+TOTAL = Output(("total", "count"), "out_total", "Dataset")
 
 VALUES: list[tuple[str, Any, Json]] = [
     ("int", 3, 3),

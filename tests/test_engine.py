@@ -16,12 +16,14 @@ from types import ModuleType
 import pytest
 
 from kale_magics.analysis.uses import code_facts
-from kale_magics.execution.run import LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted
+from kale_magics.execution.events import LinePrinted, RunEnded, RunStarted, TaskEnded, TaskStarted
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.process import LineReader
 from kale_magics.model.diagnostics import Code as Refusal
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Parameter, Pipeline, Step, StepOptions
+from kale_magics.model.options import StepOptions
+from kale_magics.model.pipeline import CodeBlock, Input, Output, Parameter, Pipeline, Step
+from kale_magics.model.task_id import TaskId
 
 DEADLINE = 20
 """Seconds after which a test gives up what it waits for."""
@@ -52,9 +54,9 @@ time.sleep(600)
 def step(name, source, takes=None, gives=(), **more):
     """A step of one cell; `takes` maps a variable to the step that makes it."""
     inputs = tuple(
-        Input((v,), f"in_{v}", maker, Artifact((v,), f"out_{v}")) for v, maker in (takes or {}).items()
+        Input((v,), f"in_{v}", maker, Output((v,), f"out_{v}")) for v, maker in (takes or {}).items()
     )
-    outputs = tuple(Artifact((v,), f"out_{v}") for v in gives)
+    outputs = tuple(Output((v,), f"out_{v}") for v in gives)
     cell, setup = CodeBlock(source, f"step {name}, In [1]"), more.pop("setup", ())
     with contextlib.suppress(SyntaxError):
         more["facts"] = code_facts(tuple(code.source for code in (*setup, cell)))
@@ -148,7 +150,7 @@ def test_outputs_load_when_asked_for_and_say_what_there_is(kale):
     with pytest.raises(KaleError, match=r"KALE303 the run has no step 'tain'\n.*did you mean 'train'\?"):
         run.steps["tain"]
     assert run.steps.get("tain") is None
-    with pytest.raises(KaleError, match=r"step train hands on no .x.; only .*\n.*there is: model"):
+    with pytest.raises(KaleError, match=r"KALE303 .*train.*'x'.*\n.*there is: model"):
         run.outputs["train"]["x"]
 
 
@@ -165,8 +167,8 @@ def test_branches_run_at_the_same_time(kale):
 
 def test_one_at_a_time_when_asked(kale):
     kale(step("a", ""), step("b", ""), step("c", "", after=("a",)), max_parallel=1)
-    order = [(type(e), e.step) for e in kale.events if isinstance(e, StepStarted | StepEnded)]
-    assert order == [(kind, name) for name in "abc" for kind in (StepStarted, StepEnded)]
+    order = [(type(e), e.task.step) for e in kale.events if isinstance(e, TaskStarted | TaskEnded)]
+    assert order == [(kind, name) for name in "abc" for kind in (TaskStarted, TaskEnded)]
 
 
 def test_a_failure_skips_what_depends_on_it_and_nothing_else(kale):
@@ -186,7 +188,7 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(kale):
     assert run.outputs["late"]["w"] == 1
     with pytest.raises(KaleError, match="step child has no outputs: it is skipped"):
         run.outputs["child"]
-    ended = {e.step: e.state for e in kale.events if isinstance(e, StepEnded)}
+    ended = {e.task.step: e.state for e in kale.events if isinstance(e, TaskEnded)}
     assert ended == states(run)
     assert isinstance(kale.events[-1], RunEnded)
     assert kale.events[-1].state == "failed"
@@ -311,7 +313,10 @@ def test_lines_arrive_while_the_step_runs(kale):
     run = kale(step("train", source))
     assert run.state == "succeeded", run.steps["train"].error
     lines = [e for e in kale.events if isinstance(e, LinePrinted)]
-    assert lines == [LinePrinted("train", "stdout", "one"), LinePrinted("train", "stderr", "two")]
+    assert lines == [
+        LinePrinted(TaskId("train"), "stdout", "one"),
+        LinePrinted(TaskId("train"), "stderr", "two"),
+    ]
     assert run.steps["train"].log == "one\ntwo\n"
 
 
@@ -458,8 +463,8 @@ def test_a_step_is_tried_again(kale):
     assert "try 1\n" in log
     assert "attempt 2 of 3 failed: AssertionError: not yet; again\n" in log
     assert log.endswith("try 3\n")
-    assert [e.state for e in kale.events if isinstance(e, StepEnded)] == ["succeeded", "succeeded"]
-    assert len([e for e in kale.events if isinstance(e, StepStarted)]) == 2
+    assert [e.state for e in kale.events if isinstance(e, TaskEnded)] == ["succeeded", "succeeded"]
+    assert len([e for e in kale.events if isinstance(e, TaskStarted)]) == 2
 
 
 def test_the_last_attempt_decides(kale):

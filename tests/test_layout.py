@@ -30,7 +30,6 @@ BELOW |= {
 EXCEPTIONS = {
     ("execution/request.py", "checking"),  # the type of an attribute
     ("execution/run.py", "checking"),      # `Run.check` reads what the check has written
-    ("execution/run.py", "cache"),         # values are verified with the entry of the cache
     ("view/table.py", "session"),          # the table of the marked cells
 }  # fmt: skip
 """What still points up, by the module and the folder."""
@@ -77,14 +76,14 @@ LONGEST_MODULE, LONGEST_FUNCTION = 450, 45
 """Lines."""
 
 LONG = {
-    "analysis/expressions.py", "dataflow/notebook_flow.py", "dataflow/walk.py", "kubeflow/remote.py",
+    "analysis/expressions.py", "dataflow/notebook_flow.py", "dataflow/walk.py",
     "local/engine.py run_pipeline",
     "step_runtime/artifacts.py save_artifact", "step_runtime/pickling.py make_pickler",
     "step_runtime/runtime.py", "syntax/step_options.py",
 }  # fmt: skip
 """Modules and functions that are still longer."""
 
-NAMESAKES = {"Artifact", "StepError", "StepRun", "main", "refuse"}
+NAMESAKES = {"main", "refuse"}
 """Public names that two modules have: one of them is executed alone, in a step or in the server of steps."""
 
 

@@ -10,8 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
+from kale_magics.execution import events
 from kale_magics.execution import run as running
+from kale_magics.execution.folder_source import FolderSource
 from kale_magics.model.pipeline import Parameter, Pipeline
+from kale_magics.model.task_id import TaskId
 from kale_magics.view import LiveView, svg, tree
 from kale_magics.view.collapse import MAX_BOXES, collapse
 from tests.test_view import DIAMOND, LOOSE, NASTY, Flow, chain, fan, pipeline, titles
@@ -118,29 +121,30 @@ class Play:
     def __init__(self, graph: Pipeline, **parameters: int) -> None:
         self.now = 1000.0
         names = [step.name for step in graph.steps]
-        steps = {name: running.StepRun(name, Path("steps") / name, {}) for name in names}
-        self.run = running.Run("demo", Path("runs") / "1", parameters, steps)
+        source = FolderSource()
+        tasks = [running.TaskRun(TaskId(name), Path("steps") / name, {}, source) for name in names]
+        self.run = running.Run("demo", Path("runs") / "1", parameters, tasks, source)
         self.view = LiveView(graph, lambda: self.now)
 
     def begin(self) -> bool:
-        return self.view.handle(running.RunStarted(self.run))
+        return self.view.handle(events.RunStarted(self.run))
 
     def start(self, step: str) -> bool:
         self.run.steps[step].state = "running"
-        return self.view.handle(running.StepStarted(step))
+        return self.view.handle(events.TaskStarted(TaskId(step)))
 
-    def end(self, step: str, state: running.StepState, seconds: float | None, cached: bool = False) -> bool:
+    def end(self, step: str, state: running.TaskState, seconds: float | None, cached: bool = False) -> bool:
         ended = self.run.steps[step]
         ended.state, ended.seconds, ended.cached = state, seconds, cached
-        return self.view.handle(running.StepEnded(step, state, seconds, cached))
+        return self.view.handle(events.TaskEnded(TaskId(step), state, seconds, cached))
 
     def tick(self, seconds: float) -> bool:
         self.now += seconds
-        return self.view.handle(running.Ticked())
+        return self.view.handle(events.Ticked())
 
     def finish(self, state: running.RunState, seconds: float) -> bool:
         self.run.state, self.run.seconds = state, seconds
-        return self.view.handle(running.RunEnded(state, seconds))
+        return self.view.handle(events.RunEnded(state, seconds))
 
     @property
     def picture(self) -> str:
@@ -181,7 +185,7 @@ def test_the_picture_shows_states_times_and_how_many_steps_are_done() -> None:
     assert {"cached", "12 s", "waiting", "▸ running, 1 of 4 steps, 12 s"} <= set(played.seen())
     assert played.title("load")[0] == "load: succeeded, cached"
     assert played.title("forest")[0] == "forest: running, 12 s"
-    played.run.steps["forest"].error = running.StepError("ValueError", "no\nrows", cell="In [5]", line=3)
+    played.run.steps["forest"].error = running.TaskError("ValueError", "no\nrows", cell="In [5]", line=3)
     played.end("forest", "failed", 13.04)
     played.end("svm", "skipped", None)
     played.end("compare", "skipped", None)
@@ -223,7 +227,7 @@ def test_the_picture_keeps_its_places_while_its_words_change() -> None:
 @pytest.mark.parametrize("metrics", [("a",), ("auc", "accuracy"), ("a_very_long_name_of_a_metric", "rows")])
 def test_the_longest_time_has_room_beside_the_metrics(metrics: tuple[str, ...]) -> None:
     graph = pipeline(("s", {}, ()))
-    played = play(replace(graph, steps=(replace(graph.steps[0], metrics=metrics),)))
+    played = play(replace(graph, nodes=(replace(graph.steps[0], metrics=metrics),)))
     played.start("s")
     played.tick(3599)
     root = ElementTree.fromstring(played.picture)
@@ -290,7 +294,7 @@ def test_an_unchanged_picture_is_not_shown_again() -> None:
     assert [played.tick(0.5) for _ in range(6)] == [True, False] * 3  # whole seconds
     before = played.picture
     assert not played.tick(0.4)
-    assert not played.view.handle(running.LinePrinted("load", "stdout", "569 rows"))
+    assert not played.view.handle(events.LinePrinted(TaskId("load"), "stdout", "569 rows"))
     assert played.picture == before
 
 
@@ -318,7 +322,7 @@ def test_a_run_that_was_cancelled_is_shown_when_the_view_is_closed() -> None:
 def test_a_view_whose_run_never_began_waits() -> None:
     view = LiveView(DIAMOND)
     assert not view.close()
-    assert not view.handle(running.Ticked())
+    assert not view.handle(events.Ticked())
     assert "waiting" in view._repr_mimebundle_()["text/html"]
 
 
@@ -333,7 +337,7 @@ def test_the_picture_that_stays_is_an_image_and_the_one_that_changes_tells_what_
 def test_the_text_tells_starts_and_ends_but_not_what_steps_print() -> None:
     played = play(chain(2))
     played.start("s0")
-    played.view.handle(running.LinePrinted("s0", "stdout", "569 rows"))
+    played.view.handle(events.LinePrinted(TaskId("s0"), "stdout", "569 rows"))
     played.end("s0", "succeeded", 1.5)
     played.end("s1", "succeeded", 0.1, cached=True)
     played.finish("succeeded", 1.7)
@@ -346,7 +350,7 @@ def test_the_text_tells_starts_and_ends_but_not_what_steps_print() -> None:
     ]
 
 
-def merged(states: Iterable[running.StepState]) -> tuple[str, list[str]]:
+def merged(states: Iterable[running.TaskState]) -> tuple[str, list[str]]:
     """The second line, and the title, of the box that stands for the fits of a fan."""
     played = play(fan(100))
     for number, state in enumerate(states):

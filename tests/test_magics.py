@@ -243,7 +243,7 @@ KALE301 step train failed
         1 / (epochs - 3)
     ZeroDivisionError: division by zero
   at:  In [4], step train, line 3: 1 / (epochs - 3)
-  fix: mend and run that cell
+  fix: fix and run that cell
        all that the step printed: %kale_logs train"""
 
 
@@ -494,12 +494,12 @@ def test_help_is_real(shell: Shell, magic: str, words: list[str]) -> None:
 
 
 def test_an_interrupt_passes_through(marked: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kale_magics.magics import local_runs as running
+    from kale_magics.local import local_backend
 
     def interrupted(*args: Any, **options: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(running, "run_pipeline", interrupted)
+    monkeypatch.setattr(local_backend, "run_pipeline", interrupted)
     outcome: Outcome = marked.run("%kale_run")
     assert isinstance(outcome.error, KeyboardInterrupt)
     assert outcome.printed == "KeyboardInterrupt: the run is cancelled, and no process of it is left\n"

@@ -19,7 +19,7 @@ import pytest
 
 from kale_magics.local.fork_client import BOOTSTRAP
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Json, Parameter, Step
+from kale_magics.model.pipeline import CodeBlock, Input, Json, Output, Parameter, Step
 from kale_magics.model.program import literal, render_program
 from kale_magics.step_runtime import MODULES, runtime
 from kale_magics.step_runtime.artifacts import load_artifact
@@ -77,8 +77,8 @@ class Steps:
             prelude,
             tuple(CodeBlock(clean(c), f"step {name}, In [{n}]") for n, c in enumerate(cells, 10)),
             parameters=parameters,
-            inputs=tuple(Input((v,), f"in_{v}", "before", Artifact((v,), f"out_{v}")) for v in needs.split()),
-            outputs=tuple(Artifact((v,), f"out_{v}") for v in makes.split()),
+            inputs=tuple(Input((v,), f"in_{v}", "before", Output((v,), f"out_{v}")) for v in needs.split()),
+            outputs=tuple(Output((v,), f"out_{v}") for v in makes.split()),
             metrics=metrics,
         )
         return self.call(step, arguments or {})
@@ -87,7 +87,7 @@ class Steps:
         namespace: dict[str, Any] = dict(KFP)
         exec(compile(render_program(step), "program.py", "exec", dont_inherit=True), namespace)
         outputs = {a.key: File(self.folder / a.key) for a in step.outputs}
-        inputs = {i.key: self.files[i.artifact.key] for i in step.inputs}
+        inputs = {i.key: self.files[i.output.key] for i in step.inputs}
         logged = {"metrics": self.metrics} if step.metrics else {}
         namespace[step.key](**arguments, **inputs, **outputs, **logged)
         self.files |= outputs
@@ -145,7 +145,7 @@ def test_values_cross_as_they_are(steps: Steps) -> None:
 
 
 def test_names_of_one_artifact_share_their_object(steps: Steps) -> None:
-    both = Artifact(("a", "b"), "out_ab")
+    both = Output(("a", "b"), "out_ab")
     steps.call(
         Step("m", "m", (), (CodeBlock("a = [1]; b = {'a': a}", "step m, In [1]"),), outputs=(both,)), {}
     )
@@ -227,7 +227,7 @@ CLOSURES = """
 
 def test_functions_travel_without_their_globals(steps: Steps) -> None:
     steps.run(CLOSURES, makes="inc get fact late annotated model Model")
-    pair = Artifact(("inc", "get"), "out_pair")
+    pair = Output(("inc", "get"), "out_pair")
     code = (CodeBlock(clean(CLOSURES), "step m, In [1]"),)
     steps.call(Step("m", "m", (), code, outputs=(pair,)), {})
     after = steps.run(
@@ -722,7 +722,7 @@ for owner, names in [
 
 def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
     worker = Path(runtime.__file__).parents[1] / "local" / "worker.py"
-    output = Artifact(("x",), "out_x")
+    output = Output(("x",), "out_x")
     cell = CodeBlock("n = 2\n" + PATCHES, "step a, In [1]")
     step = Step("a", "a", (), (cell,), outputs=(output,), metrics=("n",))
     (tmp_path / "program.py").write_text(render_program(step))

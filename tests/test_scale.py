@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from kale_magics.dataflow.assemble import assemble
-from kale_magics.execution.run import StepStarted
+from kale_magics.execution.events import TaskStarted
 from kale_magics.local import engine
 from kale_magics.local.process import LineReader
+from kale_magics.model.task_id import TaskId
 from kale_magics.view import svg, tree
 from kale_magics.view.live import LiveView
 from tests.benchmarks.bench import marked_cells
@@ -62,7 +63,7 @@ def test_twice_the_cells_are_assembled_with_twice_the_work():
 def test_the_next_picture_of_a_run_is_not_made_anew(make):
     view = LiveView(make(400))
     first = calls_of(view._repr_mimebundle_)
-    view.handle(StepStarted("s7"))
+    view.handle(TaskStarted(TaskId("s7")))
     assert calls_of(view._repr_mimebundle_) < first / 5
 
 

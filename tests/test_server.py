@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kale_magics.execution.run import StepStarted
+from kale_magics.execution.events import TaskStarted
 from kale_magics.local.engine import CAN_FORK
 from kale_magics.local.fork_client import close_servers, shared_imports
 from kale_magics.local.schedule import remaining_times
@@ -120,7 +120,7 @@ KERNEL = """
 import sys
 from pathlib import Path
 from kale_magics.local.engine import run_pipeline
-from kale_magics.execution.run import LinePrinted
+from kale_magics.execution.events import LinePrinted
 from tests.test_engine import STAY, step
 from kale_magics.model.pipeline import Pipeline
 
@@ -187,7 +187,7 @@ def test_what_is_imported_once_for_all(source, imports, tmp_path, monkeypatch):
 def test_what_most_waits_for_starts_first(kale):
     steps = (step("a", ""), step("b", ""), step("c", "", after=("b",)), step("d", "", after=("c",)))
     kale(*steps, max_parallel=1)
-    assert [e.step for e in kale.events if isinstance(e, StepStarted)] == ["b", "c", "a", "d"]
+    assert [e.task.step for e in kale.events if isinstance(e, TaskStarted)] == ["b", "c", "a", "d"]
     times = remaining_times(Pipeline("p", steps).graph, {"a": 9.0, "b": 1.0})
     assert times == {"a": 9.0, "b": 11.0, "c": 10.0, "d": 5.0}
 
@@ -200,7 +200,7 @@ def test_the_times_of_the_last_run_decide(kale):
     (run.folder / "run.json").write_text(json.dumps(written))
     kale.events.clear()
     kale(*steps, max_parallel=1, cache=False)
-    assert [e.step for e in kale.events if isinstance(e, StepStarted)] == ["b", "a"]
+    assert [e.task.step for e in kale.events if isinstance(e, TaskStarted)] == ["b", "a"]
 
 
 def test_a_message_of_any_size_arrives(kale, monkeypatch):

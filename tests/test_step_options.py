@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kale_magics.model.diagnostics import KaleError
-from kale_magics.model.pipeline import KubernetesOptions, StepOptions
+from kale_magics.model.options import KubernetesOptions, StepOptions
 from kale_magics.syntax.commands import parse_mark, parse_step_options
 from tests.shells import Shell, fresh_shell
 

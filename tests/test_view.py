@@ -8,10 +8,13 @@ from xml.etree import ElementTree
 
 import pytest
 
+from kale_magics.execution import events
 from kale_magics.execution import run as running
+from kale_magics.execution.folder_source import FolderSource
 from kale_magics.model.diagnostics import Code as DiagnosticCode
 from kale_magics.model.diagnostics import Diagnostic, Where
-from kale_magics.model.pipeline import Artifact, CodeBlock, Input, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import CodeBlock, Input, Output, Parameter, Pipeline, Step
+from kale_magics.model.task_id import TaskId
 from kale_magics.session.registry import Cell
 from kale_magics.view import GraphView, Progress, diagnostics_text, registered, rows, summary, svg, tree
 from kale_magics.view.layout import Link, assign_rows
@@ -24,11 +27,11 @@ N_TREES = Parameter("n_trees", "n_trees", "int", 200)
 
 def pipeline(*flows: Flow, name: str = "demo", parameters: tuple[Parameter, ...] = ()) -> Pipeline:
     """A pipeline of steps given as (name, {source: variables}, after); the last step logs a metric."""
-    handed: dict[str, dict[str, Artifact]] = {step: {} for step, _, _ in flows}
+    handed: dict[str, dict[str, Output]] = {step: {} for step, _, _ in flows}
     for _, takes, _ in flows:
         for source, variables in takes.items():
             for v in variables:
-                handed[source][v] = Artifact((v,), f"out_{v}", "Dataset", "DataFrame 426 x 30", 102_240)
+                handed[source][v] = Output((v,), f"out_{v}", "Dataset", "DataFrame 426 x 30", 102_240)
     steps = [
         Step(
             name=step,
@@ -311,23 +314,24 @@ def test_diagnostics_are_counted_and_errors_come_first() -> None:
 
 def a_run() -> running.Run:
     names = ("load", "train", "report")
-    steps = {name: running.StepRun(name, Path("steps") / name, {}) for name in names}
-    return running.Run("demo", Path("runs") / "1", {"n_trees": 200}, steps)
+    source = FolderSource()
+    tasks = [running.TaskRun(TaskId(name), Path("steps") / name, {}, source) for name in names]
+    return running.Run("demo", Path("runs") / "1", {"n_trees": 200}, tasks, source)
 
 
 def test_progress_gives_every_line_the_name_of_its_step() -> None:
     progress = Progress(["load", "report"])
-    events: list[running.Event] = [
-        running.RunStarted(a_run()),
-        running.StepStarted("load"),
-        running.LinePrinted("load", "stdout", "569 rows"),
-        running.LinePrinted("report", "stderr", ""),
-        running.StepEnded("load", "succeeded", 0.42),
-        running.StepEnded("load", "succeeded", 0.01, cached=True),
-        running.StepEnded("report", "skipped", None),
-        running.RunEnded("failed", 1.0),
+    given: list[events.Event] = [
+        events.RunStarted(a_run()),
+        events.TaskStarted(TaskId("load")),
+        events.LinePrinted(TaskId("load"), "stdout", "569 rows"),
+        events.LinePrinted(TaskId("report"), "stderr", ""),
+        events.TaskEnded(TaskId("load"), "succeeded", 0.42),
+        events.TaskEnded(TaskId("load"), "succeeded", 0.01, cached=True),
+        events.TaskEnded(TaskId("report"), "skipped", None),
+        events.RunEnded("failed", 1.0),
     ]
-    assert [line for event in events for line in progress.lines(event)] == [
+    assert [line for event in given for line in progress.lines(event)] == [
         "demo: 3 steps, n_trees = 200",
         "load   | ▸ running",
         "load   | 569 rows",
@@ -339,7 +343,9 @@ def test_progress_gives_every_line_the_name_of_its_step() -> None:
 
 
 def printed(progress: Progress, step: str, texts: Iterable[str]) -> list[str]:
-    return [line for text in texts for line in progress.lines(running.LinePrinted(step, "stdout", text))]
+    return [
+        line for text in texts for line in progress.lines(events.LinePrinted(TaskId(step), "stdout", text))
+    ]
 
 
 def test_of_a_long_output_the_first_and_the_last_lines_are_printed() -> None:
@@ -348,7 +354,7 @@ def test_of_a_long_output_the_first_and_the_last_lines_are_printed() -> None:
     assert lines[:30] == [f"my train | epoch {i}" for i in range(30)]
     assert lines[30:] == ['my train | … more lines are in the log: %kale_logs "my train"']
     assert printed(progress, "load", ["569 rows"]) == ["load     | 569 rows"]  # every step has its own count
-    assert progress.lines(running.StepEnded("my train", "failed", 1.0)) == (
+    assert progress.lines(events.TaskEnded(TaskId("my train"), "failed", 1.0)) == (
         'my train | … 1,205 more lines: %kale_logs "my train"',
         *(f"my train | epoch {i}" for i in range(1235, 1240)),
         "my train | ✗ failed in 1.0 s",
@@ -359,7 +365,9 @@ def test_of_a_long_output_the_first_and_the_last_lines_are_printed() -> None:
 def test_an_output_that_is_only_a_little_too_long_is_printed_whole(count: int, rest: int) -> None:
     progress = Progress(["load"], states=False)
     printed(progress, "load", map(str, range(count)))
-    texts = [line.removeprefix("load | ") for line in progress.lines(running.StepEnded("load", "failed", 1))]
+    texts = [
+        line.removeprefix("load | ") for line in progress.lines(events.TaskEnded(TaskId("load"), "failed", 1))
+    ]
     counted = ["… 1 more line: %kale_logs load"] if count == 36 else []
     assert texts == [*counted, *map(str, range(count - min(rest, 5), count))]
 
@@ -373,13 +381,13 @@ def test_a_long_line_is_cut() -> None:
 
 def test_beside_a_picture_only_what_steps_print_is_printed() -> None:
     progress = Progress(["load"], states=False)
-    events: list[running.Event] = [
-        running.RunStarted(a_run()),
-        running.StepStarted("load"),
-        running.LinePrinted("load", "stderr", "569 rows"),
-        running.StepEnded("load", "succeeded", 0.42),
+    given: list[events.Event] = [
+        events.RunStarted(a_run()),
+        events.TaskStarted(TaskId("load")),
+        events.LinePrinted(TaskId("load"), "stderr", "569 rows"),
+        events.TaskEnded(TaskId("load"), "succeeded", 0.42),
     ]
-    assert [line for event in events for line in progress.lines(event)] == ["load | 569 rows"]
+    assert [line for event in given for line in progress.lines(event)] == ["load | 569 rows"]
 
 
 def test_the_summary_of_a_run_that_succeeded() -> None:
@@ -408,7 +416,7 @@ def test_the_summary_of_a_run_that_failed_names_what_was_skipped() -> None:
     run = a_run()
     run.steps["load"].state, run.steps["load"].seconds = "succeeded", 0.5
     run.steps["train"].state, run.steps["train"].seconds = "failed", 2.0
-    run.steps["train"].error = running.StepError("ValueError", "no\nrows", cell="In [5]", line=3)
+    run.steps["train"].error = running.TaskError("ValueError", "no\nrows", cell="In [5]", line=3)
     run.steps["report"].state = "skipped"
     run.state, run.seconds = "failed", 2.6
     text = summary(run)

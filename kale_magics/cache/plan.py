@@ -64,7 +64,7 @@ class _Planner:
     def plan(self, step: Step) -> CachePlan:
         """Plan a step whose upstream steps are planned."""
         last = self.last[step.name] = self.last_entry(step)
-        inputs = {i.key: self.digests.get((i.step, i.artifact.key), UNKNOWN) for i in step.inputs}
+        inputs = {i.key: self.digests.get((i.step, i.output.key), UNKNOWN) for i in step.inputs}
         pending = [i.step for i in step.inputs if inputs[i.key] == UNKNOWN]
         environment = step_environment(step, self.environment)
         parts = key_parts(step, self.parameters, inputs, self.directory, environment)

@@ -116,7 +116,8 @@ class CacheStore:
     def _index(self, folder: Path, entry: CacheEntry) -> None:
         if not entry.reason:
             self.index.mkdir(mode=0o700, exist_ok=True)
-            write_text(self.index / cache_key(entry.parts), f"{folder.parent.name}/{folder.name}")
+            place = folder.relative_to(self.runs_folder / "runs")
+            write_text(self.index / cache_key(entry.parts), place.as_posix())
 
 
 class EarlierResults:

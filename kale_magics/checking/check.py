@@ -23,7 +23,7 @@ from kale_magics.analysis.reader import effects_of
 from kale_magics.checking.differences import IN_PART, Difference, Verdict, compare, compare_numbers
 from kale_magics.checking.expected import Expected
 from kale_magics.dataflow.bindings import bound_by
-from kale_magics.execution.run import Run, StepRun
+from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.model.nondeterminism import measures_time
 from kale_magics.model.pipeline import Json, Pipeline, Step
@@ -146,7 +146,7 @@ class Checker:
                 self._rows[row.step, row.variable] = row
         return Check(tuple(self._rows.values()))
 
-    def _rows_of(self, step: Step, state: StepRun) -> list[CheckRow]:
+    def _rows_of(self, step: Step, state: TaskRun) -> list[CheckRow]:
         """What it hands on, what it logs, what it has bound or changed, and what else differs."""
         metrics = {name: _fingerprint_of_metric(value) for name, value in state.metrics.items()}
         told = {**metrics, **state.fingerprints}

@@ -20,17 +20,16 @@ from kale_magics.dataflow.notebook_flow import NotebookFlow
 from kale_magics.model.diagnostics import Code, Diagnostic
 from kale_magics.model.naming import encode_step, unique_keys
 from kale_magics.model.nondeterminism import NONDETERMINISTIC, TIMERS_AND_TEMPFILES, first_mentioned
+from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.model.pipeline import (
-    NO_OPTIONS,
     THIS_IMAGE,
-    Artifact,
     CodeBlock,
     Environment,
     Input,
+    Output,
     Parameter,
     Pipeline,
     Step,
-    StepOptions,
 )
 from kale_magics.session.namespace import Session
 from kale_magics.session.objects import Facts
@@ -137,16 +136,16 @@ class _Assembler:
             settings.name, steps, tuple(self.parameters.values()), settings.description, settings.environment
         )
 
-    def _artifacts(self, step: StepFlow) -> dict[str, Artifact]:
+    def _artifacts(self, step: StepFlow) -> dict[str, Output]:
         """Return the artifact of each output variable of a step."""
         groups = self.edges.outputs[step.name]
         keys = unique_keys(["out_" + names[0] for names in groups], self._taken())
-        found: dict[str, Artifact] = {}
+        found: dict[str, Output] = {}
         for names in groups:
             facts = [self._facts(step, name) for name in names]
             known = [f for f in facts if f is not None]
             sizes = [f.size for f in known if f.size is not None]
-            artifact = Artifact(
+            artifact = Output(
                 tuple(names),
                 keys["out_" + names[0]],
                 known[0].kind if len(names) == 1 and known else "Artifact",
@@ -211,7 +210,7 @@ class _Assembler:
         return options
 
     def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
-        taken: dict[tuple[str, Artifact], list[str]] = defaultdict(list)
+        taken: dict[tuple[str, Output], list[str]] = defaultdict(list)
         for name, producer in self.edges.providers[step.name].items():
             taken[producer, self.artifacts[producer][name]].append(name)
         keys = unique_keys(["in_" + names[0] for names in taken.values()], self._taken())

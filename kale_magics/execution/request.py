@@ -21,25 +21,23 @@ class RunRequest:
     Attributes:
         pipeline: The steps.
         values: Of parameters, by the user's names.
-        runs_folder: Where runs are kept.
         name: Of the run; empty for the pipeline's.
-        max_parallel: How many steps may run at a time; None for one for every core.
-        fork: Whether steps are forked; None for what this system can.
-        cache: Whether steps of which nothing has changed are taken from earlier runs.
-        resumed: The run that is taken up again.
-        given: The folders of steps in earlier runs that stand for steps that are not in the pipeline.
-        expected: What the notebook has; None if the run is not checked against it.
+        cache: Whether results of earlier runs are used where nothing has changed.
+        resumed: The failed run whose successful steps are used.
+        given: The folders of steps in earlier runs that replace steps that are not in the pipeline.
+        expected: The notebook's values; None if the run is not checked against them.
         strict: Whether a value that differs from the notebook's is an error.
+        wait: Whether to wait for the run's end.
+        cancel_on_interrupt: Whether an interrupt ends a run that could go on.
     """
 
     pipeline: Pipeline
     values: Mapping[str, Json]
-    runs_folder: Path
     name: str = ""
-    max_parallel: int | None = None
-    fork: bool | None = None
     cache: bool = True
     resumed: Run | None = None
     given: Mapping[str, Path] = field(default_factory=dict)
     expected: Expected | None = None
     strict: bool = False
+    wait: bool = True
+    cancel_on_interrupt: bool = False

@@ -22,6 +22,7 @@ from typing import Any, TextIO
 from kale_magics.execution.run import Run
 from kale_magics.model.diagnostics import Code, refuse
 from kale_magics.model.pipeline import Step
+from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.fixed import to_json
 
 LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
@@ -70,15 +71,15 @@ def create_run_folder(runs_folder: Path) -> Path:
     return folder
 
 
-def step_folder(folder: Path, step: Step) -> Path:
-    """The step's folder in the run's folder.
+def task_folder(folder: Path, step: Step, task: TaskId) -> Path:
+    """Return the folder of a task in the run's folder.
 
     Raises:
         ValueError: The step's key is no plain identifier, so it might lead elsewhere.
     """
     if not (step.key.isascii() and step.key.isidentifier()):
         raise ValueError(f"no key for a step: {step.key!r}")
-    return folder / step.key
+    return folder / task.folder(step.key)
 
 
 def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
@@ -90,7 +91,7 @@ def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
     try:
         with writing(folder):
             for step, program in programs:
-                place = step_folder(folder, step)
+                place = task_folder(folder, step, TaskId(step.name))
                 (place / "outputs").mkdir(parents=True)
                 (place / "program.py").write_text(program, encoding="utf-8")
     except BaseException:  # an interrupt too leaves no part of a run
@@ -148,6 +149,7 @@ def record(run: Run) -> dict[str, Any]:
                     variable: str(path.relative_to(step.folder)) for variable, path in step.artifacts.items()
                 },
                 "error": asdict(step.error) if step.error else None,
+                "cause": asdict(step.cause) if step.cause else None,
             }
             for name, step in run.steps.items()
         },

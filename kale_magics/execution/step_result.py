@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kale_magics.execution.run import StepError
+from kale_magics.execution.run import TaskError
 from kale_magics.execution.run_store import RESULT
 from kale_magics.step_runtime.fixed import from_json
 
@@ -22,7 +22,7 @@ class StepResult:
         metrics: The numbers that it logged.
     """
 
-    error: StepError | None = None
+    error: TaskError | None = None
     metadata: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
 

@@ -1,6 +1,6 @@
 """Kubeflow Pipelines: the only place that knows kfp's API.
 
-    options     what is asked for a step, said to a task of KFP
+    task_options    what is asked for a step, said to a task of KFP
     only_here   what steps use that is on this machine only
     cargo       what steps take along into their pods
     secrecy     what must not go to a cluster
@@ -13,9 +13,10 @@
     server      the connection to a server
     submission  a pipeline on its way to a server
     schedules   recurring runs
-    remote      a run on a server as a `Run`
+    pod_log     what the log of a step's pod contains
+    server_source   the source of a run's facts
     following   a run on a server as events
-    server_runs starts a run on a server, or takes one up again, and shows it
+    kubeflow_backend    runs pipelines on a server
 
 Each knows only those above it.
 """

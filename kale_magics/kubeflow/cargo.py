@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kale_magics.analysis.packages import files_of, project, source_of
 from kale_magics.analysis.pip import PodUnsupportedError, installed, is_of_this_machine
-from kale_magics.kubeflow.options import default_image
+from kale_magics.kubeflow.task_options import default_image
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.model.pipeline import Pipeline, Step
@@ -48,7 +48,7 @@ def with_carrier(pipeline: Pipeline) -> Pipeline:
     kubernetes = replace(asked.kubernetes, workspace=None)
     options = replace(asked, report=False, files=(), packages=(), kubernetes=kubernetes)
     carrier = Step(CARRIER, keys[CARRIER], (), (), options=options)
-    return replace(pipeline, steps=(carrier, *pipeline.steps))
+    return replace(pipeline, nodes=(carrier, *pipeline.nodes))
 
 
 def is_carrier(step: Step) -> bool:
@@ -78,7 +78,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
             files=_modules(step) | _files(step, folder),
             report=step.options.report is not False,
             shared={
-                **{i.key: f"{shared[i.step]}/{i.artifact.key}" for i in step.inputs if i.step in shared},
+                **{i.key: f"{shared[i.step]}/{i.output.key}" for i in step.inputs if i.step in shared},
                 **{a.key: f"{step.key}/{a.key}" for a in step.outputs if step.name in shared},
             },
             runtime=givers[step.name],

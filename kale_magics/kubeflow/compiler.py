@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.kubeflow.cargo import packages_of, pods_of, with_carrier
-from kale_magics.kubeflow.options import default_image, set_options
 from kale_magics.kubeflow.secrecy import refuse_passwords, refuse_secrets
+from kale_magics.kubeflow.task_options import default_image, set_options
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
@@ -109,7 +109,7 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
         what = (step, pods[step.name].files, packages[step.name])
         refuse_secrets(secrets, f"step {step.name}", what, Where(step=step.name))
     rest = "the pipeline's name, description, parameters or settings"
-    refuse_secrets(secrets, rest, replace(pipeline, steps=()))
+    refuse_secrets(secrets, rest, replace(pipeline, nodes=()))
     graph = dsl.pipeline(
         _pipeline_function(pipeline, pods, packages),
         name=pipeline_name(pipeline.name),
@@ -171,7 +171,7 @@ def _pipeline_function(
         tasks: dict[str, Any] = {}
         for step in pipeline.steps:
             arguments = {p.key: inputs[p.key] for p in step.parameters}
-            arguments |= {i.key: tasks[i.step].outputs[i.artifact.key] for i in step.inputs}
+            arguments |= {i.key: tasks[i.step].outputs[i.output.key] for i in step.inputs}
             giver = pods[step.name].runtime
             arguments |= {"kale_runtime": tasks[giver].outputs["kale_runtime"]} if giver else {}
             arguments |= {"kale_workspace": _workspace_place()} if pods[step.name].shared else {}

@@ -1,21 +1,22 @@
-"""Follows a run on a server, and tells of it as the embedded engine tells of its own."""
+"""Follows a run on a server, and reports the same events as the embedded engine."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 
-from kale_magics.execution.run import Event, LinePrinted, RunEnded, RunStarted, StepEnded, StepStarted, Ticked
-from kale_magics.kubeflow import remote
-from kale_magics.kubeflow.remote import RemoteRun, RemoteStepRun
+from kale_magics.execution.events import LinePrinted, Listener, RunStarted, TaskEnded, TaskStarted, Ticked
+from kale_magics.execution.run import Run, TaskRun
+from kale_magics.kubeflow import server_source
 from kale_magics.kubeflow.server import LONG
+from kale_magics.kubeflow.server_source import ServerSource
+from kale_magics.model.task_id import TaskId
 
 LOGS_EVERY = 5
-"""Looks at a run between two looks at the logs of steps that run."""
+"""Requests for the state of a run between two requests for the logs of tasks that run."""
 
-PATIENT_LOOKS = 3
-"""Looks at the log of a step that has ended until it is taken as it is: a cluster may be late with it."""
+MAX_LATE_LOGS = 3
+"""Requests for the log of a task that has ended until it is taken as it is: a cluster may be late with it."""
 
 
 class Follower:
@@ -23,67 +24,65 @@ class Follower:
 
     Args:
         run: The run.
-        listener: Is told every event.
+        source: Its source.
+        listener: Receives every event.
     """
 
-    def __init__(self, run: RemoteRun, listener: Callable[[Event], None]) -> None:
-        self.run, self.tell = run, listener
-        self.begun: set[str] = set()
-        self.ended: set[str] = set()
-        self.told: dict[str, list[str]] = {}
-        self.looks = 0
-        self.late: Counter[str] = Counter()
+    def __init__(self, run: Run, source: ServerSource, listener: Listener) -> None:
+        self.run, self.source, self.emit = run, source, listener
+        self.begun: set[TaskId] = set()
+        self.ended: set[TaskId] = set()
+        self.printed: dict[TaskId, list[str]] = {}
+        self.rounds = 0
+        self.late: Counter[TaskId] = Counter()
 
     def follow(self) -> None:
-        """Follow it to its end.
+        """Report everything up to the run's end.
 
         Raises:
-            KaleError: The server is away for too long, or no longer lets in.
+            KaleError: The server is down for too long, or authorization fails.
         """
-        self.run.followed = True
+        self.source.followed = True
         try:
-            self.tell(RunStarted(self.run))
+            self.emit(RunStarted(self.run))
             while True:
-                self.run.refresh(LONG)
-                self.look()
-                if self.run.state != "running" and self.ended.issuperset(self.run.steps):
+                self.source.refresh(self.run, LONG)
+                self.report()
+                if self.run.known_state != "running" and self.ended.issuperset(self.run.known_tasks):
                     break
-                self.tell(Ticked())
-                time.sleep(remote.PAUSE)
-            self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+                self.emit(Ticked())
+                time.sleep(server_source.PAUSE)
         finally:
-            self.run.followed = False
+            self.source.followed = False
 
-    def look(self) -> None:
-        """Tell what is new."""
-        for step in self.run.steps.values():
-            if not isinstance(step, RemoteStepRun):
-                continue
-            if step.state not in ("waiting", "skipped") and step.name not in self.begun:
-                self.begun.add(step.name)
-                self.tell(StepStarted(step.name))
-            over = step.state in ("succeeded", "failed", "skipped", "cancelled")
-            if step.name in self.begun - self.ended and (over or self.looks % LOGS_EVERY == LOGS_EVERY - 1):
-                self.tell_log(step)
-            if over and step.name not in self.ended and not self.is_late(step):
-                self.ended.add(step.name)
-                self.tell(StepEnded(step.name, step.state, step.seconds, step.cached))
-        self.looks += 1
+    def report(self) -> None:
+        """Report what is new."""
+        for task, state in self.run.known_tasks.items():
+            if state.state not in ("waiting", "skipped") and task not in self.begun:
+                self.begun.add(task)
+                self.emit(TaskStarted(task))
+            over = state.state in ("succeeded", "failed", "skipped", "cancelled")
+            if task in self.begun - self.ended and (over or self.rounds % LOGS_EVERY == LOGS_EVERY - 1):
+                self.report_log(state)
+            if over and task not in self.ended and not self.is_late(state):
+                self.ended.add(task)
+                self.emit(TaskEnded(task, state.state, state.seconds, state.cached))
+        self.rounds += 1
 
-    def is_late(self, step: RemoteStepRun) -> bool:
-        """Whether more of the log of a step that has ended may come."""
-        self.late[step.name] += 1
-        told = step.complete or not step.nodes
-        return not told and self.late[step.name] < PATIENT_LOOKS
+    def is_late(self, state: TaskRun) -> bool:
+        """Whether more of the log of a task that has ended may come."""
+        self.late[state.task] += 1
+        pod = self.source.pods[state.task]
+        return not (pod.complete or not pod.names) and self.late[state.task] < MAX_LATE_LOGS
 
-    def tell_log(self, step: RemoteStepRun) -> None:
-        """Tell the lines of a step that are new."""
-        self.run.fetch_log(step, LONG)
-        *lines, rest = step.kept_log.split("\n")
-        if rest and step.complete:
+    def report_log(self, state: TaskRun) -> None:
+        """Report the lines of a task that are new."""
+        self.source.fetch_log(state, LONG)
+        *lines, rest = self.source.kept_log(state).split("\n")
+        if rest and self.source.pods[state.task].complete:
             lines.append(rest)
-        told = self.told.get(step.name, [])
-        # Another attempt begins anew.
-        for line in lines[len(told) :] if lines[: len(told)] == told else lines:
-            self.tell(LinePrinted(step.name, "stdout", line))
-        self.told[step.name] = lines
+        before = self.printed.get(state.task, [])
+        # Another attempt begins a new log.
+        for line in lines[len(before) :] if lines[: len(before)] == before else lines:
+            self.emit(LinePrinted(state.task, "stdout", line))
+        self.printed[state.task] = lines

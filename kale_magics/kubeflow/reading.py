@@ -10,10 +10,10 @@ from typing import Any
 from kale_magics.kubeflow.cargo import is_carrier
 from kale_magics.model.diagnostics import Code, refuse
 from kale_magics.model.graph import Graph
-from kale_magics.model.pipeline import Artifact, ArtifactKind, Input, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import Input, Output, OutputKind, Parameter, Pipeline, Step
 from kale_magics.model.program import read_specification
 
-KINDS: dict[str, ArtifactKind] = {"system.Dataset": "Dataset", "system.Model": "Model"}
+KINDS: dict[str, OutputKind] = {"system.Dataset": "Dataset", "system.Model": "Model"}
 """KFP's types of artifacts that are told apart."""
 
 
@@ -106,7 +106,7 @@ def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
     told = read_specification(next(text for text in container["command"] if "\ndef " in text))
     kinds = component.get("outputDefinitions", {}).get("artifacts", {})
     outputs = tuple(
-        Artifact(tuple(names), key, KINDS.get(kinds[key]["artifactType"]["schemaTitle"], "Artifact"))
+        Output(tuple(names), key, KINDS.get(kinds[key]["artifactType"]["schemaTitle"], "Artifact"))
         for key, names in told["outputs"].items()
     )
     parameters = tuple(_parameters(told["parameters"]))

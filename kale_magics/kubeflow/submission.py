@@ -219,8 +219,8 @@ def with_exact_values(pipeline: Pipeline, values: Mapping[str, Json]) -> Pipelin
     def exact(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
         return tuple(changed.get(p.name, p) for p in parameters)
 
-    steps = (replace(step, parameters=exact(step.parameters)) for step in pipeline.steps)
-    return replace(pipeline, parameters=exact(pipeline.parameters), steps=tuple(steps))
+    changed_steps = pipeline.map_steps(lambda step: replace(step, parameters=exact(step.parameters)))
+    return replace(changed_steps, parameters=exact(pipeline.parameters))
 
 
 def _arrives(parameter: Parameter, value: Json) -> bool:
@@ -239,8 +239,7 @@ def _kept(value: Json) -> Json:
 
 
 def _uncached(pipeline: Pipeline) -> Pipeline:
-    steps = (replace(step, options=replace(step.options, cache=False)) for step in pipeline.steps)
-    return replace(pipeline, steps=tuple(steps))
+    return pipeline.map_steps(lambda step: replace(step, options=replace(step.options, cache=False)))
 
 
 def _uploaded(server: Server, name: str, text: str) -> tuple[str, str]:

@@ -14,21 +14,21 @@ class Canceller:
     """Asks a run to end, from any thread."""
 
     def __init__(self) -> None:
-        self.heard, self._speak = socket.socketpair()
-        self._speak.setblocking(False)
+        self.receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
 
     def cancel(self) -> None:
-        """Ask."""
+        """Request the end of the run."""
         with contextlib.suppress(OSError):  # it has ended
-            self._speak.send(b".")
+            self._sender.send(b".")
 
     def close(self) -> None:
-        """Let go of what it holds."""
-        self.heard.close()
-        self._speak.close()
+        """Close the sockets."""
+        self.receiver.close()
+        self._sender.close()
 
     def raise_error(self) -> None:
-        """End the run that has heard it.
+        """End the run that received the request.
 
         Raises:
             CancelledError: Always.

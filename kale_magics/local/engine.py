@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sched
 import select
 import selectors
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -17,27 +18,24 @@ from typing import TextIO
 from kale_magics.cache.cache_key import key_parts
 from kale_magics.cache.entry import named_paths, new_entry
 from kale_magics.cache.store import CacheStore, EarlierResults
-from kale_magics.execution.run import (
-    Event,
+from kale_magics.execution.events import (
     LinePrinted,
-    Run,
+    Listener,
     RunEnded,
     RunStarted,
-    RunState,
-    StepEnded,
-    StepError,
-    StepRun,
-    StepStarted,
     Stream,
+    TaskEnded,
+    TaskStarted,
     Ticked,
 )
+from kale_magics.execution.run import Run, RunSource, RunState, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import (
     LOG,
     clear_attempt,
     create_run_folder,
     open_log,
     record,
-    step_folder,
+    task_folder,
     write_json,
     write_programs,
     writing,
@@ -45,14 +43,16 @@ from kale_magics.execution.run_store import (
 from kale_magics.execution.step_environment import common_environment, step_environment
 from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.cancel import Canceller
-from kale_magics.local.exchange import result_of, task_for
+from kale_magics.local.exchange import result_of, task_arguments
 from kale_magics.local.fork_client import ForkServerClient, acquire_server, release_server
+from kale_magics.local.local_source import LocalSource
 from kale_magics.local.past_runs import going_on, last_times
 from kale_magics.local.process import LineReader, StepProcess
-from kale_magics.local.schedule import available_cores, remaining_times
-from kale_magics.local.timers import Timers
+from kale_magics.local.schedule import ReadyQueue, available_cores, remaining_times
+from kale_magics.model.graph import Graph
 from kale_magics.model.pipeline import Json, Pipeline, Step
 from kale_magics.model.program import render_program
+from kale_magics.model.task_id import TaskId
 
 CAN_FORK = sys.platform == "linux"
 """Whether steps are forked unless asked otherwise: the frameworks of macOS do not bear it."""
@@ -60,7 +60,7 @@ CAN_FORK = sys.platform == "linux"
 BETWEEN_SAVES = 0.2
 """Seconds between two versions of `run.json` while a run goes on."""
 
-LONGEST_REASON = 90
+MAX_REASON = 90
 """Characters of an error that a retry is announced with; all of it is in the log."""
 
 TICK = 0.5
@@ -76,7 +76,7 @@ def run_pipeline(
     *,
     runs_folder: Path,
     working_directory: Path,
-    listener: Callable[[Event], None],
+    listener: Listener,
     max_parallel: int | None = None,
     name: str = "",
     fork: bool = CAN_FORK,
@@ -84,6 +84,7 @@ def run_pipeline(
     resumed: Run | None = None,
     given: Mapping[str, Path] | None = None,
     canceller: Canceller | None = None,
+    source: RunSource | None = None,
 ) -> Run:
     """Run a pipeline and wait for its end.
 
@@ -105,6 +106,7 @@ def run_pipeline(
             nothing is known to have changed.
         given: The folders of steps in earlier runs from which steps take what no step of the pipeline makes.
         canceller: Can ask the run to end.
+        source: Where the run's handle reads logs and values; by default the run's folder.
 
     Returns:
         The run, succeeded or failed.
@@ -118,32 +120,41 @@ def run_pipeline(
     folder = create_run_folder(runs_folder)
     write_programs(folder, programs)
     parameters = {p.name: arguments.get(p.name, p.default) for p in pipeline.parameters}
-    steps = {step.name: _step_run(folder, step) for step in pipeline.steps}
-    run = Run(name or pipeline.name, folder, parameters, steps)
+    source = source or LocalSource()
+    tasks = [_task_run(folder, step, source) for step in pipeline.steps]
+    run = Run(name or pipeline.name, folder, parameters, tasks, source)
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline.graph, last_times(folder))
-    past = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
+    earlier = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
     with going_on(folder):
-        execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, past)
+        execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, earlier)
         if canceller is not None:
-            execution.selector.register(canceller.heard, selectors.EVENT_READ, canceller.raise_error)
+            execution.selector.register(canceller.receiver, selectors.EVENT_READ, canceller.raise_error)
         execution.execute()
     return run
 
 
-def _step_run(folder: Path, step: Step) -> StepRun:
-    place = step_folder(folder, step)
+def _task_run(folder: Path, step: Step, source: RunSource) -> TaskRun:
+    task = TaskId(step.name)
+    place = task_folder(folder, step, task)
     artifacts = {name: place / "outputs" / a.key for a in step.outputs for name in a.names}
-    return StepRun(step.name, place, artifacts)
+    return TaskRun(task, place, artifacts, source)
 
 
 class _Running:
-    """What belongs to a step while its process lives."""
+    """What belongs to a task while its process lives."""
 
     def __init__(
-        self, step: Step, process: StepProcess, log: TextIO, began: float, parts: Mapping[str, str]
+        self,
+        state: TaskRun,
+        step: Step,
+        process: StepProcess,
+        log: TextIO,
+        began: float,
+        parts: Mapping[str, str],
     ) -> None:
-        self.step, self.process, self.log = step, process, log
+        self.state, self.step, self.process, self.log = state, step, process, log
+        self.task = state.task
         self.began, self.parts = began, parts
         self.late = False
 
@@ -154,57 +165,55 @@ class _Running:
 
 
 class _Execution:
-    """The bookkeeping of one run: what is ready, what runs, what comes out of it."""
+    """The state of one run: which tasks are ready, which run, and what they gave."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         run: Run,
         directory: Path,
-        listener: Callable[[Event], None],
+        listener: Listener,
         max_parallel: int,
         weights: Mapping[str, float],
         fork: bool,
-        past: EarlierResults,
+        earlier: EarlierResults,
     ) -> None:
-        self.pipeline, self.fork, self.past = pipeline, fork, past
-        self.run, self.directory, self.tell, self.max_parallel = run, directory, listener, max_parallel
-        self.numbers = {step.name: number for number, step in enumerate(pipeline.steps)}
-        # The step that most work waits for is the first to start; of equal ones, the first in the notebook.
-        self.order = {name: (-weights[name], number) for name, number in self.numbers.items()}
-        self.steps = {step.name: step for step in pipeline.steps}
-        self.missing = {name: set(above) for name, above in pipeline.graph.upstream.items()}
-        self.ready = [name for name, needs in self.missing.items() if not needs]
-        self.running: dict[str, _Running] = {}
-        self.folders = {**past.given, **{name: step.folder for name, step in run.steps.items()}}
-        self.results = {name: read_result(folder) for name, folder in past.given.items()}
+        self.pipeline, self.fork, self.earlier = pipeline, fork, earlier
+        self.run, self.directory, self.emit, self.max_parallel = run, directory, listener, max_parallel
+        self.steps = {TaskId(step.name): step for step in pipeline.steps}
+        self.numbers = {task: number for number, task in enumerate(self.steps)}
+        upstream = pipeline.graph.upstream
+        self.graph = Graph({task: map(TaskId, upstream[task.step]) for task in self.steps})
+        self.ready = ReadyQueue(self.graph, weights)
+        self.running: dict[TaskId, _Running] = {}
+        self.folders = {TaskId(name): folder for name, folder in earlier.given.items()}
+        self.results = {task: read_result(folder) for task, folder in self.folders.items()}
+        self.folders |= {task: state.folder for task, state in run.known_tasks.items()}
         self.server: ForkServerClient | None = None
-        self.tries: dict[str, int] = {}
-        self.firsts: dict[str, float] = {}
-        self.pausing: set[str] = set()
-        self.timers = Timers()
+        self.attempts: dict[TaskId, int] = {}
+        self.first_starts: dict[TaskId, float] = {}
+        self.pausing: set[TaskId] = set()
+        self.timers = sched.scheduler(time.monotonic)
         self.selector = selectors.DefaultSelector()
         self.environment = common_environment()
         self.began = time.monotonic()
         self.saved = 0.0
 
     def execute(self) -> None:
-        """Run all steps; whatever goes wrong here, no process is left."""
+        """Run all tasks; whatever fails here, no process is left."""
         try:
             self.save(now=True)
-            self.tell(RunStarted(self.run))
-            self.timers.later(TICK, self.tick)
+            self.emit(RunStarted(self.run))
+            self.timers.enter(TICK, 0, self.tick)
             while self.ready or self.running or self.pausing:
                 while self.ready and len(self.running) < self.max_parallel:
-                    self.ready.sort(key=self.order.__getitem__, reverse=True)
-                    self.start(self.steps[self.ready.pop()])
+                    self.start(self.ready.pop())
                 if self.running or self.pausing:
-                    for key, _ in self.selector.select(self.timers.wait()):
+                    for key, _ in self.selector.select(self.timers.run(blocking=False)):
                         key.data()
-                    self.timers.ring()
-            failed = any(step.state == "failed" for step in self.run.steps.values())
+            failed = any(task.state == "failed" for task in self.run.known_tasks.values())
             self.end("failed" if failed else "succeeded")
-        except BaseException:  # whatever it is, an interrupt too: no process is left
+        except BaseException:  # an interrupt too leaves no process
             try:
                 self.stop()
             finally:
@@ -214,121 +223,121 @@ class _Execution:
             self.selector.close()
             if self.server is not None:
                 release_server(self.server)
-        self.tell(RunEnded(self.run.state, self.run.seconds or 0.0))
+        self.emit(RunEnded(self.run.state, self.run.seconds or 0.0))
 
     def serve(self) -> ForkServerClient:
-        """The server of the steps; a run that finds all in the cache needs none."""
+        """Return the fork server; a run that finds everything in the cache needs none."""
         if self.server is None:
             self.server = acquire_server(self.pipeline, self.environment, self.fork)
-            self.selector.register(self.server.socket, selectors.EVENT_READ, self.hear_ends)
+            self.selector.register(self.server.socket, selectors.EVENT_READ, self.receive_ends)
         return self.server
 
     def tick(self) -> None:
-        """Tell that time goes by."""
-        self.tell(Ticked())
-        self.timers.later(TICK, self.tick)
+        """Report that time passes."""
+        self.emit(Ticked())
+        self.timers.enter(TICK, 0, self.tick)
 
     def save(self, now: bool = False) -> None:
-        """Bring `run.json` up to date, if it has not just been or must be now."""
+        """Update `run.json`, at most every `BETWEEN_SAVES` seconds unless it must be now."""
         if now or time.monotonic() - self.saved > BETWEEN_SAVES:
             with writing(self.run.folder):
                 write_json(self.run.folder / "run.json", record(self.run))
             self.saved = time.monotonic()
 
     def end(self, state: RunState) -> None:
-        """Close the books."""
+        """Set and save the run's final state."""
         self.run.state = state
         self.run.ended = datetime.now(timezone.utc)
         self.run.seconds = time.monotonic() - self.began
         self.save(now=True)
 
-    def start(self, step: Step) -> None:
-        """Begin a step, unless an earlier run has done the same."""
-        inputs = {i.key: str(self.results[i.step].metadata[i.artifact.key]["sha256"]) for i in step.inputs}
-        parts = key_parts(step, self.run.parameters, inputs, self.directory, self.surroundings(step))
-        first = step.name not in self.tries
-        found = self.past.find(step, parts) if first else None
-        if found is None or not self.take(step, found):
-            self.launch(step, parts)
+    def start(self, task: TaskId) -> None:
+        """Start a task, unless an earlier run has its results."""
+        step = self.steps[task]
+        made = {i.key: self.results[TaskId(i.step)].metadata[i.output.key] for i in step.inputs}
+        digests = {key: str(metadata["sha256"]) for key, metadata in made.items()}
+        environment = step_environment(step, self.environment)
+        parts = key_parts(step, self.run.parameters, digests, self.directory, environment)
+        found = self.earlier.find(step, parts) if task not in self.attempts else None
+        if found is None or not self.take(task, found):
+            self.launch(task, parts, environment)
 
-    def take(self, step: Step, found: Path) -> bool:
-        """Take what an earlier run has; False if it has just gone."""
+    def take(self, task: TaskId, found: Path) -> bool:
+        """Take the results of an earlier run; return whether they are still there."""
         began = time.monotonic()
-        state = self.run.steps[step.name]
+        state = self.run.known_tasks[task]
         try:
-            self.past.store.reuse(found, state.folder)
-            result = self.results[step.name] = read_result(state.folder)
+            self.earlier.store.reuse(found, state.folder)
+            result = self.results[task] = read_result(state.folder)
         except (OSError, ValueError, KeyError):
             clear_attempt(state.folder)
             (state.folder / LOG).unlink(missing_ok=True)  # it may be a link to the log of an earlier run
             return False
         for line in state.log.split("\n")[:-1]:
-            self.tell(LinePrinted(step.name, "stdout", line))
+            self.emit(LinePrinted(task, "stdout", line))
         state.cached, state.metrics = True, dict(result.metrics)
-        self.settle(step.name, time.monotonic() - began)
+        self.settle(state, time.monotonic() - began)
         return True
 
-    def surroundings(self, step: Step) -> dict[str, str]:
-        """The environment of a step."""
-        return step_environment(step, self.environment)
-
-    def launch(self, step: Step, parts: Mapping[str, str]) -> None:
-        """Begin a step's process and listen to it."""
-        state = self.run.steps[step.name]
-        again = self.tries.setdefault(step.name, 0) > 0
+    def launch(self, task: TaskId, parts: Mapping[str, str], environment: Mapping[str, str]) -> None:
+        """Start a task's process and read its output."""
+        state, step = self.run.known_tasks[task], self.steps[task]
+        again = self.attempts.setdefault(task, 0) > 0
+        arguments = state.folder / "arguments.json"
         with writing(self.run.folder):
+            sources = {i.key: TaskId(i.step) for i in step.inputs}
+            inputs = {key: (self.folders[t], self.results[t]) for key, t in sources.items()}
             paths = named_paths(step, self.run.parameters, self.directory)
-            task = task_for(step, self.run, self.folders, self.results, paths)
-            write_json(state.folder / "arguments.json", task)
+            write_json(arguments, task_arguments(step, state.folder, self.run.parameters, inputs, paths))
             log = open_log(state.folder / LOG, again)
         process = StepProcess()
-        first = self.firsts.setdefault(step.name, time.monotonic())
-        running = self.running[step.name] = _Running(step, process, log, first, parts)
+        first = self.first_starts.setdefault(task, time.monotonic())
+        running = self.running[task] = _Running(state, step, process, log, first, parts)
         for stream, reader in process.streams.items():
-            listen = partial(self.hear, running, stream, reader)
-            self.selector.register(reader.fd, selectors.EVENT_READ, listen)
+            read = partial(self.read_output, running, stream, reader)
+            self.selector.register(reader.fd, selectors.EVENT_READ, read)
         busy = min(self.max_parallel, len(self.running) + len(self.ready))
         threads = None if busy == 1 else max(1, available_cores() // busy)
-        number, place = self.numbers[step.name], state.folder / "arguments.json"
-        self.serve().start(number, place, self.directory, self.surroundings(step), threads, process.writers)
+        number = self.numbers[task]
+        self.serve().start(number, arguments, self.directory, environment, threads, process.writers)
         process.begun()
         if step.attempts.timeout is not None:
-            self.timers.later(step.attempts.timeout, partial(self.end_late, running))
+            self.timers.enter(step.attempts.timeout, 0, partial(self.end_late, running))
         if not again:
             state.state = "running"
             self.save()
-            self.tell(StepStarted(step.name))
+            self.emit(TaskStarted(task))
 
     def end_late(self, running: _Running) -> None:
-        """End an attempt that takes too long, if it still runs."""
-        if self.running.get(running.step.name) is running:
+        """Kill an attempt that exceeds its timeout, if it still runs."""
+        if self.running.get(running.task) is running:
             running.late = True
-            self.serve().send_signal(signal.SIGKILL, [self.numbers[running.step.name]])
+            self.serve().send_signal(signal.SIGKILL, [self.numbers[running.task]])
 
-    def try_again(self, running: _Running, error: StepError) -> bool:
-        """Let a step that has failed begin once more, if it may."""
-        name, attempts = running.step.name, running.step.attempts
-        self.tries[name] += 1
-        if self.tries[name] > attempts.retries:
+    def try_again(self, running: _Running, error: TaskError) -> bool:
+        """Schedule another attempt of a task that failed; return whether it has one left."""
+        task, allowed = running.task, running.step.attempts
+        self.attempts[task] += 1
+        if self.attempts[task] > allowed.retries:
             return False
         with writing(self.run.folder):
-            clear_attempt(self.run.steps[name].folder)
-        when = f" in {attempts.delay:g} s" if attempts.delay else ""
-        told = str(error).partition("\n")[0][:LONGEST_REASON]
-        again = f"attempt {self.tries[name]} of {attempts.retries + 1} failed: {told}; again{when}"
+            clear_attempt(running.state.folder)
+        when = f" in {allowed.delay:g} s" if allowed.delay else ""
+        reason = str(error).partition("\n")[0][:MAX_REASON]
+        again = f"attempt {self.attempts[task]} of {allowed.retries + 1} failed: {reason}; again{when}"
         self.print(running, "stderr", [again])
-        self.pausing.add(name)
-        self.timers.later(attempts.delay, partial(self.make_ready, name))
+        self.pausing.add(task)
+        self.timers.enter(allowed.delay, 0, partial(self.make_ready, task))
         return True
 
-    def make_ready(self, name: str) -> None:
-        """A step that has paused may begin."""
-        self.pausing.discard(name)
-        self.ready.append(name)
+    def make_ready(self, task: TaskId) -> None:
+        """Let a task start whose pause is over."""
+        self.pausing.discard(task)
+        self.ready.add(task)
 
-    def hear_ends(self) -> None:
-        """Take in what the server tells: steps have ended, or it has died and they with it."""
-        running = {self.numbers[name]: step for name, step in self.running.items()}
+    def receive_ends(self) -> None:
+        """Read the fork server's messages: tasks have ended, or the server has died and they with it."""
+        running = {self.numbers[task]: own for task, own in self.running.items()}
         server = self.serve()
         for message in server.read_ended():
             ended = running.pop(message["ended"])
@@ -344,25 +353,25 @@ class _Execution:
             left.process.failure = "the process that starts the steps has died"
             self.finish(left)
 
-    def hear(self, running: _Running, stream: Stream, reader: LineReader) -> None:
-        """Pass on what a step has printed."""
+    def read_output(self, running: _Running, stream: Stream, reader: LineReader) -> None:
+        """Pass on what a task has printed."""
         if not reader.at_end:
             self.print(running, stream, reader.read())
             if reader.at_end:
                 self.selector.unregister(reader.fd)
 
     def print(self, running: _Running, stream: Stream, lines: list[str]) -> None:
-        """Log lines of a step and tell of them."""
+        """Log lines of a task and report them."""
         if lines:
             with writing(self.run.folder):
                 running.log.writelines(f"{line}\n" for line in lines)
                 running.log.flush()
         for line in lines:
-            self.tell(LinePrinted(running.step.name, stream, line))
+            self.emit(LinePrinted(running.task, stream, line))
 
     def finish(self, running: _Running) -> None:
-        """Take in how a step ended, and what follows for the others."""
-        process, state = running.process, self.run.steps[running.step.name]
+        """Record how a task's process ended: another attempt follows, or its final state."""
+        process, state = running.process, running.state
         for stream, reader in process.streams.items():
             if not reader.at_end:
                 self.selector.unregister(reader.fd)
@@ -371,13 +380,13 @@ class _Execution:
         if running.late:
             limit = _limit(running.step.attempts.timeout or 0.0)
             result = StepResult(
-                StepError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
+                TaskError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
             )
-        self.results[state.name] = result
+        self.results[running.task] = result
         if result.error:
             with writing(self.run.folder):
                 running.log.write(result.error.traceback or f"{result.error}\n")
-        del self.running[state.name]
+        del self.running[running.task]
         again = result.error is not None and self.try_again(running, result.error)
         running.close()
         if again:
@@ -385,45 +394,38 @@ class _Execution:
         state.error, state.metrics = result.error, dict(result.metrics)
         seconds = time.monotonic() - running.began
         if not result.error:
-            # What cannot be read, or written, is no entry: the step runs again the next time.
+            # Without an entry the step runs again the next time.
             with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
                 known = running.parts, result.metadata
                 entry = new_entry(running.step, state.folder, self.run.id, seconds, *known)
-                self.past.store.add(state.folder, entry)
-        self.settle(state.name, seconds)
+                self.earlier.store.add(state.folder, entry)
+        self.settle(state, seconds)
 
-    def settle(self, name: str, seconds: float) -> None:
-        """A step has ended: tell of it, and of what follows for the others."""
-        state = self.run.steps[name]
+    def settle(self, state: TaskRun, seconds: float) -> None:
+        """Report that a task ended, and which tasks are skipped because of it."""
         state.seconds = seconds
         state.state = "failed" if state.error else "succeeded"
-        skipped = self.follow_up(name)
+        skipped: list[TaskId] = []
+        if state.error:
+            skipped = self.skip_downstream(state)
+        else:
+            self.ready.release(state.task)
         self.save()
-        self.tell(StepEnded(name, state.state, seconds, state.cached))
-        for other in skipped:
-            self.tell(StepEnded(other, "skipped", None))
+        self.emit(TaskEnded(state.task, state.state, seconds, state.cached))
+        for task in skipped:
+            self.emit(TaskEnded(task, "skipped", None))
 
-    def follow_up(self, ended: str) -> list[str]:
-        """Make ready what waited for a step alone, or skip all that depends on it if it failed.
-
-        Returns:
-            The steps that are skipped.
-        """
-        if self.run.steps[ended].state == "succeeded":
-            for name in self.pipeline.graph.downstream[ended]:
-                self.missing[name].discard(ended)
-                if not self.missing[name] and self.run.steps[name].state == "waiting":
-                    self.ready.append(name)
-            return []
-        below = self.pipeline.graph.descendants(ended)
-        skipped = [name for name in below if self.run.steps[name].state == "waiting"]
-        for name in skipped:
-            self.run.steps[name].state = "skipped"
+    def skip_downstream(self, failed: TaskRun) -> list[TaskId]:
+        """Skip all tasks that depend on one that failed, and return them."""
+        states = self.run.known_tasks
+        skipped = [task for task in self.graph.descendants(failed.task) if states[task].state == "waiting"]
+        for task in skipped:
+            states[task].state, states[task].cause = "skipped", SkipCause("failure", failed.name)
         return skipped
 
     def stop(self) -> None:
-        """End every process: asked first, then not asked; the steps that have not ended are cancelled."""
-        server, left = self.server, {self.numbers[name] for name in self.running}
+        """End every process, first by SIGTERM, then by SIGKILL; tasks that have not ended are cancelled."""
+        server, left = self.server, {self.numbers[task] for task in self.running}
         try:
             if server is not None:
                 server.send_signal(signal.SIGTERM, left)
@@ -435,11 +437,11 @@ class _Execution:
             if left and server is not None:
                 server.close()
             for running in self.running.values():
-                self.run.steps[running.step.name].seconds = time.monotonic() - running.began
+                running.state.seconds = time.monotonic() - running.began
                 running.close()
-            for step in self.run.steps.values():
-                if step.state in ("running", "waiting"):
-                    step.state = "cancelled"
+            for state in self.run.known_tasks.values():
+                if state.state in ("running", "waiting"):
+                    state.state = "cancelled"
 
 
 def _limit(seconds: float) -> str:

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kale_magics.execution.run import Run, StepError
+from kale_magics.execution.run import TaskError
 from kale_magics.execution.run_store import ERROR, RESULT, USES
 from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.process import StepProcess
 from kale_magics.model.distributions import INSTALL_FOLDERS
-from kale_magics.model.pipeline import Step
+from kale_magics.model.pipeline import Json, Step
 from kale_magics.step_runtime.fixed import from_json
 
 HINTS = {
@@ -23,36 +23,36 @@ HINTS = {
 }
 
 
-def task_for(
+def task_arguments(
     step: Step,
-    run: Run,
-    folders: Mapping[str, Path],
-    results: Mapping[str, StepResult],
+    folder: Path,
+    parameters: Mapping[str, Json],
+    inputs: Mapping[str, tuple[Path, StepResult]],
     named_paths: Sequence[tuple[str, str]],
 ) -> dict[str, Any]:
-    """What goes into a step's `arguments.json`.
+    """Return the content of a task's `arguments.json`.
 
     Args:
-        step: The step that is about to start.
-        run: Its run, which has the parameters.
-        folders: The folders of the step and of those that it needs.
-        results: How the steps that it needs ended.
+        step: The step of the task that is about to start.
+        folder: The task's folder.
+        parameters: The values of the run's parameters, by name.
+        inputs: For each input's key the folder of the task that made it, and that task's result.
         named_paths: Kinds and paths of what its code names.
     """
-    folder = folders[step.name]
     outputs = {a.key: _artifact(a.kind, folder, a.key) for a in step.outputs}
     if step.metrics:
         outputs["metrics"] = _artifact("Metrics", folder, "metrics")
+    made = {i.key: (i.output, *inputs[i.key]) for i in step.inputs}
     return {
         "program": str(folder / "program.py"),
         "function": step.key,
-        "parameters": {p.key: run.parameters[p.name] for p in step.parameters},
+        "parameters": {p.key: parameters[p.name] for p in step.parameters},
         "inputs": {
-            i.key: {
-                **_artifact(i.artifact.kind, folders[i.step], i.artifact.key),
-                "metadata": results[i.step].metadata[i.artifact.key],
+            key: {
+                **_artifact(artifact.kind, source, artifact.key),
+                "metadata": result.metadata[artifact.key],
             }
-            for i in step.inputs
+            for key, (artifact, source, result) in made.items()
         },
         "outputs": outputs,
         "result": str(folder / RESULT),
@@ -69,7 +69,7 @@ def task_for(
 def result_of(folder: Path, process: StepProcess) -> StepResult:
     """How a step ended, from its process and the files that it left."""
     if process.returncode is None:
-        return StepResult(StepError("StepDied", f"its process could not be started: {process.failure}"))
+        return StepResult(TaskError("StepDied", f"its process could not be started: {process.failure}"))
     if process.returncode == 0 and (folder / RESULT).exists():
         return read_result(folder)
     error = folder / ERROR
@@ -77,8 +77,8 @@ def result_of(folder: Path, process: StepProcess) -> StepResult:
         content = from_json(error.read_text(encoding="utf-8"))
         # "step train, In [5]": the cell alone is what the user knows.
         content["cell"] = content.get("cell", "").rpartition(", ")[2]
-        return StepResult(StepError(**content))
-    return StepResult(StepError("StepDied", _death(process.returncode)))
+        return StepResult(TaskError(**content))
+    return StepResult(TaskError("StepDied", _death(process.returncode)))
 
 
 def _artifact(kind: str, folder: Path, key: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from kale_magics.cache.cache_key import key_parts
 from kale_magics.cache.entry import read_entry, reason_to_run
 from kale_magics.execution.file_digests import file_digest
-from kale_magics.execution.run import Run, StepRun
+from kale_magics.execution.run import Run, TaskRun
 from kale_magics.execution.step_environment import common_environment, step_environment
 from kale_magics.execution.step_result import read_result
 from kale_magics.local.past_runs import past_runs
@@ -29,7 +29,7 @@ class PastStep:
     """
 
     run: Run
-    step: StepRun
+    step: TaskRun
     names: tuple[str, ...]
     changed: str
 
@@ -84,7 +84,7 @@ def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json
     return ""
 
 
-def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[Run, StepRun]]:
+def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[Run, TaskRun]]:
     """The runs that have all of these inputs, undamaged."""
     for run in runs:
         step = run.steps.get(maker)
@@ -92,16 +92,16 @@ def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[
             yield run, step
 
 
-def _has(step: StepRun, wanted: Input) -> bool:
-    names = {name for name, path in step.artifacts.items() if path.name == wanted.artifact.key}
+def _has(step: TaskRun, wanted: Input) -> bool:
+    names = {name for name, path in step.artifacts.items() if path.name == wanted.output.key}
     entry = read_entry(step.folder)
     try:
-        digest = str(read_result(step.folder).metadata[wanted.artifact.key]["sha256"])
-        known = entry is not None and entry.files.get(f"outputs/{wanted.artifact.key}") == digest
+        digest = str(read_result(step.folder).metadata[wanted.output.key]["sha256"])
+        known = entry is not None and entry.files.get(f"outputs/{wanted.output.key}") == digest
         return (
             known
-            and names == set(wanted.artifact.names)
-            and file_digest(step.folder / "outputs" / wanted.artifact.key) == digest
+            and names == set(wanted.output.names)
+            and file_digest(step.folder / "outputs" / wanted.output.key) == digest
         )
     except (OSError, ValueError, KeyError):
         return False

@@ -13,8 +13,10 @@ from typing import Any
 
 from kale_magics.cache.entry import read_entry
 from kale_magics.cache.store import CacheStore
-from kale_magics.execution.run import Run, StepError, StepRun
+from kale_magics.execution.run import Run, RunSource, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import writing
+from kale_magics.local.local_source import LocalSource
+from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.fixed import from_json
 
 ALIVE = "alive"
@@ -76,8 +78,9 @@ def read_run(folder: Path) -> Run:
     """
     told = from_json((folder / "run.json").read_text(encoding="utf-8"))
     died = told["state"] == "running" and not is_alive(folder)
-    steps = {name: _read_step(folder, name, step, died) for name, step in told["steps"].items()}
-    run = Run(told["name"], folder, told["parameters"], steps)
+    source = LocalSource()
+    tasks = [_read_task(folder, TaskId(name), task, died, source) for name, task in told["steps"].items()]
+    run = Run(told["name"], folder, told["parameters"], tasks, source)
     run.state = "cancelled" if died else told["state"]
     run.started = datetime.fromisoformat(told["started"])
     run.ended = datetime.fromisoformat(told["ended"]) if told["ended"] else None
@@ -85,15 +88,16 @@ def read_run(folder: Path) -> Run:
     return run
 
 
-def _read_step(folder: Path, name: str, told: dict[str, Any], died: bool) -> StepRun:
+def _read_task(folder: Path, task: TaskId, told: dict[str, Any], died: bool, source: RunSource) -> TaskRun:
     place = _within(folder, told["folder"])
     artifacts = {variable: _within(place, path) for variable, path in told["outputs"].items()}
-    step = StepRun(name, place, artifacts, told["state"], told["seconds"], told["metrics"])
-    step.error = StepError(**told["error"]) if told["error"] else None
-    step.cached = told.get("cached", False)
-    if died and step.state in ("running", "waiting"):
-        step.state = "cancelled"
-    return step
+    state = TaskRun(task, place, artifacts, source, told["state"], told["seconds"], told["metrics"])
+    state.error = TaskError(**told["error"]) if told["error"] else None
+    state.cached = told.get("cached", False)
+    state.cause = SkipCause(**told["cause"]) if told.get("cause") else None
+    if died and state.state in ("running", "waiting"):
+        state.state = "cancelled"
+    return state
 
 
 def _within(folder: Path, path: str) -> Path:
@@ -122,7 +126,7 @@ def last_times(folder: Path) -> dict[str, float]:
     return {}
 
 
-def _work_of(step: StepRun) -> float | None:
+def _work_of(step: TaskRun) -> float | None:
     """How long a step took when it was executed."""
     if not step.cached:
         return step.seconds

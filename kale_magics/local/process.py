@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 
-from kale_magics.execution.run import Stream
+from kale_magics.execution.events import Stream
 
 CHUNK = 1 << 16
 """Bytes a read: what a pipe holds on Linux."""

@@ -15,7 +15,8 @@ from traitlets import Bool, Enum, Int, List, Unicode, default, observe
 from kale_magics.execution.run import Run
 from kale_magics.magics.expansion import expand_arguments
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
-from kale_magics.model.pipeline import Environment, Pipeline, StepOptions
+from kale_magics.model.options import StepOptions
+from kale_magics.model.pipeline import Environment, Pipeline
 from kale_magics.session.notebook_file import CHANGED, find_notebook, read_notebook
 from kale_magics.session.own_modules import OwnModules
 from kale_magics.session.registry import Cell, Registry
@@ -95,7 +96,7 @@ class BaseMagics(Magics):
 
     @default("base_image")
     def _image_of_this_python(self) -> str:
-        from kale_magics.kubeflow.options import default_image
+        from kale_magics.kubeflow.task_options import default_image
 
         return default_image()
 
@@ -130,11 +131,18 @@ class BaseMagics(Magics):
     def _where_set(self, setting: str) -> Where:
         return Where(f"%config KaleMagics.{setting} = {getattr(self, setting)!r}")
 
+    @property
+    def _is_rich(self) -> bool:
+        """Whether there is a notebook that shows pictures."""
+        return hasattr(self._shell, "kernel")
+
     def _note_run(self, run: Run) -> None:
         self.last_run = run
 
-    def _order(self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None) -> RunRequest:
-        """What `%kale_run` is to do."""
+    def _request(
+        self, options: Mapping[str, tuple[str, ...]], where: Where, resumed: Run | None
+    ) -> RunRequest:
+        """What `%kale_run` is to run."""
         from kale_magics.checking.expected import expected_of
         from kale_magics.execution.request import RunRequest
         from kale_magics.local.inputs import past_inputs
@@ -158,15 +166,14 @@ class BaseMagics(Magics):
         return RunRequest(
             pipeline,
             values,
-            self.runs_place,
             "".join(options.get("--name", ())),
-            max_parallel=self.max_parallel or None,
-            fork=self.start_steps == "fork" if self.start_steps else None,
             cache="--no-cache" not in options,
             resumed=resumed,
             given={name: past.step.folder for name, past in given.items()},
             expected=expected,
             strict="--check" in options,
+            wait=not {"--background", "--no-wait"} & options.keys(),
+            cancel_on_interrupt="--cancel-on-interrupt" in options,
         )
 
     @property
@@ -252,7 +259,7 @@ class BaseMagics(Magics):
         """
         cells, states, assembly = self._assemble()
         raise_errors(assembly.diagnostics)
-        self._point_out([d for d in assembly.diagnostics if d.severity == "warning"])
+        self._show_warnings([d for d in assembly.diagnostics if d.severity == "warning"])
         return cells, states, assembly
 
     def _pipeline(self) -> Pipeline:
@@ -264,7 +271,7 @@ class BaseMagics(Magics):
         *_, assembly = self._ready()
         return cast("Pipeline", assembly.pipeline)
 
-    def _point_out(self, warnings: Sequence[Diagnostic]) -> None:
+    def _show_warnings(self, warnings: Sequence[Diagnostic]) -> None:
         from kale_magics.view import diagnostics_text
 
         if warnings:

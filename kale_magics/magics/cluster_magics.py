@@ -23,10 +23,11 @@ from kale_magics.syntax import commands
 from kale_magics.syntax.arguments import quoted
 
 if TYPE_CHECKING:
-    from kale_magics.execution.request import RunRequest
+    from kale_magics.execution.backend import Backend
     from kale_magics.kubeflow.access import Access
-    from kale_magics.kubeflow.remote import RemoteRun
+    from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
     from kale_magics.kubeflow.server import Server
+    from kale_magics.local.local_backend import LocalBackend
 
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
 """Environment variables with what nobody else should see."""
@@ -91,10 +92,24 @@ class ClusterMagics(BaseMagics):
     def kale_attach(self, line: str) -> Run:
         """Follow a run on a server again, in another kernel too, and return the run."""
         given = self._parse(commands.ATTACH, line)
-        run = self._attached(given.words[0], given.options, self._where(commands.ATTACH, line))
-        if not run.mine:
+        from kale_magics.magics.run_listener import RunListener
+
+        run_id, where = given.words[0], self._where(commands.ATTACH, line)
+        backend = self._kubeflow_backend(self._with_kept_host(run_id, given.options, where))
+        run = backend.attach(run_id)
+        if not run.trusted:
             print(f"run {run.id} was not started from this folder: {run.name}")
-        return self._followed(run, given.options)
+        run.trusted = run.trusted or "--trust" in given.options
+        self.last_run = run
+        if "--no-wait" not in given.options:
+            listener = RunListener(backend.pipeline_of(run), self._is_rich, self._note_run)
+            try:
+                backend.follow(run, listener, "--cancel-on-interrupt" in given.options)
+            except BaseException:  # an interrupt too ends with a picture of the state of the run
+                listener.close()
+                raise
+            self._shown_in = self._shell.displayhook.prompt_count
+        return run
 
     @expanding
     @line_magic
@@ -102,11 +117,9 @@ class ClusterMagics(BaseMagics):
     def kale_cancel(self, line: str) -> None:
         """End a run on the server."""
         given = self._parse(commands.CANCEL, line)
-        from kale_magics.kubeflow.remote import terminate
-
         run_id = given.words[0]
         options = self._with_kept_host(run_id, given.options, self._where(commands.CANCEL, line))
-        print(terminate(self._server(options), run_id))
+        print(self._kubeflow_backend(options).cancel(run_id))
 
     @expanding
     @line_magic
@@ -137,21 +150,14 @@ class ClusterMagics(BaseMagics):
             "--resume": ("enable", "starts runs again"),
             "--delete": ("delete", "is deleted"),
         }
-        chosen = [name for name in ("--cron", "--every", *actions) if name in options]
-        if len(chosen) > 1:
-            message = f"{' and '.join(chosen)} cannot go together"
-            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
-        idle = [] if {"--cron", "--every"} & set(chosen) else [n for n in ("-p", "--name") if n in options]
-        if idle:
-            message = f"{' and '.join(idle)} would be of a schedule that is made, and none is"
-            raise refuse(Code.BAD_ARGUMENTS, message, "add --cron or --every, or leave it out", where)
+        chosen = [name for name in actions if name in options]
         cron = schedules.cron_of(options["--cron"][0], where) if "--cron" in options else ""
         every = schedules.every_of(options["--every"][0], where) if "--every" in options else None
-        order = self._order(options, where, None) if cron or every else None
+        request = self._request(options, where, None) if cron or every else None
         server = self._server(options)
-        if order is not None:
-            prepared = prepare(server, order.pipeline, Path.cwd(), order.values, self._experiment)
-            made = schedules.create(server, prepared, order.name or order.pipeline.name, cron, every)
+        if request is not None:
+            prepared = prepare(server, request.pipeline, Path.cwd(), request.values, self._experiment)
+            made = schedules.create(server, prepared, request.name or request.pipeline.name, cron, every)
             print(f"schedule {made.id}: {made.name} runs {made.when}{' (UTC)' if cron else ''}")
             return
         if chosen:
@@ -214,66 +220,31 @@ class ClusterMagics(BaseMagics):
         fix = f"if it is yours, name it: --host {host}"
         raise refuse(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
 
-    def _attached(self, run_id: str, options: Mapping[str, tuple[str, ...]], where: Where) -> RemoteRun:
+    def _attached(self, run_id: str, options: Mapping[str, tuple[str, ...]], where: Where) -> Run:
         """A run on the server.
 
         Raises:
             KaleError: The server has none of that id.
         """
-        from kale_magics.kubeflow.server_runs import attach
-
-        server = self._server(self._with_kept_host(run_id, options, where))
-        run = attach(server, run_id, self.runs_place)
-        run.trusted = run.mine or "--trust" in options
+        run = self._kubeflow_backend(self._with_kept_host(run_id, options, where)).attach(run_id)
+        run.trusted = run.trusted or "--trust" in options
         return run
 
-    def _list_runs(self, options: Mapping[str, tuple[str, ...]]) -> None:
-        """List the runs of the server, the newest first."""
-        from kale_magics.kubeflow.server_runs import run_lines
+    def _backend(self, options: Mapping[str, tuple[str, ...]]) -> Backend:
+        """The backend that a line means: a server if one is named or configured, else this machine."""
+        is_for_server = "--host" in options or self._is_configured()
+        return self._kubeflow_backend(options) if is_for_server else self._local_backend()
 
-        found = list(run_lines(self._server(options)))
-        print(*(found or ["No run is there. %kale_run --host starts one"]), sep="\n")
+    def _local_backend(self) -> LocalBackend:
+        from kale_magics.local.local_backend import LocalBackend
 
-    def _is_for_server(self, options: Mapping[str, tuple[str, ...]], where: Where) -> bool:
-        """Whether a run is for the server.
+        fork = self.start_steps == "fork" if self.start_steps else None
+        return LocalBackend(self.runs_place, self.max_parallel or None, fork)
 
-        Raises:
-            KaleError: It is, and asks for what only this machine can do.
-        """
-        if not (self._is_configured() or "--host" in options):
-            for option in ("--no-wait", "--cancel-on-interrupt"):
-                if option in options:
-                    here = "use --background" if option == "--no-wait" else "leave it out"
-                    fix = f"{here}, or name a server: --host"
-                    raise refuse(Code.BAD_ARGUMENTS, f"{option} is for runs on a server", fix, where)
-            return False
-        for option in ("--only", "--resume", "--background"):
-            if option in options:
-                fix = "use --no-wait" if option == "--background" else "leave it out, or run on this machine"
-                raise refuse(Code.BAD_ARGUMENTS, f"{option} is for runs on this machine", fix, where)
-        return True
+    def _kubeflow_backend(self, options: Mapping[str, tuple[str, ...]]) -> KubeflowBackend:
+        from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
 
-    def _run_on_server(self, order: RunRequest, options: Mapping[str, tuple[str, ...]]) -> Run:
-        """Start a run on the server, and show how it goes on."""
-        from kale_magics.kubeflow.only_here import only_here
-        from kale_magics.kubeflow.secrecy import literal_secrets
-        from kale_magics.kubeflow.server_runs import start_on
-
-        self._point_out([*only_here(order.pipeline, Path.cwd()), *literal_secrets(order.pipeline)])
-        cancel = "--cancel-on-interrupt" in options
-        server = self._server(options)
-        run = start_on(server, order, Path.cwd(), self._experiment, cancel, self._note_run)
-        return self._followed(run, options)
-
-    def _followed(self, run: RemoteRun, options: Mapping[str, tuple[str, ...]]) -> Run:
-        """Show how a run goes on, unless nobody waits for it."""
-        from kale_magics.kubeflow.server_runs import follow
-
-        self.last_run = run
-        if "--no-wait" not in options:
-            follow(run, hasattr(self._shell, "kernel"), cancel="--cancel-on-interrupt" in options)
-            self._shown_in = self._shell.displayhook.prompt_count
-        return run
+        return KubeflowBackend(lambda: self._server(options), self.runs_place, self._experiment)
 
     @property
     def _experiment(self) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 
@@ -19,9 +19,7 @@ from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.guard import guarded
 from kale_magics.session.marking import Marking
 from kale_magics.syntax import arguments, commands
-
-if TYPE_CHECKING:
-    pass
+from kale_magics.syntax.arguments import check_capabilities
 
 
 @magics_class
@@ -95,17 +93,23 @@ class KaleMagics(ClusterMagics):
         run has `run.state`, `run.metrics`, `run.steps["train"].log`, `run.outputs["train"]["model"]`.
         """
         options, where = self._parse(commands.RUN, line).options, self._where(commands.RUN, line)
-        from kale_magics.magics.local_runs import start, start_beside
+        from kale_magics.magics.run_listener import RunListener
 
-        for_server = self._is_for_server(options, where)
-        self._check_run(options, where)
+        backend = self._backend(options)
+        place, elsewhere = backend.place, backend.elsewhere
+        check_capabilities(commands.RUN, options, backend.capabilities, place, elsewhere, where)
+        for step in (*options.get("--until", ()), *options.get("--only", ())):
+            self._check_step(step, where, kinds=False)
         resumed = self._failed_run(where) if "--resume" in options else None
-        order = self._order(options, where, resumed)
-        if for_server:
-            return self._run_on_server(order, options)
-        begin = start_beside if "--background" in options else start
-        run = begin(order, hasattr(self._shell, "kernel"), self._note_run)
-        self._shown_in = self._shell.displayhook.prompt_count
+        request = self._request(options, where, resumed)
+        self._show_warnings(backend.warnings(request.pipeline))
+        listener = RunListener(request.pipeline, self._is_rich, self._note_run, request)
+        try:
+            run = backend.submit(request, listener)
+        except BaseException:  # an interrupt too ends with a picture of the state of the run
+            listener.close()
+            raise
+        self.last_run, self._shown_in = run, self._shell.displayhook.prompt_count
         return run
 
     @expanding
@@ -120,7 +124,7 @@ class KaleMagics(ClusterMagics):
         from kale_magics.view.words import plural
 
         pipeline = self._pipeline()
-        self._point_out([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
+        self._show_warnings([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
         compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 
@@ -130,14 +134,12 @@ class KaleMagics(ClusterMagics):
     def kale_runs(self, line: str) -> None:
         """List the stored runs of the notebook's folder, or those of a server, the newest first."""
         options = self._parse(commands.RUNS, line).options
-        if "--host" in options:
-            self._list_runs(options)
-            return
-        from kale_magics.local.past_runs import past_runs
         from kale_magics.view import runs_text
 
-        print(runs_text(past_runs(self.runs_place)))
-        if self._is_configured():
+        asked = "--host" in options
+        backend = self._backend(options) if asked else self._local_backend()
+        print(runs_text(backend.runs(), "%kale_run --host" if asked else "%kale_run"))
+        if self._is_configured() and not asked:
             print("These are on this machine; %kale_runs --host lists those of the server.")
 
     @expanding
@@ -197,15 +199,6 @@ class KaleMagics(ClusterMagics):
         else:
             self.registry.clear()
         print(f"marked cells forgotten: {before - len(self.registry.cells)}")
-
-    def _check_run(self, options: Mapping[str, tuple[str, ...]], where: Where) -> None:
-        """Refuse what cannot be asked for at the same time, and steps that nobody knows."""
-        chosen = [name for name in ("--until", "--only", "--resume") if name in options]
-        if len(chosen) > 1 and "--only" in chosen:
-            message = f"{' and '.join(chosen)} cannot go together"
-            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
-        for step in (*options.get("--until", ()), *options.get("--only", ())):
-            self._check_step(step, where, kinds=False)
 
     def _failed_run(self, where: Where) -> Run:
         """The last run, which has not succeeded.

@@ -1,20 +1,21 @@
-"""The model: what a pipeline is, free of IPython and of KFP.
+"""The model of a pipeline, independent of IPython and of KFP.
 
-`assemble` makes a `Pipeline`; the KFP compiler, the embedded engine and the view read it. Every name that a
-user gave is kept as given (`name`); beside it stands the `key` that KFP and file systems take (`naming`).
+`assemble` makes a `Pipeline`; the KFP compiler, the embedded engine and the views read it. Every name is kept
+as the user typed it (`name`); beside it is the `key` that KFP and file systems accept (`naming`).
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from kale_magics.model.code_facts import CodeFacts
 from kale_magics.model.graph import Graph
+from kale_magics.model.options import NO_OPTIONS, Attempts, StepOptions
 
-ArtifactKind = Literal["Artifact", "Dataset", "Model"]
+OutputKind = Literal["Artifact", "Dataset", "Model", "Parameter"]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -37,39 +38,42 @@ class Parameter:
 
 
 @dataclass(frozen=True)
-class Artifact:
-    """What one step hands on: a variable, or several that may share an object.
+class Output:
+    """An output of a step: a variable, or several that may share an object.
+
+    It is an artifact, which is a file, or a parameter: a number, a text, a bool or a list, which loops and
+    conditions can read.
 
     Attributes:
         names: The variables in it.
         key: The name of the step's output.
-        kind: KFP's type of artifact, from the live object.
+        kind: KFP's type of artifact, from the live object; "Parameter" for a parameter.
         description: The live object's type and shape for people, as in "DataFrame 569 x 30"; may be empty.
-        size: About how many bytes the live object takes; None where no session tells.
+        size: About how many bytes the live object takes; None where no session knows it.
     """
 
     names: tuple[str, ...]
     key: str
-    kind: ArtifactKind = "Artifact"
+    kind: OutputKind = "Artifact"
     description: str = ""
     size: int | None = None
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a step takes from another one.
+    """An input of a step from another step.
 
     Attributes:
-        names: Those of the artifact's variables that this step binds.
+        names: Those of the output's variables that this step binds.
         key: The name of the step's input.
-        step: The name of the step that makes it.
-        artifact: What that step hands on.
+        step: The name of the upstream step.
+        output: That step's output.
     """
 
     names: tuple[str, ...]
     key: str
     step: str
-    artifact: Artifact
+    output: Output
 
 
 @dataclass(frozen=True)
@@ -88,136 +92,6 @@ class CodeBlock:
     filename: str
     defines: tuple[tuple[str, str], ...] = ()
     place: str = ""
-
-
-@dataclass(frozen=True)
-class Attempts:
-    """How often, and for how long, a step is tried.
-
-    Attributes:
-        retries: How often it is tried again after it has failed.
-        delay: Seconds before it is tried again.
-        timeout: Seconds after which an attempt has failed; None for no limit.
-    """
-
-    retries: int = 0
-    delay: float = 0.0
-    timeout: float | None = None
-
-
-_Own = TypeVar("_Own", bound="_Options")
-
-
-class _Options:
-    """Options of which each may be set or not: None and what is empty is not set."""
-
-    def over(self: _Own, others: _Own) -> _Own:
-        """Return these options, and where one is not set, that of others; lists are joined."""
-        own: tuple[Field[Any], ...] = fields(self)  # type: ignore[arg-type]  # all are dataclasses
-        return type(self)(**{f.name: _over(f, getattr(self, f.name), getattr(others, f.name)) for f in own})
-
-    def shared(self: _Own, others: Iterable[_Own]) -> _Own:
-        """Return those of these options that all others have with the same value."""
-        return functools.reduce(_shared, others, self)
-
-
-@dataclass(frozen=True)
-class KubernetesOptions(_Options):
-    """What a step asks for in Kubernetes' terms; pairs have the name first.
-
-    Attributes:
-        accelerator: The resource that an accelerator is in the cluster, as in "nvidia.com/gpu".
-        secret_env: Secret, key, and the environment variable that gets its value.
-        secret_volumes: Secret, and where its keys are files.
-        config_map_env: ConfigMap, key, and the environment variable that gets its value.
-        config_map_volumes: ConfigMap, and where its keys are files.
-        volumes: PersistentVolumeClaim, and where it is mounted.
-        labels: Of the pod.
-        annotations: Of the pod.
-        node_selector: Labels that the node must have.
-        tolerations: Key ("" for all), value (None for any) and effect ("" for all) of taints of nodes.
-        image_pull_secrets: Secrets that hold the passwords of image registries.
-        workspace: Whether the step's outputs go over the run's shared volume.
-    """
-
-    accelerator: str = ""
-    secret_env: tuple[tuple[str, str, str], ...] = field(default=(), metadata={"key": 2})
-    secret_volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
-    config_map_env: tuple[tuple[str, str, str], ...] = field(default=(), metadata={"key": 2})
-    config_map_volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
-    volumes: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 1})
-    labels: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
-    annotations: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
-    node_selector: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
-    tolerations: tuple[tuple[str, str | None, str], ...] = ()
-    image_pull_secrets: tuple[str, ...] = ()
-    workspace: bool | None = None
-
-
-@dataclass(frozen=True)
-class StepOptions(_Options):
-    """What a step asks for beside its code; what is None or empty is not asked for.
-
-    Attributes:
-        retries: How often it is tried again after it has failed.
-        delay: Seconds before it is tried again.
-        timeout: Seconds after which an attempt has failed.
-        cache: Whether an earlier run of it may stand for running it.
-        image: The container image.
-        cpu: What is requested of the processor, and its limit: texts like "500m" and "2".
-        memory: What is requested of the memory, and its limit: texts like "512Mi" and "4G".
-        gpus: How many accelerators.
-        env: Environment variables: name and value.
-        packages: Requirements for pip.
-        files: Files of this machine that the step gets, by their paths in the notebook's folder.
-        report: Whether it makes a report.
-        kubernetes: What only a cluster has.
-    """
-
-    retries: int | None = None
-    delay: float | None = None
-    timeout: float | None = None
-    cache: bool | None = None
-    image: str = ""
-    cpu: tuple[str, str] | None = None
-    memory: tuple[str, str] | None = None
-    gpus: int | None = None
-    env: tuple[tuple[str, str], ...] = field(default=(), metadata={"key": 0})
-    packages: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    report: bool | None = None
-    kubernetes: KubernetesOptions = KubernetesOptions()
-
-    @staticmethod
-    def of(said: Mapping[str, Any]) -> StepOptions:
-        """Return the options with these values, by the names of the fields of both classes."""
-        own = {f.name for f in fields(KubernetesOptions)}
-        kubernetes = KubernetesOptions(**{name: value for name, value in said.items() if name in own})
-        others = {name: value for name, value in said.items() if name not in own}
-        return StepOptions(**others, kubernetes=kubernetes)
-
-
-def _over(kind: Field[Any], own: Any, other: Any) -> Any:
-    if isinstance(own, _Options):
-        return own.over(other)
-    if kind.default != ():
-        return other if own in (None, "") else own
-    key = kind.metadata.get("key")
-    if key is None:
-        return tuple(dict.fromkeys((*other, *own)))
-    return tuple({item[key]: item for item in (*other, *own)}.values())
-
-
-def _shared(one: Any, other: Any) -> Any:
-    """The options of one object that another one has with the same value."""
-    pairs = {f.name: (getattr(one, f.name), getattr(other, f.name)) for f in fields(one)}
-    nested = {name: _shared(*pair) for name, pair in pairs.items() if isinstance(pair[0], _Options)}
-    same = {name: mine for name, (mine, theirs) in pairs.items() if mine == theirs}
-    return type(one)(**{**same, **nested})
-
-
-NO_OPTIONS = StepOptions()
-"""Nothing is asked for."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +126,7 @@ class Step:
     cells: tuple[CodeBlock, ...]
     parameters: tuple[Parameter, ...] = ()
     inputs: tuple[Input, ...] = ()
-    outputs: tuple[Artifact, ...] = ()
+    outputs: tuple[Output, ...] = ()
     after: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
@@ -282,6 +156,89 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """Nodes that run once for each item of a list.
+
+    Attributes:
+        name: As shown to people.
+        over: The list: an output of a step, or a parameter of the pipeline.
+        item: The variable that has the item.
+        nodes: What runs for each item.
+        parallelism: How many items are worked on at a time; None for any number.
+    """
+
+    name: str
+    over: Input | Parameter
+    item: str
+    nodes: tuple[Node, ...]
+    parallelism: int | None = None
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Nodes that run if a condition is true, and others that run if it is false.
+
+    Attributes:
+        name: As shown to people.
+        test: The condition: a bool that a step outputs, or a parameter of the pipeline.
+        nodes: What runs if it is true.
+        otherwise: What runs if it is false.
+    """
+
+    name: str
+    test: Input | Parameter
+    nodes: tuple[Node, ...]
+    otherwise: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finally:
+    """Nodes that run when all others have ended, whatever their state.
+
+    Attributes:
+        nodes: What runs then.
+    """
+
+    nodes: tuple[Node, ...]
+
+
+Node = Step | Loop | Conditional | Finally
+
+
+def walk(nodes: Iterable[Node], around: tuple[Node, ...] = ()) -> Iterator[tuple[Step, tuple[Node, ...]]]:
+    """Go through a tree in order, and yield every step with the nodes around it, the outermost first."""
+    for node in nodes:
+        if isinstance(node, Step):
+            yield node, around
+        else:
+            yield from walk(node.nodes, (*around, node))
+            if isinstance(node, Conditional):
+                yield from walk(node.otherwise, (*around, node))
+
+
+def map_steps(nodes: Iterable[Node], change: Callable[[Step], Step | None]) -> tuple[Node, ...]:
+    """Return a tree with other steps; what has no step left is left out.
+
+    Args:
+        nodes: The tree.
+        change: Returns the step to put in a step's place; None for none.
+    """
+    found: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Step):
+            changed = change(node)
+            found += [changed] if changed is not None else []
+            continue
+        inner = map_steps(node.nodes, change)
+        otherwise = map_steps(node.otherwise, change) if isinstance(node, Conditional) else ()
+        if isinstance(node, Conditional):
+            node = replace(node, otherwise=otherwise)
+        if inner or otherwise:
+            found.append(replace(node, nodes=inner))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
 class Edge:
     """A step that depends on another one.
 
@@ -305,7 +262,7 @@ class Edge:
     @property
     def size(self) -> int | None:
         """About how many bytes are passed on; None where some of it is not known."""
-        sizes = [i.artifact.size for i in self.inputs]
+        sizes = [i.output.size for i in self.inputs]
         known = [size for size in sizes if size is not None]
         return sum(known) if known and len(known) == len(sizes) else None
 
@@ -335,21 +292,26 @@ THIS_IMAGE = Environment()
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Steps in an order in which they could run one by one, and the inputs of the whole.
+    """A tree of nodes, in an order in which they could run one by one, and the inputs of the whole.
 
     Attributes:
         name: As shown to people; KFP's name of the pipeline is derived from it.
-        steps: Each after all that it needs.
+        nodes: Each after all that it depends on.
         parameters: The pipeline's inputs, in the order of the notebook.
         description: Free text.
         environment: Where its steps run on a cluster.
     """
 
     name: str
-    steps: tuple[Step, ...]
+    nodes: tuple[Node, ...]
     parameters: tuple[Parameter, ...] = ()
     description: str = ""
     environment: Environment = THIS_IMAGE
+
+    @functools.cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps of the tree, in its order."""
+        return tuple(step for step, _ in walk(self.nodes))
 
     @functools.cached_property
     def _by_name(self) -> dict[str, Step]:
@@ -357,8 +319,20 @@ class Pipeline:
 
     @functools.cached_property
     def graph(self) -> Graph[str]:
-        """Which step depends on which, by their names; steps that are not in the pipeline are left out."""
-        return Graph({step.name: step.needs for step in self.steps})
+        """Which step depends on which, by their names; steps that are not in the pipeline are left out.
+
+        A step in a loop or a branch depends on the step that makes the list or the condition; a final step
+        depends on all that are not final.
+        """
+        ends = [step.name for step, around in walk(self.nodes) if not _is_final(around)]
+        upstream: dict[str, list[str]] = {}
+        for step, around in walk(self.nodes):
+            lists = [node.over for node in around if isinstance(node, Loop)]
+            tests = [node.test for node in around if isinstance(node, Conditional)]
+            sources = [source.step for source in (*lists, *tests) if isinstance(source, Input)]
+            upstream[step.name] = [*step.needs, *sources]
+            upstream[step.name] += ends if _is_final(around) else []
+        return Graph(upstream)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
@@ -368,6 +342,10 @@ class Pipeline:
             for step in self.steps
             for name in step.needs
         )
+
+    def map_steps(self, change: Callable[[Step], Step | None]) -> Pipeline:
+        """Return the pipeline with other steps; see `map_steps`."""
+        return replace(self, nodes=map_steps(self.nodes, change))
 
     def until(self, names: Iterable[str]) -> Pipeline:
         """Return the pipeline with these steps and all that they depend on, and no others.
@@ -384,7 +362,7 @@ class Pipeline:
             KeyError: No step has such a name.
         """
         wanted = {self.step(name).name for name in names}
-        return replace(self, steps=tuple(step for step in self.steps if step.name in wanted))
+        return self.map_steps(lambda step: step if step.name in wanted else None)
 
     def step(self, name: str) -> Step:
         """Return the step of that name.
@@ -393,3 +371,7 @@ class Pipeline:
             KeyError: No step has such a name.
         """
         return self._by_name[name]
+
+
+def _is_final(around: tuple[Node, ...]) -> bool:
+    return any(isinstance(node, Finally) for node in around)

@@ -237,7 +237,7 @@ def {step.key}({_signature(step, pod)}):
 
 def _signature(step: Step, pod: Pod) -> str:
     inputs = [f"{p.key}: {input_form(p.type).replace('text', 'str')}" for p in step.parameters]
-    inputs += [f"{i.key}: Input[{i.artifact.kind}]" for i in step.inputs]
+    inputs += [f"{i.key}: Input[{i.output.kind}]" for i in step.inputs]
     inputs += ["kale_workspace: str"] * bool(pod.shared)
     inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)
     outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]

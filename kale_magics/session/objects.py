@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from kale_magics.model.pipeline import ArtifactKind
+from kale_magics.model.pipeline import OutputKind
 from kale_magics.step_runtime.pickling import type_name
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
@@ -75,7 +75,7 @@ class Facts:
     """
 
     type_name: str
-    kind: ArtifactKind
+    kind: OutputKind
     description: str
     size: int | None
     immutable: bool
@@ -231,7 +231,7 @@ def _has_objects(frame: Any) -> bool:
     return any(getattr(dtype, "hasobject", dtype is object) for dtype in listed)
 
 
-def _artifact_kind(value: Any, name: str) -> ArtifactKind:
+def _artifact_kind(value: Any, name: str) -> OutputKind:
     if name.startswith(_DATASETS) and shape_of(value) is not None:
         return "Dataset"
     for module, kind in _MODELS:

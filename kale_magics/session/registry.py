@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from kale_magics.model.pipeline import NO_OPTIONS, StepOptions
+from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.syntax.commands import Kind
 
 if TYPE_CHECKING:

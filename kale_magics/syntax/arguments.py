@@ -11,7 +11,7 @@ import difflib
 import re
 import shlex
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -54,6 +54,10 @@ class Option:
         optional: Whether it may stand without its value.
         spaced: Whether its value may have spaces, and is in quotes then.
         alone: How a value is refused, for an option that takes none; may be empty.
+        needs: A capability that the backend of the run must have.
+        otherwise: What to use on a backend that lacks it; empty for nothing.
+        excludes: Options that it cannot be combined with.
+        requires: Options of which one must be given too.
     """
 
     name: str
@@ -65,6 +69,10 @@ class Option:
     optional: bool = False
     spaced: bool = False
     alone: str = ""
+    needs: str = ""
+    otherwise: str = ""
+    excludes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
 
     @property
     def usage(self) -> str:
@@ -274,7 +282,50 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
         raise too_few(syntax, where)
     if syntax.most is not None and len(others) > syntax.most:
         raise _too_many(syntax, others, words, where)
+    _check_combination(syntax, options, where)
     return Arguments(tuple(unprotected(words[place]) for place in others), options)
+
+
+def _check_combination(syntax: Syntax, options: Mapping[str, tuple[str, ...]], where: Where | None) -> None:
+    given = [option for option in syntax.options if option.name in options]
+    for option in given:
+        others = [name for name in option.excludes if name in options]
+        if others:
+            message = f"{option.name} and {others[0]} cannot be combined"
+            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+    for option in given:
+        if option.requires and not any(name in options for name in option.requires):
+            names = [other.name for other in given if other.requires == option.requires]
+            message = f"{' and '.join(names)} need{'s' * (len(names) == 1)} {' or '.join(option.requires)}"
+            raise refuse(Code.BAD_ARGUMENTS, message, "add one of these, or leave it out", where)
+
+
+def check_capabilities(
+    syntax: Syntax,
+    options: Mapping[str, tuple[str, ...]],
+    capabilities: Collection[str],
+    place: str,
+    elsewhere: str,
+    where: Where | None,
+) -> None:
+    """Check that a backend can do what options need.
+
+    Args:
+        syntax: The magic.
+        options: Those that were given.
+        capabilities: The backend's.
+        place: Where its runs are, "on this machine".
+        elsewhere: How to run on another one.
+        where: Where the options stand, for the diagnostic.
+
+    Raises:
+        KaleError: It cannot.
+    """
+    for option in syntax.options:
+        if option.name in options and option.needs and option.needs not in capabilities:
+            fix = f"use {option.otherwise}" if option.otherwise else "leave it out"
+            message = f"{option.name} is not available for runs {place}"
+            raise refuse(Code.BAD_ARGUMENTS, message, f"{fix}, or {elsewhere}", where)
 
 
 def _take(option: Option, rest: list[str]) -> list[str]:

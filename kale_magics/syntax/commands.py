@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kale_magics.model.diagnostics import Code, Where, refuse
-from kale_magics.model.pipeline import NO_OPTIONS, StepOptions
+from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.syntax.arguments import (
     Option,
     Syntax,
@@ -105,8 +105,14 @@ _HOST = Option(
 )
 _TRUST = Option("--trust", "load values of a run that somebody else started; this can execute their code")
 _OF_RUN = Option("--run", "use the run of this id, as %kale_runs shows it, and not the last one", "ID")
-_NO_WAIT = Option("--no-wait", "on a server: return at once; %kale_attach follows the run later")
-_CANCEL = Option("--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the watching")
+_NO_WAIT = Option(
+    "--no-wait", "on a server: return at once; %kale_attach follows the run later",
+    needs="detached", otherwise="--background",
+)  # fmt: skip
+_CANCEL = Option(
+    "--cancel-on-interrupt", "on a server: an interrupt ends the run, not only the watching",
+    needs="survives interrupts",
+)  # fmt: skip
 
 KALE = Syntax("%kale", "%kale")
 GRAPH = Syntax("%kale_graph", "%kale_graph")
@@ -125,11 +131,18 @@ RUN = Syntax(
         Option(
             "--only", "run only these steps; their inputs come from the last run that has them",
             "STEP", many=True, commas=True, values="steps",
+            needs="earlier outputs", excludes=("--until", "--resume"),
         ),
-        Option("--resume", "continue the last run, which failed, with its parameters and today's cells"),
+        Option(
+            "--resume", "continue the last run, which failed, with its parameters and today's cells",
+            needs="earlier outputs",
+        ),
         Option("--no-cache", "run every step, even if nothing that it uses has changed"),
         Option("--check", "fail if a value differs from the notebook's, as for CI"),
-        Option("--background", "return at once; what the run prints appears below this cell"),
+        Option(
+            "--background", "return at once; what the run prints appears below this cell",
+            needs="background", otherwise="--no-wait",
+        ),
         _HOST,
         _NO_WAIT,
         _CANCEL,
@@ -146,21 +159,24 @@ PULL = Syntax(
     "%kale_pull", "%kale_pull train model", "STEP [VARIABLE ...]", 1, None, "steps",
     options=(_OF_RUN, _HOST, _TRUST),
 )  # fmt: skip
+_ACTIONS = ("--cron", "--every", "--pause", "--resume", "--delete")
+"""What `%kale_schedule` does, one at a time."""
+
 SCHEDULE = Syntax(
     "%kale_schedule", "%kale_schedule --cron '0 6 * * *' -p epochs=5",
     options=(
         Option(
             "--cron", "start it at these times, in UTC: minute, hour, day, month, weekday",
-            "TIMES", spaced=True,
+            "TIMES", spaced=True, excludes=_ACTIONS[1:],
         ),
-        Option("--every", "start it at this interval: 30m, 6h, 1d", "TIME"),
+        Option("--every", "start it at this interval: 30m, 6h, 1d", "TIME", excludes=_ACTIONS[2:]),
         Option(
             "-p", "give a parameter another value, in its type",
-            "NAME=VALUE", many=True, values="parameters",
+            "NAME=VALUE", many=True, values="parameters", requires=_ACTIONS[:2],
         ),
-        Option("--name", "name the schedule", "NAME", spaced=True),
-        Option("--pause", "pause this schedule", "ID"),
-        Option("--resume", "resume this schedule", "ID"),
+        Option("--name", "name the schedule", "NAME", spaced=True, requires=_ACTIONS[:2]),
+        Option("--pause", "pause this schedule", "ID", excludes=_ACTIONS[3:]),
+        Option("--resume", "resume this schedule", "ID", excludes=_ACTIONS[4:]),
         Option("--delete", "delete this schedule", "ID"),
         _HOST,
     ),

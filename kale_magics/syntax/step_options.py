@@ -16,7 +16,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
-from kale_magics.model.pipeline import StepOptions
+from kale_magics.model.options import StepOptions
 from kale_magics.syntax.arguments import Option, near, parse_duration, whole_number
 
 Values = Sequence[str]

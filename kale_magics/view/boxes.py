@@ -129,7 +129,7 @@ def step_title(step: Step, mark: StateMark) -> str:
         ("error", mark.error),
         ("cells", ", ".join(cell_labels(step))),
         *(("parameter", assignment(parameter)) for parameter in step.parameters),
-        *(("takes", described(i.names, i.artifact, i.step)) for i in step.inputs),
+        *(("takes", described(i.names, i.output, i.step)) for i in step.inputs),
         *(("hands on", described(artifact.names, artifact)) for artifact in step.outputs),
         ("metrics", ", ".join(step.metrics)),
         ("after", ", ".join(step.after)),

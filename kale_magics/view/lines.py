@@ -43,7 +43,7 @@ def joint_title(joint: Joint) -> str:
     """What crosses, in lines: variables with types and sizes, or what else makes the order."""
     told = []
     for i in (i for edge in joint.edges for i in edge.inputs):
-        known = kind_and_size(i.artifact)
+        known = kind_and_size(i.output)
         told.append(", ".join(i.names) + (f": {known}" if known else ""))
     told = list(dict.fromkeys(told))
     more = [f"+{len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []

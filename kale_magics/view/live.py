@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from kale_magics.execution.run import Event, LinePrinted, Run, RunEnded, RunStarted, StepEnded, StepStarted
+from kale_magics.execution.events import Event, LinePrinted, RunEnded, RunStarted, TaskEnded, TaskStarted
+from kale_magics.execution.run import Run
 from kale_magics.model.pipeline import Parameter, Pipeline
+from kale_magics.model.task_id import TaskId
 from kale_magics.view.marks import Moment, StateMark, moment
 from kale_magics.view.progress import Progress, total
 from kale_magics.view.svg import Picture
@@ -37,7 +39,7 @@ class LiveView:
         self._lines: list[str] = []
         self._run: Run | None = None
         self._began = 0.0
-        self._running: dict[str, float] = {}
+        self._running: dict[TaskId, float] = {}
         self._news = self._ended = False
         self._shown = Moment({step.name: _WAITING for step in pipeline.steps}, _WAITING)
         self._shown_at = 0.0
@@ -53,10 +55,10 @@ class LiveView:
         now = self._clock()
         if isinstance(event, RunStarted):
             self._begin(event.run, now)
-        elif isinstance(event, StepStarted):
-            self._running[event.step] = now
-        elif isinstance(event, StepEnded):
-            self._running.pop(event.step, None)
+        elif isinstance(event, TaskStarted):
+            self._running[event.task] = now
+        elif isinstance(event, TaskEnded):
+            self._running.pop(event.task, None)
         if not isinstance(event, LinePrinted):
             self._lines += self._progress.lines(event)
             self._news = True
@@ -101,7 +103,7 @@ class LiveView:
         self._news = False
         if self._run is None:
             return False
-        running = {name: now - since for name, since in self._running.items()}
+        running = {task: now - since for task, since in self._running.items()}
         seen = moment(self._run, now - self._began, running)
         if seen == self._shown:
             return False
@@ -115,5 +117,5 @@ def _as_run(pipeline: Pipeline, run: Run) -> Pipeline:
     def given(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
         return tuple(replace(p, default=run.parameters.get(p.name, p.default)) for p in parameters)
 
-    steps = tuple(replace(step, parameters=given(step.parameters)) for step in pipeline.steps)
-    return replace(pipeline, name=run.name, steps=steps, parameters=given(pipeline.parameters))
+    as_run = pipeline.map_steps(lambda step: replace(step, parameters=given(step.parameters)))
+    return replace(as_run, name=run.name, parameters=given(pipeline.parameters))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from kale_magics.execution.run import Run, StepRun
+from kale_magics.execution.run import Run, TaskRun
+from kale_magics.model.task_id import TaskId
 from kale_magics.view.progress import elapsed, format_duration, why
 from kale_magics.view.words import plural
 
@@ -48,21 +49,21 @@ def marks_of_states(states: Mapping[str, str]) -> dict[str, StateMark]:
     return {name: StateMark(state, words=state) for name, state in states.items()}
 
 
-def moment(run: Run, seconds: float, running: Mapping[str, float]) -> Moment:
+def moment(run: Run, seconds: float, running: Mapping[TaskId, float]) -> Moment:
     """What there is to tell of a run.
 
     Args:
         run: As far as it is.
         seconds: How long it has taken so far.
-        running: Names of steps to the seconds that they have taken so far.
+        running: Tasks that run, and the seconds that they have taken so far.
     """
-    steps = {name: _step_mark(step, running.get(name)) for name, step in run.steps.items()}
+    steps = {task.step: _step_mark(state, running.get(task)) for task, state in run.tasks.items()}
     took = elapsed(seconds) if run.seconds is None else format_duration(run.seconds)
     note = f"{count_done([mark.state for mark in steps.values()])}, {took}"
     return Moment(steps, StateMark(run.state, note, f"{run.state}, {note}"))
 
 
-def _step_mark(step: StepRun, so_far: float | None) -> StateMark:
+def _step_mark(step: TaskRun, so_far: float | None) -> StateMark:
     if step.cached and step.state == "succeeded":
         time = "cached"
     elif step.seconds is not None:

@@ -6,7 +6,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from kale_magics.execution.run import Event, LinePrinted, Run, RunStarted, StepEnded, StepRun, StepStarted
+from kale_magics.execution.events import Event, LinePrinted, RunStarted, TaskEnded, TaskStarted
+from kale_magics.execution.run import Run, TaskRun
+from kale_magics.model.task_id import TaskId
 from kale_magics.syntax.arguments import quoted
 from kale_magics.view.states import appearance, signed
 from kale_magics.view.table import aligned
@@ -57,65 +59,65 @@ class Progress:
     def __init__(self, steps: Sequence[str], states: bool = True) -> None:
         self._width = max((columns(_name(step)) for step in steps), default=0)
         self._states = states
-        self._printed: Counter[str] = Counter()
-        self._last: dict[str, deque[str]] = {}
+        self._printed: Counter[TaskId] = Counter()
+        self._last: dict[TaskId, deque[str]] = {}
 
     def lines(self, event: Event) -> tuple[str, ...]:
         """What there is to print about an event; at the run's end nothing, for that there is `summary`."""
         if isinstance(event, LinePrinted):
-            return self._line(event.step, event.text)
-        rest = self._rest(event.step) if isinstance(event, StepEnded) else ()
+            return self._line(event.task, event.text)
+        rest = self._rest(event.task) if isinstance(event, TaskEnded) else ()
         return (*rest, *self._news(event)) if self._states else rest
 
     def _news(self, event: Event) -> tuple[str, ...]:
         if isinstance(event, RunStarted):
             return (self._head(event.run),)
-        if isinstance(event, StepStarted):
-            return (self._of(event.step, signed("running")),)
-        if isinstance(event, StepEnded):
-            return (self._of(event.step, signed(event.state) + _took(event)),)
+        if isinstance(event, TaskStarted):
+            return (self._of(event.task, signed("running")),)
+        if isinstance(event, TaskEnded):
+            return (self._of(event.task, signed(event.state) + _took(event)),)
         return ()
 
-    def _line(self, step: str, text: str) -> tuple[str, ...]:
-        self._printed[step] += 1
-        if self._printed[step] <= FIRST_LINES:
-            return (self._of(step, text),)
-        self._last.setdefault(step, deque(maxlen=LAST_LINES)).append(text)
-        if self._printed[step] > FIRST_LINES + 1:
+    def _line(self, task: TaskId, text: str) -> tuple[str, ...]:
+        self._printed[task] += 1
+        if self._printed[task] <= FIRST_LINES:
+            return (self._of(task, text),)
+        self._last.setdefault(task, deque(maxlen=LAST_LINES)).append(text)
+        if self._printed[task] > FIRST_LINES + 1:
             return ()
-        return (self._of(step, f"… more lines are in the log: {_log_of(step)}"),)
+        return (self._of(task, f"… more lines are in the log: {_log_of(task)}"),)
 
-    def _rest(self, step: str) -> tuple[str, ...]:
+    def _rest(self, task: TaskId) -> tuple[str, ...]:
         """The last lines of a step, and how many there are between the first ones and these."""
-        last = self._last.pop(step, ())
-        left_out = self._printed.pop(step, 0) - FIRST_LINES - len(last)
-        told = f"… {left_out:,} more line{'s' * (left_out != 1)}: {_log_of(step)}"
-        return tuple(self._of(step, text) for text in ([told] if left_out > 0 else []) + list(last))
+        last = self._last.pop(task, ())
+        left_out = self._printed.pop(task, 0) - FIRST_LINES - len(last)
+        told = f"… {left_out:,} more line{'s' * (left_out != 1)}: {_log_of(task)}"
+        return tuple(self._of(task, text) for text in ([told] if left_out > 0 else []) + list(last))
 
-    def _of(self, step: str, text: str) -> str:
+    def _of(self, task: TaskId, text: str) -> str:
         cut = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
-        return f"{pad(_name(step), self._width)} | {cut}".rstrip()
+        return f"{pad(_name(str(task)), self._width)} | {cut}".rstrip()
 
     def _head(self, run: Run) -> str:
         values = ", ".join(shorten(f"{name} = {value!r}", 40) for name, value in run.parameters.items())
         return f"{one_line(run.name)}: {plural(len(run.steps), 'step')}" + (f", {values}" if values else "")
 
 
-def _took(ended: StepEnded) -> str:
+def _took(ended: TaskEnded) -> str:
     if ended.cached:
         return ", cached"
     return f" in {format_duration(ended.seconds)}" if ended.seconds is not None else ""
 
 
-def _log_of(step: str) -> str:
-    return f"%kale_logs {quoted(step)}"
+def _log_of(task: TaskId) -> str:
+    return f"%kale_logs {quoted(task.step)}"
 
 
 def summary(run: Run) -> str:
     """The end of a run: states and times of the steps, metrics, what the check found, where the files are."""
     steps = [
-        ((_name(step.name),), (signed(step.state),), (_time(step),), (why(step),))
-        for step in run.steps.values()
+        ((_name(str(task.task)),), (signed(task.state),), (_time(task),), (why(task),))
+        for task in run.tasks.values()
     ]
     parts = [aligned([(("step",), ("state",), ("time",), ("error",)), *steps]), "", total(run)]
     metrics = [
@@ -140,14 +142,14 @@ def _name(step: str) -> str:
     return shorten(step, LONGEST_NAME)
 
 
-def _time(step: StepRun) -> str:
+def _time(step: TaskRun) -> str:
     return "cached" if step.cached else format_duration(step.seconds)
 
 
-def why(step: StepRun) -> str:
-    """The error of a step in one line, with its place; empty if there is none."""
+def why(step: TaskRun) -> str:
+    """The error of a task in one line, with its place, or why it was skipped; empty if there is neither."""
     if step.error is None:
-        return ""
+        return str(step.cause or "")
     line = f"line {step.error.line}" if step.error.line else ""
     place = ", ".join(part for part in (step.error.cell, line) if part)
     return shorten(str(step.error), LONGEST_ERROR) + (f" ({place})" if place else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kale_magics.execution.run import Event, Run, RunStarted
+from kale_magics.execution.events import Event
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.view.live import LiveView
 from kale_magics.view.progress import Progress
@@ -17,26 +17,22 @@ class RunDisplay:
     Args:
         pipeline: What runs.
         rich: Whether there is a notebook.
-        started: Is told the run when it begins.
     """
 
-    def __init__(self, pipeline: Pipeline, rich: bool, started: Callable[[Run], None]) -> None:
+    def __init__(self, pipeline: Pipeline, rich: bool) -> None:
         self.progress = Progress([step.name for step in pipeline.steps], states=not rich)
         self.view = LiveView(pipeline) if rich else None
         self.handle: Any = None
-        self.started = started
 
     def listen(self, event: Event) -> None:
-        """Take in what the engine tells."""
+        """Show an event."""
         if self.view is not None and self.view.handle(event):
             self.draw()
         for text in self.progress.lines(event):
             print(text, flush=True)
-        if isinstance(event, RunStarted):
-            self.started(event.run)
 
     def draw(self) -> None:
-        """Show the picture, in the place of the last one."""
+        """Show the picture instead of the last one."""
         from IPython.display import display
 
         show: Callable[..., Any] = display
@@ -46,7 +42,7 @@ class RunDisplay:
             self.handle.update(self.view)
 
     def end(self) -> None:
-        """Show how a run has ended that was cancelled."""
+        """Show the end of a run that was cancelled or is no longer followed."""
         if self.view is not None and self.handle is not None:
             self.view.close()
             self.draw()

@@ -1,43 +1,40 @@
-"""What `%kale_runs` shows."""
+"""The table of `%kale_runs`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kale_magics.execution.run import Run
+from kale_magics.execution.backend import RunSummary
 from kale_magics.view.progress import format_duration
 from kale_magics.view.states import signed
 from kale_magics.view.table import aligned
 from kale_magics.view.words import listed, shorten
 
-NO_RUNS = "No run is kept. %kale_run makes one."
-WIDEST = 48
+MAX_WIDTH = 48
+"""Characters of the parameters, and of the metrics."""
+
+MAX_NAME = 64
 
 HEADS = ("run", "name", "state", "started", "time", "parameters", "metrics")
 
 
-def runs_text(runs: Sequence[Run]) -> str:
-    """Past runs as a table: what each was given, and what came of it.
+def runs_text(runs: Sequence[RunSummary], start: str) -> str:
+    """Return runs as a table: their parameters, states and metrics; a column that is empty is left out.
 
     Args:
-        runs: In the order in which they are to be shown.
+        runs: In the order in which they are shown.
+        start: The magic that starts one.
     """
     if not runs:
-        return NO_RUNS
-    return aligned([tuple((head,) for head in HEADS), *map(_row, runs)])
+        return f"No run is kept. {start} starts one."
+    rows = [HEADS, *map(_cells, runs)]
+    kept = [column for column in range(len(HEADS)) if any(row[column] for row in rows[1:])]
+    return aligned([tuple((row[column],) for column in kept) for row in rows])
 
 
-def _row(run: Run) -> tuple[tuple[str, ...], ...]:
-    given = listed((f"{name}={value!r}" for name, value in run.parameters.items()), WIDEST)
-    metrics = listed((f"{name}={value:.6g}" for name, value in run.metrics.items()), WIDEST)
+def _cells(run: RunSummary) -> tuple[str, ...]:
+    given = listed((f"{name}={value!r}" for name, value in run.parameters.items()), MAX_WIDTH)
+    metrics = listed((f"{name}={value:.6g}" for name, value in run.metrics.items()), MAX_WIDTH)
     started = f"{run.started.astimezone():%Y-%m-%d %H:%M:%S}"
-    cells = (
-        run.id,
-        shorten(run.name, 24),
-        signed(run.state),
-        started,
-        format_duration(run.seconds),
-        given,
-        metrics,
-    )
-    return tuple((cell,) for cell in cells)
+    name, time = shorten(run.name, MAX_NAME), format_duration(run.seconds)
+    return run.id, name, signed(run.state), started, time, given, metrics

@@ -91,7 +91,7 @@ def _mentions(cell: Cell, name: str) -> bool:
 
 def _reads(step: Step) -> tuple[str, ...]:
     return (
-        *(described(i.names, i.artifact, i.step) for i in step.inputs),
+        *(described(i.names, i.output, i.step) for i in step.inputs),
         *([f"{', '.join(p.name for p in step.parameters)} from the parameters"] if step.parameters else []),
         *(f"after {name}" for name in step.after),
     )

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, takewhile
 
-from kale_magics.model.pipeline import Artifact, Parameter, Step
+from kale_magics.model.pipeline import Output, Parameter, Step
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -77,13 +77,13 @@ def some(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def kind_and_size(artifact: Artifact) -> str:
+def kind_and_size(artifact: Output) -> str:
     """What is known of a value, as in "DataFrame 426 x 30, 100 KB"; may be empty."""
     size = "" if artifact.size is None else human_size(artifact.size)
     return ", ".join(part for part in (artifact.description, size) if part)
 
 
-def described(names: Iterable[str], artifact: Artifact, source: str = "") -> str:
+def described(names: Iterable[str], artifact: Output, source: str = "") -> str:
     """Variables with what is known of them, as in "X_train from prep (DataFrame 426 x 30, 100 KB)"."""
     known = kind_and_size(artifact)
     return ", ".join(names) + (f" from {source}" if source else "") + (f" ({known})" if known else "")

@@ -58,11 +58,11 @@ def checked_runs(times: int, folder: Path) -> list[tuple[float, float, list[floa
         For each run the seconds of the comparison, those of the run, those of the fingerprints of each step,
         and the `Run` itself.
     """
-    from kale_magics.magics import local_runs as running
+    from kale_magics.checking import conclusion
     from tests.shells import fresh_shell
 
     compared: list[float] = []
-    compare = running.check_run
+    compare = conclusion.check_run
 
     def timed(*arguments: Any) -> Any:
         start = time.perf_counter()
@@ -70,7 +70,7 @@ def checked_runs(times: int, folder: Path) -> list[tuple[float, float, list[floa
         compared.append(time.perf_counter() - start)
         return check
 
-    running.check_run = timed
+    conclusion.check_run = timed
     found = []
     with contextlib.redirect_stdout(io.StringIO()), fresh_shell(lambda: "") as shell:
         shell.run("%load_ext kale_magics")

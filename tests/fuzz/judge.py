@@ -17,8 +17,10 @@ from typing import Any
 from kale_magics.checking.check import check_run, diagnostics_of
 from kale_magics.checking.expected import Expected, expected_of
 from kale_magics.dataflow.assemble import assemble
-from kale_magics.execution.run import Run, StepRun
+from kale_magics.execution.folder_source import FolderSource
+from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.pipeline import Pipeline
+from kale_magics.model.task_id import TaskId
 from kale_magics.session.evidence import Evidence, MutationObserver
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
@@ -236,10 +238,12 @@ def _run(
 
 def _differences(pipeline: Pipeline, expected: Expected, folder: str) -> list[str]:
     """What the check of a run in forks says."""
-    steps = {
-        step.name: StepRun(step.name, Path(folder) / step.key, {}, "succeeded") for step in pipeline.steps
-    }
-    run = Run("fuzz", Path(folder), {p.name: p.default for p in pipeline.parameters}, steps)
+    source = FolderSource()
+    tasks = [
+        TaskRun(TaskId(step.name), Path(folder) / step.key, {}, source, "succeeded")
+        for step in pipeline.steps
+    ]
+    run = Run("fuzz", Path(folder), {p.name: p.default for p in pipeline.parameters}, tasks, source)
     return [str(told) for told in diagnostics_of(check_run(run, pipeline, expected))]
 
 

@@ -123,8 +123,8 @@ def _perform(
     }
     inputs = {
         i.key: types.SimpleNamespace(
-            path=str(folder / pipeline.step(i.step).key / i.artifact.key),
-            metadata=metadata[i.step, i.artifact.key],
+            path=str(folder / pipeline.step(i.step).key / i.output.key),
+            metadata=metadata[i.step, i.output.key],
         )
         for i in step.inputs
     }

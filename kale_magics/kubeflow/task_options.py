@@ -6,7 +6,8 @@ import math
 import sys
 from typing import Any
 
-from kale_magics.model.pipeline import Attempts, KubernetesOptions, Step, StepOptions
+from kale_magics.model.options import Attempts, KubernetesOptions, StepOptions
+from kale_magics.model.pipeline import Step
 from kale_magics.syntax.step_options import NVIDIA
 
 USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which has one user

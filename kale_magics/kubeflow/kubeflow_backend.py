@@ -1,0 +1,183 @@
+"""The backend that runs pipelines on a server of Kubeflow Pipelines."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from kale_magics.execution.backend import Capability, RunSummary
+from kale_magics.execution.events import Listener, RunEnded, RunSubmitted
+from kale_magics.execution.request import RunRequest
+from kale_magics.execution.run import Run
+from kale_magics.kubeflow.following import Follower
+from kale_magics.kubeflow.only_here import only_here
+from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
+from kale_magics.kubeflow.secrecy import literal_secrets
+from kale_magics.kubeflow.server import TIMES, Server, told_when_interrupted
+from kale_magics.kubeflow.server_source import ENDED, ServerSource, terminate
+from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
+from kale_magics.model.diagnostics import Diagnostic, KaleError
+from kale_magics.model.pipeline import Parameter, Pipeline
+from kale_magics.step_runtime.parameters import restore
+
+MAX_RUNS = 50
+"""Runs that are listed."""
+
+
+class KubeflowBackend:
+    """Runs pipelines on a server.
+
+    Args:
+        connect: Returns the server; called when it is needed first.
+        runs_folder: Where what is fetched from the server is kept.
+        experiment: The experiment of new runs; empty for one of the pipeline's name.
+    """
+
+    place = "on a server"
+    elsewhere = "run on this machine"
+    capabilities: frozenset[Capability] = frozenset({"detached", "survives interrupts"})
+
+    def __init__(self, connect: Callable[[], Server], runs_folder: Path, experiment: str = "") -> None:
+        self._connect, self._runs_folder, self._experiment = connect, runs_folder, experiment
+
+    @functools.cached_property
+    def server(self) -> Server:
+        """The server, which has answered once.
+
+        Raises:
+            KaleError: There is none, or authorization fails.
+        """
+        return self._connect()
+
+    def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
+        """Return what may go wrong with a pipeline in a cluster."""
+        return [*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)]
+
+    def submit(self, request: RunRequest, listener: Listener) -> Run:
+        """Start a run on the server, and follow it if that is asked for.
+
+        Args:
+            request: What is to be run; what only this machine can do is ignored.
+            listener: Receives the run's events.
+
+        Raises:
+            KaleError: The server cannot be reached, or rejects it; steps have failed.
+            KeyboardInterrupt: The user interrupted; a run that had begun by then is reported and kept too.
+        """
+        pipeline, name = request.pipeline, request.name or request.pipeline.name
+        with told_when_interrupted(lambda: "no run has been started"):
+            known = self._experiment
+            prepared = prepare(self.server, pipeline, Path.cwd(), request.values, known, request.cache)
+        label = label_of(name)
+        interrupt = None
+        try:
+            run_id = submit(self.server, prepared, label)
+        except KeyboardInterrupt as interrupted:
+            interrupt, listing = interrupted, self.server.listing
+            with told_when_interrupted(lambda: f"if it has been started, {listing} has it as {label!r}"):
+                run_id = find_run(self.server, prepared, label)
+                if not run_id:
+                    raise
+        values = {p.name: p.default for p in pipeline.parameters} | dict(request.values)
+        remote = RemotePipeline(pipeline, prepared.tasks)
+        source = ServerSource(self.server, remote, self._folder_of(run_id), request)
+        run = source.make_run(label, values)
+        listener(RunSubmitted(run))
+        source.keep(run)
+        if interrupt is not None:
+            with told_when_interrupted(lambda: _interrupted(source, request.cancel_on_interrupt)):
+                raise interrupt
+        if request.wait:
+            self.follow(run, listener, request.cancel_on_interrupt)
+        return run
+
+    def attach(self, run_id: str) -> Run:
+        """Return the handle of a run that the server has.
+
+        Raises:
+            KaleError: There is none, or this project has not written its pipeline.
+        """
+        answer = self.server.read(
+            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMES),
+            f"run {run_id} was looked up",
+        )
+        document = answer.pipeline_spec
+        at = answer.pipeline_version_reference
+        if document is None and at is not None:
+            document = self.server.read(
+                lambda client: client.pipelines.pipeline_service_get_pipeline_version(
+                    at.pipeline_id, at.pipeline_version_id, _request_timeout=TIMES
+                ),
+                f"the pipeline of run {run_id} was looked up",
+            ).pipeline_spec
+        remote = read_pipeline(document or {}, answer.display_name)
+        given = (answer.runtime_config.parameters or {}) if answer.runtime_config else {}
+        parameters = remote.pipeline.parameters
+        values = {p.name: _value(p, given[p.key]) if p.key in given else p.default for p in parameters}
+        source = ServerSource(self.server, remote, self._folder_of(answer.run_id))
+        run = source.make_run(answer.display_name, values)
+        source.take(run, answer)
+        return run
+
+    def pipeline_of(self, run: Run) -> Pipeline:
+        """Return the pipeline of a run of this backend, as far as the server describes it."""
+        return cast("ServerSource", run.source).remote.pipeline
+
+    def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
+        """Report the progress of a run to its end.
+
+        Raises:
+            KaleError: Steps have failed, or the server is down for too long.
+            KeyboardInterrupt: The user interrupted.
+        """
+        source = cast("ServerSource", run.source)
+        try:
+            with told_when_interrupted(lambda: _interrupted(source, cancel_on_interrupt)):
+                Follower(run, source, listener).follow()
+        except KaleError as error:
+            fix = f"{error.diagnostics[0].fix}\nto look at the run again: {source.again}"
+            raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
+        listener(RunEnded(run.known_state, run.seconds or 0.0))
+
+    def runs(self) -> list[RunSummary]:
+        """Return the latest runs of the server, the newest first."""
+        page = self.server.read(
+            lambda client: client.runs.run_service_list_runs(
+                page_size=MAX_RUNS, sort_by="created_at desc", _request_timeout=TIMES, **self.server.scope
+            ),
+            "the runs were looked up",
+        )
+        return [
+            RunSummary(run.run_id, run.display_name, _state_of(run), run.created_at)
+            for run in page.runs or ()
+        ]
+
+    def cancel(self, run_id: str) -> str:
+        """Ask the server to end a run; nothing happens to one that has ended."""
+        return terminate(self.server, run_id)
+
+    def _folder_of(self, run_id: str) -> Path:
+        return self._runs_folder / "remote" / run_id
+
+
+def _state_of(run: Any) -> str:
+    """Our word for the state of a run, or KFP's where it has not ended."""
+    state = run.state or ""
+    return ENDED.get(state, state.lower())
+
+
+def _value(parameter: Parameter, given: Any) -> Any:
+    """The value of a parameter in a run; as it is there if the step cannot read it either."""
+    try:
+        return restore(given, parameter.default, parameter.type)
+    except ValueError:  # it was typed on Kubeflow's page: the step's error explains it
+        return given
+
+
+def _interrupted(source: ServerSource, cancel: bool) -> str:
+    if cancel:
+        return terminate(source.server, source.run_id)
+    return f"the run goes on; to look at it again: {source.again}; kale_magics.last_run() gives it"

@@ -1,0 +1,157 @@
+"""The backend that runs pipelines on this machine."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from kale_magics.execution.backend import Capability, RunSummary
+from kale_magics.execution.events import ErrorRaised, Event, Listener, RunEnded, RunStarted
+from kale_magics.execution.request import RunRequest
+from kale_magics.execution.run import Run, RunSource
+from kale_magics.local.cancel import CancelledError, Canceller
+from kale_magics.local.engine import CAN_FORK, run_pipeline
+from kale_magics.local.local_source import BackgroundSource
+from kale_magics.local.past_runs import past_runs
+from kale_magics.model.diagnostics import Code, Diagnostic, refuse
+from kale_magics.model.pipeline import Pipeline
+
+INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is left"
+
+
+class LocalBackend:
+    """Runs pipelines with the embedded engine.
+
+    Args:
+        runs_folder: Where runs are kept.
+        max_parallel: How many steps may run at a time; None for one for every core.
+        fork: Whether steps are forked; None for what this system can.
+    """
+
+    place = "on this machine"
+    elsewhere = "name a server: --host"
+    capabilities: frozenset[Capability] = frozenset({"background", "earlier outputs"})
+
+    def __init__(self, runs_folder: Path, max_parallel: int | None = None, fork: bool | None = None) -> None:
+        self._runs_folder, self._max_parallel = runs_folder, max_parallel
+        self._fork = CAN_FORK if fork is None else fork
+
+    def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
+        """Return nothing: the steps find what the notebook has."""
+        del pipeline
+        return ()
+
+    def submit(self, request: RunRequest, listener: Listener) -> Run:
+        """Run a pipeline, in a thread unless its end is waited for.
+
+        Args:
+            request: What is to be run.
+            listener: Receives the run's events; in a thread what it prints belongs to the present cell.
+
+        Raises:
+            KaleError: Steps have failed, or the run's files cannot be written.
+            KeyboardInterrupt: The user interrupted; no process is left.
+        """
+        if not request.wait:
+            return self._submit_in_thread(request, listener)
+        try:
+            return self._run(request, listener)
+        except KeyboardInterrupt as interrupt:
+            # IPython shows this instead of a traceback, which would have only frames of this package.
+            vars(interrupt)["_render_traceback_"] = lambda: [INTERRUPTED]
+            raise
+
+    def _submit_in_thread(self, request: RunRequest, listener: Listener) -> Run:
+        canceller, begun = Canceller(), threading.Event()
+        source = BackgroundSource(canceller.cancel)
+        runs: list[Run] = []
+
+        def listen(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                runs.append(event.run)
+            listener(event)
+            if isinstance(event, RunStarted):
+                begun.set()
+
+        def work() -> None:
+            try:
+                self._run(request, listen, canceller, source)
+            except CancelledError:
+                listener(RunEnded("cancelled", runs[0].seconds or 0.0))
+            except BaseException as error:  # no cell is left into which it could be raised: `Run.wait` does
+                source.error = error
+                if runs:
+                    listener(ErrorRaised(error))
+            finally:
+                source.ended.set()
+                begun.set()
+                canceller.close()
+
+        # What a thread prints belongs to the cell whose context it has.
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(work,), name="kale run", daemon=True).start()
+        begun.wait()
+        if not runs and source.error is not None:
+            raise source.error
+        return runs[0]
+
+    def _run(
+        self,
+        request: RunRequest,
+        listener: Listener,
+        canceller: Canceller | None = None,
+        source: RunSource | None = None,
+    ) -> Run:
+        return run_pipeline(
+            request.pipeline,
+            request.values,
+            runs_folder=self._runs_folder,
+            working_directory=Path.cwd(),
+            listener=listener,
+            max_parallel=self._max_parallel,
+            name=request.name,
+            fork=self._fork,
+            cache=request.cache,
+            resumed=request.resumed,
+            given=request.given,
+            canceller=canceller,
+            source=source,
+        )
+
+    def attach(self, run_id: str) -> Run:
+        """Return the handle of a run that is kept.
+
+        Raises:
+            KaleError: There is none.
+        """
+        known = {run.id: run for run in past_runs(self._runs_folder)}
+        if run_id in known:
+            return known[run_id]
+        fix = "%kale_runs lists those that are kept" if known else "%kale_run makes one"
+        raise refuse(Code.NO_SUCH_OUTPUT, f"there is no run {run_id}", fix)
+
+    def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
+        """Report the end of a run, when it has come."""
+        del cancel_on_interrupt
+        run.wait()
+        listener(RunEnded(run.state, run.seconds or 0.0))
+
+    def runs(self) -> list[RunSummary]:
+        """Return the runs that are kept, the newest first."""
+        return [
+            RunSummary(
+                run.id, run.name, run.state, run.started, run.seconds, dict(run.parameters), run.metrics
+            )
+            for run in past_runs(self._runs_folder)
+        ]
+
+    def cancel(self, run_id: str) -> str:
+        """Reject it: the session that started a run has its handle.
+
+        Raises:
+            KaleError: Always.
+        """
+        fix = "in the session that started it: run.cancel()"
+        raise refuse(Code.BAD_ARGUMENTS, f"run {run_id} is on this machine", fix)

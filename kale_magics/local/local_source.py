@@ -1,0 +1,70 @@
+"""The sources of runs on this machine: a folder whose values are verified, and a thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from kale_magics.cache.entry import read_entry
+from kale_magics.execution.file_digests import file_digest
+from kale_magics.execution.folder_source import FolderSource
+from kale_magics.execution.run import Run, TaskRun
+from kale_magics.model.diagnostics import Code, refuse
+
+
+class LocalSource(FolderSource):
+    """Reads the folder of a run; loads values only if this user's run wrote them, or they are trusted."""
+
+    def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
+        """Return the file of a variable, after its digest has been compared with the signed cache entry.
+
+        Raises:
+            KaleError: Somebody else wrote it, or it is damaged.
+        """
+        path, what = task.artifacts[variable], f"{variable} of step {task.name}"
+        entry = read_entry(task.folder)
+        kept = entry.files.get(str(path.relative_to(task.folder))) if entry else None
+        if kept is None and not run.trusted:
+            message = f"{what} was not written by a run of yours; loading it can execute code"
+            fix = "if you trust its author: --trust, or run.trusted = True; else run the pipeline again"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, fix)
+        try:
+            damaged = kept is not None and file_digest(path) != kept
+        except OSError as error:
+            message = f"{what} cannot be read: {error.strerror or error}"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again") from error
+        if damaged:
+            message = f"{what} is damaged: its file is not the one that the step wrote"
+            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
+        return path
+
+
+class BackgroundSource(LocalSource):
+    """The source of a run in a thread of this process.
+
+    Args:
+        cancel: Asks the run to end.
+
+    Attributes:
+        ended: Is set when the run has ended and everything is reported.
+        error: What a run in the foreground would have raised.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
+        self.ended = threading.Event()
+        self.error: BaseException | None = None
+
+    def wait(self, run: Run, timeout: float | None) -> None:
+        """Wait for the end of the run; see `Run.wait`."""
+        if not self.ended.wait(timeout):
+            raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
+        if self.error is not None:
+            raise self.error
+
+    def cancel(self, run: Run) -> None:
+        """End the run, and wait until none of its processes is left."""
+        del run
+        self._cancel()
+        self.ended.wait()

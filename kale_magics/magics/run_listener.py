@@ -1,0 +1,58 @@
+"""Shows the events of a run below the cell that started it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kale_magics.checking.conclusion import conclude
+from kale_magics.execution.events import ErrorRaised, Event, RunEnded, RunStarted, RunSubmitted
+from kale_magics.execution.request import RunRequest
+from kale_magics.execution.run import Run
+from kale_magics.model.pipeline import Pipeline
+from kale_magics.view.run_display import RunDisplay
+
+
+class RunListener:
+    """Shows a run: its progress, its summary, its errors.
+
+    Args:
+        pipeline: What runs.
+        rich: Whether there is a notebook that shows pictures.
+        started: Receives the run when it begins.
+        request: What was asked for; None for a run that was attached.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        rich: bool,
+        started: Callable[[Run], None],
+        request: RunRequest | None = None,
+    ) -> None:
+        self._display = RunDisplay(pipeline, rich)
+        self._started, self._request = started, request
+        self._run: Run | None = None
+
+    def __call__(self, event: Event) -> None:
+        """Show an event.
+
+        Raises:
+            KaleError: The run has ended, and steps have failed.
+        """
+        self._display.listen(event)
+        if isinstance(event, (RunSubmitted, RunStarted)):
+            self._run = event.run
+            self._started(event.run)
+        if isinstance(event, RunSubmitted):
+            print(f"run {event.run.id} has been started: {event.run.link}", flush=True)
+        elif isinstance(event, ErrorRaised):
+            self.close()
+            print(f"\n{event.error}", flush=True)
+        elif isinstance(event, RunEnded) and self._run is not None:
+            if event.state == "cancelled":
+                self.close()
+            conclude(self._run, self._request)
+
+    def close(self) -> None:
+        """Show the end of a run that was cancelled or is no longer followed."""
+        self._display.end()
