@@ -308,11 +308,15 @@ def run_kfp(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> Non
 
     from kale_magics.kubeflow.compiler import compile_pipeline
     from kale_magics.kubeflow.submission import with_exact_values
-    from kale_magics.step_runtime.parameters import hold
+    from kale_magics.step_runtime.parameters import encode_parameter
 
     pipeline = with_exact_values(pipeline, case.given)
     compile_pipeline(pipeline, folder / "pipeline.yaml", folder)
-    arguments = {p.key: hold(case.given[p.name], p.type) for p in pipeline.parameters if p.name in case.given}
+    arguments = {
+        p.key: encode_parameter(case.given[p.name], p.type)
+        for p in pipeline.parameters
+        if p.name in case.given
+    }
     os.environ["PYTHONPATH"] = str(STAND_INS)
     with workplace(folder / "kfp", case), printed(folder / "kfp.txt") as output, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # kfp's own

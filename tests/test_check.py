@@ -36,7 +36,7 @@ from kale_magics.step_runtime.fingerprint import (
     fingerprint_and_cost,
     fingerprint_text,
 )
-from kale_magics.step_runtime.nodes import TOO_MANY
+from kale_magics.step_runtime.fingerprint_nodes import TOO_MANY
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer
 from tests.shells import Shell, fresh_shell

@@ -25,7 +25,7 @@ from kale_magics.model.pipeline import (
     Step,
     StepOptions,
 )
-from kale_magics.step_runtime.parameters import hold
+from kale_magics.step_runtime.parameters import encode_parameter
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (CodeBlock(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
@@ -77,7 +77,7 @@ def everything() -> tuple[Pipeline, dict[str, Json]]:
     )
     unused = Parameter("unused", "unused", "int", 1)
     given = {
-        p.key: hold(value, p.type)
+        p.key: encode_parameter(value, p.type)
         for p, (_, default, value) in zip(parameters, VALUES, strict=True)
         if repr(value) != repr(default)
     }

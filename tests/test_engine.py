@@ -251,8 +251,9 @@ def test_a_refusal_has_its_code_and_no_traceback(kale):
     run = kale(step("train", "x = (n for n in [])", gives=["x"]), step("next", "x", {"x": "train"}))
     error = run.steps["train"].error
     assert (error.kale_code, error.traceback) == ("KALE208", "")
-    assert str(error).startswith("KALE208 x cannot go to another step: x is a generator (")
-    assert error.fix == "make a list of it, or make it in the step that uses it"
+    assert str(error).startswith("KALE208 x ")
+    assert ": x is a generator (" in str(error)
+    assert error.fix == "make a list of it, or create it in the step that uses it"
     assert run.steps["train"].log == f"{error}\n"
 
 
@@ -266,7 +267,8 @@ def test_input_fails_with_a_reason(kale):
     run = kale(step("train", "name = input('Name? ')"))
     error = run.steps["train"].error
     assert (error.type, error.line) == ("EOFError", 1)
-    assert error.message == "a step has nobody to ask: make what it reads a parameter"
+    assert error.message.startswith("input()")
+    assert "parameter" in error.message
 
 
 CLASSES = "class Net:\n    class Layer: pass\n    def __init__(self): self.layer, self.n = Net.Layer(), 3\n"

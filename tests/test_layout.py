@@ -83,7 +83,7 @@ LONG = {
 }  # fmt: skip
 """Modules and functions that are still longer."""
 
-NAMESAKES = {"main", "refuse"}
+NAMESAKES = {"main"}
 """Public names that two modules have: one of them is executed alone, in a step or in the server of steps."""
 
 

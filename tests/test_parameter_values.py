@@ -11,7 +11,14 @@ import pytest
 from kale_magics.analysis.parameter_cells import read_parameters
 from kale_magics.kubeflow.submission import with_exact_values
 from kale_magics.model.pipeline import Json, Parameter, Pipeline
-from kale_magics.step_runtime.parameters import NULL, hold, input_form, read_value, restore, write_value
+from kale_magics.step_runtime.parameters import (
+    NULL,
+    decode_parameter,
+    encode_parameter,
+    input_form,
+    read_value,
+    write_value,
+)
 
 RESTORED = [
     (3.0, 1, "int", 3),
@@ -59,7 +66,7 @@ RESTORED = [
 
 @pytest.mark.parametrize(("value", "default", "kind", "expected"), RESTORED)
 def test_parameters_get_their_types_back(value: Json, default: Json, kind: str, expected: Json) -> None:
-    assert repr(restore(value, default, kind)) == repr(expected)
+    assert repr(decode_parameter(value, default, kind)) == repr(expected)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +99,8 @@ def test_a_default_that_kfp_cannot_hold_comes_back(default: Json, kind: str) -> 
     from google.protobuf import json_format
     from kfp.compiler.pipeline_spec_builder import to_protobuf_value
 
-    arrived = json_format.MessageToDict(to_protobuf_value(hold(default, kind)))
-    assert repr(restore(arrived, default, kind)) == repr(default)
+    arrived = json_format.MessageToDict(to_protobuf_value(encode_parameter(default, kind)))
+    assert repr(decode_parameter(arrived, default, kind)) == repr(default)
 
 
 EXACT = [
@@ -120,8 +127,8 @@ def test_a_value_that_is_given_for_a_run_on_a_server_arrives_as_it_is(
     (sent,) = with_exact_values(
         Pipeline("p", (), (Parameter("x", "x", kind, default),)), {"x": value}
     ).parameters
-    arrived = json_format.MessageToDict(to_protobuf_value(hold(value, kind)))
-    assert repr(restore(arrived, sent.default, kind)) == repr(value)
+    arrived = json_format.MessageToDict(to_protobuf_value(encode_parameter(value, kind)))
+    assert repr(decode_parameter(arrived, sent.default, kind)) == repr(value)
 
 
 TYPES = [

@@ -501,7 +501,7 @@ def test_metrics(steps: Steps, failure: Failure, capsys: pytest.CaptureFixture[s
     assert type(steps.metrics.metadata["acc"]) is float
     assert "bad is nan" in capsys.readouterr().err
     for source, sentence in [
-        ("m = 'x'", "the metric m is not a number but a str"),
+        ("m = 'x'", "the metric m is a str"),
         ("", "the metric m has no value"),
     ]:
         assert sentence in failure(source, metrics=("m",))[0]
@@ -635,7 +635,8 @@ def test_an_instance_leaves_the_state_of_its_class_alone(steps: Steps) -> None:
 def test_the_state_of_a_definition_that_cannot_cross_is_named(steps: Steps, failure: Failure) -> None:
     setup = (("import threading\nclass C: pass", (("C", "C@1"),)),)
     err, _ = failure("C.locks = {'a': threading.Lock()}", setup=setup, makes="C")
-    assert err.startswith("step try: C (a type) cannot go to another step: C.locks['a'] is a _thread.lock (")
+    assert err.startswith("step try: C (a type) ")
+    assert ": C.locks['a'] is a _thread.lock (" in err
 
 
 def test_chained_exceptions_show_no_frame_of_ours(failure: Failure) -> None:
@@ -668,12 +669,12 @@ def test_exception_groups_show_no_frame_of_ours(failure: Failure) -> None:
         """
     )
     assert "kale step runtime" not in err
-    assert "%frobnicate means nothing outside a notebook" in err
+    assert "RuntimeError: %frobnicate " in err
 
 
 def test_a_step_has_nobody_to_ask(failure: Failure) -> None:
     for source in ("input('Name? ')", "import sys; sys.stdin.read()"):
-        assert "EOFError: a step has nobody to ask: make what it reads a parameter" in failure(source)[0]
+        assert re.search(r"EOFError: input\(\) .* parameter", failure(source)[0])
 
 
 def test_an_error_that_cannot_be_told_is_printed(failure: Failure, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import sys
 from typing import Literal
 
 from kale_magics.analysis.library_effects import function_effects, method_effects
-from kale_magics.step_runtime.generators import GENERATORS, OWNERS
+from kale_magics.step_runtime.random_generators import GENERATORS, OWNERS
 
 SCALAR_CALLS = frozenset(
     "all any ascii bin bool chr complex float format hash hex id int isinstance issubclass len oct ord"

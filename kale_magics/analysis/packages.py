@@ -19,7 +19,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kale_magics.model.distributions import distributions_of, installation_stamp, installed_versions
-from kale_magics.step_runtime.fixed import from_json
+from kale_magics.step_runtime.unpatched import from_json
 
 
 def imported_modules(node: ast.AST) -> frozenset[str]:

@@ -13,7 +13,7 @@ from kale_magics.analysis.pip import PodUnsupportedError, installed
 from kale_magics.analysis.python_cell import CellProblemError, PythonCell
 from kale_magics.analysis.scripts import script_call
 from kale_magics.model.diagnostics import Code
-from kale_magics.step_runtime.shell import SILENT, Shell
+from kale_magics.step_runtime.shell import NO_EFFECT, Shell
 from kale_magics.step_runtime.timing import timeit_options
 
 DROPPED = frozenset({"prun", "memit", "mprun", "lprun"})
@@ -24,7 +24,7 @@ SCRIPTS = frozenset({"bash", "sh", "writefile", "file", "sx", "system"})
 
 INSTALLERS = frozenset({"pip", "uv"})
 
-LINE_MAGICS = SILENT | {"sx", "system", "sc"} | DROPPED | INSTALLERS
+LINE_MAGICS = NO_EFFECT | {"sx", "system", "sc"} | DROPPED | INSTALLERS
 LINE_MAGICS |= {name.removeprefix("_magic_") for name in vars(Shell) if name.startswith("_magic_")}
 
 KNOWN = frozenset(name for name in dir(Shell(dict[str, object]())) if not name.startswith("_"))

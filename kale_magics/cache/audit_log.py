@@ -14,7 +14,7 @@ from kale_magics.cache.path_queries import answer, is_query
 from kale_magics.cache.path_states import path_state
 from kale_magics.model.nondeterminism import nondeterminism_of
 from kale_magics.model.pipeline import Step
-from kale_magics.step_runtime.fixed import from_json
+from kale_magics.step_runtime.unpatched import from_json
 
 OWN_ACCESSES = ("read", "create", "modify")
 """The accesses of the step itself that Python reports."""

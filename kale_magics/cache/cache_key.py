@@ -11,7 +11,7 @@ from typing import Any
 
 from kale_magics.model.pipeline import Json, Step
 from kale_magics.model.program import runtime_source
-from kale_magics.step_runtime.fixed import to_json
+from kale_magics.step_runtime.unpatched import to_json
 
 VOLATILE_VARIABLES = frozenset(
     "CLICOLOR COLORFGBG COLORTERM CONDA_PROMPT_MODIFIER CONDA_SHLVL DISPLAY GIT_ASKPASS GIT_PAGER"

@@ -18,7 +18,7 @@ from kale_magics.execution.signing import is_signed_by_user
 from kale_magics.model.code_facts import looks_like_file
 from kale_magics.model.distributions import distributions_of, installed_versions
 from kale_magics.model.pipeline import Json, Step
-from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.unpatched import from_json, to_json
 
 ENTRY = "cache.json"
 

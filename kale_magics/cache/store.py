@@ -21,7 +21,7 @@ from kale_magics.execution.run import Run
 from kale_magics.execution.run_store import write_text
 from kale_magics.execution.signing import sign
 from kale_magics.model.pipeline import Step
-from kale_magics.step_runtime.fixed import to_json
+from kale_magics.step_runtime.unpatched import to_json
 
 
 class CacheStore:

@@ -27,7 +27,7 @@ from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.model.nondeterminism import measures_time
 from kale_magics.model.pipeline import Json, Pipeline, Step
-from kale_magics.step_runtime.generators import GENERATORS
+from kale_magics.step_runtime.random_generators import GENERATORS
 
 CHECK = "check.json"
 """The file in a run's folder."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kale_magics.step_runtime.nodes import NOISE
+from kale_magics.step_runtime.fingerprint_nodes import NOISE
 
 Verdict = Literal["equal", "differs", "not compared"]
 Node = Mapping[str, Any]

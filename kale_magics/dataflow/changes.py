@@ -11,7 +11,7 @@ from kale_magics.analysis.library_rules import is_iterator
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.isolation import CACHE_CHANGED, CacheUse
 from kale_magics.dataflow.sharing import CACHE_PREFIX, FILLED_BY_LOOKUP, Sharing
-from kale_magics.step_runtime.generators import GENERATORS
+from kale_magics.step_runtime.random_generators import GENERATORS
 
 WRITING = ("write", "operator")
 """The causes of a `Mutate` that change the object itself."""

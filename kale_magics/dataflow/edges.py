@@ -12,7 +12,7 @@ from kale_magics.dataflow.file_dependencies import FilesOfSteps
 from kale_magics.dataflow.notebook_flow import RUN_TOGETHER, NotebookFlow, place_of_mark
 from kale_magics.model.diagnostics import Code, Where
 from kale_magics.model.graph import Graph
-from kale_magics.step_runtime.suspects import explain_culprit
+from kale_magics.step_runtime.unpicklable import explain_unpicklable
 from kale_magics.syntax.arguments import quoted
 
 
@@ -184,7 +184,7 @@ class Edges:
         path, kind, reason = found
         facts = self.session.facts(binding.name)
         whole = "" if path == binding.name or facts is None else f" (a {facts.type_name})"
-        what, fix = explain_culprit(kind, reason, f"step {step.name}")
+        what, fix = explain_unpicklable(kind, reason, f"step {step.name}")
         self.flow.report(
             Code.CANNOT_CROSS,
             f"{binding.name}{whole} cannot be passed from step {producer.name} to step {step.name}:"

@@ -23,7 +23,7 @@ from kale_magics.execution.run import Run
 from kale_magics.model.diagnostics import Code, refuse
 from kale_magics.model.pipeline import Step
 from kale_magics.model.task_id import TaskId
-from kale_magics.step_runtime.fixed import to_json
+from kale_magics.step_runtime.unpatched import to_json
 
 LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
 USES = "uses.jsonl"

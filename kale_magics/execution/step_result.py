@@ -9,7 +9,7 @@ from typing import Any
 
 from kale_magics.execution.run import TaskError
 from kale_magics.execution.run_store import RESULT
-from kale_magics.step_runtime.fixed import from_json
+from kale_magics.step_runtime.unpatched import from_json
 
 
 @dataclass(frozen=True)

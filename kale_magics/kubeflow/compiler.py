@@ -25,7 +25,7 @@ from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
 from kale_magics.model.program import Pod, render_program
-from kale_magics.step_runtime.parameters import hold, input_form
+from kale_magics.step_runtime.parameters import encode_parameter, input_form
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -194,7 +194,11 @@ def _pipeline_function(
 
 
 def _input(parameter: Parameter) -> tuple[str, type, Any]:
-    return parameter.key, ANNOTATIONS[input_form(parameter.type)], hold(parameter.default, parameter.type)
+    return (
+        parameter.key,
+        ANNOTATIONS[input_form(parameter.type)],
+        encode_parameter(parameter.default, parameter.type),
+    )
 
 
 def _workspace_place() -> str:

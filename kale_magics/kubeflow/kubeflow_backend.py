@@ -21,7 +21,7 @@ from kale_magics.kubeflow.server_source import ENDED, ServerSource, terminate
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
 from kale_magics.model.diagnostics import Diagnostic, KaleError
 from kale_magics.model.pipeline import Parameter, Pipeline
-from kale_magics.step_runtime.parameters import restore
+from kale_magics.step_runtime.parameters import decode_parameter
 
 MAX_RUNS = 50
 """Runs that are listed."""
@@ -172,7 +172,7 @@ def _state_of(run: Any) -> str:
 def _value(parameter: Parameter, given: Any) -> Any:
     """The value of a parameter in a run; as it is there if the step cannot read it either."""
     try:
-        return restore(given, parameter.default, parameter.type)
+        return decode_parameter(given, parameter.default, parameter.type)
     except ValueError:  # it was typed on Kubeflow's page: the step's error explains it
         return given
 

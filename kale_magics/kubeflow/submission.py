@@ -23,7 +23,7 @@ from kale_magics.kubeflow.secrecy import refuse_secrets
 from kale_magics.kubeflow.server import TIMES, Server, UnsureError
 from kale_magics.model.diagnostics import Code, KaleError, refuse
 from kale_magics.model.pipeline import Json, Parameter, Pipeline
-from kale_magics.step_runtime.parameters import hold, restore
+from kale_magics.step_runtime.parameters import decode_parameter, encode_parameter
 
 LATEST = 100
 """How many of the newest are looked through for one that may have just been made."""
@@ -76,7 +76,9 @@ def prepare(
     refuse_secrets(server.access.secrets, "the values of parameters, or the experiment", known)
     text = pipeline_yaml(pipeline if cache else _uncached(pipeline), folder, server.access.secrets)
     pipeline_id, version_id = _uploaded(server, pipeline_name(pipeline.name), text)
-    parameters = {p.key: hold(values[p.name], p.type) for p in pipeline.parameters if p.name in values}
+    parameters = {
+        p.key: encode_parameter(values[p.name], p.type) for p in pipeline.parameters if p.name in values
+    }
     return Prepared(
         kfp_server_api.V2beta1PipelineVersionReference(
             pipeline_id=pipeline_id, pipeline_version_id=version_id
@@ -225,7 +227,9 @@ def with_exact_values(pipeline: Pipeline, values: Mapping[str, Json]) -> Pipelin
 
 def _arrives(parameter: Parameter, value: Json) -> bool:
     """Whether a value gets to a step as it is."""
-    arrived = restore(_kept(hold(value, parameter.type)), parameter.default, parameter.type)
+    arrived = decode_parameter(
+        _kept(encode_parameter(value, parameter.type)), parameter.default, parameter.type
+    )
     return repr(arrived) == repr(value)
 
 

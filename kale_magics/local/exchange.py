@@ -14,7 +14,7 @@ from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.process import StepProcess
 from kale_magics.model.distributions import INSTALL_FOLDERS
 from kale_magics.model.pipeline import Json, Step
-from kale_magics.step_runtime.fixed import from_json
+from kale_magics.step_runtime.unpatched import from_json
 
 HINTS = {
     signal.SIGKILL: ": often because memory ran out",

@@ -20,7 +20,7 @@ from kale_magics.local.fork_server import STEP_VARIABLE
 from kale_magics.model.distributions import INSTALL_FOLDERS, installation_stamp
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.model.program import runtime_source
-from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.unpatched import from_json, to_json
 
 SERVER, WORKER = (Path(__file__).with_name(f"{name}.py") for name in ("fork_server", "worker"))
 

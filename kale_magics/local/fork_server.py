@@ -336,7 +336,7 @@ def main() -> None:
     worker: dict[str, Any] = {"__name__": "kale_forked_worker", "__builtins__": {**vars(builtins)}}
     with open(settings["worker"], encoding="utf-8") as file:
         exec(compile(file.read(), settings["worker"], "exec"), worker)
-    worker["FIXED"]["fix_modules"](globals())
+    worker["UNPATCHED"]["copy_modules"](globals())
     if settings["fork"]:
         # Every step has the same runtime: it is compiled once.
         known = settings["runtime"], compile(settings["runtime"], "<kale step runtime>", "exec")

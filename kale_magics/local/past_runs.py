@@ -17,7 +17,7 @@ from kale_magics.execution.run import Run, RunSource, SkipCause, TaskError, Task
 from kale_magics.execution.run_store import writing
 from kale_magics.local.local_source import LocalSource
 from kale_magics.model.task_id import TaskId
-from kale_magics.step_runtime.fixed import from_json
+from kale_magics.step_runtime.unpatched import from_json
 
 ALIVE = "alive"
 """The file in a run's folder that the process of a run holds locked as long as it lives."""

@@ -66,7 +66,7 @@ def is_own_import(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("kale_magics")
 
 
-FIXED, PATH_QUERIES = load("step_runtime/fixed.py"), load("cache/path_queries.py")
+UNPATCHED, PATH_QUERIES = load("step_runtime/unpatched.py"), load("cache/path_queries.py")
 FILE_ACCESS = load(
     "cache/path_states.py",
     "cache/random_draws.py",
@@ -109,7 +109,7 @@ def take_fingerprints(path: str) -> Any:
     """Read the fingerprints of the step's variables, and delete their file."""
     try:
         with open(path, encoding="utf-8") as file:
-            fingerprints = FIXED["from_json"](file.read())
+            fingerprints = UNPATCHED["from_json"](file.read())
         os.remove(path)
     except (OSError, ValueError):  # they could not be written: the step has succeeded all the same
         return {}
@@ -119,7 +119,7 @@ def take_fingerprints(path: str) -> Any:
 def save(path: str, value: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(f"{path}.part", "w", encoding="utf-8") as file:
-        file.write(FIXED["to_json"](value))
+        file.write(UNPATCHED["to_json"](value))
     os.replace(f"{path}.part", path)
 
 
@@ -128,9 +128,9 @@ def main() -> None:
     arguments = sys.argv[2]
     del sys.argv[1:]
     for namespace in (globals(), FILE_ACCESS):
-        FIXED["fix_modules"](namespace)
+        UNPATCHED["copy_modules"](namespace)
     with open(arguments, encoding="utf-8") as file:
-        task = FIXED["from_json"](file.read())
+        task = UNPATCHED["from_json"](file.read())
     # The step itself writes there why it failed, and raises SystemExit.
     os.environ["KALE_ERROR_FILE"] = task["error"]
     os.environ["KALE_FINGERPRINTS_FILE"] = f"{task['result']}.fingerprints"

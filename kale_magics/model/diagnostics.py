@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from kale_magics.step_runtime.texts import cut
+from kale_magics.step_runtime.truncation import truncate
 
 LONGEST_LINE, LONGEST_CODE = 2_000, 200
 """How many characters are shown of a line of a message, and of a line of code."""
@@ -113,7 +113,7 @@ class Where:
         parts = [self.cell, f"step {self.step}" if self.step else ""]
         parts.append(f"line {self.line}" if self.line else "")
         place = ", ".join(part for part in parts if part)
-        text = cut(self.text.strip(), LONGEST_CODE)
+        text = truncate(self.text.strip(), LONGEST_CODE)
         return f"{place}: {text}" if text else place
 
 
@@ -140,7 +140,7 @@ class Diagnostic:
         if str(self.where):
             lines.append(f"  at:  {self.where}")
         lines.append("  fix: " + self.fix.replace("\n", "\n       "))
-        return "\n".join(cut(line, LONGEST_LINE) for each in lines for line in each.split("\n"))
+        return "\n".join(truncate(line, LONGEST_LINE) for each in lines for line in each.split("\n"))
 
 
 class KaleError(Exception):

@@ -23,7 +23,7 @@ from kale_magics.session.object_graph import ObjectGraph, object_graph_of
 from kale_magics.session.objects import is_immutable
 from kale_magics.session.observed_files import NO_FILES, FileObserver, ObservedFiles
 from kale_magics.session.process_state import ProcessState, StateChanges
-from kale_magics.step_runtime.generators import GENERATORS, generator_state, owner_of_state
+from kale_magics.step_runtime.random_generators import GENERATORS, generator_state, owner_of_state
 from kale_magics.step_runtime.reducers import is_one_of, module_of
 
 MAX_WORK = 7 << 19

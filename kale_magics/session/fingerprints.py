@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kale_magics.step_runtime.fingerprint import fingerprint_and_cost, reached_names
-from kale_magics.step_runtime.nodes import is_plain, unknown_node
+from kale_magics.step_runtime.fingerprint_nodes import is_plain, unknown_node
 
 MAX_VALUES = 1
 """How many values are fingerprinted per cell, each within the budget of one value."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError
-from kale_magics.step_runtime.texts import cut
+from kale_magics.step_runtime.truncation import truncate
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -116,7 +116,7 @@ def internal_error(error: Exception) -> Diagnostic:
     """
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     try:
-        text = cut(str(error), MAX_MESSAGE)
+        text = truncate(str(error), MAX_MESSAGE)
     except Exception as broken:  # `__str__` of a user's class may raise anything
         text = f"(its message cannot be shown: {type(broken).__name__})"
     place = _written(trace)

@@ -12,7 +12,7 @@ from typing import Any
 from kale_magics.analysis.paths import MAX_PATH
 from kale_magics.session.object_graph import ObjectGraph, object_graph_of
 from kale_magics.session.objects import Facts, facts_of
-from kale_magics.step_runtime.pickling import Definitions, find_culprit, type_name
+from kale_magics.step_runtime.pickling import Definitions, find_unpicklable, type_name
 
 BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "__name__", "__builtins__", "__doc__"}
 """Names that are defined in every step."""
@@ -77,7 +77,7 @@ class Session:
             return None
         if self._definitions is None:
             self._definitions = known_definitions(self._values)
-        found = find_culprit(self._values[name], name, self._values, self._definitions, most=MAX_PICKLED)
+        found = find_unpicklable(self._values[name], name, self._values, self._definitions, most=MAX_PICKLED)
         if found is None:
             return None
         path, culprit, error = found

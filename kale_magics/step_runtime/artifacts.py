@@ -1,15 +1,15 @@
-"""The file that carries values from step to step, and what is told about it.
+"""The file that carries values between steps, and its manifest.
 
     16 bytes   the magic, with the version of the format
-    pickles    protocol 5; one a variable, all by one pickler, so that variables may share objects; more for
-               what is nested deeply (`depth`), and at the end one for what functions look up (`helpers`)
-    buffers    the memory of arrays as it is, each at a multiple of 64 bytes
-    table      JSON: the names, offset and size of every buffer, how many pickles are before and behind those
+    pickles    protocol 5; one for each variable, all by one pickler, so that variables may share objects;
+               more for deep nesting (`depth`), and at the end one for globals of functions (`helpers`)
+    buffers    the memory of arrays, each at a multiple of 64 bytes
+    table      JSON: the names, offset and size of every buffer, the number of pickles before and after those
                of names that have more, and whether there is one of helpers
     16 bytes   the size of the table, little-endian, and the end mark
 
-The buffers are read by a copy-on-write memory map: a large frame is there at once, and changing it does not
-change the file.
+The buffers are read by a copy-on-write memory map: a large frame is available at once, and changing it does
+not change the file.
 """
 
 from __future__ import annotations
@@ -24,31 +24,31 @@ from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.arrays import Arrays
-from kale_magics.step_runtime.depth import Later, dump_shallowly, is_too_deep
-from kale_magics.step_runtime.fingerprint import fingerprint_texts, joined_texts
-from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.artifact_file import ArtifactFile
+from kale_magics.step_runtime.depth import DeferredStates, dump_nested, is_too_deep
+from kale_magics.step_runtime.fingerprint import fingerprint_texts, join_texts
 from kale_magics.step_runtime.helpers import Helpers
 from kale_magics.step_runtime.nans import NAN_BYTES, Nans
 from kale_magics.step_runtime.pickling import (
-    Changed,
+    ChangedDefinition,
     Definitions,
     Reader,
     StepError,
-    find_culprit,
+    find_unpicklable,
     make_pickler,
     type_name,
 )
 from kale_magics.step_runtime.reducers import module_of
-from kale_magics.step_runtime.suspects import explain_culprit
-from kale_magics.step_runtime.writing import ArtifactFile
+from kale_magics.step_runtime.unpatched import from_json, to_json
+from kale_magics.step_runtime.unpicklable import explain_unpicklable
 
 MAGIC = b"KALE artifact 1\n"
 END = b"KALE end"
 ALIGNMENT = 64
-"""Bytes: a cache line, and what vector instructions want at most."""
+"""Bytes: a cache line, and the largest alignment that vector instructions need."""
 
-COLUMNS = 50
-"""How many columns of a frame the manifest names."""
+MAX_COLUMNS = 50
+"""Columns of a frame that the manifest names."""
 
 
 def save_artifact(
@@ -56,40 +56,40 @@ def save_artifact(
     values: dict[str, Any],
     namespace: dict[str, Any],
     definitions: Definitions,
-    twin: Any = None,
+    existing: Any = None,
     helpers: Helpers | None = None,
 ) -> dict[str, Any]:
-    """Write values to a file; it is there completely or not at all.
+    """Write values to a file, either completely or not at all.
 
     Args:
         path: The file.
         values: The values by name.
         namespace: The globals of the notebook's functions, which are not written with them.
         definitions: What is not written because the reader has it.
-        twin: Path, SHA-256 and fingerprints of an artifact that may have the same content; then the file is a
-            link to it.
-        helpers: Takes the definitions that are written; None if nobody needs what they look up.
+        existing: Path, SHA-256 and fingerprints of an artifact that may have the same content; then the file
+            is a link to it.
+        helpers: Collects the definitions that are written; None if their globals are not needed.
 
     Returns:
-        The manifest: what is in the file, as KFP's metadata takes it (no null in it).
+        The manifest: the content of the file in the form of KFP's metadata (no null in it).
 
     Raises:
         StepError: A value cannot be pickled, or the file cannot be written.
     """
     part = path + ".part"
-    # Before pickling, which may run code of theirs; what is as it came need not be read at all.
-    fingerprints = (twin[2] if twin else "") or joined_texts(fingerprint_texts(values))
+    # Before pickling, which may run the user's code; an unchanged artifact need not be read at all.
+    fingerprints = (existing[2] if existing else "") or join_texts(fingerprint_texts(values))
     try:
-        with ArtifactFile(part, twin[:2] if twin else None) as file:
+        with ArtifactFile(part, existing[:2] if existing else None) as file:
             sizes = write_values(file, values, namespace, definitions, helpers)
             digest = file.finish()
         os.replace(part, path)
-        if twin and twin[2] and digest != twin[1]:  # it has changed
-            fingerprints = joined_texts(fingerprint_texts(values))
+        if existing and existing[2] and digest != existing[1]:  # it has changed
+            fingerprints = join_texts(fingerprint_texts(values))
     except OSError as error:
         reason = error.strerror or error
         message = f"{', '.join(values)} cannot be written to {path}: {reason}"
-        raise StepError(message, "KALE302", "make room there, or hand on less") from error
+        raise StepError(message, "KALE302", "free some space there, or output less") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.remove(part)
@@ -110,24 +110,24 @@ def write_values(
     definitions: Definitions,
     helpers: Helpers | None = None,
 ) -> dict[str, int]:
-    """Write the content of an artifact, and say how many bytes each value added."""
-    torn: frozenset[int] = frozenset()
+    """Write the content of an artifact; return how many bytes each value added."""
+    split: frozenset[int] = frozenset()
     deep = nans = False
     while True:
-        pickles = Pickles(file, namespace, definitions, torn, deep, helpers, nans)
+        pickles = Pickles(file, namespace, definitions, split, deep, helpers, nans)
         try:
             sizes = pickles.write_all(values)
         except TooDeepError:
             deep = True
         else:
-            if pickles.arrays.torn() <= torn and nans == pickles.has_nans:
+            if pickles.arrays.split_arrays() <= split and nans == pickles.has_nans:
                 break
-            torn, nans = torn | pickles.arrays.torn(), pickles.has_nans
+            split, nans = split | pickles.arrays.split_arrays(), pickles.has_nans
         file.restart()
     places = []
     for buffer in pickles.buffers:
-        file.write(bytes(-file.tell() % ALIGNMENT))
-        places.append((file.tell(), buffer.nbytes))
+        file.write(bytes(-file.size % ALIGNMENT))
+        places.append((file.size, buffer.nbytes))
         file.write(buffer)
     about = {"names": list(values), "buffers": places, "more": pickles.more, "helpers": pickles.has_helpers}
     table = to_json(about).encode()
@@ -143,19 +143,19 @@ class Pickles:
     """Writes the pickles of an artifact.
 
     Args:
-        file: Where to.
+        file: The file to write to.
         namespace: The globals of the notebook's functions.
         definitions: What is not written because the reader has it.
-        torn: Arrays that are written whole.
+        split: Arrays that are written whole.
         deep: Whether values are nested so deeply that they need several pickles.
-        helpers: Takes the definitions that are written; None if nobody needs what they look up.
-        nans: Whether values have NaNs in them.
+        helpers: Collects the definitions that are written; None if their globals are not needed.
+        nans: Whether values contain NaNs.
 
     Attributes:
-        arrays: What has become of arrays.
-        buffers: The memory of arrays, to be written behind the pickles.
-        more: By name: how many pickles are before and behind a variable's own.
-        has_helpers: Whether the last pickle has what functions look up.
+        arrays: How arrays were written.
+        buffers: The memory of arrays, to be written after the pickles.
+        more: By name: how many pickles come before and after a variable's own.
+        has_helpers: Whether the last pickle has the globals of functions.
         has_nans: Whether there is a NaN in a value.
     """
 
@@ -164,80 +164,80 @@ class Pickles:
         file: ArtifactFile,
         namespace: dict[str, Any],
         definitions: Definitions,
-        torn: frozenset[int],
+        split: frozenset[int],
         deep: bool,
         helpers: Helpers | None,
         nans: bool,
     ) -> None:
         self.file, self.namespace, self.definitions = file, namespace, definitions
         self.has_nans = nans
-        self.arrays, self.later = Arrays(torn), Later() if deep else None
+        self.arrays, self.deferred = Arrays(split), DeferredStates() if deep else None
         self.helpers = helpers
         self.buffers: list[memoryview] = []
         self.more: dict[str, tuple[int, int]] = {}
         self.has_helpers = False
 
     def write_all(self, values: dict[str, Any]) -> dict[str, int]:
-        """Write the values, gather their buffers, and say how many bytes each value added.
+        """Write the values and collect their buffers; return how many bytes each value added.
 
         Raises:
             TooDeepError: A value needs several pickles.
             StepError: A value cannot be pickled.
         """
         file, take = self.file, lambda buffer: self.buffers.append(buffer.raw())
-        known = self.namespace, self.definitions, take, self.arrays, self.later, self.helpers
+        known = self.namespace, self.definitions, take, self.arrays, self.deferred, self.helpers
         pickler = make_pickler(self, *known, nans=Nans() if self.has_nans else None)
         file.write(MAGIC)
         sizes = {}
         for name, value in values.items():
             identity = self.definitions.identities.get(id(value))
-            written = value if identity is None else Changed(value, identity, self.definitions)
-            start, first = file.tell(), len(self.buffers)
+            written = value if identity is None else ChangedDefinition(value, identity, self.definitions)
+            start, first = file.size, len(self.buffers)
             self.write_one(pickler, name, written)
-            sizes[name] = file.tell() - start + sum(buffer.nbytes for buffer in self.buffers[first:])
+            sizes[name] = file.size - start + sum(buffer.nbytes for buffer in self.buffers[first:])
         self.write_helpers(pickler)
         return sizes
 
     def write(self, data: Any) -> int:
-        """Write a piece of a pickle."""
+        """Write a chunk of a pickle."""
         self.has_nans = self.has_nans or (isinstance(data, bytes) and NAN_BYTES in data)
         return self.file.write(data)
 
     def write_one(self, pickler: Any, name: str, written: Any) -> None:
         """Write a value."""
         try:
-            if self.later is None:
+            if self.deferred is None:
                 pickler.dump(written)
             else:
-                self.more[name] = dump_shallowly(pickler, written, self.later)
+                self.more[name] = dump_nested(pickler, written, self.deferred)
         except OSError:
             raise
         except Exception as error:  # a user's own __reduce__ may raise anything
-            if self.later is None and is_too_deep(error):
+            if self.deferred is None and is_too_deep(error):
                 raise TooDeepError from error
-            raise cannot_cross(name, written, error, self.namespace, self.definitions) from error
+            raise unpicklable_error(name, written, error, self.namespace, self.definitions) from error
 
     def write_helpers(self, pickler: Any) -> None:
-        """Write what functions among the values look up."""
+        """Write the globals of the functions among the values."""
         if self.helpers is None:
             return
-        # A pickler of its own, which knows no identities: who reads it has none of these definitions.
-        alone = self.helpers.pickled(lambda file: make_pickler(file, self.namespace, Definitions(), None))
-        self.has_helpers = bool(alone)
-        if alone:
-            pickler.dump(alone)
+        # A separate pickler without identities: the reader has none of these definitions.
+        pickled = self.helpers.pickled(lambda file: make_pickler(file, self.namespace, Definitions(), None))
+        self.has_helpers = bool(pickled)
+        if pickled:
+            pickler.dump(pickled)
 
 
-def cannot_cross(
+def unpicklable_error(
     name: str, value: Any, error: Exception, namespace: dict[str, Any], definitions: Definitions
 ) -> StepError:
-    """The refusal of a value that cannot be pickled, with the part of it that is to blame."""
-    path, culprit, error = find_culprit(value, name, namespace, definitions) or (name, value, error)
-    known = value.definition if type(value) is Changed else value
-    kind = "" if culprit is value else f" (a {type_name(known)})"
+    """Return the error for a value that cannot be pickled, which names the part at fault."""
+    path, part, error = find_unpicklable(value, name, namespace, definitions) or (name, value, error)
+    known = value.definition if type(value) is ChangedDefinition else value
+    kind = "" if part is value else f" (a {type_name(known)})"
     reason = f"{type(error).__name__}: {error}"
-    what, fix = explain_culprit(type_name(culprit), reason, "the step that uses it")
-    return StepError(f"{name}{kind} cannot go to another step: {path} is {what}", "KALE208", fix)
+    what, fix = explain_unpicklable(type_name(part), reason, "the step that uses it")
+    return StepError(f"{name}{kind} cannot be passed to another step: {path} is {what}", "KALE208", fix)
 
 
 def load_artifact(
@@ -250,18 +250,18 @@ def load_artifact(
     """Read the values of a file.
 
     Args:
-        path: What `save_artifact` wrote.
-        namespace: The globals of the functions that are in it, and where names of `__main__` are found.
-        resolve: Gives the definition of an identity.
-        owns: Whether large arrays own their memory too, and do not show that of the file.
-        helpers: Gets what functions in it look up, as `bind_helpers` takes it.
+        path: A file written by `save_artifact`.
+        namespace: The globals of the functions in it, and where names of `__main__` are found.
+        resolve: Returns the definition of an identity.
+        owns: Whether large arrays own their memory too, instead of viewing that of the file.
+        helpers: Receives the globals of functions in it, for `bind_helpers`.
 
     Returns:
         The values by name.
 
     Raises:
         StepError: The file is missing or damaged.
-        Exception: What the values themselves raise when they are loaded.
+        Exception: Raised by the values themselves when they are loaded.
     """
     try:
         with open(path, "rb") as file:
@@ -278,24 +278,24 @@ def load_artifact(
     except FileNotFoundError as error:
         if error.filename != path:
             raise
-        raise StepError(f"the artifact {path} is not there") from error
+        raise StepError(f"the artifact {path} does not exist") from error
 
 
-def load_one(reader: Reader, before: int, behind: int) -> Any:
-    """Read a value, with the pickles before and behind its own that belong to it."""
+def load_one(reader: Reader, before: int, after: int) -> Any:
+    """Read a value, with the pickles before and after its own that belong to it."""
     for _ in range(before):
         reader.load()
     value = reader.load()
-    for _ in range(behind):
+    for _ in range(after):
         reader.load()
     return value
 
 
 def read_table(file: Any, path: str) -> Any:
-    """The table at the end of an artifact.
+    """Read the table at the end of an artifact.
 
     Raises:
-        StepError: The file is no artifact, or not all of one.
+        StepError: The file is not an artifact, or is incomplete.
     """
     start, size = file.read(len(MAGIC)), file.seek(0, os.SEEK_END)
     if start and start != MAGIC[: len(start)]:
@@ -304,13 +304,13 @@ def read_table(file: Any, path: str) -> Any:
     tail = file.read()
     length = struct.unpack("<Q", tail[:8])[0] if tail[8:] == END else size
     if length > size - len(MAGIC) - len(tail):
-        raise StepError(f"the artifact {path} is damaged: it does not end as it should")
+        raise StepError(f"the artifact {path} is damaged: its end is missing")
     file.seek(size - len(tail) - length)
     return from_json(file.read(length))
 
 
 def describe(value: Any) -> dict[str, Any]:
-    """What a manifest says about a value: type, version of its library, shape and columns."""
+    """Describe a value for a manifest: type, version of its library, shape and columns."""
     library = module_of(type(value)).partition(".")[0]
     version = getattr(sys.modules.get(library), "__version__", None)
     known = f"{library} {version}" if isinstance(version, str) else ""
@@ -321,5 +321,5 @@ def describe(value: Any) -> dict[str, Any]:
             about["shape"] = [int(size) for size in value.shape]
     with contextlib.suppress(Exception):
         if "shape" in about:
-            about["columns"] = [str(column) for column in value.columns[:COLUMNS]]
+            about["columns"] = [str(column) for column in value.columns[:MAX_COLUMNS]]
     return about

@@ -1,7 +1,7 @@
-"""Values that are nested too deeply for one pickle, as long linked lists are: written in many shallow ones.
+"""Values nested too deeply for one pickle, like long linked lists: written as many shallow pickles.
 
-An object is written empty first, and its state in a pickle of its own later. Containers within containers are
-written from the innermost on. All is done by one pickler, which knows what it has written already.
+An object is written empty first, and its state later in a pickle of its own. Nested containers are written
+from the innermost outwards. One pickler writes all of them, so it remembers what it has written.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import Any
 
 from kale_magics.step_runtime.reducers import HEAP_TYPE, runtime_reference
 
-SHALLOW = 50
-"""How many containers within each other one pickle takes, far below any limit of Python's."""
+MAX_NESTING = 50
+"""How many nested containers one pickle holds, far below any limit of Python."""
 
-NESTING = frozenset({list, tuple, dict, set, frozenset})
+NESTED_TYPES = frozenset({list, tuple, dict, set, frozenset})
 
 
-class StateOf:
-    """Is written as the state of an object that has been written already."""
+class DeferredState:
+    """Pickled as the state of an object that was written before."""
 
     def __init__(self, obj: Any, state: Any) -> None:
         self.obj, self.state = obj, state
 
 
-class Later:
-    """The objects that have been written empty.
+class DeferredStates:
+    """The objects that were written empty.
 
     Attributes:
-        pending: Those whose states are still to be written.
+        pending: The states that are still to be written.
     """
 
     def __init__(self) -> None:
-        self.pending: collections.deque[StateOf] = collections.deque()
+        self.pending: collections.deque[DeferredState] = collections.deque()
         self.plain: dict[type, bool] = {}
 
-    def parts(self, obj: Any) -> Any:
-        """What to make an empty object of, its state to follow; None if it must be written in one piece."""
+    def reduce(self, obj: Any) -> Any:
+        """Reduce an object to an empty one whose state follows; None if it must be written in one piece."""
         kind = type(obj)
-        if kind is StateOf:
+        if kind is DeferredState:
             return runtime_reference("set_object_state"), (obj.obj, obj.state)
         if kind not in self.plain:
             self.plain[kind] = is_plain_class(kind)
@@ -50,12 +50,12 @@ class Later:
         empty = getattr(copyreg, "__newobj__", None)
         if make is not empty or args != (kind,) or state is None or items != [None, None]:
             return None
-        self.pending.append(StateOf(obj, state))
+        self.pending.append(DeferredState(obj, state))
         return make, args
 
 
 def is_plain_class(kind: type) -> bool:
-    """Whether objects of a class are pickled by Python's own rules, and can be in a set without a state."""
+    """Whether a class uses Python's own rules to pickle, and its objects need no state to be in a set."""
     own = ("__reduce_ex__", "__reduce__", "__getstate__")
     return (
         bool(kind.__flags__ & HEAP_TYPE)
@@ -67,38 +67,38 @@ def is_plain_class(kind: type) -> bool:
     )
 
 
-def dump_shallowly(pickler: Any, value: Any, later: Later) -> tuple[int, int]:
-    """Write a value in as many pickles as it takes; gives how many are before and behind its own."""
-    before = behind = 0
+def dump_nested(pickler: Any, value: Any, deferred: DeferredStates) -> tuple[int, int]:
+    """Write a value in as many pickles as needed; return how many come before and after its own."""
+    before = after = 0
     for inner in innermost_first(value):
         pickler.dump(inner)
         before += 1
     pickler.dump(value)
-    while later.pending:
-        state = later.pending.popleft()
+    while deferred.pending:
+        state = deferred.pending.popleft()
         for piece in (*innermost_first(state.state), state):
             pickler.dump(piece)
-            behind += 1
-    return before, behind
+            after += 1
+    return before, after
 
 
 def innermost_first(value: Any) -> list[Any]:
-    """The containers in a value that must be written before it, so that it is not nested too deeply."""
+    """Return the containers in a value that must be written before it to limit the nesting."""
     found, seen = [], set()
     stack: list[tuple[Any, int]] = [(value, 0)]
     while stack:
         item, depth = stack.pop()
-        if type(item) not in NESTING or id(item) in seen:
+        if type(item) not in NESTED_TYPES or id(item) in seen:
             continue
         seen.add(id(item))
-        if depth and depth % SHALLOW == 0:
+        if depth and depth % MAX_NESTING == 0:
             found.append(item)
-        stack += [(part, depth + 1) for part in parts_within(item)]
+        stack += [(part, depth + 1) for part in items_of(item)]
     return found[::-1]
 
 
-def parts_within(container: Any) -> Iterator[Any]:
-    """What is in a container; of a dict also the keys."""
+def items_of(container: Any) -> Iterator[Any]:
+    """Yield the items of a container; of a dict also the keys."""
     if isinstance(container, dict):
         yield from container
         yield from container.values()
@@ -107,17 +107,17 @@ def parts_within(container: Any) -> Iterator[Any]:
 
 
 def is_too_deep(error: BaseException | None) -> bool:
-    """Whether something failed because it is nested too deeply."""
+    """Whether an error was caused by deep nesting."""
     return isinstance(error, RecursionError) or (
         error is not None and isinstance(error.__cause__, RecursionError)
     )
 
 
-class DepthMakers:
-    """Make again what was taken apart."""
+class DepthBuilders:
+    """Rebuild what was reduced."""
 
     def set_object_state(self, obj: Any, state: Any) -> None:
-        """Give an object its state, as pickle does."""
+        """Set the state of an object, as pickle does."""
         own, slots = state if isinstance(state, tuple) and len(state) == 2 else (state, None)
         if own:
             obj.__dict__.update(own)

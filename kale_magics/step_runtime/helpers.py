@@ -1,9 +1,9 @@
-"""What functions of the notebook look up, for steps that get the functions and lack what they look up.
+"""Globals that functions of the notebook look up, for steps that load the functions and lack the globals.
 
-A function looks its globals up in the step that calls it. Where it is found by its name in a dict, nobody
-knows which step calls it, and a builtin of the same name would be taken for a helper that is not there. So
-definitions and imports that functions look up go along, each as a pickle of its own. A step binds those that
-it lacks.
+A function looks up its globals in the step that calls it. Where the function is found by its name in a dict,
+the analysis cannot know which step calls it, and a builtin could be used in place of a missing helper of the
+same name. So the definitions and imports that functions look up are added to the artifact, each as a pickle
+of its own. A step binds those that it lacks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Helpers:
     Args:
         namespace: The globals of these functions.
         everywhere: The names of definitions that every step has.
-        late: For names that the notebook has imported and this step has not: the module, and what is taken
-            from it.
+        late: For names that the notebook imports and this step does not: the module, and the attribute that
+            is imported from it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Helpers:
         self.codes: list[types.CodeType] = []
 
     def note(self, definition: Any) -> None:
-        """Take in a function, or a class with its methods; anything else is left out."""
+        """Add a function, or a class with its methods; ignore anything else."""
         if isinstance(definition, types.FunctionType):
             if definition.__globals__ is self.namespace:
                 self.codes.append(definition.__code__)
@@ -52,7 +52,7 @@ class Helpers:
                         self.note(function)
 
     def names(self) -> list[str]:
-        """The definitions and imports that the functions look up, and those that these look up."""
+        """Return the definitions and imports that the functions look up, directly or not."""
         found: dict[str, None] = {}
         seen: set[types.CodeType] = set()
         while self.codes:
@@ -61,23 +61,23 @@ class Helpers:
                 continue
             seen.add(code)
             for name in names_in(code):
-                if name not in found and (self.goes_along(name) or name in self.late):
+                if name not in found and (self.is_helper(name) or name in self.late):
                     found[name] = None
                     self.note(self.namespace.get(name))
         return sorted(name for name in found if name not in self.everywhere)
 
-    def goes_along(self, name: str) -> bool:
-        """Whether a name stands for a definition or an import, or for what has taken a builtin's name."""
+    def is_helper(self, name: str) -> bool:
+        """Whether a name refers to a definition, an import, or a value that shadows a builtin."""
         if name not in self.namespace or name in NOT_OF_NOTEBOOK or name.startswith("__"):
             return False
         value = self.namespace[name]
         return isinstance(value, (*DEFINED_TYPES, types.ModuleType)) or hasattr(builtins, name)
 
     def pickled(self, make: Callable[[Any], Any]) -> dict[str, Any]:
-        """For each name a module and what is taken from it, or a pickle; None for what cannot be pickled.
+        """Return for each name a module and an attribute, or a pickle; None for what cannot be pickled.
 
         Args:
-            make: Gives a pickler that writes to a file.
+            make: Returns a pickler that writes to a file.
         """
         found: dict[str, Any] = {}
         for name in self.names():
@@ -91,13 +91,13 @@ class Helpers:
             try:
                 make(file).dump(value)
                 found[name] = file.getvalue()
-            except Exception:  # a user's own __reduce__ may raise anything; who needs it is told
+            except Exception:  # a user's own __reduce__ may raise anything; the step that needs it reports it
                 found[name] = None
         return found
 
 
 def names_in(code: types.CodeType) -> Iterator[str]:
-    """The names that code looks up as globals or as attributes, functions within it included."""
+    """Yield the names that code looks up as globals or attributes, including functions in it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -105,12 +105,12 @@ def names_in(code: types.CodeType) -> Iterator[str]:
 
 
 class LateModule(types.ModuleType):
-    """Stands for a module until something of it is used.
+    """A module that is imported when one of its attributes is used.
 
     Args:
         name: The module.
-        key: What the notebook calls it.
-        namespace: Where it is called so.
+        key: Its name in the notebook.
+        namespace: The variables with that name.
     """
 
     def __init__(self, name: str, key: str, namespace: dict[str, Any]) -> None:
@@ -128,10 +128,10 @@ class LateModule(types.ModuleType):
 
 
 def imported(path: str, attribute: str, key: str, namespace: dict[str, Any]) -> Any:
-    """What an import would bind; a module that is not loaded is so when something of it is used.
+    """Return what an import would bind; a module that is not loaded is imported on its first use.
 
     Raises:
-        ImportError: There is nothing of that name.
+        ImportError: The module or the attribute does not exist.
     """
     if not attribute:
         return sys.modules[key] if key == path and key in sys.modules else LateModule(path, key, namespace)
@@ -144,12 +144,12 @@ def imported(path: str, attribute: str, key: str, namespace: dict[str, Any]) -> 
 def bind_helpers(
     helpers: dict[str, Any], namespace: dict[str, Any], load: Callable[[bytes], Any]
 ) -> list[str]:
-    """Bind what functions look up and a step lacks.
+    """Bind globals of functions that a step lacks.
 
     Args:
-        helpers: As `Helpers.pickled` gave it.
+        helpers: As returned by `Helpers.pickled`.
         namespace: The variables of the step.
-        load: Reads a pickle.
+        load: Loads a pickle.
 
     Returns:
         The names that could not be bound and that builtins have too.
@@ -164,7 +164,7 @@ def bind_helpers(
                 namespace[name] = imported(path, attribute, name, namespace)
             elif given is not None:
                 namespace[name] = load(given)
-        except Exception:  # noqa: S110 - a class may need what is not here; who uses it gets a NameError
+        except Exception:  # noqa: S110 - a class may need what is missing here; its use raises a NameError
             pass
         if name not in namespace and hasattr(builtins, name):
             missing.append(name)

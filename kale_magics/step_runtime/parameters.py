@@ -1,8 +1,8 @@
-"""Values of parameters: which ones a type accepts, how text is read, how KFP holds them.
+"""Values of parameters: which values a type accepts, how text is read, how KFP holds them.
 
 A type is text in the notation of annotations: "int", "int | None", "list[float]", "Literal['a', 'b']". "Any"
-accepts every value of JSON; so does "None", the type of a default None without an annotation. A type that KFP
-has is an input of that type. Any other type is an input of text, which the step reads as `-p` reads it.
+accepts every JSON value; so does "None", the type of a default None without an annotation. A type that KFP
+has is an input of that type. Any other type is a text input, which the step reads as `-p` reads it.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from kale_magics.step_runtime.fixed import from_json, to_json
+from kale_magics.step_runtime.unpatched import from_json, to_json
 
 MISSING = object()
 
 NULL = "None (no value)"
-"""Stands for None within a list or a dict, where KFP takes no null."""
+"""Replaces None within a list or a dict, where KFP accepts no null."""
 
 PERCENT = "percent-encoded: "
-"""Stands before a text in which KFP or Kubernetes would replace something."""
+"""Prefix of an encoded text in which KFP or Kubernetes would replace something."""
 
 CONSTANTS: dict[str, bool | None] = {"true": True, "True": True, "false": False, "False": False}
 CONSTANTS.update(dict.fromkeys(("null", "None", NULL)))
-"""Words for values, as in JSON and in Python."""
+"""Words for constants, in JSON and in Python."""
 
 
 def alternatives_of(kind: str) -> list[Any]:
-    """Return the alternatives of a type: pairs of a name and, for some names, what belongs to it.
+    """Return the alternatives of a type: pairs of a name and, for some names, their content.
 
-    The alternatives of the items belong to "list", those of the values to "dict"; None is for any. One value
-    belongs to "Literal".
+    The content of "list" is the alternatives of its items, that of "dict" those of its values, with None for
+    any; that of "Literal" is one value.
     """
     return alternatives_in(ast.parse("Any" if kind == "None" else kind, mode="eval").body)
 
 
 def alternatives_in(node: Any) -> list[Any]:
-    """As `alternatives_of`, for a type that is parsed."""
+    """Return the `alternatives_of` a parsed type."""
     if isinstance(node, ast.BinOp):
         return alternatives_in(node.left) + alternatives_in(node.right)
     if not isinstance(node, ast.Subscript):
@@ -60,7 +60,7 @@ def accepts(alternatives: list[Any], value: Any) -> bool:
 
 
 def accepts_one(name: str, content: Any, value: Any) -> bool:
-    """As `accepts`, for one alternative."""
+    """Return whether one alternative of a type accepts a value."""
     if name == "Literal":
         return type(value) is type(content) and bool(value == content)
     inner = content or [("Any", None)]
@@ -74,7 +74,7 @@ def accepts_one(name: str, content: Any, value: Any) -> bool:
 
 
 def input_form(kind: str) -> str:
-    """Return the type that a pipeline's input has: "int", "float", "bool", "list", "dict" or "str".
+    """Return the type of a pipeline's input: "int", "float", "bool", "list", "dict" or "str".
 
     An input of a type that KFP does not have is "text": a str that holds a literal.
     """
@@ -88,10 +88,10 @@ def input_form(kind: str) -> str:
 
 
 def read_value(text: str, kind: str) -> Any:
-    """Return the value that a text stands for: a literal of JSON or Python, or the text itself.
+    """Return the value of a text: a literal of JSON or Python, or the text itself.
 
     Raises:
-        ValueError: It stands for none that the type accepts.
+        ValueError: The type accepts none of the possible values.
     """
     alternatives = alternatives_of(kind)
     names = {name for name, _ in alternatives}
@@ -105,12 +105,12 @@ def read_value(text: str, kind: str) -> Any:
 
 
 def readings(text: str, strict: bool, only_literals: bool) -> Iterator[Any]:
-    """Yield what a text may stand for.
+    """Yield the possible values of a text.
 
     Args:
         text: As typed.
         strict: Whether it may be a text too: "nan" and "TRUE" are texts then.
-        only_literals: Whether what is a literal may not be a text.
+        only_literals: Whether a literal may not be a text.
     """
     word = text.strip()
     if word in CONSTANTS:
@@ -126,7 +126,7 @@ def readings(text: str, strict: bool, only_literals: bool) -> Iterator[Any]:
     try:
         yield literal_in(word)
         is_literal = True
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # it is no literal
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # it is not a literal
         is_literal = False
     if not (is_literal and only_literals):
         yield text
@@ -136,7 +136,7 @@ def literal_in(word: str) -> Any:
     """Return the value of a literal of JSON or Python.
 
     Raises:
-        ValueError, SyntaxError, TypeError, RecursionError, MemoryError: It is none.
+        ValueError, SyntaxError, TypeError, RecursionError, MemoryError: It is not a literal.
     """
     if word in ("NaN", "Infinity", "-Infinity"):
         raise ValueError(word)
@@ -161,35 +161,35 @@ def write_value(value: Any, kind: str) -> str:
     return to_json(value)
 
 
-def hold(value: Any, kind: str = "") -> Any:
-    """Spell a parameter's value so that KFP can hold it; `restore` undoes it.
+def encode_parameter(value: Any, kind: str = "") -> Any:
+    """Encode a parameter's value so that KFP can hold it; `decode_parameter` is the inverse.
 
-    KFP takes no null and no number beyond a double's, and replaces `{{$...}}` in texts; Kubernetes replaces
-    `$(...)` there, and `$$` by `$`.
+    KFP accepts no null and no number beyond a double's range, and replaces `{{$...}}` in texts; Kubernetes
+    replaces `$(...)` there, and `$$` by `$`.
 
     Args:
         value: The value.
         kind: The parameter's type; empty for a part of a value.
     """
-    form = input_form(kind) if kind else ""
-    if form == "text":
-        return hold_text(write_value(value, kind))
-    if form == "float":
-        return float(hold(value))
+    best_form = input_form(kind) if kind else ""
+    if best_form == "text":
+        return encode_text(write_value(value, kind))
+    if best_form == "float":
+        return float(encode_parameter(value))
     if isinstance(value, dict):
-        return {hold_text(key): hold(item) for key, item in value.items()}
+        return {encode_text(key): encode_parameter(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [hold(item) for item in value]
+        return [encode_parameter(item) for item in value]
     if type(value) in (int, float):
         largest = sys.float_info.max
         return largest if value > largest else -largest if value < -largest else value
     if isinstance(value, str):
-        return hold_text(value)
+        return encode_text(value)
     return NULL if value is None else value
 
 
-def hold_text(text: str) -> str:
-    """As `hold`, for a text."""
+def encode_text(text: str) -> str:
+    """Encode a text like `encode_parameter`."""
     if not any(pair in text for pair in ("{{$", "$$", "$(")) and not text.startswith(PERCENT):
         return text
     import urllib.parse
@@ -197,8 +197,8 @@ def hold_text(text: str) -> str:
     return PERCENT + urllib.parse.quote(text, safe=" /:,;=", errors="surrogatepass")
 
 
-def restore_text(text: Any) -> Any:
-    """Return what `hold_text` was given; anything but a text as it is."""
+def decode_text(text: Any) -> Any:
+    """Decode a text of `encode_text`; return any other value as it is."""
     if not isinstance(text, str) or not text.startswith(PERCENT):
         return text
     import urllib.parse
@@ -206,50 +206,50 @@ def restore_text(text: Any) -> Any:
     return urllib.parse.unquote(text[len(PERCENT) :], errors="surrogatepass")
 
 
-def restore(value: Any, default: Any, kind: str) -> Any:
-    """Give a parameter's value what it lost when KFP took it for JSON.
+def decode_parameter(value: Any, default: Any, kind: str) -> Any:
+    """Restore what a parameter's value lost when KFP stored it as JSON.
 
     KFP keeps numbers as doubles: in a list, 1 arrives as 1.0, and 2**53 + 1 as 2**53 anywhere. It does not
-    keep the order of a dict: keys stand here as they do in the default, new ones last.
+    keep the order of a dict: keys get the order that they have in the default, new ones last.
 
     Args:
-        value: What arrived.
+        value: The value as it arrived.
         default: The value in the notebook.
         kind: The parameter's type.
 
     Returns:
-        The default itself where that is what arrived, else the value; a whole number is an int where the
-        default has no float.
+        The default itself if it is what arrived, else the value; a whole number is an int where the default
+        has no float.
 
     Raises:
-        ValueError: A text arrived that stands for no value that the type accepts.
+        ValueError: A text arrived for which the type accepts no value.
     """
-    form = input_form(kind)
-    if form == "text":
-        return read_value(restore_text(value), kind) if isinstance(value, str) else value
-    if form == "str":
-        return restore_text(value)
-    return value if form == "bool" else revive(value, default, has_float(default))
+    best_form = input_form(kind)
+    if best_form == "text":
+        return read_value(decode_text(value), kind) if isinstance(value, str) else value
+    if best_form == "str":
+        return decode_text(value)
+    return value if best_form == "bool" else restore_types(value, default, has_float(default))
 
 
-def revive(value: Any, default: Any, floats: bool) -> Any:
-    """As `restore`; `floats` says what numbers are where the default has none in their place."""
+def restore_types(value: Any, default: Any, floats: bool) -> Any:
+    """Decode like `decode_parameter`; `floats` is whether numbers without a default are floats."""
     if isinstance(value, list):
         known = default if isinstance(default, list) else []
         places = itertools.chain(known, itertools.repeat(MISSING))
-        return [revive(item, place, floats) for item, place in zip(value, places)]  # noqa: B905 - new in Python 3.10
+        return [restore_types(item, place, floats) for item, place in zip(value, places)]  # noqa: B905 - new in Python 3.10
     if isinstance(value, dict):
-        value = {restore_text(key): item for key, item in value.items()}
+        value = {decode_text(key): item for key, item in value.items()}
         items = default if isinstance(default, dict) else {}
         keys = [key for key in items if key in value] + [key for key in value if key not in items]
-        return {key: revive(value[key], items.get(key, MISSING), floats) for key in keys}
+        return {key: restore_types(value[key], items.get(key, MISSING), floats) for key in keys}
     if isinstance(value, str):
-        return None if value == NULL and default != NULL else restore_text(value)
+        return None if value == NULL and default != NULL else decode_text(value)
     if type(value) not in (int, float):
         return value
     if type(default) in (int, float):
         floats = type(default) is float
-        if value == float(hold(default)) and not -(2**53) <= default <= 2**53:
+        if value == float(encode_parameter(default)) and not -(2**53) <= default <= 2**53:
             return default
     if floats:
         return float(value)
@@ -257,7 +257,7 @@ def revive(value: Any, default: Any, floats: bool) -> Any:
 
 
 def has_float(value: Any) -> bool:
-    """Return whether there is a float in a value of JSON."""
+    """Return whether a JSON value contains a float."""
     if isinstance(value, (list, dict)):
         return any(map(has_float, value.values() if isinstance(value, dict) else value))
     return isinstance(value, float)

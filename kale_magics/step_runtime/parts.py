@@ -1,4 +1,4 @@
-"""The parts of a value, with the expressions that lead to them: where one that cannot be pickled is."""
+"""The parts of a value, with the expressions that lead to them, to locate one that cannot be pickled."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 
 from kale_magics.step_runtime.reducers import in_main, module_of
 
-IN_WORDS = re.compile(r"(a key of|a value of|an element of|\w+ in) ")
-"""How a path begins that is no expression."""
+WORDED_PATH = re.compile(r"(a key of|a value of|an element of|\w+ in) ")
+"""The beginning of a path that is not an expression."""
 
 
 BUILTIN_CONTAINERS = (dict, tuple, list, collections.deque, set, frozenset)
 PLAIN_KEYS = (str, bytes, int, float, bool, type(None))
-"""Types whose values show themselves by code of Python's own."""
+"""Types whose `repr` is Python's own code."""
 
 
 def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The parts of any object."""
+    """Yield the parts of any object."""
     module = module_of(type(value)).partition(".")[0]
     if module == "pandas" and hasattr(type(value), "iloc") and hasattr(type(value), "attrs"):
         yield from parts_of_frame(value, path)
@@ -36,13 +36,13 @@ def parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def parts_of_container(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Keys, items and elements."""
+    """Yield keys, items and elements."""
     kind: Any = next((k for k in BUILTIN_CONTAINERS if issubclass(type(value), k)), None)
     if kind is dict:
         for key, item in list(dict.items(value)):
             yield f"a key of {path}", key
             yield f"{path}[{key!r:.60}]" if is_plain_key(key) else f"a value of {path}", item
-    elif kind is not None:  # not by the way of a class derived from it
+    elif kind is not None:  # not by methods of a subclass
         fields = vars(type(value)).get("_fields") if kind is tuple else None
         fields = fields if type(fields) is tuple else ()
         for index, item in enumerate(kind.__iter__(value)):
@@ -51,12 +51,12 @@ def parts_of_container(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def is_plain_key(key: Any) -> bool:
-    """Whether a key, or each element of one, shows itself by code of Python's own."""
+    """Whether the `repr` of a key, and of each element of one, is Python's own code."""
     return all(type(part) in PLAIN_KEYS for part in (key if type(key) is tuple else (key,)))
 
 
 def parts_of_callable(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """What a function, a method or a partial has taken along."""
+    """Yield the closure, defaults and bound objects of a function, a method or a partial."""
     names: tuple[str, ...] = ()
     if issubclass(type(value), (types.MethodType, types.BuiltinMethodType)):
         names = "__self__", "__func__"
@@ -68,14 +68,14 @@ def parts_of_callable(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         names = "func", "args", "keywords"
     elif issubclass(type(value), collections.defaultdict):
         names = ("default_factory",)
-    # As `object` finds it: a class of the user's may do anything when it is asked.
+    # By `object`: a user's class may run any code on attribute access.
     for name in names:
         with contextlib.suppress(AttributeError):  # a method of C has no function
             yield f"{path}.{name}", object.__getattribute__(value, name)
 
 
 def parts_of_object(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Attributes, and the class if it travels."""
+    """Yield attributes, and the class if it is pickled by value."""
     if issubclass(type(value), BaseException):
         for name in ("args", "__cause__", "__context__"):
             yield f"{path}.{name}", getattr(BaseException, name).__get__(value)
@@ -92,7 +92,7 @@ def parts_of_object(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def contents(item: Any) -> Mapping[str, Any]:
-    """The attributes of a module, a class or an object, read without its own code; none if it has no dict."""
+    """Return the attributes of a module, class or object, without running its code; empty without a dict."""
     kind = type(item)
     if issubclass(kind, type):
         of_class: Mapping[str, Any] = type.__dict__["__dict__"].__get__(item)
@@ -106,7 +106,7 @@ def contents(item: Any) -> Mapping[str, Any]:
 
 
 def parts_of_array(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The elements of an array or an index that are objects."""
+    """Yield the elements of an array or an index that are objects."""
     if getattr(value.dtype, "names", None):
         fields = (name for name in value.dtype.names if value.dtype[name].hasobject)
         yield from ((f"{path}[{name!r}]", value[name].copy()) for name in fields)
@@ -119,7 +119,7 @@ def parts_of_array(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def parts_of_frame(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The columns of a frame, or the elements of a series, and what else it has."""
+    """Yield the columns of a frame, or the elements of a series, and their metadata."""
     yield f"{path}.attrs", value.attrs
     yield f"{path}.index", value.index
     if value.ndim == 1 and value.dtype == object:
@@ -128,13 +128,13 @@ def parts_of_frame(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         column = value.iloc[:, index]
         if getattr(column.dtype, "hasobject", True):
             unique = value.columns.is_unique
-            # Without what is beside it in the frame's memory.
+            # Without the other columns in the frame's memory.
             yield f"{path}[{name!r}]" if unique else f"{path}.iloc[:, {index}]", column.copy()
     yield from ((f"{path}.{name}", getattr(value, name, None)) for name in value._metadata)
 
 
 def closure(function: types.FunctionType) -> Iterator[tuple[str, types.CellType, Any]]:
-    """The variables that a function has taken along: name, cell and value, where they have one."""
+    """Yield the closure variables of a function that have a value: name, cell and value."""
     for index, cell in enumerate(function.__closure__ or ()):
         with contextlib.suppress(ValueError):  # an empty cell: its variable has no value yet
             yield function.__code__.co_freevars[index], cell, cell.cell_contents

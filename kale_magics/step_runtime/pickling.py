@@ -1,8 +1,8 @@
-"""Values and definitions as pickles.
+"""The pickler of values and definitions, its reader, and the search for an unpicklable part.
 
-A definition that both steps have (a replayed `def` or `class`) travels as its identity, so that there is one
-class on either side. Other functions of the notebook travel by value, but without a copy of the globals that
-they read: they look them up in the step that calls them, as they did in the notebook.
+A definition that both steps have (a replayed `def` or `class`) is pickled as its identity, so that it is the
+same class in both. Other functions of the notebook are pickled by value, but without a copy of the globals
+that they read: they look them up in the step that calls them, as they did in the notebook.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kale_magics.step_runtime.arrays import ArrayMakers, Arrays, other_parts
-from kale_magics.step_runtime.depth import DepthMakers, Later, dump_shallowly, is_too_deep
-from kale_magics.step_runtime.generators import GENERATORS, owner_of_state, state_of_generator
+from kale_magics.step_runtime.arrays import ArrayBuilders, Arrays, reduce_other
+from kale_magics.step_runtime.depth import DeferredStates, DepthBuilders, dump_nested, is_too_deep
 from kale_magics.step_runtime.helpers import Helpers
-from kale_magics.step_runtime.nans import NanMakers, Nans
-from kale_magics.step_runtime.parts import IN_WORDS, closure, parts_of
+from kale_magics.step_runtime.nans import NanBuilders, Nans
+from kale_magics.step_runtime.parts import WORDED_PATH, closure, parts_of
+from kale_magics.step_runtime.random_generators import GENERATORS, owner_of_state, state_of_generator
 from kale_magics.step_runtime.reducers import (
     RUNTIME,
-    Makers,
-    class_parts,
-    known_parts,
+    Builders,
+    reduce_class,
+    reduce_known,
     runtime_reference,
 )
-from kale_magics.step_runtime.suspects import suspected
-from kale_magics.step_runtime.tensors import TensorMakers, Tensors
-from kale_magics.step_runtime.timing import TimingMakers
+from kale_magics.step_runtime.tensors import TensorBuilders, Tensors
+from kale_magics.step_runtime.timing import TimingBuilders
+from kale_magics.step_runtime.unpicklable import known_reason
 
 ATOMS = frozenset((int, float, complex, bool, str, bytes, type(None)))
-"""Types of which every value can be pickled."""
+"""Types whose values can always be pickled."""
 
 SLOT = type(object.__setattr__)
 """The type of a method that is not written in Python."""
 
-FINAL = ("_fields_", "_anonymous_", "_pack_")
-"""What cannot be set in a structure of `ctypes` once it is there."""
+CTYPES_FIELDS = ("_fields_", "_anonymous_", "_pack_")
+"""Attributes of a `ctypes` structure that cannot be set again."""
 
 DEFINED = (type, types.FunctionType, type(functools.lru_cache(len)))
-"""What a class may define within itself."""
+"""Types of the definitions within a class."""
 
 
 class StepError(Exception):
-    """What a step tells its user without a traceback.
+    """An error that a step reports without a traceback.
 
     Attributes:
         code: The code of `kale_magics.model.diagnostics`.
-        fix: One way out; none for a step that fails (KALE301).
+        fix: One fix; empty for a step that fails (KALE301).
     """
 
     def __init__(self, message: str, code: str = "KALE301", fix: str = "") -> None:
@@ -60,12 +60,12 @@ class StepError(Exception):
 
 
 class Definitions:
-    """The functions and classes that a step made by replaying source, by identity.
+    """The functions and classes that a step created by replaying source, by identity.
 
     Attributes:
         objects: The definitions by identity.
         identities: Their identities by `id`.
-        originals: What each had in it when its source had been replayed.
+        originals: The attributes of each after its source was replayed.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Definitions:
         self.originals: dict[str, dict[str, Any]] = {}
 
     def add(self, identity: str, definition: Any) -> None:
-        """Note a definition of the notebook, and the methods and classes that are defined in a class."""
+        """Add a definition of the notebook, and the methods and classes that a class defines."""
         if getattr(definition, "__module__", None) != "__main__":
             return
         self.objects[identity] = definition
@@ -87,7 +87,7 @@ class Definitions:
                     self.add(f"{identity}.{name}", member)
 
     def resolve(self, identity: str) -> Any:
-        """The definition of that identity.
+        """Return the definition of an identity.
 
         Raises:
             StepError: This step does not have it.
@@ -100,10 +100,10 @@ class Definitions:
         return self.objects[identity]
 
     def state(self, identity: str) -> dict[str, tuple[list[str], dict[str, Any]]]:
-        """What the notebook has changed in a definition and in the members that are definitions themselves.
+        """Return the changes of a definition, and of members that are definitions themselves.
 
         Returns:
-            By identity: the names of all that is in the definition, and what of it the source may not give.
+            By identity: the names of all attributes, and the values of those that the source may not define.
         """
         state = {}
         for each, definition in self.objects.items():
@@ -115,16 +115,16 @@ class Definitions:
                     if value is not original.get(name) or not comes_with_source(name, value, definition)
                 }
                 if isinstance(definition, types.FunctionType):
-                    # A default that is a list or a dict remembers what a call has put there.
+                    # A mutable default keeps what a call has put into it.
                     own.update(__defaults__=definition.__defaults__, __kwdefaults__=definition.__kwdefaults__)
-                    # So does what a decorator has let it take along.
+                    # So does the closure that a decorator created.
                     own["__closure__"] = {name: content for name, _, content in closure(definition)}
                 state[each] = list(there), own
         return state
 
 
-class Changed:
-    """A definition that is written with its state, under its own name; within other values it has none."""
+class ChangedDefinition:
+    """A definition that is pickled with its changes, as a variable; within other values they are omitted."""
 
     def __init__(self, definition: Any, identity: str, definitions: Definitions) -> None:
         self.definition, self.identity = definition, identity
@@ -132,11 +132,11 @@ class Changed:
 
 
 def comes_with_source(name: str, value: Any, definition: Any) -> bool:
-    """Whether an entry of a class or a function is what replaying its source makes."""
+    """Whether an attribute of a class or a function is created by replaying its source."""
     if isinstance(value, types.FunctionType) and isinstance(definition, type):
-        # One that a later line of the cell has put there is called otherwise.
+        # A function that a later line of the cell assigned has another qualified name.
         return value.__qualname__.startswith(definition.__qualname__ + ".")
-    if type(definition).__module__ == "_ctypes" and name in FINAL:
+    if type(definition).__module__ == "_ctypes" and name in CTYPES_FIELDS:
         return True
     return is_special(name) or name == "_abc_impl" or hasattr(type(value), "__get__")
 
@@ -147,7 +147,7 @@ def is_special(name: str) -> bool:
 
 
 def function_state(function: types.FunctionType) -> tuple[Any, ...]:
-    """What makes a function beyond its code: filled cells, attributes, and what else can be set."""
+    """Return the state of a function in addition to its code: filled cells, attributes, and settings."""
     cells = [(cell, content) for _, cell, content in closure(function)]
     names = ["__name__", "__qualname__", "__module__", "__doc__", "__defaults__", "__kwdefaults__"]
     names += ["__annotations__"] + ["__type_params__"] * bool(getattr(function, "__type_params__", ()))
@@ -160,35 +160,35 @@ def make_pickler(
     definitions: Definitions,
     buffers: Callable[[pickle.PickleBuffer], Any] | None,
     arrays: Arrays | None = None,
-    later: Later | None = None,
+    deferred: DeferredStates | None = None,
     helpers: Helpers | None = None,
     nans: Nans | None = None,
 ) -> Any:
-    """A pickler for values of a step; several dumps share what they have in common.
+    """Return a pickler for values of a step; its dumps share objects.
 
     Args:
-        file: Where the pickles go.
+        file: The file for the pickles.
         namespace: The globals of the notebook's functions.
-        definitions: What travels as its identity.
-        buffers: Takes the buffers, in the order in which the reader must have them; None
-            to have them in the pickles.
-        arrays: The arrays of what is written; None if nobody will read it, as a sum that tells of changes:
-            who else shows an array's memory is no part of its value.
-        later: Takes the states of objects, for `dump_shallowly`; None to write them where they are.
-        helpers: Takes the definitions that are written.
-        nans: Names the NaNs that are written; None to write them as other floats are.
+        definitions: The definitions that are pickled as identities.
+        buffers: Receives the buffers, in the order in which the reader needs them; None to keep them in the
+            pickles.
+        arrays: The arrays of what is written; None if it is only hashed to detect changes: sharing memory is
+            no part of an array's value.
+        deferred: Collects the states of objects, for `dump_nested`; None to write them in place.
+        helpers: Collects the definitions that are written.
+        nans: Gives identities to NaNs; None to write them like other floats.
     """
     import cloudpickle
 
     cells: set[int] = set()
-    array_parts = arrays.parts if arrays else other_parts
+    reduce_array = arrays.reduce if arrays else reduce_other
     tensors = arrays.tensors if arrays else Tensors()
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         def reducer_override(self, obj: Any) -> Any:
             if helpers is not None:
                 helpers.note(obj)
-            if type(obj) is Changed:
+            if type(obj) is ChangedDefinition:
                 make, change = runtime_reference("definition"), runtime_reference("change_definition")
                 return make, (obj.identity,), obj.state, None, None, change
             if state := state_of_generator(obj):
@@ -200,30 +200,32 @@ def make_pickler(
                 cells.update(map(id, obj.__closure__ or ()))
                 make, fill = runtime_reference("make_function"), runtime_reference("fill_function")
                 return make, (obj.__code__, obj.__closure__), function_state(obj), None, None, fill
-            # Empty, and filled with the function's state: what a function refers to may be itself.
+            # Empty, and filled with the function's state: a function may refer to itself.
             if type(obj) is types.CellType and id(obj) in cells:
                 return types.CellType, ()
-            parts = known_parts(obj) or array_parts(obj) or tensors.parts(obj)
-            if parts is None and later is not None:
-                parts = later.parts(obj)
+            parts = reduce_known(obj) or reduce_array(obj) or tensors.reduce(obj)
+            if parts is None and deferred is not None:
+                parts = deferred.reduce(obj)
             if parts is not None:
                 return parts
-            return class_parts(obj, super().reducer_override(obj))
+            return reduce_class(obj, super().reducer_override(obj))
 
     if nans is not None:
         Pickler.persistent_id = nans.persistent_id
     return Pickler(file, protocol=5, buffer_callback=buffers)
 
 
-class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, TimingMakers, DepthMakers):
-    """Reads what `make_pickler` wrote.
+class Reader(
+    NanBuilders, pickle.Unpickler, Builders, ArrayBuilders, TensorBuilders, TimingBuilders, DepthBuilders
+):
+    """Reads the output of `make_pickler`.
 
     Args:
         file: The pickles.
         buffers: The buffers, in order.
-        namespace: The globals that the notebook's functions get.
-        resolve: Gives the definition of an identity.
-        owns: Whether large arrays own their memory too, and do not show that of the file.
+        namespace: The globals for the notebook's functions.
+        resolve: Returns the definition of an identity.
+        owns: Whether large arrays own their memory too, instead of viewing that of the file.
     """
 
     def __init__(
@@ -240,7 +242,7 @@ class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, Tim
         self.definition = resolve
 
     def find_class(self, module: str, name: str) -> Any:
-        """What a global of a pickle stands for."""
+        """Resolve a global of a pickle."""
         if module == RUNTIME:
             return getattr(self, name)
         if module != "__main__":
@@ -254,16 +256,16 @@ class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, Tim
         return found
 
     def generator_of(self, state: str) -> Any:
-        """The object that this process draws from for everybody: it goes on from the state that arrives."""
+        """Return the global generator of this process, whose state arrives separately."""
         importlib.import_module(GENERATORS[state][0])
         return owner_of_state(state)
 
     def make_function(self, code: types.CodeType, closure: Any) -> types.FunctionType:
-        """A function that looks its globals up where it has arrived."""
+        """Return a function that looks up its globals in this step."""
         return types.FunctionType(code, self.namespace, None, None, closure)
 
     def fill_function(self, function: types.FunctionType, state: Any) -> None:
-        """Give a function what `function_state` said."""
+        """Set the state of a function returned by `function_state`."""
         cells, attributes, settings = state
         for cell, content in cells:
             cell.cell_contents = content
@@ -272,14 +274,14 @@ class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, Tim
             setattr(function, name, value)
 
     def change_definition(self, _: Any, state: Any) -> None:
-        """Give a definition what `Definitions.state` said; what is no longer in it is taken out."""
+        """Set the changes returned by `Definitions.state`, and delete removed attributes."""
         for identity, (names, own) in state.items():
             definition = self.definition(identity)
-            # What a metaclass does when an attribute is set has been done where it was set first.
+            # The hooks of a metaclass ran where the attribute was set first.
             kinds: Any = type(definition).__mro__ if isinstance(definition, type) else (object,)
             base: Any = next(k for k in kinds if isinstance(vars(k).get("__setattr__"), SLOT))
             for name in vars(definition).keys() - set(names):
-                if not is_special(name):  # Python makes some when they are asked for
+                if not is_special(name):  # Python creates some on access
                     base.__delattr__(definition, name)
             for name, content in own.pop("__closure__", {}).items():
                 place = definition.__code__.co_freevars.index(name)
@@ -288,15 +290,15 @@ class Reader(NanMakers, pickle.Unpickler, Makers, ArrayMakers, TensorMakers, Tim
                 base.__setattr__(definition, name, value)
 
 
-class EnoughError(Exception):
-    """A file has got all that it wants."""
+class LimitReachedError(Exception):
+    """Enough bytes were written."""
 
 
-class Nowhere(io.RawIOBase):
-    """A file that forgets what is written.
+class NullFile(io.RawIOBase):
+    """A file that discards what is written.
 
     Args:
-        most: Bytes after which it has enough; 0 for any number.
+        most: Bytes that may be written; 0 for any number.
     """
 
     def __init__(self, most: int = 0) -> None:
@@ -304,29 +306,29 @@ class Nowhere(io.RawIOBase):
         self.left = most or sys.maxsize
 
     def write(self, data: Any) -> int:
-        """Say that it was written."""
+        """Count the bytes."""
         size = memoryview(data).nbytes
         self.left -= size
         if self.left < 0:
-            raise EnoughError
+            raise LimitReachedError
         return size
 
 
 def pickling_error(
     value: Any, namespace: dict[str, Any], definitions: Definitions, most: int = 0
 ) -> Exception | None:
-    """Why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
-    for later in (None, Later()):
+    """Return why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
+    for deferred in (None, DeferredStates()):
         try:
-            pickler = make_pickler(Nowhere(most), namespace, definitions, lambda _: None, Arrays(), later)
-            if later is None:
+            pickler = make_pickler(NullFile(most), namespace, definitions, lambda _: None, Arrays(), deferred)
+            if deferred is None:
                 pickler.dump(value)
             else:
-                dump_shallowly(pickler, value, later)
-        except EnoughError:
+                dump_nested(pickler, value, deferred)
+        except LimitReachedError:
             return None
         except Exception as error:  # a user's own __reduce__ may raise anything
-            if later is None and is_too_deep(error):
+            if deferred is None and is_too_deep(error):
                 continue
             return error
         return None
@@ -334,18 +336,18 @@ def pickling_error(
 
 
 def children(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """The parts of a value, with the expressions that lead to them; none of a usual suspect, which is it."""
-    if suspected(type_name(value)):
+    """Yield the parts of a value, with the expressions to them; none for a known unpicklable type."""
+    if known_reason(type_name(value)):
         return
-    path = f"({path})" if IN_WORDS.match(path) else path
-    if type(value) is Changed:
+    path = f"({path})" if WORDED_PATH.match(path) else path
+    if type(value) is ChangedDefinition:
         for each, (_, own) in value.state.items():
             yield from ((f"{path}{each[len(value.identity) :]}.{name}", item) for name, item in own.items())
     else:
         yield from parts_of(value, path)
 
 
-def find_culprit(
+def find_unpicklable(
     value: Any,
     name: str,
     namespace: dict[str, Any],
@@ -357,15 +359,15 @@ def find_culprit(
 
     Args:
         value: Any object.
-        name: What its user calls it.
+        name: Its name in the notebook.
         namespace: The globals of the notebook's functions.
-        definitions: What travels as its identity.
+        definitions: The definitions that are pickled as identities.
         attempts: How many parts are tried at most.
-        most: How many bytes are tried at most of the value; 0 for all.
+        most: How many bytes of the value are tried at most; 0 for all.
 
     Returns:
-        The expression that leads to the innermost culprit, the culprit, and why it cannot be pickled; None if
-        the value can be pickled.
+        The expression that leads to the innermost part at fault, that part, and why it cannot be pickled;
+        None if the value can be pickled.
     """
     definitions = definitions or Definitions()
     error = pickling_error(value, namespace, definitions, most)
@@ -374,7 +376,7 @@ def find_culprit(
     if is_too_deep(error):
         return name, value, pickle.PicklingError("its parts are nested too deeply")
     seen, parts = {id(value)}, children(value, name)
-    alive = []  # parts that are made when they are asked for
+    alive = []  # holds parts that are created on access
     while attempts:
         path, part = next(parts, ("", None))
         if not path:
@@ -391,7 +393,7 @@ def find_culprit(
 
 
 def type_name(value: Any) -> str:
-    """The type of a value with its module, as in "sqlite3.Connection"."""
+    """Return the type of a value with its module, as in "sqlite3.Connection"."""
     kind = type(value)
     hidden = kind.__module__ in ("builtins", "__main__")
     return kind.__qualname__ if hidden else f"{kind.__module__}.{kind.__qualname__}"

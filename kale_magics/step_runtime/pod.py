@@ -1,4 +1,4 @@
-"""What a step needs in a pod: a folder to work in, the run's shared volume, and marks in its log."""
+"""A step in a pod: its folder, the run's shared volume, and markers in its log."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ import tempfile
 import zipfile
 from typing import Any
 
-from kale_magics.step_runtime.fixed import to_json
+from kale_magics.step_runtime.unpatched import to_json
 
 BEGINS = "--- kale: step begins ---"
-"""The line of the log above what the step prints; above it is what pip and KFP say."""
+"""The log line above the step's own output; output of pip and KFP precedes it."""
 
 ENDS = "--- kale: step ended --- "
-"""How the line below what the step prints begins; JSON follows."""
+"""The beginning of the log line below the step's own output; JSON follows."""
 
 ON_VOLUME = "on the volume of the run: "
-"""What stands in the file of an artifact whose values are on the shared volume, before the place there."""
+"""The beginning of an artifact file whose values are on the shared volume; the path there follows."""
 
 
 def enter_pod(files: str) -> None:
-    """Make a pod's process ready: files in its folder, a folder and a home that it may write to.
+    """Prepare a pod's process: a writable folder and home, with the given files.
 
     Args:
         files: A ZIP in base64; empty for none.
     """
-    # KFP has set up logging for itself, and `logging.basicConfig` does nothing for a second time.
+    # KFP has configured logging, and a second `logging.basicConfig` has no effect.
     logging.getLogger().handlers.clear()
     logging.getLogger().setLevel(logging.WARNING)
     home = os.path.expanduser("~")
@@ -44,15 +44,15 @@ def enter_pod(files: str) -> None:
     print(BEGINS, flush=True)
 
 
-def leave_pod(told: dict[str, Any]) -> None:
-    """Say at the end of the log what has come of the step."""
+def leave_pod(result: dict[str, Any]) -> None:
+    """Report the result of the step at the end of the log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    print(ENDS + to_json(told), flush=True)
+    print(ENDS + to_json(result), flush=True)
 
 
 def on_volume(place: str, workspace: str, note: str) -> str:
-    """A path on the run's shared volume, made ready; a note of it stands in the artifact's own file."""
+    """Return a path on the run's shared volume, and record it in the artifact's own file."""
     path = os.path.join(workspace, place)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     if not os.path.exists(note):

@@ -1,7 +1,7 @@
-"""What pickle or cloudpickle would change on its way: how such an object is taken apart, and made again.
+"""Reducers for objects that pickle or cloudpickle would change.
 
-The functions that take apart answer as `__reduce__` does; what they name by `runtime_reference` is a method
-of `Makers`, which the reader of pickles has.
+They return what `__reduce__` does; `runtime_reference` names a method of `Builders`, which the reader of
+pickles inherits.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from collections.abc import Callable
 from typing import Any
 
 RUNTIME = "kale_step_runtime"
-"""The module that pickles of steps name; no such module exists, the reader puts its methods in its place."""
+"""The module that pickles of steps name; it does not exist, the reader uses its own methods."""
 
 HEAP_TYPE = 1 << 9
-"""`Py_TPFLAGS_HEAPTYPE`: in the flags of a class that Python code has made."""
+"""`Py_TPFLAGS_HEAPTYPE`: in the flags of a class that Python code has created."""
 
 
 def runtime_reference(name: str) -> Any:
-    """A function that pickles as a method of the reader."""
+    """Return a function that pickles as a method of the reader."""
     module = sys.modules.setdefault(RUNTIME, types.ModuleType(RUNTIME))
     if not hasattr(module, name):
 
@@ -38,34 +38,34 @@ def runtime_reference(name: str) -> Any:
     return getattr(module, name)
 
 
-def refuse(obj: Any) -> Any:
-    """Refuse an object of which a pickle would make something else."""
+def reject(obj: Any) -> Any:
+    """Reject an object that would not survive a pickle."""
     if obj is sys.stdout or obj is sys.stderr:
         return None
     raise pickle.PicklingError(f"cannot pickle {type(obj).__name__!r} object")
 
 
-def view_parts(view: Any) -> Any:
-    """The keys, values or items of a dict stay those of that dict."""
+def reduce_dict_view(view: Any) -> Any:
+    """Reduce the keys, values or items of a dict, which stay a view of that dict."""
     return getattr(gc.get_referents(view)[0], type(view).__name__.rpartition("_")[2]), ()
 
 
-def proxy_parts(proxy: Any) -> Any:
-    """A read-only dict stays that of its dict; cloudpickle knows what to do with that of a class."""
+def reduce_proxy(proxy: Any) -> Any:
+    """Reduce a read-only view of a dict, which stays a view; cloudpickle handles that of a class."""
     shown = gc.get_referents(proxy)[0]
     of_class = isinstance(shown, dict) and isinstance(shown.get("__dict__"), types.GetSetDescriptorType)
     return None if of_class else (types.MappingProxyType, (shown,))
 
 
-def weak_parts(container: Any) -> Any:
-    """What holds objects weakly would lose those that nothing else holds where it arrives; classes stay."""
+def reduce_weak(container: Any) -> Any:
+    """Reject a weak container: its objects would be lost in another process, unless they are classes."""
     if all(isinstance(item, type) for item in container):
         return None if isinstance(container, weakref.WeakSet) else (type(container), (dict(container),))
-    return refuse(container)
+    return reject(container)
 
 
-def cached_parts(function: Any) -> Any:
-    """A function with a cache, if it has to travel: with what it computes, without what it has computed."""
+def reduce_cached(function: Any) -> Any:
+    """Reduce a cached function that is pickled by value, without its cached results."""
     if function.__module__ != "__main__":
         return None
     how = function.cache_parameters()
@@ -73,14 +73,14 @@ def cached_parts(function: Any) -> Any:
     return make, (function.__wrapped__, how["maxsize"], how["typed"]), dict(vars(function))
 
 
-def property_parts(cached: Any) -> Any:
-    """A cached property without its lock, which Python had until 3.11."""
+def reduce_property(cached: Any) -> Any:
+    """Reduce a cached property without its lock, which Python had until 3.11."""
     state = {name: value for name, value in vars(cached).items() if name != "lock"}
     return type(cached), (cached.func,), state
 
 
-def code_parts(code: types.CodeType) -> Any:
-    """Code with the name of its file, which is its cell: cloudpickle 3.1.3 forgets it."""
+def reduce_code(code: types.CodeType) -> Any:
+    """Reduce code with its file name, which is that of its cell: cloudpickle 3.1.3 drops it."""
     import cloudpickle
 
     return runtime_reference("make_code"), (
@@ -89,20 +89,20 @@ def code_parts(code: types.CodeType) -> Any:
     )
 
 
-def new_type_parts(new: Any) -> Any:
-    """A type of `typing.NewType`, which pickle knows by its name only."""
+def reduce_new_type(new: Any) -> Any:
+    """Reduce a `typing.NewType`, which pickle refers to by name only."""
     return (type(new), (new.__name__, new.__supertype__), dict(vars(new))) if in_main(new) else None
 
 
-def param_spec_parts(spec: Any) -> Any:
-    """A `typing.ParamSpec`, which pickle knows by its name only."""
+def reduce_param_spec(spec: Any) -> Any:
+    """Reduce a `typing.ParamSpec`, which pickle refers to by name only."""
     state = None, {"__module__": "__main__"}  # set one by one: it has no __dict__ in some releases
-    unbound = spec.__bound__ in (None, type(None))  # which of them hangs on Python's release
+    unbound = spec.__bound__ in (None, type(None))  # depends on Python's release
     return (type(spec), (spec.__name__,), state) if in_main(spec) and unbound else None
 
 
-def logger_parts(logger: Any) -> Any:
-    """A logger, which pickle knows by its name only, with what was set in it, but for its handlers."""
+def reduce_logger(logger: Any) -> Any:
+    """Reduce a logger, which pickle refers to by name only, with its settings except for its handlers."""
     state = {name: getattr(logger, name) for name in ("level", "disabled", "propagate")}
     return (*logger.__reduce__(), state, None, None, runtime_reference("fill_logger"))
 
@@ -113,18 +113,18 @@ def is_one_of(kind: type, kinds: Any) -> bool:
 
 
 def module_of(kind: type) -> str:
-    """The module of a type; empty for those types of Cython that have something else there."""
+    """Return the module of a type; empty for Cython types with another `__module__`."""
     module = kind.__module__
     return module if isinstance(module, str) else ""
 
 
 def in_main(obj: Any) -> bool:
-    """Whether the notebook has made a class, a function or a type."""
+    """Whether a class, a function or a type is defined in the notebook."""
     return getattr(obj, "__module__", None) == "__main__"
 
 
-def exception_parts(error: BaseException) -> Any:
-    """An exception with what led to it, and without a call of its class, which may want other arguments."""
+def reduce_exception(error: BaseException) -> Any:
+    """Reduce an exception with its cause, without calling its class, whose arguments may differ."""
     made: Any = error.__reduce_ex__(5)
     if isinstance(made, str):
         return made
@@ -141,12 +141,12 @@ def exception_parts(error: BaseException) -> Any:
     return (*made[:2], (state, members, links), None, None, runtime_reference("fill_exception"))
 
 
-def class_parts(kind: Any, made: Any) -> Any:
-    """What cloudpickle makes of a class of the notebook, made again without the hooks that have run.
+def reduce_class(kind: Any, made: Any) -> Any:
+    """Reduce a class of the notebook as cloudpickle does, but without running its hooks again.
 
     Args:
         kind: The class.
-        made: What cloudpickle says.
+        made: The reduce value of cloudpickle.
     """
     if not isinstance(made, tuple) or len(made) < 6:
         return made
@@ -154,8 +154,8 @@ def class_parts(kind: Any, made: Any) -> Any:
     if make.__name__ == "_make_skeleton_class":
         given = {name: own.pop(name) for name in ("__slots__",) if own.get(name)}
         args = (*args[:3], {**args[3], **given, "__qualname__": kind.__qualname__}, *args[4:])
-        made_anew = [n for n, v in own.items() if isinstance(v, types.MemberDescriptorType)]
-        own = {name: value for name, value in own.items() if name not in made_anew}
+        rebuilt = [n for n, v in own.items() if isinstance(v, types.MemberDescriptorType)]
+        own = {name: value for name, value in own.items() if name not in rebuilt}
     members = [
         (name, member.value, vars(member)) for name, member in getattr(kind, "__members__", {}).items()
     ]
@@ -164,8 +164,8 @@ def class_parts(kind: Any, made: Any) -> Any:
     return runtime_reference("make_class"), (make, *args), state, None, None, runtime_reference("fill_class")
 
 
-def ctypes_parts(kind: Any) -> Any:
-    """A type of arrays or of pointers that `ctypes` makes itself; None for one with a definition."""
+def reduce_ctypes(kind: Any) -> Any:
+    """Reduce a type of arrays or pointers that `ctypes` creates itself; None for one with a definition."""
     made: Any = None
     if type(kind).__name__ == "PyCArrayType":
         made = operator.mul, (kind._type_, kind._length_)
@@ -176,43 +176,43 @@ def ctypes_parts(kind: Any) -> Any:
 
 DICTS: tuple[Any, ...] = {}, OrderedDict()
 REDUCERS: dict[type, Callable[[Any], Any]] = {
-    io.TextIOWrapper: refuse,  # cloudpickle would make a copy of the text that is in a file
-    memoryview: refuse,  # and bytes of a view of bytes
-    weakref.ProxyType: refuse,
-    weakref.CallableProxyType: refuse,
-    weakref.WeakSet: weak_parts,
-    weakref.WeakKeyDictionary: weak_parts,
-    weakref.WeakValueDictionary: weak_parts,
-    types.CodeType: code_parts,
-    types.MappingProxyType: proxy_parts,
-    type(functools.lru_cache(len)): cached_parts,
-    functools.cached_property: property_parts,
-    **{type(view): view_parts for each in DICTS for view in (each.keys(), each.values(), each.items())},
+    io.TextIOWrapper: reject,  # cloudpickle would copy the text of a file
+    memoryview: reject,  # and would copy the bytes of a view
+    weakref.ProxyType: reject,
+    weakref.CallableProxyType: reject,
+    weakref.WeakSet: reduce_weak,
+    weakref.WeakKeyDictionary: reduce_weak,
+    weakref.WeakValueDictionary: reduce_weak,
+    types.CodeType: reduce_code,
+    types.MappingProxyType: reduce_proxy,
+    type(functools.lru_cache(len)): reduce_cached,
+    functools.cached_property: reduce_property,
+    **{type(view): reduce_dict_view for each in DICTS for view in (each.keys(), each.values(), each.items())},
 }
-REDUCERS_BY_NAME = {"typing.NewType": new_type_parts, "typing.ParamSpec": param_spec_parts}
+REDUCERS_BY_NAME = {"typing.NewType": reduce_new_type, "typing.ParamSpec": reduce_param_spec}
 
 
-def known_parts(obj: Any) -> Any:
-    """What to make an object of; None if pickle and cloudpickle know."""
+def reduce_known(obj: Any) -> Any:
+    """Reduce an object; None to leave it to pickle and cloudpickle."""
     kind = type(obj)
     if kind in REDUCERS:
         return REDUCERS[kind](obj)
     if kind.__module__ == "logging" and kind.__name__ in ("Logger", "RootLogger"):
-        return logger_parts(obj)
+        return reduce_logger(obj)
     if kind.__module__ == "tempfile":
-        return refuse(obj)  # it is deleted when nobody holds it in the process that made it
+        return reject(obj)  # it is deleted with its last reference in the process that created it
     if kind.__module__ == "_ctypes" and isinstance(obj, type):
-        return ctypes_parts(obj)
+        return reduce_ctypes(obj)
     if kind.__module__ == "typing":
         by_name = REDUCERS_BY_NAME.get(f"typing.{kind.__name__}")
         return by_name(obj) if by_name else None
     if issubclass(kind, BaseException):
-        return exception_parts(obj)
-    return instance_parts(obj, kind) if in_main(kind) else None
+        return reduce_exception(obj)
+    return reduce_instance(obj, kind) if in_main(kind) else None
 
 
-def instance_parts(obj: Any, kind: type) -> Any:
-    """An object of a class of the notebook that makes its objects itself: pickle would make another."""
+def reduce_instance(obj: Any, kind: type) -> Any:
+    """Reduce an object of a class of the notebook with its own `__new__`, which pickle would call again."""
     for name in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__"):
         if getattr(kind, name, None) is not getattr(object, name, None):
             return None
@@ -223,46 +223,46 @@ def instance_parts(obj: Any, kind: type) -> Any:
     return runtime_reference("make_instance"), (kind,), made[2] if len(made) > 2 else None
 
 
-class Makers:
-    """Make again what was taken apart."""
+class Builders:
+    """Rebuilds objects from their reduced form."""
 
     def make_cached(self, function: Any, maxsize: int | None, typed: bool) -> Any:
-        """As `cached_parts` said."""
+        """Rebuild an object of `reduce_cached`."""
         return functools.lru_cache(maxsize, typed)(function)
 
     def make_code(self, make: Any, args: tuple[Any, ...], filename: str) -> types.CodeType:
-        """As `code_parts` said."""
+        """Rebuild an object of `reduce_code`."""
         code: types.CodeType = make(*args).replace(co_filename=filename)
         return code
 
     def fill_logger(self, logger: Any, state: Any) -> None:
-        """As `logger_parts` said."""
+        """Set a state of `reduce_logger`."""
         logger.setLevel(state.pop("level"))
         vars(logger).update(state)
 
     def make_instance(self, kind: Any) -> Any:
-        """As `instance_parts` said."""
+        """Rebuild an object of `reduce_instance`."""
         return object.__new__(kind)
 
     def make_exception(self, kind: Any, args: tuple[Any, ...]) -> BaseException:
-        """As `exception_parts` said."""
+        """Rebuild an object of `reduce_exception`."""
         base = next(k for k in kind.__mro__ if not k.__flags__ & HEAP_TYPE)
         error: BaseException = base.__new__(kind, *args)
         error.args = args
         return error
 
     def fill_exception(self, error: Any, state: Any) -> None:
-        """As `exception_parts` said."""
+        """Set a state of `reduce_exception`."""
         own, members, links = state
         for name, value in members.items():
-            with contextlib.suppress(AttributeError, TypeError):  # cannot be set, and has been
+            with contextlib.suppress(AttributeError, TypeError):  # read-only, and already set
                 setattr(error, name, value)
         if own is not None:
             error.__setstate__(own)
         error.__cause__, error.__context__, error.__suppress_context__ = links
 
     def make_class(self, make: Any, first: Any, name: str, bases: Any, *others: Any) -> Any:
-        """As `class_parts` said; `__init_subclass__` and a metaclass of the notebook have had their turn."""
+        """Rebuild a class of `reduce_class` without `__init_subclass__` and metaclasses of the notebook."""
         if not isinstance(first, type):  # an enumeration
             return make(first, name, bases, *others)
         if in_main(first):
@@ -280,7 +280,7 @@ class Makers:
                 type.__setattr__(k, hook, function)
 
     def fill_class(self, kind: Any, state: Any) -> None:
-        """As `class_parts` said; members of an enumeration get their attributes and their other names."""
+        """Set a state of `reduce_class`; members of an enumeration get their attributes and aliases."""
         fill, own, members = state
         for name, _, _ in members:
             if name in own[0]:

@@ -1,4 +1,4 @@
-"""The report of a step: one page of HTML with what a notebook would have shown under the step's cells."""
+"""The report of a step: one HTML page with the outputs that a notebook would show below the step's cells."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from kale_magics.step_runtime.display import Display, placeholder, print_text, shown_text
 from kale_magics.step_runtime.figures import Figures
-from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
+from kale_magics.step_runtime.random_generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.shell import Captured, Shell
-from kale_magics.step_runtime.shows import Display, print_shown, shown_text, unshowable
-from kale_magics.step_runtime.texts import cut
+from kale_magics.step_runtime.truncation import truncate
 
-LONGEST = 100_000
+MAX_PRINTED = 100_000
 """Characters of a cell's printed text, and of an object's plain one."""
 
-LARGEST = 10_000_000
+MAX_RICH = 10_000_000
 """Characters or bytes of an object's rich form."""
 
-SHORTENED = "<p>… (shortened)</p>"
+OMITTED_HTML = "<p>… (shortened)</p>"
 
 ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
-"""What colours a terminal, moves its cursor, or makes a link in it."""
+"""Escape sequences that color a terminal, move its cursor, or create a link."""
 
 FORMS = {
     "html": "text/html",
@@ -60,11 +60,11 @@ img {max-width: 100%}
 
 
 class Report(Figures):
-    """Keeps what the cells of a step show.
+    """Records the outputs of the cells of a step.
 
     Args:
-        shell: Knows whether a cell captures what it shows.
-        submodules: As `Figures` takes them.
+        shell: The shell, which knows whether a cell captures its output.
+        submodules: As in `Figures`.
     """
 
     def __init__(self, shell: Shell, submodules: Collection[str] = ()) -> None:
@@ -76,16 +76,16 @@ class Report(Figures):
         self.size, self.muted = 0, False
 
     def open(self) -> None:
-        """From here on see what is shown."""
+        """Start to record outputs."""
         for name in ("stdout", "stderr"):
-            # The stream itself stays: logging handlers hold it, and all that it can do goes on.
+            # The stream object stays the same: logging handlers hold it, and its other methods still work.
             with contextlib.suppress(AttributeError):
                 stream = getattr(sys, name)
                 self.patch(stream, "write", self.recorder(stream.write, name))
         super().open()
 
     def recorder(self, write: Callable[[str], Any], kind: str) -> Callable[[str], Any]:
-        """A stream's `write` that lets the report have the text too."""
+        """Return a stream's `write` that records the text too."""
 
         def record(text: str) -> Any:
             written = write(text)
@@ -96,24 +96,24 @@ class Report(Figures):
         return record
 
     def add(self, kind: str, text: str) -> None:
-        """Take printed text, or HTML, whose kind is ""."""
+        """Add printed text, or HTML, whose kind is ""."""
         if self.shown is not None and text:
             self.shown.append((kind, text))
             self.size += len(text) if kind else 0
-            if self.size > 4 * LONGEST:
-                self.shown, self.size = shortened(self.shown), LONGEST
+            if self.size > 4 * MAX_PRINTED:
+                self.shown, self.size = limit_printed(self.shown), MAX_PRINTED
 
     def display(self, text: str, value: Any, place: str) -> None:
         """Print an object to the log, and show it.
 
         Args:
-            text: What is printed.
+            text: The text to print.
             value: The object.
-            place: The name of the place where it is shown; what was shown there is replaced on the page.
+            place: The name of the place where it is shown, which replaces what the page shows there.
         """
         before, self.muted = self.muted, True
         try:
-            print_shown(text)
+            print_text(text)
         finally:
             self.muted = before
         if not place:
@@ -139,12 +139,12 @@ class Report(Figures):
         super().show_figures()
 
     def begin(self, label: str) -> None:
-        """A cell begins."""
+        """Begin a cell."""
         self.cells.append(f"<h2>{html.escape(label)}</h2>")
         self.shown, self.size = [], 0
 
     def end(self, value: Any) -> None:
-        """A cell ends."""
+        """End a cell."""
         try:
             if value is not None and not isinstance(value, Captured):
                 self.show(value)
@@ -152,7 +152,7 @@ class Report(Figures):
         except Exception as error:  # libraries may raise anything
             self.add("", preformatted(f"(figures cannot be shown: {type(error).__name__})"))
         self.cells += (
-            part if not kind else preformatted(part, kind) for kind, part in shortened(self.shown or [])
+            part if not kind else preformatted(part, kind) for kind, part in limit_printed(self.shown or [])
         )
         self.shown = None
 
@@ -176,17 +176,17 @@ class Report(Figures):
             print(f"step {step}: its report cannot be written: {error}", file=sys.stderr)
 
 
-def last_apart(source: str, filename: str, flags: int) -> tuple[Any, ...]:
-    """The code of a cell, and that of its last expression, whose value is shown, as IPython has them.
+def compile_with_value(source: str, filename: str, flags: int) -> tuple[Any, ...]:
+    """Compile a cell, and its last expression separately if IPython would show its value.
 
     Returns:
-        Nothing if there is no such value: not an expression, or a `;` behind it.
+        Nothing if there is no such value: the cell ends in a statement or with `;`.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what there is to warn of has been said
+        warnings.simplefilter("ignore")  # the warnings were shown before
         tree = compile(source, filename, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
         last = tree.body[-1] if tree.body else None
-        if not isinstance(last, ast.Expr) or ends_silently(source):
+        if not isinstance(last, ast.Expr) or ends_with_semicolon(source):
             return ()
         if not isinstance(last.value, ast.Constant):  # a text may be the `__doc__` too
             tree.body.pop()
@@ -194,7 +194,7 @@ def last_apart(source: str, filename: str, flags: int) -> tuple[Any, ...]:
         return tuple(compile(part, filename, mode, flags, dont_inherit=True) for part, mode in parts)
 
 
-def ends_silently(source: str) -> bool:
+def ends_with_semicolon(source: str) -> bool:
     """Whether a cell ends with `;`, comments aside."""
     with contextlib.suppress(SyntaxError, tokenize.TokenError):
         tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -202,75 +202,75 @@ def ends_silently(source: str) -> bool:
     return False
 
 
-def shortened(shown: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What is shown, each run of printed text in one part, and the middle of too much of it left out."""
-    parts = list(joined(shown))
-    surplus = sum(len(text) for kind, text in parts if kind) - LONGEST
+def limit_printed(shown: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Merge runs of printed text, and omit the middle if there is too much of it."""
+    parts = list(merged_runs(shown))
+    surplus = sum(len(text) for kind, text in parts if kind) - MAX_PRINTED
     if surplus <= 0:
         return parts
     kept: list[tuple[str, str]] = []
     place = 0
     for kind, text in parts:
         if kind:
-            head = text[: max(0, LONGEST // 2 - place)]
-            tail = text[max(len(head), LONGEST // 2 + surplus - place) :]
-            cut = place <= LONGEST // 2 < place + len(text)
-            kept += [(kind, head), ("", SHORTENED), (kind, tail)] if cut else [(kind, head + tail)]
+            head = text[: max(0, MAX_PRINTED // 2 - place)]
+            tail = text[max(len(head), MAX_PRINTED // 2 + surplus - place) :]
+            is_cut = place <= MAX_PRINTED // 2 < place + len(text)
+            kept += [(kind, head), ("", OMITTED_HTML), (kind, tail)] if is_cut else [(kind, head + tail)]
             place += len(text)
-        elif text != SHORTENED:
+        elif text != OMITTED_HTML:
             kept.append((kind, text))
     return [part for part in kept if part[1]]
 
 
-def joined(shown: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    """Each run of text of one kind in one part; a line that began anew is its last state."""
+def merged_runs(shown: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Merge each run of text of one kind; of a line with carriage returns, its last state is kept."""
     for kind, run_of_parts in itertools.groupby(shown, key=lambda part: part[0]):
         if kind:
             lines = "".join(text for _, text in run_of_parts).split("\n")
-            yield kind, "\n".join(map(last_state, lines))
+            yield kind, "\n".join(map(visible_line, lines))
         else:
             yield from run_of_parts
 
 
-def last_state(line: str) -> str:
-    """What a terminal shows of a line; what ends it may be the start of more."""
+def visible_line(line: str) -> str:
+    """Return the visible text of a line in a terminal; carriage returns at its end are kept."""
     text = line.rstrip("\r")
     return text.rpartition("\r")[2] + line[len(text) :]
 
 
 def rendered(value: Any) -> str:
-    """An object as HTML; the random generators are left as they are."""
+    """Return an object as HTML, without changing the random generators."""
     try:
         states = {name: generator_state(name) for name in GENERATORS}
         try:
-            return form(value)
+            return best_form(value)
         finally:
             for name, state in states.items():
                 set_generator_state(name, state)
     except Exception:  # an object's methods may raise anything
-        return preformatted(unshowable(value))
+        return preformatted(placeholder(value))
 
 
-def form(value: Any) -> str:
-    """The best form of an object."""
-    bundle = asked(value, "mimebundle", include=None, exclude=None)
+def best_form(value: Any) -> str:
+    """Return the best form of an object."""
+    bundle = call_repr(value, "mimebundle", include=None, exclude=None)
     for name, mime in FORMS.items():
         data = bundle.get(mime) if isinstance(bundle, dict) else None
-        data = asked(value, name) if data is None else data
+        data = call_repr(value, name) if data is None else data
         if data is None and name == "png":
-            data = picture(value)
-        if not isinstance(data, (str, bytes)) or len(data) > LARGEST:
+            data = figure_png(value)
+        if not isinstance(data, (str, bytes)) or len(data) > MAX_RICH:
             continue
         if name in ("png", "jpeg"):
             text = base64.b64encode(data).decode() if isinstance(data, bytes) else html.escape(data)
             return f'<img src="data:{mime};base64,{text}">'
         if isinstance(data, str):
             return f"<div>{data}</div>" if name in ("html", "svg") else preformatted(data)
-    return preformatted(cut(shown_text(value), LONGEST))
+    return preformatted(truncate(shown_text(value), MAX_PRINTED))
 
 
-def asked(value: Any, name: str, **options: Any) -> Any:
-    """What an object's `_repr_name_` gives; None if it has none, or has every attribute, or it raises."""
+def call_repr(value: Any, name: str, **options: Any) -> Any:
+    """Call an object's `_repr_name_`; None if it has none, has any attribute, or raises."""
     try:
         if isinstance(value, type) or hasattr(value, "_ipython_canary_method_should_not_exist_"):
             return None
@@ -280,8 +280,8 @@ def asked(value: Any, name: str, **options: Any) -> Any:
     return data[0] if isinstance(data, tuple) else data  # metadata may follow
 
 
-def picture(value: Any) -> bytes | None:
-    """A figure of matplotlib as a PNG, as IPython makes it; None for what is none, and for an empty one."""
+def figure_png(value: Any) -> bytes | None:
+    """Return a figure of matplotlib as a PNG, as IPython does; None for other objects and empty figures."""
     figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", ())
     if not isinstance(value, figure) or not (value.axes or value.lines):
         return None
@@ -292,7 +292,7 @@ def picture(value: Any) -> bytes | None:
 
 
 def preformatted(text: str, kind: str = "stdout") -> str:
-    """Text as HTML."""
+    """Return text as HTML."""
     text = ANSI.sub("", text).replace("\r", "")
     # HTML drops the first newline.
     return f'<pre class="{kind}">\n{html.escape(text)}</pre>' if text else ""

@@ -10,29 +10,30 @@ import types
 from typing import Any
 
 RUN_FLAGS = frozenset({"-i", "-n", "-e", "-G"})
-"""Options of `%run` that a step knows.
+"""Options of `%run` that work in a step.
 
-`-i`: run in the notebook's variables; `-n`: not as `__main__`; `-e`: let `sys.exit` pass; `-G`: take the
-arguments as they are written."""
+`-i`: run in the notebook's variables; `-n`: not as `__main__`; `-e`: ignore `sys.exit`; `-G`: do not expand
+the arguments.
+"""
 
 
 def script_path(name: str) -> str:
-    """The file that `%run` means by a name, which may lack its ending."""
+    """Return the file for the name given to `%run`, which may lack its suffix."""
     path = os.path.expanduser(name)
     return path if os.path.isfile(path) or path.endswith(".py") else path + ".py"
 
 
 def run_file(name: str, arguments: list[str], flags: set[str], namespace: dict[str, Any]) -> None:
-    """Run a script in a namespace of its own, and take over what it binds.
+    """Run a script in a namespace of its own, and copy the names that it binds.
 
     Args:
         name: The file.
-        arguments: What the script finds in `sys.argv`, wildcards expanded unless `-G` says otherwise.
+        arguments: The script's `sys.argv`, wildcards expanded unless `-G` is given.
         flags: Some of `RUN_FLAGS`.
         namespace: The variables of the step.
 
     Raises:
-        SystemExit: The script ends itself with a failure.
+        SystemExit: The script exits with a failure.
     """
     path = script_path(name)
     module_name = os.path.splitext(os.path.basename(path))[0] if "-n" in flags else "__main__"
@@ -51,7 +52,7 @@ def run_file(name: str, arguments: list[str], flags: set[str], namespace: dict[s
             raise
     finally:
         sys.argv = argv
-        with contextlib.suppress(ValueError):  # the script itself has taken it away
+        with contextlib.suppress(ValueError):  # the script itself has removed it
             sys.path.remove(folder)
         if own is namespace:
             own.pop("__file__")
@@ -61,7 +62,7 @@ def run_file(name: str, arguments: list[str], flags: set[str], namespace: dict[s
 
 
 def expanded(arguments: list[str], flags: set[str]) -> list[str]:
-    """The arguments of a script, with the files that a wildcard means in its place."""
+    """Return the arguments of a script, wildcards replaced by the matching files."""
     found: list[str] = []
     for argument in map(os.path.expanduser, arguments):
         files = [] if "-G" in flags else sorted(glob.glob(argument))

@@ -1,7 +1,7 @@
-"""`run_step`: what the function of every step calls.
+"""`run_step`: the function that every step calls.
 
-A step is a module `__main__` in which the notebook's code runs piece by piece, between inputs that are read
-and outputs that are written.
+A step is a module `__main__` in which the notebook's code runs piece by piece, between inputs that are loaded
+and outputs that are saved.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
+from kale_magics.step_runtime.display import Display, print_text
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.fingerprint import (
-    MAX_STEP_VALUES,
+    MAX_OTHER_VALUES,
     fingerprint_texts,
-    joined_texts,
-    one_text,
+    join_texts,
+    merge_texts,
     reached_names,
-    shorter_text,
+    shorten_texts,
 )
-from kale_magics.step_runtime.fixed import fix_modules, to_json
-from kale_magics.step_runtime.generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.helpers import Helpers, bind_helpers
-from kale_magics.step_runtime.parameters import restore
+from kale_magics.step_runtime.parameters import decode_parameter
 from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
 from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
-from kale_magics.step_runtime.report import Report, last_apart
+from kale_magics.step_runtime.random_generators import GENERATORS, generator_state, set_generator_state
+from kale_magics.step_runtime.report import Report, compile_with_value
 from kale_magics.step_runtime.shell import Shell
-from kale_magics.step_runtime.shows import Display, print_shown
-from kale_magics.step_runtime.texts import cut
+from kale_magics.step_runtime.truncation import truncate
+from kale_magics.step_runtime.unpatched import copy_modules, to_json
 
 FUTURE_FLAGS = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
 CO_COROUTINE = 0x80
@@ -50,36 +50,36 @@ CO_COROUTINE = 0x80
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 OWNERSHIP = re.compile(r"\bresize\b|\.base\b|\.flags\b|owndata", re.IGNORECASE)
-"""What code names that tells apart an array with memory of its own, and one that shows other memory."""
+"""Names in code that depends on whether an array owns its memory or views other memory."""
 
-NOBODY_ANSWERS = "a step has nobody to ask: make what it reads a parameter"
+NO_INPUT = "input() does not work in a step: make it a parameter"
 
 
-LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_LINE_SHOWN = 10_000, 20_000, 200
-"""How many characters are told of an exception, of its traceback, and of a line of code."""
+MAX_MESSAGE, MAX_TRACEBACK, MAX_LINE_SHOWN = 10_000, 20_000, 200
+"""Characters that are reported of an exception, of its traceback, and of a line of code."""
 
 
 def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     """Run a step.
 
     Args:
-        spec: What the step is, in literals:
+        spec: The step, in literals:
             "step": its name;
             "parameters": key of an argument: (variable, default, type);
             "inputs", "outputs": key of an argument: the variables;
             "metrics": the variables to log to the argument `metrics`;
             "setup", "cells": pieces of code (filename, source, {variable: identity of its definition});
-            "late": what the prelude imports and the step lacks, if there is anything, as `Helpers` has it;
-            "submodules": those that packages have as attributes, if there are any;
-            in a pod "pod": files as `enter_pod` takes them, and "shared": where inputs and outputs are on
-            the run's shared volume, by key; "report": whether a report is written to the argument `report`.
-        arguments: What the step's function got: values of parameters, and artifacts of KFP (or stand-ins)
-            with `path`, `metadata` and, for metrics, `log_metric`.
+            "late": the imports of the prelude that the step lacks, if there are any, as in `Helpers`;
+            "submodules": submodules used as attributes of packages, if there are any;
+            in a pod "pod": files for `enter_pod`, and "shared": where inputs and outputs are on the run's
+            shared volume, by key; "report": whether a report is written to the argument `report`.
+        arguments: The arguments of the step's function: values of parameters, and artifacts of KFP (or
+            objects like them) with `path`, `metadata` and, for metrics, `log_metric`.
 
     Raises:
-        SystemExit: The step failed; stderr, and the file that `KALE_ERROR_FILE` names, say why.
+        SystemExit: The step failed; stderr, and the file that `KALE_ERROR_FILE` names, have the reason.
     """
-    fix_modules(globals())
+    copy_modules(globals())
     run = StepRun(spec)
     in_pod = "pod" in spec
     try:
@@ -90,16 +90,16 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
         captured = run.shell.end_capture()
         if captured is not None:
             captured.show()
-        answer = report(error, spec["step"], run.filenames)
+        failure = report_failure(error, spec["step"], run.filenames)
         if in_pod:
-            leave_pod({"step": spec["step"], "error": answer})
+            leave_pod({"step": spec["step"], "error": failure})
         raise SystemExit(1) from None
     finally:
         run.figures.undo.close()
     if in_pod:
         places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
-        told = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
-        leave_pod({**told, "fingerprints": shorter_text(run.fingerprints)})
+        result = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
+        leave_pod({**result, "fingerprints": shorten_texts(run.fingerprints)})
 
 
 class StepRun:
@@ -109,13 +109,13 @@ class StepRun:
         spec: As in `run_step`.
 
     Attributes:
-        filenames: What the code is called in tracebacks, and what the user calls it.
+        filenames: For the file names in tracebacks: what the user calls them.
         namespace: The variables.
-        shell: What `get_ipython()` gives.
-        metrics: What was logged.
-        fingerprints: Those of its variables when its cells had run, as one text.
-        page: The report that is being made; None if nobody wants one.
-        figures: The report, or what treats figures where there is none.
+        shell: The result of `get_ipython()`.
+        metrics: The logged metrics.
+        fingerprints: The fingerprints of its variables after its cells ran, as one text.
+        page: The report; None if it is not requested.
+        figures: The report, or the object that closes figures without one.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -126,24 +126,26 @@ class StepRun:
         self.shared: dict[str, str] = spec.get("shared", {})
         self.definitions = Definitions()
         self.module = types.ModuleType("__main__")
-        # What the process had there must live on: its functions are still running.
+        # The process's own module must stay alive: its functions are still running.
         self.previous = sys.modules["__main__"]
         self.namespace = vars(self.module)
         shell = self.shell = Shell(self.namespace)
         submodules, closes = spec.get("submodules", ()), os.environ.get("KALE_FIGURES") != "stay"
         self.page = Report(shell, submodules) if spec.get("report") else None
-        self.figures = self.page or Figures(Display(print_shown), closes, submodules)
+        self.figures = self.page or Figures(Display(print_text), closes, submodules)
         # A module, as in every `__main__`, and not its dict.
         self.namespace.update(
-            get_ipython=lambda: shell, display=self.figures.shows, __builtins__=sys.modules["builtins"]
+            get_ipython=lambda: shell,
+            display=self.figures.display_function,
+            __builtins__=sys.modules["builtins"],
         )
 
     def perform(self, arguments: dict[str, Any]) -> None:
-        """Bind, execute, hand on.
+        """Bind parameters, execute the code, save the outputs.
 
         Raises:
-            BaseException: What the user's code raised.
-            StepError: Something that is told without a traceback.
+            BaseException: Raised by the user's code.
+            StepError: An error that is reported without a traceback.
         """
         sys.modules["__main__"] = self.module
         prepare_process()
@@ -152,34 +154,34 @@ class StepRun:
             self.namespace[name] = self.parameter(name, arguments[key], default, kind)
         pieces = list(self.compile(self.spec["setup"] + self.spec["cells"]))
         awaits = any(code.co_flags & CO_COROUTINE for _, code, *_ in pieces)
-        ended = drive(self.execute(pieces, arguments), awaits)
+        ended = run_coroutine(self.execute(pieces, arguments), awaits)
         if ended is not None:
             raise ended
-        # What was taken may be handed on as it came.
-        came = {
+        # An unchanged input may be linked as an output.
+        received = {
             tuple(names): (self.path_of(key, arguments), arguments[key].metadata)
             for key, names in self.spec["inputs"].items()
             if "sha256" in arguments[key].metadata
         }
-        told_of: dict[str, Any] = {}
+        saved: dict[str, Any] = {}
         for key, names in self.spec["outputs"].items():
             values = {name: self.namespace[name] for name in names if name in self.namespace}
             values.update((name, generator_state(name)) for name in names if name in GENERATORS)
-            source, told = came.get(tuple(names), ("", {}))
-            twin = (source, told["sha256"], told.get("fingerprints", "")) if source else None
+            source, metadata = received.get(tuple(names), ("", {}))
+            existing = (source, metadata["sha256"], metadata.get("fingerprints", "")) if source else None
             helpers = Helpers(self.namespace, self.everywhere(), self.spec.get("late"))
             path = self.path_of(key, arguments)
-            manifest = save_artifact(path, values, self.namespace, self.definitions, twin, helpers)
+            manifest = save_artifact(path, values, self.namespace, self.definitions, existing, helpers)
             arguments[key].metadata.update(manifest)
-            told_of.update(dict.fromkeys(values, manifest["fingerprints"]))
-        self.take_fingerprints(told_of)
+            saved.update(dict.fromkeys(values, manifest["fingerprints"]))
+        self.save_fingerprints(saved)
         for name in self.spec["metrics"]:
             self.log_metric(name, arguments["metrics"])
         if self.page is not None:
             self.page.write(arguments["report"].path, self.spec["step"])
 
     def parameter(self, name: str, value: Any, default: Any, kind: str) -> Any:
-        """Return the value of a parameter: in a pod KFP has held it, on this machine it arrives as it is.
+        """Return the value of a parameter, decoded in a pod.
 
         Raises:
             StepError: Its type does not accept it.
@@ -187,53 +189,58 @@ class StepRun:
         if "pod" not in self.spec:
             return value
         try:
-            return restore(value, default, kind)
+            return decode_parameter(value, default, kind)
         except ValueError as error:
-            fix = "start the run again, with another value"
+            fix = "start the run again with another value"
             raise StepError(f"parameter {name} is {kind}, not {value!r}", "KALE108", fix) from error
 
-    def take_fingerprints(self, known: dict[str, str]) -> None:
-        """Describe what else the step's cells have bound or changed.
+    def save_fingerprints(self, known: dict[str, str]) -> None:
+        """Save the fingerprints of the step's variables, outputs or not, that its cells bind or change.
 
         Args:
-            known: The text that has a variable's fingerprint already, by its name.
+            known: By name, the text that has a variable's fingerprint already.
         """
         names = reached_names((source for _, source, _ in self.spec["cells"]), self.namespace)
         others = {name: self.namespace[name] for name in names if name not in known}
         others.update((name, self.namespace[name]) for name in self.spec["metrics"] if name in self.namespace)
-        rest = joined_texts(fingerprint_texts(others, MAX_STEP_VALUES))
-        self.fingerprints = one_text([*dict.fromkeys(known.values()), rest])
+        rest = join_texts(fingerprint_texts(others, MAX_OTHER_VALUES))
+        self.fingerprints = merge_texts([*dict.fromkeys(known.values()), rest])
         place = os.environ.get("KALE_FINGERPRINTS_FILE")
-        with contextlib.suppress(OSError):  # the run is not checked then, and is right all the same
+        with contextlib.suppress(OSError):  # the run is right, but is not checked
             if place:
                 with open(place, "w", encoding="utf-8") as file:
                     file.write(self.fingerprints)
 
     def compile(self, pieces: list[Any]) -> Iterator[Any]:
-        """Compile pieces of code; a `from __future__` import holds for all that follow, as in a notebook.
+        """Compile pieces of code; a `from __future__` import applies to all that follow, as in a notebook.
 
         Yields:
-            What the piece is called, its code, its definitions, each with whether it is a function without
-            decorators, and in what parts the code is executed.
+            The piece's file name, its code, its definitions, each with whether it is a function without
+            decorators, and the parts in which the code is executed.
         """
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         for number, (filename, source, defines) in enumerate(pieces):
             shown = f"<{filename}>"
             self.filenames[shown] = filename
-            remember_source(shown, source)
+            cache_source(shown, source)
             tree = compile(source, shown, "exec", flags | ast.PyCF_ONLY_AST, dont_inherit=True)
             plain = {n.name for n in tree.body if isinstance(n, FUNCTION) and not n.decorator_list}
             code = compile(tree, shown, "exec", flags, dont_inherit=True)
             flags |= code.co_flags & FUTURE_FLAGS
             shows = self.page is not None and number >= len(self.spec["setup"])
             known = {name: (identity, name in plain) for name, identity in defines.items()}
-            yield filename, code, known, (last_apart(source, shown, flags) if shows else ()) or (code,)
+            yield (
+                filename,
+                code,
+                known,
+                (compile_with_value(source, shown, flags) if shows else ()) or (code,),
+            )
 
     async def execute(self, pieces: list[Any], arguments: dict[str, Any]) -> StopIteration | None:
-        """Execute the setup, read the inputs, execute the cells.
+        """Execute the setup, load the inputs, execute the cells.
 
         Returns:
-            The exception that a coroutine must not raise.
+            A `StopIteration`, which a coroutine must not raise.
         """
         try:
             for number, (filename, _, defines, parts) in enumerate(pieces):
@@ -248,17 +255,17 @@ class StepRun:
                         value = await value
                 if in_cell:
                     self.figures.end(value)
-                del value  # the user's code says how long it lives
+                del value  # the user's code decides how long it lives
                 for name in defines.keys() & self.namespace.keys():
                     identity, plain = defines[name]
-                    if not plain or is_made_by(parts, self.namespace[name]):
+                    if not plain or is_defined_in(parts, self.namespace[name]):
                         self.definitions.add(identity, self.namespace[name])
         except StopIteration as error:
             return error
         return None
 
     def load_inputs(self, arguments: dict[str, Any]) -> None:
-        """Bind the variables that other steps made; one that had no value there has none here."""
+        """Bind the inputs; a variable without a value upstream has none here."""
         helpers: dict[str, Any] = {}
         pieces = [*self.spec["setup"], *self.spec["cells"]]
         owns = any(OWNERSHIP.search(source) for _, source, _ in pieces)
@@ -269,7 +276,7 @@ class StepRun:
                 values = load_artifact(path, self.namespace, resolve, owns, helpers)
             except StepError:
                 raise
-            except Exception as error:  # loading runs code of the libraries that the values come from
+            except Exception as error:  # loading runs code of the values' libraries
                 reason = f"{type(error).__name__}: {error}"
                 raise StepError(f"{', '.join(names)} cannot be loaded: {reason}") from error
             for name in names:
@@ -281,10 +288,10 @@ class StepRun:
         self.bind_helpers({**modules, **helpers})
 
     def bind_helpers(self, helpers: dict[str, Any]) -> None:
-        """Bind what functions among the inputs look up, and nothing here has.
+        """Bind globals of functions among the inputs that are missing here.
 
         Raises:
-            StepError: A builtin would be taken for it.
+            StepError: A builtin would be used in place of one.
         """
 
         def load(pickled: bytes) -> Any:
@@ -292,77 +299,77 @@ class StepRun:
 
         missing = bind_helpers(helpers, self.namespace, load)
         if missing:
-            message = f"a function that this step gets calls {missing[0]}, which cannot be serialized"
-            raise StepError(f"{message}; the builtin of that name is another one", "KALE208")
+            message = f"a function among this step's inputs calls {missing[0]}, which cannot be serialized"
+            raise StepError(f"{message}; the builtin of that name is a different one", "KALE208")
 
     def everywhere(self) -> list[str]:
-        """The names of definitions that every step has."""
+        """Return the names of definitions that every step has."""
         prelude = (defines for name, _, defines in self.spec["setup"] if name.startswith("functions, "))
         return [name for defines in prelude for name in defines]
 
     def path_of(self, key: str, arguments: dict[str, Any]) -> str:
-        """The file of an input or an output."""
+        """Return the file of an input or an output."""
         path: str = arguments[key].path
         if key in self.shared:
             return on_volume(self.shared[key], arguments["kale_workspace"], path)
         return path
 
     def log_metric(self, name: str, metrics: Any) -> None:
-        """Log the value of a variable, a number or what can be made one."""
+        """Log the value of a variable as a number."""
         if name not in self.namespace:
             message = f"the metric {name} has no value at the end of the step"
-            raise StepError(message, "KALE206", f"give {name} a value on every way through the step")
+            raise StepError(message, "KALE206", f"assign {name} on every path through the step")
         value = self.namespace[name]
         try:
             number = value if type(value) in (int, float) else float(value)
         except (TypeError, ValueError) as error:
-            message = f"the metric {name} is not a number but a {type_name(value)}"
+            message = f"the metric {name} is a {type_name(value)}, not a number"
             raise StepError(message, "KALE207", "list a variable that is an int or a float") from error
         if math.isfinite(number):
             metrics.log_metric(name, number)
             self.metrics[name] = number
         else:
-            reason = "it is not logged, KFP takes finite numbers"
+            reason = "it is not logged, because KFP accepts only finite numbers"
             print(f"the metric {name} is {number}: {reason}", file=sys.stderr)
 
 
-class NoAnswers(io.TextIOBase):
-    """What a step reads from: `input()` fails with a reason, not with an end of file."""
+class NoInput(io.TextIOBase):
+    """The stdin of a step: `input()` fails with a reason instead of an end of file."""
 
     def read(self, *_: Any) -> Any:
-        """Refuse."""
-        raise EOFError(NOBODY_ANSWERS)
+        """Reject the call."""
+        raise EOFError(NO_INPUT)
 
     def readline(self, *_: Any) -> Any:
-        """Refuse."""
-        raise EOFError(NOBODY_ANSWERS)
+        """Reject the call."""
+        raise EOFError(NO_INPUT)
 
 
 def prepare_process() -> None:
-    """Make the process as much like a kernel as a step needs: lines come at once, figures need no screen."""
+    """Set up the process like a kernel: output is line-buffered, figures need no screen."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)
-    sys.stdin = NoAnswers()
+    sys.stdin = NoInput()
     if "inline" in os.environ.get("MPLBACKEND", "inline"):
         os.environ["MPLBACKEND"] = "Agg"
 
 
-def is_made_by(parts: tuple[types.CodeType, ...], value: Any) -> bool:
-    """Whether a function is what a `def` of that code makes, and not what something has put in its place."""
+def is_defined_in(parts: tuple[types.CodeType, ...], value: Any) -> bool:
+    """Whether a function was created by a `def` of that code, and not replaced later."""
     made = [constant for part in parts for constant in part.co_consts if type(constant) is types.CodeType]
     return type(value) is types.FunctionType and any(value.__code__ is code for code in made)
 
 
-def remember_source(filename: str, source: str) -> None:
-    """Let tracebacks show the lines; pieces of one cell have their own lines each."""
+def cache_source(filename: str, source: str) -> None:
+    """Let tracebacks show the lines; pieces of one cell keep their line numbers."""
     pairs = itertools.zip_longest(linecache.getlines(filename), source.splitlines(True), fillvalue="\n")
     lines = [new if new.strip() else old for old, new in pairs]
-    # Without a time of change, `linecache.checkcache` keeps it.
+    # Without a modification time, `linecache.checkcache` keeps it.
     linecache.cache[filename] = (len(source), None, lines, filename)
 
 
-def drive(work: Any, with_loop: bool) -> Any:
+def run_coroutine(work: Any, with_loop: bool) -> Any:
     """Run a coroutine: in one event loop, as in a kernel, or without asyncio if nothing in it awaits."""
     if with_loop:
         import asyncio
@@ -374,67 +381,67 @@ def drive(work: Any, with_loop: bool) -> Any:
         return end.value
 
 
-def report(error: BaseException, step: str, filenames: dict[str, str]) -> dict[str, Any]:
-    """Say why a step failed: to the file that `KALE_ERROR_FILE` names, else to stderr; gives what it says."""
-    answer = explain(error, filenames)
+def report_failure(error: BaseException, step: str, filenames: dict[str, str]) -> dict[str, Any]:
+    """Report why a step failed, to the file in `KALE_ERROR_FILE` or else to stderr; return the report."""
+    failure = describe_error(error, filenames)
     sys.stdout.flush()
     try:
         if os.environ.get("KALE_ERROR_FILE"):
-            write_answer(os.environ["KALE_ERROR_FILE"], answer)
-            return answer
+            save_json(os.environ["KALE_ERROR_FILE"], failure)
+            return failure
     except OSError as unwritten:
         print(f"step {step}: its error cannot be written: {unwritten}", file=sys.stderr)
-    if not answer["traceback"] or isinstance(error, SystemExit):
-        fix = f"  fix: {answer['fix']}\n" if answer["fix"] else ""
-        answer["traceback"] += f"step {step}: {answer['message']}\n{fix}"
-    print(answer["traceback"], end="", file=sys.stderr, flush=True)
-    return answer
+    if not failure["traceback"] or isinstance(error, SystemExit):
+        fix = f"  fix: {failure['fix']}\n" if failure["fix"] else ""
+        failure["traceback"] += f"step {step}: {failure['message']}\n{fix}"
+    print(failure["traceback"], end="", file=sys.stderr, flush=True)
+    return failure
 
 
-def write_answer(path: str, answer: dict[str, Any]) -> None:
+def save_json(path: str, failure: dict[str, Any]) -> None:
     """Write JSON so that a reader finds all of it or nothing."""
     with open(path + ".part", "w", encoding="utf-8") as file:
-        file.write(to_json(answer))
+        file.write(to_json(failure))
     os.replace(path + ".part", path)
 
 
-def explain(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
-    """Say what went wrong, with the frames that the user knows.
+def describe_error(error: BaseException, filenames: dict[str, str]) -> dict[str, Any]:
+    """Describe an error, with the frames of the user's code.
 
     Args:
-        error: What ended the step.
-        filenames: What the cells are called in tracebacks, and what the user calls them.
+        error: The exception that ended the step.
+        filenames: For the file names in tracebacks: what the user calls them.
 
     Returns:
-        "kale_code": the code of a refusal, "" if the user's code raised; "fix", for a refusal; "type";
-        "message"; "traceback", "" for a refusal; and the innermost place in a cell: "cell" ("" if there is
-        none), "line" and "code".
+        "kale_code": the code of a `StepError`, "" if the user's code raised; "fix", for a `StepError`;
+        "type"; "message"; "traceback", "" for a `StepError`; and the innermost place in a cell: "cell" (""
+        if there is none), "line" and "code".
     """
     trace = traceback.TracebackException.from_exception(error)
-    trim(trace, filenames)
+    trim_traceback(trace, filenames)
     places = [(f.filename, f.lineno, f.line) for f in trace.stack if f.filename in filenames]
     if isinstance(error, SyntaxError) and error.filename in filenames:
         places.append((error.filename, error.lineno, error.text))
     filename, line, code = places[-1] if places else ("", None, "")
-    told = isinstance(error, StepError)
+    without_traceback = isinstance(error, StepError)
     return {
         "kale_code": error.code if isinstance(error, StepError) else "",
         "type": type(error).__name__,
-        "message": cut(message(error), LONGEST_MESSAGE),
+        "message": truncate(message_of(error), MAX_MESSAGE),
         "fix": error.fix if isinstance(error, StepError) else "",
-        "traceback": "" if told else cut("".join(trace.format()), LONGEST_TRACEBACK),
+        "traceback": "" if without_traceback else truncate("".join(trace.format()), MAX_TRACEBACK),
         "cell": filenames.get(filename, ""),
         "line": line,
-        "code": cut((code or "").strip(), LONGEST_LINE_SHOWN),
+        "code": truncate((code or "").strip(), MAX_LINE_SHOWN),
     }
 
 
-def trim(trace: traceback.TracebackException, filenames: dict[str, str]) -> None:
-    """Drop our frames, and what leads to the user's first one, from a traceback and those chained to it.
+def trim_traceback(trace: traceback.TracebackException, filenames: dict[str, str]) -> None:
+    """Remove the runtime's frames, and those above the user's first one, from a traceback and its chain.
 
-    Where the user has no part in it, the fault may be ours, and all is shown.
+    Without a frame of the user, the runtime may be at fault, and all frames are kept.
     """
-    ours = trim.__code__.co_filename
+    ours = trim_traceback.__code__.co_filename
     left, seen = [trace], {id(trace)}
     while left:
         trace = left.pop()
@@ -450,11 +457,11 @@ def trim(trace: traceback.TracebackException, filenames: dict[str, str]) -> None
                 left.append(other)
 
 
-def message(error: BaseException) -> str:
-    """What an exception says."""
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception."""
     if isinstance(error, SystemExit):
         code = "" if error.code is None else repr(error.code)
-        return f"sys.exit({code}) ends a step as it stops a notebook: as a failure"
+        return f"sys.exit({code}) ends a step as a failure, as it stops a notebook"
     try:
         text = str(error)
     except Exception as broken:  # a user's own __str__ may raise anything

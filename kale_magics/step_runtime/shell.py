@@ -1,4 +1,4 @@
-"""What `get_ipython()` can do in a step: commands, and the few magics that mean something in a pod."""
+"""`get_ipython()` in a step: shell commands, and the magics that work in a pod."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import Any
 from kale_magics.step_runtime.run_magic import run_file
 from kale_magics.step_runtime.timing import Stopwatch, Timings, measure, timeit_options
 
-SILENT = frozenset({
+NO_EFFECT = frozenset({
     "autoreload", "colors", "conda", "config", "history", "kale", "kale_attach", "kale_cancel", "kale_clean",
     "kale_compile", "kale_graph", "kale_logs", "kale_reset", "kale_run", "kale_runs", "kale_schedule",
     "load_ext", "matplotlib", "pdb", "pinfo", "pinfo2", "pip", "precision", "psearch", "reload_ext",
     "unload_ext", "who", "whos", "xmode",
 })  # fmt: skip
-"""Line magics that say how a notebook shows things, or that have done their work before the step runs."""
+"""Line magics that configure a notebook's display, or that have no work left in a step."""
 
 DOLLAR = re.compile(r"(.*?)\$(\$?[\w.]+)(?=(?:[^']*'[^']*')*[^']*$)", re.DOTALL)
-"""`$name` outside single quotes, and `$$name`, which means `$name`: IPython's `DollarFormatter`."""
+"""`$name` outside single quotes, and `$$name`, which stands for `$name`: IPython's `DollarFormatter`."""
 
 
 SCRIPT_FLAGS = ("--no-raise-error", "--out", "--err")
-"""What `%%bash` itself understands."""
+"""Options of `%%bash` itself."""
 
 
 class Lines(list):  # type: ignore[type-arg]  # Python 3.8 cannot write it
@@ -40,10 +40,10 @@ class Lines(list):  # type: ignore[type-arg]  # Python 3.8 cannot write it
 
 
 class Captured:
-    """What a `%%capture` cell has printed, as IPython's `CapturedIO`: `.stdout`, `.stderr`, `.outputs`.
+    """The output of a `%%capture` cell, as IPython's `CapturedIO`: `.stdout`, `.stderr`, `.outputs`.
 
     Args:
-        flags: What is not captured, as in "--no-stderr".
+        flags: The streams that are not captured, as in "--no-stderr".
     """
 
     def __init__(self, flags: Collection[str]) -> None:
@@ -55,14 +55,14 @@ class Captured:
             setattr(sys, name, text)
 
     def end(self) -> None:
-        """Let go of the streams."""
+        """Restore the streams."""
         for name, (stream, text) in self._streams.items():
             setattr(sys, name, stream)
             setattr(self, name, text.getvalue())
         self._streams = {}
 
     def show(self) -> None:
-        """Print what was captured."""
+        """Print the captured output."""
         sys.stdout.write(self.stdout)
         sys.stderr.write(self.stderr)
 
@@ -73,13 +73,13 @@ class Captured:
 
 
 class Shell:
-    """A stand-in for IPython's shell.
+    """A replacement for IPython's shell.
 
     Args:
         namespace: The variables of the step.
 
     Attributes:
-        captured: What the present cell captures; None if it does not.
+        captured: The captured output of the current cell; None if it does not capture.
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
@@ -89,16 +89,16 @@ class Shell:
         self._stopwatches: list[Stopwatch] = []
 
     def begin_time(self) -> None:
-        """From here on time is measured, as for `%time`."""
+        """Start to measure time, as for `%time`."""
         self._stopwatches.append(Stopwatch())
 
     def end_time(self, value: Any = None) -> Any:
-        """Print the times since the last `begin_time`; gives what was measured."""
+        """Print the times since the last `begin_time`; return the measured value."""
         self._stopwatches.pop().show()
         return value
 
     def timeit(self, options: str, setup: str, statement: str) -> Timings | None:
-        """Measure a statement as `%timeit` does; gives the measurements if `-o` asks for them."""
+        """Measure a statement as `%timeit` does; return the measurements if `-o` is given."""
         return measure(timeit_options(options)[0], setup, statement, self.user_ns)
 
     def run_script(self, name: str, arguments: list[str], flags: list[str], _: list[str]) -> None:
@@ -106,23 +106,23 @@ class Shell:
         run_file(name, arguments, set(flags), self.user_ns)
 
     def begin_capture(self, *flags: str) -> None:
-        """From here on what is printed is kept."""
+        """Start to capture printed output."""
         self.captured = Captured(flags)
 
     def end_capture(self) -> Captured | None:
-        """From here on what is printed is shown again; gives what was kept."""
+        """Stop capturing; return the captured output."""
         captured, self.captured = self.captured, None
         if captured is not None:
             captured.end()
         return captured
 
     def system(self, command: str) -> None:
-        """Run a command; what it prints is printed as it comes."""
+        """Run a command, and print its output as it arrives."""
         code = run(self._expand(command), sys.stdout.write)
         self.user_ns["_exit_code"] = code if code <= 128 else 128 - code
 
     def getoutput(self, command: str) -> Lines:
-        """Run a command and take the lines that it prints."""
+        """Run a command; return the lines that it prints."""
         return output(self._expand(command))
 
     def run_line_magic(self, name: str, line: str) -> Any:
@@ -132,8 +132,8 @@ class Shell:
         action = getattr(self, f"_magic_{name}", None)
         if action is not None:
             return action(self._expand(line).strip())
-        if name not in SILENT:
-            raise RuntimeError(f"%{name} means nothing outside a notebook")
+        if name not in NO_EFFECT:
+            raise RuntimeError(f"%{name} works only in a notebook")
         return None
 
     def run_cell_magic(self, name: str, line: str, cell: str) -> Any:
@@ -141,7 +141,7 @@ class Shell:
         if name in ("sx", "system"):
             return output(self._expand(f"{line}\n{cell}"))
         if name not in ("bash", "sh", "writefile", "file"):
-            raise RuntimeError(f"%%{name} means nothing outside a notebook")
+            raise RuntimeError(f"%%{name} works only in a notebook")
         words = shlex.split(self._expand(line))
         flags = {word for word in words if word.startswith("-")}
         if name in ("bash", "sh"):
@@ -170,19 +170,19 @@ class Shell:
         print(f"env: {name.strip()}={value.strip()}")
 
     def _expand(self, text: str) -> str:
-        """Put values for `{expression}` and `$name`, as seen from where the user's code called.
+        """Replace `{expression}` and `$name` by values, in the scope of the user's call.
 
         As in IPython, a text in which something cannot be evaluated stays as it is.
         """
         names = {**self.user_ns, **sys._getframe(2).f_locals}
         try:
             return "".join(expand(text, names))
-        except Exception:  # whatever the user's expression raises
+        except Exception:  # the user's expression may raise anything
             return text
 
 
 def expand(text: str, names: dict[str, Any]) -> Any:
-    """The pieces of a text, values in the places of `{expression}` and `$name`."""
+    """Yield the pieces of a text, with `{expression}` and `$name` replaced by values."""
     for literal, field, spec, conversion in string.Formatter().parse(text):
         end = 0
         for match in DOLLAR.finditer(literal):
@@ -191,25 +191,25 @@ def expand(text: str, names: dict[str, Any]) -> Any:
             end = match.end()
         yield literal[end:]
         if field is not None:
-            # A colon belongs to the expression, a slice: IPython takes no format.
+            # A colon belongs to the expression, as a slice: IPython supports no format.
             value = eval(f"{field}:{spec}" if spec else field, names)  # noqa: S307 - the user's
             yield {"r": repr, "a": ascii}.get(conversion or "", str)(value)
 
 
 def output(command: str) -> Lines:
-    """The lines that a command of the shell prints."""
+    """Return the lines that a shell command prints."""
     printed: list[str] = []
     run(command, printed.append)
     return Lines("".join(printed).splitlines())
 
 
 def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
-    """Run a command, in the shell if it is a text, and pass on what it prints as it comes.
+    """Run a command, in the shell if it is a text, and pass on its output as it arrives.
 
     Args:
         command: A text for the user's shell, or a list of words.
-        write: Takes the printed text.
-        given: What the command can read.
+        write: Receives the output.
+        given: The command's standard input.
 
     Returns:
         Its exit code; negative if a signal ended it.
@@ -243,18 +243,18 @@ def run(command: Any, write: Callable[[str], Any], given: str = "") -> int:
 
 
 def run_script(command: list[str], flags: set[str], cell: str) -> list[str] | None:
-    """Run a `%%bash` or `%%sh` cell; what its line has beyond the magic's own flags belongs to the command.
+    """Run a `%%bash` or `%%sh` cell; words of its line other than the magic's own options go to the command.
 
     Returns:
-        What it printed, if `--out` or `--err` ask for it, in this order; what they do not take is shown.
+        The output that `--out` or `--err` capture, in this order; the rest is printed.
 
     Raises:
-        CalledProcessError: It failed, which fails the cell as in a notebook.
+        CalledProcessError: The command failed, which fails the cell as in a notebook.
     """
     import subprocess
 
-    asked = [flag for flag in ("--out", "--err") if flag in flags]
-    if asked:
+    call_repr = [flag for flag in ("--out", "--err") if flag in flags]
+    if call_repr:
         done = subprocess.run(command, input=cell, capture_output=True, text=True, check=False)  # noqa: S603 - too
         printed, code = {"--out": done.stdout, "--err": done.stderr}, done.returncode
         sys.stdout.write("" if "--out" in flags else done.stdout)
@@ -263,14 +263,14 @@ def run_script(command: list[str], flags: set[str], cell: str) -> list[str] | No
         printed, code = {}, run(command, sys.stdout.write, cell)
     if code and "--no-raise-error" not in flags:
         raise subprocess.CalledProcessError(code, command[0])
-    return [printed[flag] for flag in asked] or None
+    return [printed[flag] for flag in call_repr] or None
 
 
 def write_file(flags: set[str], paths: list[str], cell: str) -> None:
     """Write a `%%writefile` cell."""
     path = os.path.expanduser(" ".join(paths))
     append = bool(flags & {"-a", "--append"})
-    cell = cell if cell.endswith("\n") else cell + "\n"  # as IPython has every cell
+    cell = cell if cell.endswith("\n") else cell + "\n"  # as in IPython, where every cell ends so
     print("Appending to" if append else "Overwriting" if os.path.exists(path) else "Writing", path)
     with open(path, "a" if append else "w", encoding="utf-8") as file:
         file.write(cell)

@@ -1,7 +1,7 @@
-"""Tensors and random generators of torch, with what its own pickles leave behind.
+"""Tensors and random generators of torch, with what their own pickles drop.
 
-The memory of a tensor in this machine's memory is written as an array of bytes: so tensors, and numpy's
-arrays, that show one memory still do where they arrive, and a large one is read without a copy.
+The memory of a CPU tensor is written as an array of bytes: so tensors, and numpy arrays, that share memory
+still do after they are loaded, and a large one is read without a copy.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ class Tensors:
     """The tensors of one artifact.
 
     Attributes:
-        memories: By address and size in bytes: the memory of a tensor as an array, and what keeps it there.
+        memories: By address and size in bytes: the memory of a tensor as an array, and its owner.
     """
 
     def __init__(self) -> None:
         self.memories: dict[tuple[int, int], tuple[Any, Any]] = {}
 
-    def parts(self, obj: Any) -> Any:
-        """What to make a tensor, or a generator that torch cannot pickle yet, of; None if pickle knows.
+    def reduce(self, obj: Any) -> Any:
+        """Reduce a tensor, or a generator that torch cannot pickle yet; None to leave it to pickle.
 
         Raises:
-            PicklingError: The tensor is tied to others by the graph of its computation.
+            PicklingError: The tensor belongs to the graph of a computation.
         """
         torch = sys.modules.get("torch")
         if torch is None or not hasattr(torch, "Tensor"):
@@ -48,7 +48,7 @@ class Tensors:
         return make, (type(obj), self.memory(obj), how), state, None, None, fill
 
     def memory(self, tensor: Any) -> Any:
-        """The memory of a tensor, as one array of bytes for all tensors that show it."""
+        """Return the memory of a tensor, as one array of bytes for all tensors that share it."""
         torch = sys.modules["torch"]
         storage = bytes_of(tensor)
         at = storage.data_ptr(), storage.nbytes()
@@ -58,10 +58,10 @@ class Tensors:
         return self.memories[at][0]
 
     def memory_of_array(self, array: Any) -> Any:
-        """The memory that an array has in common with a tensor, in the form that is written; else None.
+        """Return the memory that an array shares with a tensor, in its written form; else None.
 
         Args:
-            array: It owns its memory, or has it of something that is no array.
+            array: It owns its memory, or views that of an object that is not an array.
         """
         torch = sys.modules.get("torch")
         if torch is None or not (array.flags.c_contiguous or array.flags.f_contiguous) or not array.size:
@@ -75,15 +75,15 @@ class Tensors:
 
 
 def bytes_of(tensor: Any) -> Any:
-    """The memory of a tensor, as torch has it."""
+    """Return the storage of a tensor."""
     return tensor.untyped_storage() if hasattr(tensor, "untyped_storage") else tensor.storage().untyped()
 
 
-class TensorMakers:
-    """Make again what was taken apart."""
+class TensorBuilders:
+    """Rebuilds tensors from their reduced form."""
 
     def make_tensor(self, kind: Any, memory: Any, how: Any) -> Any:
-        """As `Tensors.parts` said."""
+        """Rebuild a tensor of `Tensors.reduce`."""
         torch = sys.modules["torch"]
         dtype, offset, shape, strides, conjugated, negated = how
         storage = bytes_of(torch.from_numpy(memory.ravel(order="K").view("u1")))
@@ -93,12 +93,12 @@ class TensorMakers:
         return tensor if kind is torch.Tensor else kind(tensor, False)
 
     def fill_tensor(self, tensor: Any, state: Any) -> None:
-        """As `Tensors.parts` said."""
+        """Set a state of `Tensors.reduce`."""
         needs_gradient, gradient, attributes = state
         tensor.requires_grad_(needs_gradient)
         tensor.grad = gradient
         vars(tensor).update(attributes)
 
     def set_state(self, generator: Any, state: Any) -> None:
-        """As `Tensors.parts` said."""
+        """Set the state of a generator of `Tensors.reduce`."""
         generator.set_state(state)

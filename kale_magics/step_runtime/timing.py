@@ -1,4 +1,4 @@
-"""What `%time` and `%timeit` measure and print in a step, as IPython does."""
+"""The measurements of `%time` and `%timeit` in a step, printed as in IPython."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 from kale_magics.step_runtime.reducers import runtime_reference
 
 TIMEIT_OPTION = re.compile(r"-([tcqo]*)(?:([nrpv])\s*(\S+))?(?:\s+|$)")
-"""One word of options of `%timeit`: flags, and one option with its value, be it the next word."""
+"""One word of options of `%timeit`: flags, and one option with its value, which may be the next word."""
 
 MIN_LOOP_SECONDS = 0.2
-"""How long the loop of `%timeit` takes at least, unless `-n` says how often it runs."""
+"""Minimum duration of the loop of `%timeit`, unless `-n` sets the number of runs."""
 
 LENGTHS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 UNITS = (("s", 1.0), ("ms", 1e3), ("\u03bcs", 1e6), ("ns", 1e9))
 
 
 def timeit_options(line: str) -> tuple[dict[str, str], str]:
-    """The options at the beginning of a line of `%timeit`, by letter, and the rest of the line."""
+    """Return the options at the beginning of a line of `%timeit`, by letter, and the rest of the line."""
     options: dict[str, str] = {}
     line = line.strip()
     while line.startswith("-"):
@@ -38,13 +38,13 @@ def timeit_options(line: str) -> tuple[dict[str, str], str]:
 
 
 def cpu_seconds() -> tuple[float, float]:
-    """The processor time that this process has used, in user and in system mode."""
+    """Return the processor time of this process, in user and in system mode."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime, used.ru_stime
 
 
 class Stopwatch:
-    """Measures from its creation on, as `%time` does."""
+    """Measures time from its creation on, as `%time` does."""
 
     def __init__(self) -> None:
         self.cpu, self.wall = cpu_seconds(), time.time()
@@ -96,21 +96,21 @@ class Timings:
         return f"<TimeitResult : {self}>"
 
     def __reduce__(self) -> Any:
-        # Its module is in no other process.
+        # Its module does not exist in other processes.
         given = self.loops, self.repeat, self.all_runs, self._precision
         return runtime_reference("make_timings"), given
 
 
-class TimingMakers:
-    """Make again what was taken apart."""
+class TimingBuilders:
+    """Rebuilds timings from their reduced form."""
 
     def make_timings(self, *given: Any) -> Timings:
-        """As `Timings.__reduce__` said."""
+        """Rebuild an object of `Timings.__reduce__`."""
         return Timings(*given)
 
 
 def length_of(seconds: float, precision: int = 3) -> str:
-    """A span of time as IPython prints it."""
+    """Format a duration as IPython prints it."""
     if seconds >= 60:
         parts, left = [], seconds
         for unit, size in LENGTHS:
@@ -126,9 +126,9 @@ def length_of(seconds: float, precision: int = 3) -> str:
 
 
 def measure(options: dict[str, str], setup: str, statement: str, namespace: dict[str, Any]) -> Timings | None:
-    """Measure a statement, print the result unless `-q` says otherwise, and return it if `-o` asks for it.
+    """Measure a statement, print the result unless `-q` is given, and return it if `-o` is given.
 
-    What the statement binds is local to it.
+    The names that the statement binds are local to it.
     """
     clock = time.process_time if "c" in options else time.time if "t" in options else time.perf_counter
     timer = timeit.Timer(statement or "pass", setup or "pass", clock, namespace)

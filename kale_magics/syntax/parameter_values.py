@@ -8,8 +8,8 @@ from typing import Any
 
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Json, Parameter
-from kale_magics.step_runtime.fixed import to_json
 from kale_magics.step_runtime.parameters import alternatives_of, read_value
+from kale_magics.step_runtime.unpatched import to_json
 from kale_magics.syntax.arguments import near
 from kale_magics.syntax.commands import RUN
 

@@ -96,7 +96,7 @@ ROWS = [
     row(
         "a read-only array and a view of before",
         "a = np.arange(4); b = a[1:]; a.flags.writeable = False",
-        refused="b is a numpy.ndarray (PicklingError: cannot pickle a view that can be changed",
+        refused="b is a numpy.ndarray (PicklingError: cannot pickle a writeable view",
     ),
     row(
         "an array of an array of bytes",

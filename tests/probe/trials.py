@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-from kale_magics.step_runtime.generators import GENERATORS, generator_state
+from kale_magics.step_runtime.random_generators import GENERATORS, generator_state
 from tests.probe.reach import Reach, reach
 from tests.probe.samples import Call, Reading
 from tests.probe.states import state

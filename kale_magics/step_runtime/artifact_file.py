@@ -1,4 +1,4 @@
-"""The file of an artifact while it is written: its digest is taken, and what is there already is linked."""
+"""The file of an artifact while it is written: it computes the digest, and links to an existing copy."""
 
 from __future__ import annotations
 
@@ -11,23 +11,26 @@ import shutil
 import threading
 from typing import Any
 
-LARGE = 1 << 20
-"""Bytes: from here on a piece's digest is taken in a thread, while the piece is written."""
+MIN_THREADED_BYTES = 1 << 20
+"""Bytes from which on a chunk's digest is computed in a thread, while the chunk is written."""
 
 
 class ArtifactFile:
     """A file that is written from its start to its end.
 
-    As long as what is written is the content of a twin, nothing is. If all of it is, the file becomes a link
-    to the twin.
+    As long as the content is that of an existing file, nothing is written. If all of it is, the file becomes
+    a link to that one.
 
     Args:
         path: The file.
-        twin: Path and digest of a file that may have the same content.
+        existing: Path and digest of a file that may have the same content.
+
+    Attributes:
+        size: How many bytes were written.
     """
 
-    def __init__(self, path: str, twin: tuple[str, str] | None = None) -> None:
-        self.path, self.twin = path, twin
+    def __init__(self, path: str, existing: tuple[str, str] | None = None) -> None:
+        self.path, self.existing = path, existing
         self.file: Any = open(path, "wb")  # noqa: SIM115 - closed by `finish`
         self.thread: Any = None
         self.restart()
@@ -36,51 +39,47 @@ class ArtifactFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.settle()
+        self.join_thread()
         self.file.close()
 
     def restart(self) -> None:
-        """Forget what was written."""
-        self.settle()
+        """Discard what was written."""
+        self.join_thread()
         self.file.truncate(self.file.seek(0))
         self.size, self.sha = 0, hashlib.sha256()
         self.same: Any = None
-        if self.twin is not None:
-            with contextlib.suppress(OSError, ValueError), open(self.twin[0], "rb") as file:
+        if self.existing is not None:
+            with contextlib.suppress(OSError, ValueError), open(self.existing[0], "rb") as file:
                 self.same = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def tell(self) -> int:
-        """How many bytes were written."""
-        return self.size
-
     def write(self, data: Any) -> int:
-        """Write a piece; its memory must not change until the file is finished."""
+        """Write a chunk; its memory must not change until the file is finished."""
         view = memoryview(data)
         start, self.size = self.size, self.size + view.nbytes
         if self.same is not None:
-            if self.is_in_twin(start, view):
+            if self.is_in_existing(start, view):
                 return view.nbytes
-            self.leave_twin(start)
-        self.put(view)
+            self.copy_existing(start)
+        self.append_chunk(view)
         return view.nbytes
 
-    def leave_twin(self, size: int) -> None:
-        """Write what was the same as the twin's up to here."""
+    def copy_existing(self, size: int) -> None:
+        """Write the content that equals the existing file's up to here."""
         known, self.same = self.same, None
-        for place in range(0, size, LARGE):
-            self.put(known[place : min(place + LARGE, size)])
+        for place in range(0, size, MIN_THREADED_BYTES):
+            self.append_chunk(known[place : min(place + MIN_THREADED_BYTES, size)])
 
-    def is_in_twin(self, start: int, view: Any) -> bool:
-        """Whether a piece is what the twin has there."""
-        for place in range(0, view.nbytes, LARGE):
-            piece = bytes(view[place : place + LARGE])
+    def is_in_existing(self, start: int, view: Any) -> bool:
+        """Whether a chunk is what the existing file has there."""
+        for place in range(0, view.nbytes, MIN_THREADED_BYTES):
+            piece = bytes(view[place : place + MIN_THREADED_BYTES])
             if self.same[start + place : start + place + len(piece)] != piece:
                 return False
         return True
 
-    def put(self, piece: Any) -> None:
-        """Write a piece in truth."""
-        if self.thread is None and len(piece) >= LARGE:
+    def append_chunk(self, piece: Any) -> None:
+        """Append a chunk to the file."""
+        if self.thread is None and len(piece) >= MIN_THREADED_BYTES:
             self.pieces: Any = queue.Queue()
             self.thread = threading.Thread(target=self.digest, daemon=True)
             self.thread.start()
@@ -91,11 +90,11 @@ class ArtifactFile:
         self.file.write(piece)
 
     def digest(self) -> None:
-        """Take the digest of the pieces as they come: what the thread does."""
+        """Compute the digest of the chunks as they arrive, in the thread."""
         for piece in iter(self.pieces.get, None):
             self.sha.update(piece)
 
-    def settle(self) -> None:
+    def join_thread(self) -> None:
         """Wait for the thread."""
         if self.thread is not None:
             self.pieces.put(None)
@@ -103,14 +102,14 @@ class ArtifactFile:
             self.thread = None
 
     def finish(self) -> str:
-        """Close the file, and give the SHA-256 of its content in hexadecimal digits."""
+        """Close the file, and return the SHA-256 of its content in hexadecimal digits."""
         if self.same is not None and self.size < len(self.same):
-            self.leave_twin(self.size)
-        self.settle()
+            self.copy_existing(self.size)
+        self.join_thread()
         self.file.close()
-        if self.same is None or self.twin is None:
+        if self.same is None or self.existing is None:
             return self.sha.hexdigest()
-        path, digest = self.twin
+        path, digest = self.existing
         os.remove(self.path)
         try:
             os.link(path, self.path)

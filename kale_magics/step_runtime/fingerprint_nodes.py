@@ -1,7 +1,7 @@
-"""The nodes of fingerprints: what describes one object, with the hashes of what it consists of.
+"""The nodes of fingerprints: the description of one object, with the hashes of its content.
 
-What a reader knows of an object is a dict with the keys of a node (see `fingerprint`), "hash" for its three
-hashes (the node's own, and rounded on two grids) and "closed" if attributes of the object add nothing.
+A reader returns the facts about an object: a dict with the keys of a node (see `fingerprint`), "hash" for its
+three hashes (its own, and rounded on two grids), and "complete" if its attributes add nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_HEADS = 8
 """First elements that a fingerprint shows."""
 
 MAX_PARTS = 60
-"""Parts of one object that the tree keeps; the hashes cover the others."""
+"""Parts of one object that the tree keeps; the hashes cover the others too."""
 
 MAX_SHORT_TEXT = 40
 """Characters of a value that a fingerprint shows."""
@@ -43,16 +43,16 @@ TOO_MANY = "it has more parts than are read"
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-NOT_REPEATABLE = re.compile(
+UNREPEATABLE = re.compile(
     r"\bat 0x[0-9a-fA-F]{4,}|^/(private/)?(var/folders|tmp|var/tmp)/\S"
     r"|<ipython-input-|/ipykernel_\d+/|<step [^>\n]*, In \["
 )
-"""Texts with a memory address or with what a cell is called in tracebacks, and paths in temporary folders."""
+"""Texts with a memory address or the file name of a cell in tracebacks, and paths in temporary folders."""
 
-ONLY_HERE = "a memory address, the file of a cell, or a path in a folder for temporary files"
+PROCESS_SPECIFIC = "a memory address, the file of a cell, or a path in a folder for temporary files"
 
-SIGNS_OF_IT = ("/", " at 0x", "<ipython-input-", "<step ")
-"""One of them is in every text that is not repeatable."""
+UNREPEATABLE_MARKERS = ("/", " at 0x", "<ipython-input-", "<step ")
+"""Every text that is not repeatable contains one of them."""
 
 MEASURED = frozenset(
     "mean_fit_time std_fit_time mean_score_time std_score_time fit_time score_time refit_time_".split()
@@ -61,29 +61,29 @@ MEASURED = frozenset(
 
 
 def hash_of(*pieces: bytes) -> str:
-    """A hash of pieces of bytes, as 12 hexadecimal digits."""
+    """Return a hash of byte strings, as 12 hexadecimal digits."""
     return hashlib.blake2b(b"\0,".join(pieces), digest_size=6).hexdigest()
 
 
 def checksum_of(data: Any) -> bytes:
-    """A checksum of the memory of an array, five times as fast as a hash: nobody attacks it."""
+    """Return a checksum of an array's memory: five times as fast as a hash, which only attacks would need."""
     return b"%08x" % zlib.crc32(data)
 
 
 def encoded(text: str) -> bytes:
-    """The bytes of any text."""
+    """Encode any text."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def short_text(text: str) -> str:
-    """A text in one short line."""
+    """Shorten a text to one short line."""
     text = CONTROL_CHARACTERS.sub(" ", text[: MAX_SHORT_TEXT + 1])
     return text if len(text) <= MAX_SHORT_TEXT else text[: MAX_SHORT_TEXT - 3] + "..."
 
 
 @functools.lru_cache(maxsize=64)
 def sample_positions(length: int, most: int) -> tuple[int, ...]:
-    """Which of many elements are read: the first and the last ones, and others spread between them."""
+    """Return the positions of the elements to sample: the first and last ones, and others between them."""
     edge = most // 8
     found = {*range(min(edge, length)), *range(max(0, length - edge), length)}
     found.update(int((number * GOLDEN) % 1.0 * length) for number in range(most - 2 * edge))
@@ -91,10 +91,10 @@ def sample_positions(length: int, most: int) -> tuple[int, ...]:
 
 
 def affordable(reader: Any, count: int) -> Iterator[int]:
-    """The numbers of the objects that a reader can read: all, or some that are spread over them.
+    """Yield the numbers of the objects that a reader can afford: all, or a sample of them.
 
     Args:
-        reader: A `FingerprintReader`. What the first object costs, the others are expected to cost.
+        reader: A `FingerprintReader`. The others are expected to cost as much as the first object.
         count: How many objects there are.
     """
     before = reader.left
@@ -112,7 +112,7 @@ def affordable(reader: Any, count: int) -> Iterator[int]:
 
 
 def rounded_float(value: float) -> tuple[int, int]:
-    """A float on two grids: values that differ by rounding errors are equal on at least one of them."""
+    """Round a float on two grids: values that differ by rounding errors are equal on at least one of them."""
     if value != value:
         return 1 << 62, 1 << 62
     if abs(value) < NOISE:
@@ -122,73 +122,73 @@ def rounded_float(value: float) -> tuple[int, int]:
 
 
 def float_bits(value: float) -> bytes:
-    """The bits of a float, the same for every NaN."""
+    """Return the bits of a float, the same for every NaN."""
     return b"nan" if value != value else struct.pack("<d", value)
 
 
 def class_name(kind: type) -> str:
-    """The name of a class with its module; without, for builtins and those that the notebook or we made."""
+    """Return the name of a class with its module, except for builtins, the notebook and this runtime."""
     module = module_name(kind)
     name = str(type.__dict__["__qualname__"].__get__(kind))
     return name if module in ("", "builtins", "__main__", "kale_step_runtime") else f"{module}.{name}"
 
 
 def module_name(kind: type) -> str:
-    """The module of a class, whatever its metaclass says; empty if it has no name there."""
+    """Return the module of a class, whatever its metaclass defines; empty if it is not a text."""
     module = type.__dict__["__module__"].__get__(kind)
     return module if type(module) is str else ""
 
 
 def class_dict(kind: type) -> Any:
-    """The attributes of a class, whatever its metaclass says."""
+    """Return the attributes of a class, whatever its metaclass defines."""
     return type.__dict__["__dict__"].__get__(kind)
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a text, a number, a truth value or None, and of no subclass of these."""
+    """Whether a value is a text, a number, a boolean or None, and not of a subclass of these."""
     kind = type(value)
-    return type(kind) is type and kind in PLAIN_TYPES  # a metaclass may say how its classes are hashed
+    return type(kind) is type and kind in PLAIN_TYPES  # a metaclass may define how its classes are hashed
 
 
 def unknown_node(kind: str, reason: str) -> dict[str, Any]:
-    """The node of what cannot be compared."""
+    """Return the node of an object that cannot be compared."""
     return {"t": kind, "h": hash_of(b"?", encoded(kind)), "no": reason}
 
 
 def text_node(kind: str, text: str, content: bytes | None = None) -> dict[str, Any]:
-    """The node of what a text, or some bytes beside it, say completely."""
-    if NOT_REPEATABLE.search(text[:200]):
-        return unknown_node(kind, ONLY_HERE)
+    """Return the node of an object that a text, or some bytes given with it, describe completely."""
+    if UNREPEATABLE.search(text[:200]):
+        return unknown_node(kind, PROCESS_SPECIFIC)
     data = encoded(text) if content is None else content
     return {"t": kind, "h": hash_of(encoded(kind), data), "x": short_text(text)}
 
 
 def number_node(kind: str, values: tuple[float, ...], text: str) -> dict[str, Any]:
-    """The node of a number that is made of floats."""
+    """Return the node of a number that consists of floats."""
     grids = [rounded_float(value) for value in values]
     exact = hash_of(encoded(kind), *map(float_bits, values))
     rounded = [hash_of(encoded(kind), *(str(grid[way]).encode() for grid in grids)) for way in (0, 1)]
     return {"t": kind, "h": exact, "a": rounded, "x": text}
 
 
-def said(text: str) -> dict[str, Any]:
-    """What is known of an object that a text says completely."""
-    return {"x": short_text(text), "hash": (encoded(text),) * 3, "closed": True}
+def text_facts(text: str) -> dict[str, Any]:
+    """Return the facts about an object that a text describes completely."""
+    return {"x": short_text(text), "hash": (encoded(text),) * 3, "complete": True}
 
 
 def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) -> dict[str, Any]:
-    """The node of an object of which enough is known.
+    """Build the node of an object from the facts about it.
 
     Args:
         kind: The name of its type.
-        known: What is known of it.
+        known: The facts.
         parts: More parts of it.
     """
     if "no" in known:
         return unknown_node(kind, known["no"])
     name = encoded(kind)
     exact, *rounded = known.pop("hash", NO_HASHES)
-    known.pop("closed", None)
+    known.pop("complete", None)
     if parts is None:
         node = {"t": kind, **known, "h": hash_of(name, exact)}
         if rounded != [exact, exact]:
@@ -204,10 +204,10 @@ def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) ->
 
 
 class Parts:
-    """Gathers the nodes of an object's parts.
+    """Collects the nodes of an object's parts.
 
     Args:
-        head: What is hashed before them.
+        head: Hashed before the parts.
 
     Attributes:
         shown: The first parts.
@@ -223,7 +223,7 @@ class Parts:
         self.is_cut = False
 
     def add(self, label: str, node: dict[str, Any]) -> None:
-        """Take a part in."""
+        """Add a part."""
         if "a" in node:
             self._rounded.append((len(self._exact), label, node["a"]))
         self._exact.append(encoded(label + node["h"]))
@@ -235,7 +235,7 @@ class Parts:
             self.reasons.update(node.get("some") or [node["no"]])
 
     def stop(self) -> None:
-        """Note that there are more parts than are read."""
+        """Record that there are more parts than are read."""
         self.reasons.add(TOO_MANY)
         self.is_cut = True
 
@@ -254,7 +254,7 @@ class Parts:
         return hash_of(*pieces).encode()
 
     def known(self, **about: Any) -> dict[str, Any]:
-        """What is known of an object that consists of these parts, without its hashes."""
+        """Return the facts about an object with these parts, without its hashes."""
         if self.shown:
             about["p"] = self.shown
         if self.is_cut:
@@ -264,5 +264,5 @@ class Parts:
         return about
 
     def whole(self, **about: Any) -> dict[str, Any]:
-        """What is known of an object that consists of these parts and of nothing else."""
-        return {**self.known(**about), "hash": self.hashes, "closed": True}
+        """Return the facts about an object that consists of these parts alone."""
+        return {**self.known(**about), "hash": self.hashes, "complete": True}

@@ -1,8 +1,8 @@
-"""What the runtime uses of Python, as it was before the notebook's code could change it.
+"""The parts of the standard library that the runtime uses, before the notebook's code could patch them.
 
-A notebook may put a function of its own into a module: `json.dumps = ...`, `os.path.exists = ...`. Its own
-code uses that one; what starts, runs and records steps must not. The file is executed alone too, so it
-imports the standard library only.
+A notebook may patch a module: `json.dumps = ...`, `os.path.exists = ...`. Its own code uses the patch; the
+code that starts, runs and records steps must not. This file is also executed alone, so it imports the
+standard library only.
 """
 
 from __future__ import annotations
@@ -13,31 +13,31 @@ from json.encoder import JSONEncoder
 from typing import Any
 
 LIVE_MODULES = frozenset({"sys", "threading"})
-"""Modules of which the present attributes are meant."""
+"""Modules whose current attributes are used."""
 
 STATELESS = frozenset({"os", "posixpath"})
-"""Modules whose functions call each other and keep nothing: they can look each other up in a copy."""
+"""Modules whose functions call each other and keep no state, so that they can work in a copy."""
 
 
 def to_json(value: Any, **options: Any) -> str:
-    """A value as JSON, whatever the notebook has made of `json.dumps`; options as there."""
+    """Serialize a value as JSON, even if the notebook has patched `json.dumps`; options as there."""
     return JSONEncoder(**options).encode(value)
 
 
 def from_json(text: str | bytes) -> Any:
-    """The value of a text of JSON, whatever the notebook has made of `json.loads`."""
+    """Parse a JSON text, even if the notebook has patched `json.loads`."""
     return JSONDecoder().decode(text if isinstance(text, str) else text.decode())
 
 
-def fix_modules(namespace: dict[str, Any]) -> None:
-    """Put copies, in which nobody sets anything, in the places of the modules in a namespace."""
+def copy_modules(namespace: dict[str, Any]) -> None:
+    """Replace the modules in a namespace by copies, which no code patches."""
     for name, value in list(namespace.items()):
         if isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES:
             namespace[name] = copy_of(value, within=True)
 
 
 def copy_of(module: types.ModuleType, within: bool = False) -> types.ModuleType:
-    """A module with the same attributes; `within`: and copies of modules among them, as `os.path`."""
+    """Return a copy of a module; with `within`, also of modules among its attributes, as `os.path`."""
     copy = types.ModuleType(module.__name__)
     for name, value in list(vars(module).items()):
         is_module = within and isinstance(value, types.ModuleType) and value.__name__ not in LIVE_MODULES

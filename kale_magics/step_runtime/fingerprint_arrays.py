@@ -1,7 +1,7 @@
-"""What a fingerprint has of arrays and other objects of numpy.
+"""Fingerprints of arrays and other objects of numpy.
 
-Of a large array a sample is read, at positions that depend on its size alone. The libraries are taken from
-`sys.modules`: a value of a library that is not loaded cannot be there.
+Of a large array a sample is read, at positions that depend on its size alone. The libraries come from
+`sys.modules`: a value of a library that is not loaded cannot exist.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 import sys
 from typing import Any
 
-from kale_magics.step_runtime.nodes import (
+from kale_magics.step_runtime.fingerprint_nodes import (
     MAX_HEADS,
     NOISE,
     Parts,
@@ -29,10 +29,10 @@ SAMPLE = 2_048
 """Elements that are read of a larger one."""
 
 SMALL_SAMPLE = 128
-"""The same once a value has been read as far as its budget goes."""
+"""The same once the budget of a value is spent."""
 
-BYTES_OF_SAMPLED = 64
-"""What an element of a sample costs of the budget of bytes: it is read alone."""
+BYTES_PER_SAMPLE = 64
+"""The cost of a sampled element in the budget of bytes: it is read alone."""
 
 MAX_OBJECTS = 400
 """Elements of an array of objects that are read."""
@@ -41,16 +41,16 @@ ROUNDED_ARRAY_BITS = {8: 18, 4: 6}
 """Bits of a float that rounding removes, by its size in bytes."""
 
 ARRAY_COST = 5
-"""What an array costs of the budget of objects."""
+"""The cost of an array in the budget of objects."""
 
 
 def plain_array(reader: Any, array: Any, depth: int, most: int = 0) -> dict[str, Any]:
-    """What is known of an array.
+    """Return the facts about an array.
 
     Args:
         reader: A `FingerprintReader`.
-        array: An ndarray, and no subclass.
-        depth: How many objects it is in.
+        array: An ndarray, not of a subclass.
+        depth: How many objects it is nested in.
         most: How many elements are read; 0 for as many as its size allows.
     """
     flat = account_for(reader, array, most)
@@ -58,13 +58,13 @@ def plain_array(reader: Any, array: Any, depth: int, most: int = 0) -> dict[str,
 
 
 def account_for(reader: Any, array: Any, most: int = 0, cost: int = ARRAY_COST) -> Any:
-    """The elements of an array that are read, in one dimension; the reader's budgets pay for them."""
+    """Return the elements to read of an array, in one dimension, and charge the reader's budgets for them."""
     reader.left -= cost * (1 + len(array.dtype.names or ()))
     return flat_sample(reader, array, most or elements_read(reader, array))
 
 
 def of_elements(array: Any, known: dict[str, Any]) -> dict[str, Any]:
-    """What is known of an array of whose elements this is known."""
+    """Complete the facts about an array's elements to those about the array."""
     dtype, shape = array.dtype, array.shape
     described = str(dtype.descr) if dtype.names else str(dtype) if dtype.kind == "T" else dtype.str
     head = f"{described} {shape} ".encode("utf-8", "replace")
@@ -74,10 +74,10 @@ def of_elements(array: Any, known: dict[str, Any]) -> dict[str, Any]:
 
 
 def elements_read(reader: Any, array: Any) -> int:
-    """How many elements of an array are read."""
+    """Return how many elements of an array are read."""
     if array.dtype.hasobject or array.dtype.kind == "T":
         return MAX_OBJECTS
-    cost = array.nbytes if array.nbytes <= MAX_WHOLE_BYTES else SAMPLE * BYTES_OF_SAMPLED
+    cost = array.nbytes if array.nbytes <= MAX_WHOLE_BYTES else SAMPLE * BYTES_PER_SAMPLE
     if cost > reader.bytes_left:
         reader.is_cut = True
         return SMALL_SAMPLE
@@ -86,7 +86,7 @@ def elements_read(reader: Any, array: Any) -> int:
 
 
 def flat_sample(reader: Any, array: Any, most: int) -> Any:
-    """The elements of an array that are read, in one dimension."""
+    """Return the elements to read of an array, in one dimension."""
     size = int(array.size)
     if size <= most:
         return array.reshape(-1)
@@ -100,12 +100,12 @@ def flat_sample(reader: Any, array: Any, most: int) -> Any:
 
 
 def flat_known(reader: Any, flat: Any, depth: int) -> dict[str, Any]:
-    """The hashes and the first elements of an array in one dimension."""
+    """Return the hashes and the first elements of an array in one dimension."""
     if flat.dtype.names:
         fields = [flat_known(reader, flat[name].reshape(-1), depth) for name in flat.dtype.names]
         hashes = tuple(hash_of(*(field["hash"][way] for field in fields)).encode() for way in (0, 1, 2))
         some = sorted({reason for field in fields for reason in field.get("some", ())})
-        # Objects in it have a `repr` that may be anybody's.
+        # The `repr` of objects in it may be user code.
         shown = [] if flat.dtype.hasobject else flat[:2].tolist()
         known = {"hash": hashes, "e": [short_text(repr(item)) for item in shown]}
         return {**known, "some": some} if some else known
@@ -117,28 +117,28 @@ def flat_known(reader: Any, flat: Any, depth: int) -> dict[str, Any]:
 
 
 def first_texts(flat: Any) -> list[str]:
-    """The first elements as texts."""
+    """Return the first elements as texts."""
     if flat.dtype.kind in "biu" or flat.dtype.str[1:] == "f8":
         return list(map(repr, flat[:MAX_HEADS].tolist()))
     return [short_text(str(item)) for item in flat[:MAX_HEADS]]
 
 
 def float_hashes(flat: Any) -> tuple[bytes, bytes, bytes]:
-    """The hashes of floats or complex numbers, which are left as they are; see `float_rows_hashes`."""
+    """Return the hashes of floats or complex numbers, without changing them; see `float_rows_hashes`."""
     numpy: Any = sys.modules["numpy"]
     if flat.dtype.kind == "c":
         flat = numpy.concatenate([flat.real, flat.imag])
-    if flat.dtype.itemsize > 8:  # a long double has bytes that mean nothing
+    if flat.dtype.itemsize > 8:  # a long double has padding bytes
         flat = flat.astype("f8")
     return float_rows_hashes(numpy.array(flat[None], dtype=flat.dtype.newbyteorder("="), order="C"))[0]
 
 
 def float_rows_hashes(rows: Any) -> list[tuple[bytes, bytes, bytes]]:
-    """The hashes of each row of floats, an array of two dimensions that is changed.
+    """Return the hashes of each row of a two-dimensional array of floats, which is changed.
 
     Floats are rounded on two grids: rows that differ by rounding errors are equal on at least one of them;
-    the first one stands for the exact values. What is much smaller than the largest element of its row
-    counts as zero. All is done in place, for fresh memory takes more time than the calculation.
+    the first one is used for the exact values. Elements much smaller than the largest of their row count as
+    zero. All is done in place, because allocating memory takes longer than the calculation.
     """
     numpy: Any = sys.modules["numpy"]
     ends = {"axis": 1, "initial": 0, "keepdims": True}
@@ -165,16 +165,16 @@ def float_rows_hashes(rows: Any) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def read_array(reader: Any, value: Any, depth: int) -> dict[str, Any]:
-    """An array that is not masked; what a subclass of the user's has in its attributes counts too."""
+    """Read an array that is not masked; the attributes of a user's subclass count too."""
     numpy: Any = sys.modules["numpy"]
     if type(value) is numpy.ndarray:
-        return {**plain_array(reader, value, depth), "closed": True}
+        return {**plain_array(reader, value, depth), "complete": True}
     plain = numpy.ndarray.view(value, numpy.ndarray)
-    return {**plain_array(reader, plain, depth), "closed": module_name(type(value)).startswith("numpy")}
+    return {**plain_array(reader, plain, depth), "complete": module_name(type(value)).startswith("numpy")}
 
 
 def read_masked(reader: Any, value: Any, depth: int) -> dict[str, Any]:
-    """A masked array."""
+    """Read a masked array."""
     numpy: Any = sys.modules["numpy"]
     plain = numpy.ndarray.view(value, numpy.ndarray)
     most = elements_read(reader, plain)
@@ -182,7 +182,7 @@ def read_masked(reader: Any, value: Any, depth: int) -> dict[str, Any]:
     hidden = flat_sample(reader, numpy.broadcast_to(mask, plain.shape), most)
     shown = flat_sample(reader, plain, most).copy()
     if not plain.dtype.names:
-        shown[hidden] = numpy.zeros((), plain.dtype)  # what is below the mask means nothing
+        shown[hidden] = numpy.zeros((), plain.dtype)  # masked values have no meaning
     parts = Parts(f"{plain.dtype} {plain.shape}")
     parts.add(".data", sealed_node("array", plain_array(reader, shown, depth, most)))
     parts.add(".mask", sealed_node("array", plain_array(reader, hidden, depth, most)))
@@ -190,13 +190,13 @@ def read_masked(reader: Any, value: Any, depth: int) -> dict[str, Any]:
 
 
 def read_scalar(reader: Any, value: Any, depth: int) -> dict[str, Any]:
-    """A number of numpy's."""
+    """Read a number of numpy."""
     known = plain_array(reader, sys.modules["numpy"].asarray(value), depth)
-    return {**known, "x": short_text(str(value)), "closed": True}
+    return {**known, "x": short_text(str(value)), "complete": True}
 
 
 def read_generator(reader: Any, value: Any, depth: int) -> dict[str, Any]:
-    """The state of one of numpy's random generators."""
+    """Read the state of one of numpy's random generators."""
     if not module_name(type(value)).startswith("numpy"):
         return {"no": "its state cannot be read"}
     legacy = hasattr(type(value), "get_state")

@@ -1,6 +1,6 @@
-"""What a fingerprint has of frames and other objects of pandas.
+"""Fingerprints of frames and other objects of pandas.
 
-A reader gets the `FingerprintReader`, the object, and how many objects it is in.
+A reader receives the `FingerprintReader`, the object, and how many objects it is nested in.
 """
 
 from __future__ import annotations
@@ -9,7 +9,14 @@ import itertools
 import sys
 from typing import Any
 
-from kale_magics.step_runtime.nodes import (
+from kale_magics.step_runtime.fingerprint_arrays import (
+    ARRAY_COST,
+    MAX_OBJECTS,
+    account_for,
+    float_rows_hashes,
+    plain_array,
+)
+from kale_magics.step_runtime.fingerprint_nodes import (
     MAX_PARTS,
     MEASURED,
     Parts,
@@ -20,16 +27,9 @@ from kale_magics.step_runtime.nodes import (
     sealed_node,
     short_text,
 )
-from kale_magics.step_runtime.samples import (
-    ARRAY_COST,
-    MAX_OBJECTS,
-    account_for,
-    float_rows_hashes,
-    plain_array,
-)
 
 COLUMN_HEADS = 4
-"""First elements that are shown of a column of doubles: there may be many columns."""
+"""First elements that are shown of a column of doubles; there may be many columns."""
 
 EXTENSION_ARRAYS = (
     ("Categorical", ("_ndarray", "_ordered", "_categories")),
@@ -38,11 +38,11 @@ EXTENSION_ARRAYS = (
     ("SparseArray", ("sp_values", "_sparse_places", "fill_value")),
     ("NDArrayBackedExtensionArray", ("_ndarray",)),
 )
-"""Extension arrays of pandas by the name of a base, and where their content is."""
+"""Extension arrays of pandas by the name of a base, and the attributes with their content."""
 
 
 def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
-    """The columns and the index of a frame."""
+    """Read the columns and the index of a frame."""
     manager = object.__getattribute__(frame, "_mgr")
     columns, index = manager.axes
     labels = column_labels(columns)
@@ -64,9 +64,9 @@ def read_frame(reader: Any, frame: Any, depth: int) -> dict[str, Any]:
 
 
 def column_nodes(reader: Any, columns: dict[str, Any], depth: int) -> dict[str, dict[str, Any]]:
-    """The nodes of the columns of a frame, as many as the budget allows.
+    """Return the nodes of the columns of a frame, as many as the budget allows.
 
-    Columns of doubles are read together, and known by their checksums: that takes a fourth of the time.
+    Columns of doubles are read together and hashed by checksums, which takes a quarter of the time.
     """
     numpy: Any = sys.modules["numpy"]
     nodes: dict[str, dict[str, Any]] = {}
@@ -95,7 +95,7 @@ def column_nodes(reader: Any, columns: dict[str, Any], depth: int) -> dict[str, 
 
 
 def column_values(manager: Any) -> list[Any]:
-    """The values of each column of a frame, however pandas keeps them together."""
+    """Return the values of each column of a frame, however pandas stores them."""
     found: dict[int, Any] = {}
     for block in manager.blocks:
         values = block.values
@@ -105,7 +105,7 @@ def column_values(manager: Any) -> list[Any]:
 
 
 def column_labels(columns: Any) -> list[str]:
-    """What the columns of a frame are called here, each otherwise."""
+    """Return a unique label for each column of a frame."""
     found: dict[str, None] = {}
     for place, name in enumerate(columns.tolist()):
         shown = all(map(is_plain, name if type(name) is tuple else (name,)))
@@ -117,21 +117,21 @@ def column_labels(columns: Any) -> list[str]:
 
 
 def values_node(reader: Any, array: Any, depth: int) -> dict[str, Any]:
-    """The node of the values of a column or an index."""
+    """Return the node of the values of a column or an index."""
     if type(array) is sys.modules["numpy"].ndarray:
         return sealed_node("array", plain_array(reader, array, depth))
     return sealed_node(type(array).__name__, read_extension(reader, array, depth))
 
 
 def add_attributes(reader: Any, value: Any, depth: int, parts: Parts) -> None:
-    """Take in what a frame or a series has in `attrs`."""
+    """Add the `attrs` of a frame or a series."""
     attributes = object.__getattribute__(value, "__dict__").get("_attrs")
     if attributes:
         parts.add("attrs", reader.read(attributes, depth + 1))
 
 
 def read_series(reader: Any, series: Any, depth: int) -> dict[str, Any]:
-    """The values, the index and the name of a series."""
+    """Read the values, the index and the name of a series."""
     manager = object.__getattribute__(series, "_mgr")
     (index,) = manager.axes
     parts = Parts("series")
@@ -143,7 +143,7 @@ def read_series(reader: Any, series: Any, depth: int) -> dict[str, Any]:
 
 
 def read_index(reader: Any, index: Any, depth: int) -> dict[str, Any]:
-    """The values and the names of an index."""
+    """Read the values and the names of an index."""
     kinds = {base.__name__ for base in type(index).__mro__}
     parts = Parts("index")
     parts.add("the names", reader.read(list(index.names), depth + 1))
@@ -159,7 +159,7 @@ def read_index(reader: Any, index: Any, depth: int) -> dict[str, Any]:
 
 
 def read_extension(reader: Any, array: Any, depth: int) -> dict[str, Any]:
-    """An extension array of pandas."""
+    """Read an extension array of pandas."""
     reader.left -= ARRAY_COST
     if not module_name(type(array)).startswith("pandas"):
         return {"no": "an extension array of another library"}
@@ -177,7 +177,7 @@ def read_extension(reader: Any, array: Any, depth: int) -> dict[str, Any]:
 
 
 def content_of_extension(array: Any, name: str) -> Any:
-    """One of the parts that an extension array has."""
+    """Return a part of the content of an extension array."""
     if name == "_ordered":
         return bool(array.dtype.ordered)
     if name == "_categories":
@@ -187,15 +187,15 @@ def content_of_extension(array: Any, name: str) -> Any:
     content = getattr(array, name)
     if name == "_data" and array._mask.any():
         content = content.copy()
-        content[array._mask] = 0  # what is below the mask means nothing
+        content[array._mask] = 0  # masked values have no meaning
     return content
 
 
 def read_arrow(reader: Any, array: Any, depth: int) -> dict[str, Any]:
-    """An array of Arrow's, whatever its chunks."""
+    """Read an Arrow array, whatever its chunks."""
     content = array._pa_array
     if len(array) > MAX_OBJECTS:
         content = content.take(list(sample_positions(len(array), MAX_OBJECTS)))
     known = dict(reader.elements(content.to_pylist(), depth))
     head = f"{array.dtype} {len(array)} ".encode()
-    return {**known, "hash": tuple(head + piece for piece in known["hash"]), "closed": True}
+    return {**known, "hash": tuple(head + piece for piece in known["hash"]), "complete": True}

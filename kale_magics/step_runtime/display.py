@@ -1,4 +1,4 @@
-"""What `display` does in a step: it prints what a terminal shows of an object, and gives a handle."""
+"""The function `display` of a step: it prints the terminal form of an object, and returns a handle."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_WIDTH = 79
-"""Characters of a line in which a container is shown, if it fits there."""
+"""Width of a line in which a container is shown, if it fits."""
 
 MAX_ITEMS = 1000
-"""Items of a container that are shown; IPython shows as many."""
+"""Items of a container that are shown, as many as in IPython."""
 
 BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
@@ -26,7 +26,7 @@ class DisplayHandle:
 
     Args:
         show: Shows objects, as `display` does.
-        display_id: What the place is called.
+        display_id: The name of the place.
     """
 
     def __init__(self, show: Callable[..., Any], display_id: str) -> None:
@@ -37,7 +37,7 @@ class DisplayHandle:
         self._show(value, display_id=self.display_id, **options)
 
     def update(self, value: Any, **options: Any) -> None:
-        """Show an object in the place of the one before it."""
+        """Replace the object that is shown."""
         self._show(value, display_id=self.display_id, update=True, **options)
 
     def __repr__(self) -> str:
@@ -48,10 +48,10 @@ class Display:
     """The function `display` of a step.
 
     Args:
-        show: Takes what is printed, the object and what its place is called; "" for a place of its own.
+        show: Receives the printed text, the object and the name of its place; "" for a new place.
 
     Attributes:
-        count: How many places have got a name here.
+        count: How many names of places were generated.
     """
 
     def __init__(self, show: Callable[[str, Any, str], Any]) -> None:
@@ -60,14 +60,14 @@ class Display:
     def __call__(
         self, *values: Any, display_id: Any = None, update: bool = False, raw: bool = False, **_: Any
     ) -> DisplayHandle | None:
-        """Show objects, a line each, as IPython's function of that name.
+        """Show objects, each on a line, as IPython's function of that name.
 
         Args:
             values: The objects.
-            display_id: What the place is called; True for a name that is made up.
-            update: Whether they take the place of what is there.
+            display_id: The name of the place; True for a generated name.
+            update: Whether they replace what is shown there.
             raw: Whether they are dicts of representations by MIME type.
-            _: What only a notebook's page needs.
+            _: Options for notebooks only.
 
         Returns:
             A handle for a place with a name.
@@ -88,25 +88,25 @@ class Display:
 
 
 def shown_text(value: Any) -> str:
-    """What a terminal shows of an object; of one whose `__repr__` fails, its type."""
+    """Return what a terminal shows of an object; its type if its `__repr__` fails."""
     try:
         return pretty(value)
     except Exception:  # an object's __repr__ may raise anything
-        return unshowable(value)
+        return placeholder(value)
 
 
-def unshowable(value: Any) -> str:
-    """Stands for an object."""
+def placeholder(value: Any) -> str:
+    """Return a placeholder for an object."""
     return f"(cannot be shown: {type(value).__name__})"
 
 
 def pretty(value: Any, indent: int = 0, column: int = 0, above: tuple[int, ...] = ()) -> str:
-    """An object as IPython prints it: a container that does not fit in a line has a line for each item.
+    """Format an object as IPython prints it: a container that fits on no line has one for each item.
 
     Args:
         value: The object.
-        indent: How far the lines below the first one are indented.
-        column: Where the first one begins.
+        indent: The indentation of the lines below the first one.
+        column: The column where the first one begins.
         above: The `id` of the containers that it is in.
     """
     kind = type(value)
@@ -136,7 +136,7 @@ def pretty(value: Any, indent: int = 0, column: int = 0, above: tuple[int, ...] 
 
 
 def ordered(container: Any) -> Any:
-    """The items of a container; those of a set sorted, if they can be and are few."""
+    """Return the items of a container; those of a set sorted, if they can be and are few."""
     if isinstance(container, (set, frozenset)) and len(container) <= MAX_ITEMS:
         try:
             return sorted(container)
@@ -145,6 +145,6 @@ def ordered(container: Any) -> Any:
     return container
 
 
-def print_shown(text: str, *_: Any) -> None:
-    """Print what is shown of an object."""
+def print_text(text: str, *_: Any) -> None:
+    """Print the text of an object."""
     print(text)

@@ -1,7 +1,7 @@
-"""What a fingerprint has of objects of Python's own types and of their subclasses.
+"""Fingerprints of objects of Python's own types and of their subclasses.
 
-A reader gets the `FingerprintReader`, the object, how many objects it is in, and whether one of these belongs
-to a library. It calls the methods of the base class, never those that a subclass may have in their place.
+A reader receives the `FingerprintReader`, the object, how many objects it is nested in, and whether one of
+these belongs to a library. It calls the methods of the base class, never those of a subclass.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from kale_magics.step_runtime.kinds import Kind
-from kale_magics.step_runtime.nodes import (
+from kale_magics.step_runtime.fingerprint_classes import ClassFacts
+from kale_magics.step_runtime.fingerprint_nodes import (
     MAX_HEADS,
     MAX_PARTS,
     MEASURED,
     NOISE,
-    NOT_REPEATABLE,
-    ONLY_HERE,
     PLAIN_TYPES,
+    PROCESS_SPECIFIC,
     ROUNDED_BITS,
-    SIGNS_OF_IT,
+    UNREPEATABLE,
+    UNREPEATABLE_MARKERS,
     Parts,
     affordable,
     class_dict,
@@ -41,9 +41,9 @@ from kale_magics.step_runtime.nodes import (
     is_plain,
     number_node,
     rounded_float,
-    said,
     sample_positions,
     short_text,
+    text_facts,
     text_node,
     unknown_node,
 )
@@ -54,19 +54,19 @@ MAX_SEQUENCE = 1_000
 MAX_TEXT_READ = 1 << 18
 """Characters of a text that are read whole."""
 
-ELEMENTS_OF_AN_OBJECT = 20
-"""How many elements that need no look of their own cost as much as an object."""
+ELEMENTS_PER_OBJECT = 20
+"""How many plain elements, read together, cost as much as an object."""
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number of Python's: in a set, these have the same order in every process."""
+    """Whether a value is a Python number: in a set, these have the same order in every process."""
     return any(type(value) is kind for kind in (int, float, bool))
 
 
 def read_text(value: str) -> dict[str, Any]:
-    """The node of a text; the middle of a very long one is sampled."""
-    if NOT_REPEATABLE.search(value[:2000]):
-        return unknown_node("str", ONLY_HERE)
+    """Return the node of a text; the middle of a very long one is sampled."""
+    if UNREPEATABLE.search(value[:2000]):
+        return unknown_node("str", PROCESS_SPECIFIC)
     if len(value) <= MAX_TEXT_READ:
         return text_node("str", repr(value[:60]), encoded(value))
     half = MAX_TEXT_READ // 4
@@ -75,14 +75,14 @@ def read_text(value: str) -> dict[str, Any]:
 
 
 def read_bytes(value: Any) -> dict[str, Any]:
-    """The node of bytes; the middle of very many is left out."""
+    """Return the node of bytes; the middle of a very long value is omitted."""
     view, kind = memoryview(value), class_name(type(value))
     ends = bytes(view[:MAX_TEXT_READ]) + bytes(view[-MAX_TEXT_READ:])
     return text_node(kind, repr(bytes(view[:24])), b"%d " % len(view) + ends)
 
 
 def read_int(value: int) -> dict[str, Any]:
-    """The node of an integer, whose decimal digits Python may not give."""
+    """Return the node of an integer, which may have too many decimal digits to convert."""
     text = hex(value)
     return {
         "t": "int",
@@ -93,7 +93,7 @@ def read_int(value: int) -> dict[str, Any]:
 
 NODES = {one: text_node(type(one).__name__, repr(one)) for one in (True, False)}
 NONE = text_node("None", "None")
-"""The nodes of what every value has many times."""
+"""The nodes of values that occur often."""
 
 
 ATOM_READERS: dict[type, Callable[[Any], dict[str, Any]]] = {
@@ -109,12 +109,12 @@ ATOM_READERS: dict[type, Callable[[Any], dict[str, Any]]] = {
     bytearray: read_bytes,
     types.ModuleType: lambda value: text_node("module", str(vars(value).get("__name__"))),
 }
-"""How objects without parts are read."""
+"""The readers of objects without parts."""
 
 
 def plain_elements(items: list[Any]) -> bool:
     """Whether all elements are short texts, numbers or None, and none is a path or an address."""
-    if set(map(type, map(type, items))) != {type}:  # none, or one of a class that a metaclass may hash anyhow
+    if set(map(type, map(type, items))) != {type}:  # empty, or a class whose metaclass may define its hash
         return False
     kinds = set(map(type, items))
     if not kinds <= PLAIN_TYPES:
@@ -123,13 +123,13 @@ def plain_elements(items: list[Any]) -> bool:
     if sum(map(len, texts)) > MAX_TEXT_READ:
         return False
     together = "\0".join(texts)
-    if any(sign in together for sign in SIGNS_OF_IT):
+    if any(sign in together for sign in UNREPEATABLE_MARKERS):
         return False
     return int not in kinds or all(-(1 << 64) < item < (1 << 64) for item in items if type(item) is int)
 
 
 def plain_hashes(items: list[Any]) -> tuple[bytes, bytes, bytes]:
-    """The exact and the rounded hashes of `plain_elements`."""
+    """Return the exact and the rounded hashes of `plain_elements`."""
     kinds = set(map(type, items))
     if kinds == {float}:
         return float_list_hashes(items)
@@ -143,19 +143,19 @@ def plain_hashes(items: list[Any]) -> tuple[bytes, bytes, bytes]:
 
 
 def float_list_hashes(items: list[float]) -> tuple[bytes, bytes, bytes]:
-    """The same for floats alone."""
-    form = f"<{len(items)}"
+    """Return the hashes of a list of floats, like `plain_hashes`."""
+    best_form = f"<{len(items)}"
     items = [item if item == item else math.nan for item in items]
     calm = [0.0 if abs(item) < NOISE else item for item in items]
-    bits = struct.unpack(form + "q", struct.pack(form + "d", *calm))
+    bits = struct.unpack(best_form + "q", struct.pack(best_form + "d", *calm))
     half = 1 << (ROUNDED_BITS - 1)
     grids = ([b >> ROUNDED_BITS for b in bits], [(b + half) >> ROUNDED_BITS for b in bits])
     first, second = (hash_of(repr(grid).encode()).encode() for grid in grids)
-    return hash_of(struct.pack(form + "d", *items)).encode(), first, second
+    return hash_of(struct.pack(best_form + "d", *items)).encode(), first, second
 
 
 def read_sequence(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """A list, a tuple or a deque."""
+    """Read a list, a tuple or a deque."""
     base: Any = next(kind for kind in (list, tuple, collections.deque) if issubclass(type(value), kind))
     length = base.__len__(value)
     if length <= MAX_SEQUENCE or base is collections.deque:
@@ -169,18 +169,18 @@ def read_sequence(reader: Any, value: Any, depth: int, in_library: bool) -> dict
 def read_elements(
     reader: Any, items: list[Any], places: Any, length: int, depth: int, in_library: bool
 ) -> dict[str, Any]:
-    """What is known of a row of objects.
+    """Read a sequence of objects.
 
     Args:
         reader: The `FingerprintReader`.
-        items: The elements that are read.
-        places: Where they are.
-        length: How many there are.
-        depth: How many objects the row is in.
+        items: The elements to read.
+        places: Their positions.
+        length: How many elements there are.
+        depth: How many objects the sequence is nested in.
         in_library: Whether one of these belongs to a library.
     """
     if plain_elements(items):
-        reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
+        reader.left -= len(items) // ELEMENTS_PER_OBJECT
         known: dict[str, Any] = {"n": length, "e": [short_text(repr(item)) for item in items[:MAX_HEADS]]}
         known["hash"] = tuple(b"%d " % length + piece for piece in plain_hashes(items))
         if depth == 0 and len(items) == length and not all(map(is_number, items)):
@@ -200,9 +200,9 @@ def read_elements(
 
 
 def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """A dict, in its order."""
+    """Read a dict, in its order."""
     base: Any = collections.OrderedDict if issubclass(type(value), collections.OrderedDict) else dict
-    # Python puts its builtins into a dict in which code is executed.
+    # Python adds its builtins to a dict in which code is executed.
     pairs = [
         (key, item)
         for key, item in base.items(value)
@@ -230,11 +230,11 @@ def read_mapping(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
 
 
 def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, Any] | None:
-    """A dict of texts and numbers; None for another one."""
+    """Read a dict of texts and numbers; None for another one."""
     keys, items = [key for key, _ in pairs], [item for _, item in pairs]
     if not (plain_elements(keys) and plain_elements(items)):
         return None
-    reader.left -= 2 * len(pairs) // ELEMENTS_OF_AN_OBJECT
+    reader.left -= 2 * len(pairs) // ELEMENTS_PER_OBJECT
     hashes = itertools.zip_longest(plain_hashes(keys), plain_hashes(items))
     known: dict[str, Any] = {"n": len(pairs), "hash": tuple(key + item for key, item in hashes)}
     known["p"] = {f"[{key!r}]": reader.read(item, depth + 1) for key, item in pairs[:MAX_HEADS]}
@@ -244,20 +244,20 @@ def read_plain_mapping(reader: Any, pairs: list[Any], depth: int) -> dict[str, A
 
 
 def read_set(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """A set, whatever its order."""
+    """Read a set, whatever its order."""
     base: Any = set if issubclass(type(value), set) else frozenset
     items = list(base.__iter__(value))
     known: dict[str, Any] = {"n": len(items)}
     hashes: list[str] = []
     if plain_elements(items) and len(items) <= 10 * MAX_SEQUENCE:
-        reader.left -= len(items) // ELEMENTS_OF_AN_OBJECT
+        reader.left -= len(items) // ELEMENTS_PER_OBJECT
         hashes = sorted(hash_of(encoded(repr(item))) for item in items)
         known["e"] = sorted(short_text(repr(item)) for item in items)[:MAX_HEADS]
     elif len(items) > reader.left:
         reader.is_cut = True
     else:
         nodes = [reader.read(item, depth + 1, in_library) for item in items]
-        # Which elements come too late for the budget depends on the order.
+        # The order decides which elements come after the budget is spent.
         if reader.left >= 0 and not any("no" in node or "some" in node for node in nodes):
             hashes = sorted(node["h"] for node in nodes)
     if items and not hashes:
@@ -267,11 +267,11 @@ def read_set(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str,
 
 
 def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """The name of a function; for one of the notebook its code, defaults and what it has taken along."""
+    """Read the name of a function; for one of the notebook also its code, defaults and closure."""
     del in_library
     name = str(value.__qualname__)
     if value.__module__ != "__main__":
-        return {**said(f"{value.__module__}.{name}"), "x": short_text(name)}
+        return {**text_facts(f"{value.__module__}.{name}"), "x": short_text(name)}
     parts = Parts(name)
     parts.add(".__code__", reader.read(value.__code__, depth + 1))
     state = {".__defaults__": value.__defaults__, ".__kwdefaults__": value.__kwdefaults__}
@@ -287,8 +287,8 @@ def read_function(reader: Any, value: Any, depth: int, in_library: bool) -> dict
 
 
 def read_builtin(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """A function of C: its name, and the object that it is bound to."""
-    known = said(f"{value.__module__}.{value.__qualname__}")
+    """Read a function of C: its name, and the object that it is bound to."""
+    known = text_facts(f"{value.__module__}.{value.__qualname__}")
     owner = value.__self__
     if owner is None or issubclass(type(owner), (types.ModuleType, type)):
         return known
@@ -298,7 +298,7 @@ def read_builtin(reader: Any, value: Any, depth: int, in_library: bool) -> dict[
 
 
 def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """What code names, its constants and its operators."""
+    """Read the names in code, its constants and its operators."""
     if "get_ipython" in value.co_names:
         return {"no": "code with notebook syntax"}
     names = [" ".join(part) for part in (value.co_names, value.co_varnames, value.co_freevars)]
@@ -312,17 +312,17 @@ def read_code(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str
 
 
 def operators_in(code: bytes) -> bytes:
-    """The operators in code; how names are looked up depends on what was compiled together with it."""
+    """Return the operators in code; how names are looked up depends on what was compiled with it."""
     pairs = (code[place : place + 2] for place in range(0, len(code), 2))
     return b"".join(pair for pair in pairs if opcode.opname[pair[0]].startswith(OPERATORS))
 
 
 OPERATORS = ("BINARY_", "COMPARE_", "CONTAINS_", "INPLACE_", "IS_", "UNARY_")
-"""How the instructions of operators are called."""
+"""Prefixes of the instructions of operators."""
 
 
 def read_class(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """The name of a class; for one of the notebook what is in it, too."""
+    """Read the name of a class; for one of the notebook also its attributes."""
     del in_library
     bases = type.__dict__["__mro__"].__get__(value)
     parts = Parts(" ".join(map(class_name, bases)))
@@ -338,7 +338,7 @@ MADE_WITH_CLASS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 def read_attributes(*names: str) -> Callable[..., dict[str, Any]]:
-    """A reader of some attributes that a type of Python's has."""
+    """Return a reader of some attributes of a built-in type."""
 
     def read(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
         parts = Parts("")
@@ -349,8 +349,8 @@ def read_attributes(*names: str) -> Callable[..., dict[str, Any]]:
     return read
 
 
-def read_as(make: Callable[[Any], Any], closed: bool = False) -> Callable[..., dict[str, Any]]:
-    """A reader of an object by another one that has its content."""
+def read_as(make: Callable[[Any], Any], complete: bool = False) -> Callable[..., dict[str, Any]]:
+    """Return a reader of an object by another one that has its content."""
 
     def read(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
         node = reader.read(make(value), depth + 1, in_library)
@@ -358,13 +358,13 @@ def read_as(make: Callable[[Any], Any], closed: bool = False) -> Callable[..., d
             return {"no": node["no"]}
         hashes = (node["h"], *node.get("a", (node["h"], node["h"])))
         known = {key: item for key, item in node.items() if key not in ("t", "h", "a")}
-        return {**known, "hash": tuple(h.encode() for h in hashes), "closed": closed}
+        return {**known, "hash": tuple(h.encode() for h in hashes), "complete": complete}
 
     return read
 
 
-def read_nothing(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
-    """Nothing of a generator, a coroutine or a frame."""
+def reject_object(reader: Any, value: Any, depth: int, in_library: bool) -> dict[str, Any]:
+    """Reject a generator, a coroutine or a frame."""
     del reader, depth, in_library
     return {"no": f"a {class_name(type(value))} is not compared"}
 
@@ -387,27 +387,27 @@ READERS: tuple[tuple[tuple[Any, ...], Callable[..., dict[str, Any]]], ...] = (
     ((bytes,), read_as(lambda value: bytes.__getitem__(value, slice(None)))),
     ((bytearray,), read_as(lambda value: bytes(bytearray.__getitem__(value, slice(None))))),
     ((BaseException,), read_as(lambda value: class_dict(BaseException)["args"].__get__(value))),
-    ((random.Random,), read_as(lambda value: random.Random.getstate(value), closed=True)),
-    ((re.Pattern,), read_as(lambda value: (value.pattern, value.flags), closed=True)),
+    ((random.Random,), read_as(lambda value: random.Random.getstate(value), complete=True)),
+    ((re.Pattern,), read_as(lambda value: (value.pattern, value.flags), complete=True)),
     ((types.BuiltinFunctionType,), read_builtin),
     ((types.MappingProxyType,), read_as(lambda value: gc.get_referents(value)[0])),
-    ((types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType), read_nothing),
-    ((type({}.keys()), type({}.values()), type({}.items())), read_as(list, closed=True)),
+    ((types.GeneratorType, types.CoroutineType, types.FrameType, types.TracebackType), reject_object),
+    ((type({}.keys()), type({}.values()), type({}.items())), read_as(list, complete=True)),
 )
-"""How objects are read whose class has one of these bases; of several the nearest one counts."""
+"""The readers of objects whose class has one of these bases; the nearest base counts."""
 
 
-def reader_of(kind: Kind) -> Callable[..., dict[str, Any]] | None:
-    """What reads the objects of a class that has one of these bases; None for all others."""
+def reader_of(kind: ClassFacts) -> Callable[..., dict[str, Any]] | None:
+    """Return the reader of the objects of a class with one of these bases; None for all others."""
     readers = ((base, reader) for bases, reader in READERS for base in bases if kind.has(base))
     return min(readers, key=lambda found: kind.place_of(found[0]), default=(None, None))[1]
 
 
-CONTAINERS: dict[type, Callable[..., dict[str, Any]]] = {
+CONTAINER_READERS: dict[type, Callable[..., dict[str, Any]]] = {
     list: read_sequence,
     tuple: read_sequence,
     dict: read_mapping,
     set: read_set,
     frozenset: read_set,
 }
-"""How objects of types without attributes are read."""
+"""The readers of objects of types without attributes."""
