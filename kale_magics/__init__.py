@@ -44,7 +44,7 @@ def last_run() -> Run | None:
 
     shell = get_ipython()
     magics = shell.magics_manager.registry.get(_NAME) if shell else None
-    return magics.last_run if magics else None
+    return magics.workspace.last_run if magics else None
 
 
 def runs(folder: str | os.PathLike[str] | None = None) -> list[Run]:
@@ -59,5 +59,5 @@ def runs(folder: str | os.PathLike[str] | None = None) -> list[Run]:
 
     shell = get_ipython()
     magics = shell.magics_manager.registry.get(_NAME) if shell else None
-    own = magics.runs_place if magics else Path(".kale").absolute()
+    own = magics.workspace.runs_folder if magics else Path(".kale").absolute()
     return past_runs(Path(folder).expanduser() if folder is not None else own)

@@ -657,7 +657,7 @@ rows = [1, 2, 3]
     Code.OWN_FAULT: Entry(
         "report it to those who maintain the package, with the file that is named",
         """
-get_ipython().magics_manager.registry["KaleMagics"].registry = None
+get_ipython().magics_manager.registry["KaleMagics"].workspace.registry = None
 
 %kale
 """,

@@ -249,7 +249,7 @@ def assembled(shell: InteractiveShell, report: Report) -> Pipeline | None:
 
 def registered_cells(shell: InteractiveShell) -> Any:
     """The cells that the extension knows."""
-    return shell.magics_manager.registry["KaleMagics"].registry.cells
+    return shell.magics_manager.registry["KaleMagics"].workspace.registry.cells
 
 
 def describe(pipeline: Pipeline, report: Report) -> None:

@@ -38,7 +38,7 @@ class Shell:
 
     @property
     def registry(self) -> Any:
-        return self.ipython.magics_manager.registry["KaleMagics"].registry
+        return self.ipython.magics_manager.registry["KaleMagics"].workspace.registry
 
     def run(self, cell: str, cell_id: str | None = None) -> Outcome:
         self._read()

@@ -152,7 +152,7 @@ def test_a_failed_run_goes_on(shell):
     assert again.parameters == {"rate": 7.0}
     assert again.steps["show"].log == "model 9.0\n"
     refusal = shell.refusal("%kale_run --resume")
-    assert f"KALE103 the last run, {again.id}, has succeeded: there is nothing to resume" in refusal
+    assert f"KALE103 the last run, {again.id}, succeeded: there is nothing to resume" in refusal
 
 
 @pytest.mark.parametrize("line", ["--only load --until show", "--resume --only load"])

@@ -33,11 +33,11 @@ def expanding(magic: Magic) -> Magic:
     @needs_local_scope
     @wraps(magic)
     def call(self: Any, line: str, local_ns: Mapping[str, Any] | None = None) -> Any:
-        self.local_variables = local_ns or {}
+        self.workspace.local_variables = local_ns or {}
         try:
             return magic(self, line)
         finally:
-            self.local_variables = {}
+            self.workspace.local_variables = {}
 
     return cast(Magic, call)
 

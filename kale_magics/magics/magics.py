@@ -1,4 +1,4 @@
-"""The magics. Each reads its line, calls one thing, and shows what comes of it."""
+"""The magics: each parses its line, calls one thing, and shows the result."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Any
 from IPython.core.magic import line_cell_magic, line_magic, magics_class, no_var_expand
 
 from kale_magics.execution.run import Run
-from kale_magics.magics.cluster_magics import ClusterMagics
+from kale_magics.magics.backends import Backends
 from kale_magics.magics.completion import Completion
 from kale_magics.magics.documentation import documented
 from kale_magics.magics.expansion import expanding
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.magics.settings import KaleSettings
+from kale_magics.magics.workspace import Workspace, show_warnings
+from kale_magics.model.diagnostics import Code, refuse
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.guard import guarded
 from kale_magics.session.marking import Marking
@@ -23,7 +25,7 @@ from kale_magics.syntax.arguments import check_capabilities
 
 
 @magics_class
-class KaleMagics(ClusterMagics):
+class KaleMagics(KaleSettings):
     """Marks the cells of a notebook and runs them as a pipeline.
 
     Args:
@@ -32,8 +34,12 @@ class KaleMagics(ClusterMagics):
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell)
-        self._marking = Marking(shell, self.registry, self.modules, self._common_variables)
-        self._completion = Completion(self.registry, _SYNTAXES)
+        self._shell = shell
+        self.workspace = Workspace(shell, self)
+        self.backends = Backends(self, self.workspace)
+        own = self.workspace
+        self._marking = Marking(shell, own.registry, own.modules, lambda: self.common_variables)
+        self._completion = Completion(own.registry, _SYNTAXES)
 
     def load(self) -> None:
         """Make everything known to the shell."""
@@ -78,10 +84,10 @@ class KaleMagics(ClusterMagics):
     @documented(commands.GRAPH)
     def kale_graph(self, line: str) -> None:
         """Draw the pipeline: a picture in a notebook, a tree in a terminal."""
-        self._parse(commands.GRAPH, line)
+        self.workspace.parse(commands.GRAPH, line)
         from kale_magics.view import GraphView
 
-        _display(GraphView(self._pipeline()))
+        _display(GraphView(self.workspace.pipeline()))
 
     @expanding
     @line_magic
@@ -92,24 +98,22 @@ class KaleMagics(ClusterMagics):
         Each step runs in its own process. Steps that do not depend on each other run at the same time. The
         run has `run.state`, `run.metrics`, `run.steps["train"].log`, `run.outputs["train"]["model"]`.
         """
-        options, where = self._parse(commands.RUN, line).options, self._where(commands.RUN, line)
+        options, where = (
+            self.workspace.parse(commands.RUN, line).options,
+            self.workspace.where(commands.RUN, line),
+        )
         from kale_magics.magics.run_listener import RunListener
 
-        backend = self._backend(options)
+        backend = self.backends.of(options)
         place, elsewhere = backend.place, backend.elsewhere
         check_capabilities(commands.RUN, options, backend.capabilities, place, elsewhere, where)
-        for step in (*options.get("--until", ()), *options.get("--only", ())):
-            self._check_step(step, where, kinds=False)
-        resumed = self._failed_run(where) if "--resume" in options else None
-        request = self._request(options, where, resumed)
-        self._show_warnings(backend.warnings(request.pipeline))
-        listener = RunListener(request.pipeline, self._is_rich, self._note_run, request)
-        try:
+        request = self.workspace.request(options, where)
+        show_warnings(backend.warnings(request.pipeline))
+        own = self.workspace
+        listener = RunListener(request.pipeline, own.is_rich, own.set_last_run, request)
+        with listener:
             run = backend.submit(request, listener)
-        except BaseException:  # an interrupt too ends with a picture of the state of the run
-            listener.close()
-            raise
-        self.last_run, self._shown_in = run, self._shell.displayhook.prompt_count
+        own.set_shown(run)
         return run
 
     @expanding
@@ -117,15 +121,15 @@ class KaleMagics(ClusterMagics):
     @documented(commands.COMPILE)
     def kale_compile(self, line: str) -> None:
         """Write the pipeline as one YAML file for Kubeflow Pipelines 2."""
-        path = Path(self._parse(commands.COMPILE, line).words[0]).expanduser()
+        path = Path(self.workspace.parse(commands.COMPILE, line).words[0]).expanduser()
         from kale_magics.kubeflow.compiler import compile_pipeline
         from kale_magics.kubeflow.only_here import only_here
         from kale_magics.kubeflow.secrecy import literal_secrets
         from kale_magics.view.words import plural
 
-        pipeline = self._pipeline()
-        self._show_warnings([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
-        compile_pipeline(pipeline, path, Path.cwd(), self._access("").secrets)
+        pipeline = self.workspace.pipeline()
+        show_warnings([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
+        compile_pipeline(pipeline, path, Path.cwd(), self.backends.access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 
     @expanding
@@ -133,13 +137,13 @@ class KaleMagics(ClusterMagics):
     @documented(commands.RUNS)
     def kale_runs(self, line: str) -> None:
         """List the stored runs of the notebook's folder, or those of a server, the newest first."""
-        options = self._parse(commands.RUNS, line).options
+        options = self.workspace.parse(commands.RUNS, line).options
         from kale_magics.view import runs_text
 
         asked = "--host" in options
-        backend = self._backend(options) if asked else self._local_backend()
+        backend = self.backends.of(options) if asked else self.backends.local()
         print(runs_text(backend.runs(), "%kale_run --host" if asked else "%kale_run"))
-        if self._is_configured() and not asked:
+        if self.names_server and not asked:
             print("These are on this machine; %kale_runs --host lists those of the server.")
 
     @expanding
@@ -147,15 +151,15 @@ class KaleMagics(ClusterMagics):
     @documented(commands.LOGS)
     def kale_logs(self, line: str) -> None:
         """Print the log of a step, in the last run or in an earlier one."""
-        given = self._parse(commands.LOGS, line)
-        run = self._meant(given.options, self._where(commands.LOGS, line))
+        given = self.workspace.parse(commands.LOGS, line)
+        run = self.backends.run_of(given.options, self.workspace.where(commands.LOGS, line))
         step = run.steps[given.words[0]]
         log = step.log
         print(log, end="")
         if not log and step.state in ("waiting", "skipped"):
             print(f"step {step.name} has printed nothing: it is {step.state}")
         elif not log and run.link:
-            print(f"the server gives no log of step {step.name}; Kubeflow's page may: {run.link}")
+            print(f"the server returns no log of step {step.name}; Kubeflow's page may show it: {run.link}")
 
     @expanding
     @line_magic
@@ -165,8 +169,8 @@ class KaleMagics(ClusterMagics):
 
         It needs at least one of the two options. Runs in progress are kept.
         """
-        where = self._where(commands.CLEAN, line)
-        options = self._parse(commands.CLEAN, line).options
+        where = self.workspace.where(commands.CLEAN, line)
+        options = self.workspace.parse(commands.CLEAN, line).options
         if not options:
             message = "%kale_clean does not say which runs"
             raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
@@ -179,80 +183,143 @@ class KaleMagics(ClusterMagics):
         from kale_magics.view.words import human_size, plural
 
         gone, freed = clean(
-            self.runs_place,
+            self.workspace.runs_folder,
             kept,
             arguments.parse_duration(age[0], where) if age else None,
         )
-        print(f"{plural(len(gone), 'run')} thrown away, {human_size(freed)} freed")
+        print(f"{plural(len(gone), 'run')} deleted, {human_size(freed)} freed")
 
     @expanding
     @line_magic
     @documented(commands.RESET)
     def kale_reset(self, line: str) -> None:
         """Forget the marked cells of these steps and kinds, or all; running a cell marks it again."""
-        steps = self._parse(commands.RESET, line).words
+        steps = self.workspace.parse(commands.RESET, line).words
         for step in steps:
-            self._check_step(step, self._where(commands.RESET, line))
-        before = len(self.registry.cells)
+            self.workspace.check_step(step, self.workspace.where(commands.RESET, line))
+        before = len(self.workspace.registry.cells)
         if steps:
-            self.registry.remove(steps)
+            self.workspace.registry.remove(steps)
         else:
-            self.registry.clear()
-        print(f"marked cells forgotten: {before - len(self.registry.cells)}")
+            self.workspace.registry.clear()
+        print(f"marked cells forgotten: {before - len(self.workspace.registry.cells)}")
 
-    def _failed_run(self, where: Where) -> Run:
-        """The last run, which has not succeeded.
+    @expanding
+    @line_magic
+    @documented(commands.ATTACH)
+    def kale_attach(self, line: str) -> Run:
+        """Follow a run on a server again, in another kernel too, and return the run."""
+        given = self.workspace.parse(commands.ATTACH, line)
+        from kale_magics.magics.run_listener import RunListener
 
-        Raises:
-            KaleError: It has, or goes on, or there is none.
-        """
-        run = self._past_run((), where)
-        if run.link:
-            message = f"the last run, {run.id}, was on a server: there is nothing to resume here"
-            raise refuse(Code.BAD_ARGUMENTS, message, "run the pipeline: %kale_run", where)
-        if run.state in ("failed", "cancelled"):
-            return run
-        message = (
-            f"the last run, {run.id}, has {run.state}"
-            if run.state == "succeeded"
-            else f"run {run.id} goes on"
+        run_id, where = given.words[0], self.workspace.where(commands.ATTACH, line)
+        backend = self.backends.kubeflow_of(run_id, given.options, where)
+        run = backend.attach(run_id)
+        if not run.trusted:
+            print(f"run {run.id} was not started from this folder: {run.name}")
+        run.trusted = run.trusted or "--trust" in given.options
+        own = self.workspace
+        own.set_last_run(run)
+        if "--no-wait" not in given.options:
+            listener = RunListener(backend.pipeline_of(run), own.is_rich, own.set_last_run)
+            with listener:
+                backend.follow(run, listener, "--cancel-on-interrupt" in given.options)
+            own.set_shown(run)
+        return run
+
+    @expanding
+    @line_magic
+    @documented(commands.CANCEL)
+    def kale_cancel(self, line: str) -> None:
+        """End a run on the server."""
+        given = self.workspace.parse(commands.CANCEL, line)
+        run_id = given.words[0]
+        where = self.workspace.where(commands.CANCEL, line)
+        print(self.backends.kubeflow_of(run_id, given.options, where).cancel(run_id))
+
+    @expanding
+    @line_magic
+    @documented(commands.PULL)
+    def kale_pull(self, line: str) -> None:
+        """Load the outputs of a step into the session: all of them, or some variables."""
+        given = self.workspace.parse(commands.PULL, line)
+        run = self.backends.run_of(given.options, self.workspace.where(commands.PULL, line))
+        step, *names = given.words
+        values = run.outputs[step]
+        found = {name: values[name] for name in names or values}
+        self._shell.user_ns.update(found)
+        kinds = ", ".join(f"{name} ({type(value).__name__})" for name, value in found.items())
+        print(f"from step {step} of run {run.id}: {kinds or 'nothing, it has no outputs'}")
+
+    @expanding
+    @line_magic
+    @documented(commands.SCHEDULE)
+    def kale_schedule(self, line: str) -> None:
+        """Let a server run the pipeline on a schedule; without options, list its schedules."""
+        options, where = (
+            self.workspace.parse(commands.SCHEDULE, line).options,
+            self.workspace.where(commands.SCHEDULE, line),
         )
-        fix = (
-            "%kale_run runs what has changed since"
-            if run.state == "succeeded"
-            else "wait for its end, or run.cancel()"
-        )
-        raise refuse(Code.BAD_ARGUMENTS, f"{message}: there is nothing to resume", fix, where)
+        from kale_magics.kubeflow import schedules
+        from kale_magics.kubeflow.submission import prepare
+
+        actions = {
+            "--pause": ("disable", "starts no runs for now"),
+            "--resume": ("enable", "starts runs again"),
+            "--delete": ("delete", "is deleted"),
+        }
+        chosen = [name for name in actions if name in options]
+        cron = schedules.cron_of(options["--cron"][0], where) if "--cron" in options else ""
+        every = schedules.every_of(options["--every"][0], where) if "--every" in options else None
+        plain = {name: values for name, values in options.items() if name in ("-p", "--name")}
+        request = self.workspace.request(plain, where) if cron or every else None
+        server = self.backends.kubeflow(options).server
+        if request is not None:
+            prepared = prepare(server, request.pipeline, Path.cwd(), request.values, self.experiment_name)
+            made = schedules.create(server, prepared, request.name or request.pipeline.name, cron, every)
+            print(f"schedule {made.id}: {made.name} runs {made.when}{' (UTC)' if cron else ''}")
+            return
+        if chosen:
+            (option,) = chosen
+            action, told = actions[option]
+            schedules.change(server, options[option][0], action)
+            print(f"schedule {options[option][0]} {told}")
+            return
+        known = schedules.schedules(server)
+        for found in known:
+            print(f"{found.id}  {'on    ' if found.enabled else 'paused'}  {found.when}  {found.name}")
+        if not known:
+            print("There is no schedule. %kale_schedule --every 6h makes one")
 
     def _show(self) -> None:
         from kale_magics.view import diagnostics_text, registered, rows
 
-        if not self.registry.cells:
+        if not self.workspace.registry.cells:
             _display(registered(()))
             return
-        cells, states, assembly = self._assemble()
-        outlooks = self._outlooks(assembly.pipeline) if assembly.pipeline else {}
-        _display(registered(rows(cells, assembly.draft, states, outlooks)))
+        notebook = self.workspace.read()
+        assembly = notebook.assembly
+        plans = self._plans(assembly.pipeline) if assembly.pipeline else {}
+        _display(registered(rows(notebook.cells, assembly.draft, notebook.states, plans)))
         if assembly.diagnostics:
             print(diagnostics_text(assembly.diagnostics))
 
-    def _outlooks(self, pipeline: Pipeline) -> dict[str, str]:
+    def _plans(self, pipeline: Pipeline) -> dict[str, str]:
         """What a run would do with each step now, in words; nothing before the first run."""
         from kale_magics.cache.plan import plan_run
-        from kale_magics.view.words import outlook
+        from kale_magics.view.words import plan_text
 
         values = {parameter.name: parameter.default for parameter in pipeline.parameters}
-        told = plan_run(pipeline, values, self.runs_place, Path.cwd())
-        return {step: outlook(look.cached, look.reason) for step, look in told.items()}
+        plans = plan_run(pipeline, values, self.workspace.runs_folder, Path.cwd())
+        return {step: plan_text(plan.cached, plan.reason) for step, plan in plans.items()}
 
     def _hide(self, run: Run) -> None:
-        """Show nothing of a run as the result of the cell that has just shown its summary.
+        """Display nothing for a run as the result of the cell that has shown its summary.
 
         Raises:
             NotImplementedError: Everywhere else, and in terminals, which have written "Out[n]:" by then.
         """
-        fresh = run is self.last_run and self._shown_in == self._shell.displayhook.prompt_count
-        if not fresh or not hasattr(self._shell, "kernel"):
+        if not self.workspace.is_shown(run):
             raise NotImplementedError
 
 

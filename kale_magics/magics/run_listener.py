@@ -53,6 +53,13 @@ class RunListener:
                 self.close()
             conclude(self._run, self._request)
 
+    def __enter__(self) -> RunListener:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:  # an interrupt too ends with a picture of the state of the run
+            self.close()
+
     def close(self) -> None:
         """Show the end of a run that was cancelled or is no longer followed."""
         self._display.end()

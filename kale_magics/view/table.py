@@ -32,7 +32,7 @@ class Row:
         reads: What it takes, as in "X_train from prep (DataFrame 426 x 30, 100 KB)". A step has this, and
             what it hands on, in the row of its first cell.
         hands_on: What it gives to other steps, as in "model (SVC, 88 KB)".
-        outlook: What a run would do with the step now, as in "cached".
+        plan: What a run would do with the step now, as in "cached".
     """
 
     kind: str
@@ -41,14 +41,14 @@ class Row:
     state: str
     reads: tuple[str, ...] = ()
     hands_on: tuple[str, ...] = ()
-    outlook: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
 
 
 def rows(
     cells: Sequence[Cell],
     pipeline: Pipeline | None,
     states: Mapping[Cell, str] | None = None,
-    outlooks: Mapping[str, str] | None = None,
+    plans: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
     """Say what the registered cells are and do.
 
@@ -56,7 +56,7 @@ def rows(
         cells: In the order in which they are to be shown.
         pipeline: What they make; None if it has errors, and nothing is known of reads.
         states: For the cells of which more is known than `Cell.state` says, as in "changed since".
-        outlooks: By the names of steps, what a run would do with them.
+        plans: By the names of steps, what a run would do with them.
 
     Returns:
         A row for every cell.
@@ -65,11 +65,11 @@ def rows(
     result = []
     for cell in cells:
         reads, hands_on = _flows(cell, pipeline) if pipeline and cell.name not in told else ((), ())
-        outlook = (outlooks or {}).get(cell.name, "") if cell.name not in told else ""
+        plan = (plans or {}).get(cell.name, "") if cell.name not in told else ""
         told |= {cell.name} - {""}
         label = cell.label if cell.execution_count is not None else ""
         state = (states or {}).get(cell, cell.state)
-        result.append(Row(cell.kind, cell.name, label, state, reads, hands_on, (outlook,) * bool(outlook)))
+        result.append(Row(cell.kind, cell.name, label, state, reads, hands_on, (plan,) * bool(plan)))
     return tuple(result)
 
 
@@ -132,7 +132,7 @@ class TableView:
         if not self.rows:
             return f"<p>{escape(NOTHING)}</p>"
         # Notebooks align the cells of tables to the right unless their own style says otherwise.
-        heads = HEADS if any(row.outlook for row in self.rows) else HEADS[:-1]
+        heads = HEADS if any(row.plan for row in self.rows) else HEADS[:-1]
         head = "".join(f'<th style="{_CELL_STYLE}">{name}</th>' for name in heads)
         body = [
             "".join(
@@ -156,7 +156,7 @@ def _entries(row: Row) -> tuple[tuple[str, ...], ...]:
         (signed(row.state),),
         row.reads,
         row.hands_on,
-        row.outlook,
+        row.plan,
     )
     return tuple(tuple(shorten(line, LONGEST_ENTRY) for line in lines) for lines in cells)
 

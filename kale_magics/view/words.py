@@ -89,7 +89,7 @@ def described(names: Iterable[str], artifact: Output, source: str = "") -> str:
     return ", ".join(names) + (f" from {source}" if source else "") + (f" ({known})" if known else "")
 
 
-def outlook(cached: bool, reason: str) -> str:
+def plan_text(cached: bool, reason: str) -> str:
     """What a run would do with a step: "cached", or "runs: data.csv has changed"."""
     if not cached:
         return f"runs: {reason}"

@@ -1,0 +1,138 @@
+"""The choice of a backend, and the server's address and credentials."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kale_magics.execution.run import Run
+from kale_magics.magics.settings import KaleSettings
+from kale_magics.magics.workspace import Options, Workspace
+from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.syntax.arguments import quoted
+
+if TYPE_CHECKING:
+    from kale_magics.execution.backend import Backend
+    from kale_magics.kubeflow.access import Access
+    from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
+    from kale_magics.kubeflow.server import Server
+    from kale_magics.local.local_backend import LocalBackend
+
+TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
+"""Environment variables with secrets."""
+
+
+class Backends:
+    """Returns the backend that a line means.
+
+    Args:
+        settings: The user's.
+        workspace: The session's.
+    """
+
+    def __init__(self, settings: KaleSettings, workspace: Workspace) -> None:
+        self._settings, self._workspace = settings, workspace
+        self._named_hosts: set[str] = set()
+
+    def of(self, options: Options) -> Backend:
+        """Return a server if one is named or configured, else this machine."""
+        is_server = "--host" in options or self._settings.names_server
+        return self.kubeflow(options) if is_server else self.local()
+
+    def local(self) -> LocalBackend:
+        """Return this machine."""
+        from kale_magics.local.local_backend import LocalBackend
+
+        own = self._settings
+        fork = own.start_steps == "fork" if own.start_steps else None
+        return LocalBackend(self._workspace.runs_folder, own.max_parallel or None, fork)
+
+    def kubeflow(self, options: Options) -> KubeflowBackend:
+        """Return the server that is named, or the configured one; it is connected to when it is needed."""
+        from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
+
+        folder, experiment = self._workspace.runs_folder, self._settings.experiment_name
+        return KubeflowBackend(lambda: self._connect(options), folder, experiment)
+
+    def kubeflow_of(self, run_id: str, options: Options, where: Where) -> KubeflowBackend:
+        """Return the server that has a run: the one that is named, else the one on which it was started.
+
+        Raises:
+            KaleError: The user has not named that server in this session. Files do not decide where
+                credentials are sent.
+        """
+        kept = self._kept(run_id)
+        if "".join(options.get("--host", ())) or not self._is_kept(run_id):
+            return self.kubeflow(options)
+        try:
+            host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])
+        except (ValueError, LookupError, TypeError):  # it is damaged
+            return self.kubeflow(options)
+        if host in self._named_hosts:
+            return self.kubeflow({**options, "--host": (host,)})
+        if self._settings.names_server and self.access("").address == host:
+            return self.kubeflow(options)
+        fix = f"if it is yours, name it: --host {host}"
+        raise refuse(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
+
+    def run_of(self, options: Options, where: Where) -> Run:
+        """Return the run that a line means: of an id, here or on a server, or the last one.
+
+        Raises:
+            KaleError: There is none.
+        """
+        wanted = options.get("--run", ())
+        if wanted and ("--host" in options or self._is_kept(wanted[0])):
+            return self._attach(wanted[0], options, where)
+        try:
+            run = self._workspace.past_run(wanted, where)
+        except KaleError:
+            if wanted and self._settings.names_server:
+                return self._attach(wanted[0], options, where)
+            raise
+        run.trusted = run.trusted or "--trust" in options
+        return run
+
+    def _attach(self, run_id: str, options: Options, where: Where) -> Run:
+        run = self.kubeflow_of(run_id, options, where).attach(run_id)
+        run.trusted = run.trusted or "--trust" in options
+        return run
+
+    def _kept(self, run_id: str) -> Path:
+        """The file that names the server of a run that was started from here."""
+        return self._workspace.runs_folder / "remote" / run_id / "run.json"
+
+    def _is_kept(self, run_id: str) -> bool:
+        try:
+            return self._kept(run_id).is_file()
+        except (OSError, ValueError):  # no file can have that name
+            return False
+
+    def access(self, host: str) -> Access:
+        """Return the present address and credentials of a server; of the configured one if none is named."""
+        from kale_magics.kubeflow.access import Access
+
+        own = self._settings
+        return Access(
+            host or own.host,
+            own.namespace,
+            str(own.token) or os.environ.get(TOKEN_VARIABLE, ""),
+            own.token_file,
+            str(own.cookies) or os.environ.get(COOKIES_VARIABLE, ""),
+            own.ca_cert,
+        )
+
+    def _connect(self, options: Options) -> Server:
+        """The server that is named, or the configured one, which has answered.
+
+        Raises:
+            KaleError: There is none, or authorization fails.
+        """
+        from kale_magics.kubeflow.server import Server
+
+        host = "".join(options.get("--host", ()))
+        server = Server(lambda: self.access(host), f" --host {quoted(host)}" if host else "")
+        self._named_hosts.add(server.address)
+        return server
