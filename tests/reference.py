@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 from traitlets import TraitType
 
 from kale_magics.magics.magics import KaleMagics
+from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.syntax import commands
 from kale_magics.syntax.arguments import Option, Syntax
+from kale_magics.view.tree import tree
+from tests.test_layout import BELOW
 
 ROOT = Path(__file__).parents[1]
 PAGE = "docs/magics.md"
@@ -101,12 +106,27 @@ def default(trait: TraitType) -> str:
     return code(repr(value)) if isinstance(value, (int, str)) and value != "" else ""
 
 
+def folders() -> str:
+    """The folders, drawn as a pipeline is, and what each is for."""
+    order = list(TopologicalSorter(BELOW).static_order())
+    steps = (Step(name, name, (), (), after=tuple(sorted(BELOW[name]))) for name in order)
+    picture = tree(Pipeline("folders", tuple(steps))).partition("\n\n")[2].replace("; after", ",")
+    rows = ((code(f"{name}/"), purpose(name)) for name in order)
+    return f"```\n{picture.replace('after', 'imports')}\n```\n\n{table(('folder', 'job'), rows)}"
+
+
+def purpose(folder: str) -> str:
+    text = import_module(f"kale_magics.{folder}").__doc__ or ""
+    return text.partition("\n")[0].rstrip(".")
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "magics": magics,
     "kinds": kinds,
     "step options": lambda: options(commands.KINDS["step"].options),
     "reference": lambda: "".join(reference()),
     "settings": settings,
+    "folders": folders,
 }
 
 

@@ -31,6 +31,7 @@ from tests.kfp_server import KfpServer
 ROOT = Path(__file__).parents[1]
 PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 PAGES = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PATHS}
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 EXAMPLES = "docs/diagnostics.md"
 """Written by `make docs`, which runs its examples; see `test_diagnostics`."""
 
@@ -58,7 +59,7 @@ class Block:
 
 def blocks(page: str) -> list[Block]:
     found: list[Block] = []
-    for match in FENCE.finditer(page):
+    for match in FENCE.finditer(reference.PART.sub("", page)):
         if match["label"] == "text" and found and found[-1].output is None:
             found[-1].output = match["text"].rstrip("\n")
         else:
@@ -163,7 +164,7 @@ def commands(page: str) -> list[str]:
 
 
 def targets() -> set[str]:
-    documents = [*PAGES.values(), (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    documents = [*PAGES.values(), CONTRIBUTING]
     shown = [line for page in PAGES.values() for line in commands(page)]
     named = [code for text in documents for code in re.findall(r"`([^`\n]+)`", text)]
     return {line.split()[1] for line in (*shown, *named) if line.startswith("make ")}
@@ -171,6 +172,12 @@ def targets() -> set[str]:
 
 def test_the_two_commands_are_named() -> None:
     assert [c for c in commands(PAGES["README.md"]) if c.startswith("make")][:2] == ["make demo", "make test"]
+
+
+def test_every_target_of_the_makefile_is_named() -> None:
+    declared = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert declared
+    assert set(declared[1].split()) == targets()
 
 
 @pytest.mark.parametrize("target", sorted(targets()))
@@ -182,7 +189,7 @@ def test_make_has_the_target(target: str) -> None:
     assert [name for name in files if not (ROOT / name).is_file()] == []
 
 
-@pytest.mark.parametrize("command", [c for c in commands(PAGES["README.md"]) if c.startswith(".venv/bin/")])
+@pytest.mark.parametrize("command", [c for c in commands(PAGES["README.md"] + CONTRIBUTING) if c[0] == "."])
 def test_a_command_finds_what_it_needs(command: str) -> None:
     program, subcommand, *words = shlex.split(command)
     assert program == ".venv/bin/jupyter"
@@ -213,6 +220,13 @@ def test_links_lead_to_files_and_headings() -> None:
         if not target.is_file() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
             broken.append(f"{name}: {link}")
     assert broken == []
+
+
+def test_places_of_the_repository_exist() -> None:
+    texts = (PAGES["docs/architecture.md"], CONTRIBUTING)
+    places = {place for text in texts for place in re.findall(r"`([\w/]+(?:/|\.py|\.toml))`", text)}
+    assert len(places) > 10
+    assert [p for p in places if not (ROOT / p).exists() and not (ROOT / "kale_magics" / p).exists()] == []
 
 
 def test_the_readme_leads_to_every_page() -> None:
