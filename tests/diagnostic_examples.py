@@ -492,7 +492,7 @@ Path("scaling.py").write_text("FACTOR = 40")
 """,
     ),
     Code.STEP_FAILED: Entry(
-        "mend the cell that the traceback names, run it, and start the run again",
+        "fix the cell that the traceback names, run it, and start the run again",
         """
 %%kale parameters
 epochs = 3
@@ -530,7 +530,7 @@ run.outputs["load"]["row"]
 """,
     ),
     Code.VALUE_DIFFERS: Entry(
-        "look at `run.check`; then remove what differs each time, as with a seed, or run the cells again",
+        "see `run.check`; then remove what is non-deterministic, as with a seed, or run the cells again",
         """
 !echo 1 > count.txt
 

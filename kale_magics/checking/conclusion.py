@@ -20,8 +20,8 @@ def conclude(run: Run, request: RunRequest | None) -> None:
     """Check a run that has ended, and print its summary.
 
     Args:
-        run: It succeeded, failed or was cancelled.
-        request: What was asked for; None if that is unknown.
+        run: A run that succeeded, failed or was cancelled.
+        request: The request of the run; None if it is unknown.
 
     Raises:
         KaleError: Steps have failed, or values differ from the notebook's and that is an error.
@@ -33,7 +33,7 @@ def conclude(run: Run, request: RunRequest | None) -> None:
 
 
 def raise_failures(run: Run, strict: bool) -> None:
-    """Raise the errors of a run that has ended, or show what differs from the notebook.
+    """Raise the errors of a run that has ended, or print the differences from the notebook.
 
     Args:
         run: The run.
@@ -48,5 +48,5 @@ def raise_failures(run: Run, strict: bool) -> None:
         raise KaleError(*failures)
     if run.known_state == "failed":
         message = f"run {run.id} failed, and no step reported an error"
-        raise refuse(Code.STEP_FAILED, message, f"look at Kubeflow's page: {run.link}")
+        raise refuse(Code.STEP_FAILED, message, f"see the page of the run: {run.link}")
     show_differences(run, strict)

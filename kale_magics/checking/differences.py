@@ -1,4 +1,4 @@
-"""What two fingerprints tell of two values: equal, different and where, or not comparable."""
+"""Comparison of two fingerprints: the values are equal, or differ at some place, or cannot be compared."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from kale_magics.step_runtime.fingerprint_nodes import NOISE
 Verdict = Literal["equal", "differs", "not compared"]
 Node = Mapping[str, Any]
 
-SAME_NUMBER = 1e-10
-"""The relative difference up to which two numbers count as one."""
+MAX_RELATIVE_DIFFERENCE = 1e-10
+"""The relative difference up to which two numbers count as equal."""
 
 IN_PART = "in part"
 
@@ -22,30 +22,30 @@ ONLY_ORDER = "only the order of its elements differs"
 
 @dataclass(frozen=True)
 class Difference:
-    """What comes of a comparison.
+    """The result of a comparison.
 
     Attributes:
         verdict: Whether the values are equal.
-        what: What differs, or why nothing can be said.
+        what: What differs, or why the values cannot be compared.
         is_number: Whether a number differs, and nothing else is known to.
-        excused: Whether the values differ for a reason that is no fault.
+        tolerated: Whether the values differ for a reason that is not a fault.
     """
 
     verdict: Verdict
     what: str = ""
     is_number: bool = False
-    excused: bool = False
+    tolerated: bool = False
 
 
 def compare(run: Node, notebook: Node) -> Difference:
     """Compare two fingerprints.
 
     Args:
-        run: Of the value of a run.
-        notebook: Of the notebook's value.
+        run: The fingerprint of a value of the run.
+        notebook: That of the notebook's value.
 
     Returns:
-        The verdict; `what` says first what the run has, then what the notebook has.
+        The verdict; `what` names first the run's value, then the notebook's.
     """
     reason = run.get("no") or notebook.get("no")
     if reason:
@@ -54,11 +54,11 @@ def compare(run: Node, notebook: Node) -> Difference:
     if same or _equal_but_for_rounding(run, notebook):
         unread = (run.get("some") or notebook.get("some") or ("",))[0]
         return Difference("equal", f"{IN_PART}: {unread}" if unread else "" if same else "but for rounding")
-    if _made_by_other_versions(str(run.get("v")), str(notebook.get("v"))):
-        what = f"made by {run.get('v')}, in the notebook by {notebook.get('v')}"
-        return Difference("not compared", what, excused=True)
+    if _versions_differ(str(run.get("v")), str(notebook.get("v"))):
+        what = f"created by {run.get('v')}, in the notebook by {notebook.get('v')}"
+        return Difference("not compared", what, tolerated=True)
     if run["t"] == notebook["t"] and "u" in run and run["u"] == notebook.get("u"):
-        return Difference("not compared", ONLY_ORDER, excused=True)
+        return Difference("not compared", ONLY_ORDER, tolerated=True)
     found = next(_differences(run, notebook), None)
     if found is None and run.get("some") != notebook.get("some"):
         return Difference("not compared", str((run.get("some") or notebook.get("some") or ("",))[0]))
@@ -68,7 +68,7 @@ def compare(run: Node, notebook: Node) -> Difference:
     return Difference("differs", f"{path}: {what}" if path else what, is_number)
 
 
-def _made_by_other_versions(run: str, notebook: str) -> bool:
+def _versions_differ(run: str, notebook: str) -> bool:
     """Whether two texts, as "Python 3.11, numpy 2.1", name different versions of Python or of one library."""
     (python, *library), (other_python, *other_library) = run.split(", "), notebook.split(", ")
     same_library = [name.partition(" ")[0] for name in library] == [
@@ -78,10 +78,10 @@ def _made_by_other_versions(run: str, notebook: str) -> bool:
 
 
 def compare_numbers(run: Node, notebook: Node) -> Difference:
-    """Compare two fingerprints by the numbers that they show, whatever the types of these."""
+    """Compare two fingerprints by the numbers that they show, whatever their types."""
     one, other = str(run.get("x", "")), str(notebook.get("x", ""))
     try:
-        same = math.isclose(float(one), float(other), rel_tol=SAME_NUMBER, abs_tol=NOISE)
+        same = math.isclose(float(one), float(other), rel_tol=MAX_RELATIVE_DIFFERENCE, abs_tol=NOISE)
     except ValueError:
         return Difference("not compared", "the notebook has no number there")
     return Difference("equal") if same else Difference("differs", f"{one}, not {other}", is_number=True)
@@ -93,11 +93,11 @@ def _equal_but_for_rounding(run: Node, notebook: Node) -> bool:
 
 
 def _differences(run: Node, notebook: Node, path: str = "") -> Iterator[tuple[str, str, bool]]:
-    """What differs, the most telling first: the path to it, what it is, and whether it is a number."""
+    """Yield the differences, the most specific first: path, description, and whether it is a number."""
     if run["t"] != notebook["t"]:
         yield path, f"type {run['t']}, not {notebook['t']}", False
         return
-    for what in _of_columns(run, notebook):
+    for what in _column_differences(run, notebook):
         yield path, what, False
     if run.get("d") != notebook.get("d"):
         yield path, f"dtype {run.get('d')}, not {notebook.get('d')}", False
@@ -105,18 +105,18 @@ def _differences(run: Node, notebook: Node, path: str = "") -> Iterator[tuple[st
         yield path, f"shape {_shape(run.get('s'))}, not {_shape(notebook.get('s'))}", False
     elif run.get("n") != notebook.get("n"):
         yield path, f"length {run.get('n')}, not {notebook.get('n')}", False
-    yield from _of_parts(run, notebook, path)
-    yield from _of_elements(run, notebook, path)
+    yield from _part_differences(run, notebook, path)
+    yield from _element_differences(run, notebook, path)
     if run.get("x", "") != notebook.get("x", "") and "p" not in run:
         is_number = run["t"].rpartition(".")[2].startswith("float")
         yield path, f"{run.get('x')}, not {notebook.get('x')}", is_number
 
 
-def _of_columns(run: Node, notebook: Node) -> Iterator[str]:
-    """How the columns of two frames differ."""
+def _column_differences(run: Node, notebook: Node) -> Iterator[str]:
+    """Yield how the columns of two frames differ."""
     if "c" not in run or "c" not in notebook or run["c"] == notebook["c"]:
         return
-    if len(run["c"]) < run["n"] or len(notebook["c"]) < notebook["n"]:  # the fingerprint has the first ones
+    if len(run["c"]) < run["n"] or len(notebook["c"]) < notebook["n"]:  # only the first ones are known
         for one, other in zip(run["c"], notebook["c"], strict=False):
             if one != other:
                 yield f"it has the {one} where the notebook has the {other}"
@@ -126,15 +126,15 @@ def _of_columns(run: Node, notebook: Node) -> Iterator[str]:
     if missing and run["n"] <= notebook["n"]:
         yield f"the {missing[0]} is missing"
     elif added:
-        yield f"it has the {added[0]}, which the notebook's has not"
+        yield f"it has the {added[0]}, which the notebook does not have"
     yield "the order of its columns" if not missing and not added else "columns"
 
 
-def _of_parts(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
-    """How the parts of two objects differ."""
-    ours, theirs = run.get("p", {}), notebook.get("p", {})
-    for label, part in ours.items():
-        other = theirs.get(label)
+def _part_differences(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield how the parts of two objects differ."""
+    run_parts, notebook_parts = run.get("p", {}), notebook.get("p", {})
+    for label, part in run_parts.items():
+        other = notebook_parts.get(label)
         if other is None or part["h"] == other["h"] or _equal_but_for_rounding(part, other):
             continue
         if "no" in part or "no" in other:
@@ -142,21 +142,25 @@ def _of_parts(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, 
         yield from _differences(part, other, _joined(path, label))
         yield _joined(path, label), "its content", False
     if "cut" in run or "cut" in notebook:
-        return  # which parts there are is not known
-    if run.get("n") == notebook.get("n") and len(ours) < 4 * len(theirs) < 16 * len(ours):
-        for label in theirs:
-            if label not in ours and label.startswith(("[", ".")):
+        return  # the full list of parts is not known
+    if run.get("n") == notebook.get("n") and len(run_parts) < 4 * len(notebook_parts) < 16 * len(run_parts):
+        for label in notebook_parts:
+            if label not in run_parts and label.startswith(("[", ".")):
                 yield path, f"{label} is missing", False
-    elif theirs.keys() - ours.keys() and len(ours) < len(theirs):
-        yield path, f"{next(iter(label for label in theirs if label not in ours))} is missing", False
+    elif notebook_parts.keys() - run_parts.keys() and len(run_parts) < len(notebook_parts):
+        yield (
+            path,
+            f"{next(iter(label for label in notebook_parts if label not in run_parts))} is missing",
+            False,
+        )
 
 
 def _joined(path: str, label: str) -> str:
     return f"{path}{label}" if label.startswith(("[", ".")) or not path else f"{path}, {label}"
 
 
-def _of_elements(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
-    """The first elements that differ."""
+def _element_differences(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the first elements that differ."""
     shape: Sequence[int] = run.get("s") or ()
     for number, (one, other) in enumerate(zip(run.get("e", ()), notebook.get("e", ()), strict=False)):
         if one != other and not _same_number(one, other):
@@ -165,7 +169,7 @@ def _of_elements(run: Node, notebook: Node, path: str) -> Iterator[tuple[str, st
 
 
 def _position(number: int, shape: Sequence[int]) -> list[int]:
-    """Where an element is in an array, given its number in C order."""
+    """Return the index of an element in an array, given its number in C order."""
     found: list[int] = []
     for size in reversed(shape):
         number, rest = divmod(number, size or 1)
@@ -175,7 +179,7 @@ def _position(number: int, shape: Sequence[int]) -> list[int]:
 
 def _same_number(one: str, other: str) -> bool:
     try:
-        return math.isclose(float(one), float(other), rel_tol=SAME_NUMBER)
+        return math.isclose(float(one), float(other), rel_tol=MAX_RELATIVE_DIFFERENCE)
     except ValueError:
         return False
 

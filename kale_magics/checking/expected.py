@@ -1,4 +1,4 @@
-"""What a run is checked against: the values that the notebook's cells left in the session."""
+"""The values that a run is checked against: those that the notebook's cells computed in the session."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from kale_magics.model.diagnostics import Code, Diagnostic
 from kale_magics.session.registry import Cell
 
 HISTORY = (Code.OUT_OF_ORDER, Code.CHANGED_OUTSIDE, Code.CELL_CHANGED)
-"""Warnings before a run that say why the session has other values than the pipeline will compute."""
+"""Warnings before a run that explain why the session has other values than the pipeline will compute."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the notebook has, as far as a run is checked against it.
+    """The values of the notebook that a run is checked against.
 
     Attributes:
-        fingerprints: By step and variable, what the step's cells left.
+        fingerprints: By step and variable, the values after the step's cells ran.
         changed: By step, the variables that its cells bound or changed.
         changers: By step and variable, the step that had changed it last when its first cell ran.
         cells: The label of each step's last cell, and when that was marked.
-        absent: Why a step has no values here, by its name.
-        history: Why a step's values here may be others than its cells alone make, by its name.
-        current: Gives the fingerprint of what the session has under a name now; None if it has nothing.
+        absent: Why a step has no values in the session, by its name.
+        history: Why a step's values in the session may not be those that its cells compute, by its name.
+        current: Returns the fingerprint of a variable's current value; None if it has none.
     """
 
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -42,11 +42,11 @@ def expected_of(
     changed: Iterable[Cell] = (),
     values: Mapping[str, Any] | None = None,
 ) -> Expected:
-    """What the notebook has.
+    """Collect the values of the notebook.
 
     Args:
         cells: The marked cells in the order of the notebook.
-        diagnostics: What assembling them gave.
+        diagnostics: The diagnostics of their assembly.
         changed: Those of them that were edited after they ran.
         values: The session's variables.
     """
@@ -58,19 +58,19 @@ def expected_of(
             steps.setdefault(cell.name, []).append(cell)
     session = values or {}
     return Expected(
-        *_what_cells_left(cells),
+        *_cell_values(cells),
         {name: (own[-1].label, own[-1].marked_at) for name, own in steps.items()},
-        {name: reason for name, own in steps.items() if (reason := _why_absent(own, set(changed)))},
-        _histories(cells, steps, diagnostics),
+        {name: reason for name, own in steps.items() if (reason := _absence_reason(own, set(changed)))},
+        _history_reasons(cells, steps, diagnostics),
         lambda name: fingerprint(session[name]) if name in session else None,
     )
 
 
-def _what_cells_left(
+def _cell_values(
     cells: Iterable[Cell],
 ) -> tuple[dict[str, dict[str, Any]], dict[str, frozenset[str]], dict[str, dict[str, str]]]:
-    """What the cells of each step left, what they changed, and who had changed it before."""
-    left: dict[str, dict[str, Any]] = {}
+    """Return the values and the changes of each step's cells, and the steps that changed variables before."""
+    values: dict[str, dict[str, Any]] = {}
     changed: dict[str, set[str]] = {}
     changers: dict[str, dict[str, str]] = {}
     latest: dict[str, str] = {}
@@ -83,33 +83,33 @@ def _what_cells_left(
                 changed.setdefault(cell.name, set()).add(name)
                 last[name] = cell.name
             latest[name] = latest.get(name, "") if "no" in node else node["h"]
-            own = left.setdefault(cell.name, {})
+            own = values.setdefault(cell.name, {})
             if name not in own or last.get(name, cell.name) == cell.name:
-                own[name] = node  # else another step has changed it between two cells of this one
-    return left, {name: frozenset(names) for name, names in changed.items()}, changers
+                own[name] = node  # else another step changed it between two cells of this one
+    return values, {name: frozenset(names) for name, names in changed.items()}, changers
 
 
-def _why_absent(cells: Sequence[Cell], changed: set[Cell]) -> str:
-    """Why the cells of a step have left nothing that a run can be compared with; empty if they have."""
+def _absence_reason(cells: Sequence[Cell], changed: set[Cell]) -> str:
+    """Return why a step has no values to compare with; empty if it has."""
     for cell in cells:
         if not cell.run or cell.state != "ran" or cell.execution_count is None:
-            return f"{cell.label} has not run here"
+            return f"{cell.label} has not run in this session"
         if cell in changed:
             return f"{cell.label} was edited after it ran"
         if cell.evidence is None:
-            return f"{cell.label} was not watched"
+            return f"{cell.label} was not observed"
     return ""
 
 
-def _histories(
+def _history_reasons(
     cells: Sequence[Cell], steps: Mapping[str, Sequence[Cell]], diagnostics: Iterable[Diagnostic]
 ) -> dict[str, str]:
-    """Why a step's cells may have left something else than they would if all ran once from the top."""
+    """Return why a step's cells may have computed other values than if all ran once from the top."""
     found: dict[str, str] = {}
-    for told in diagnostics:
-        if told.code in HISTORY:
-            for name in [told.where.step] if told.where.step in steps else steps:
-                found.setdefault(name, f"{told.code.code}: see the warning before the run")
+    for diagnostic in diagnostics:
+        if diagnostic.code in HISTORY:
+            for name in [diagnostic.where.step] if diagnostic.where.step in steps else steps:
+                found.setdefault(name, f"{diagnostic.code.code}: see the warning before the run")
     latest: Cell | None = None
     for cell in cells:
         if cell.kind == "skip" or cell.execution_count is None:
