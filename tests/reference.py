@@ -69,7 +69,7 @@ def documentation(syntax: Syntax) -> str:
 
 def reference() -> Iterator[str]:
     for syntax in MAGICS:
-        word = f" {syntax.metavar}" if syntax.least else f" [{syntax.metavar}]" if syntax.metavar else ""
+        word = f" {syntax.metavar}" if syntax.min_words else f" [{syntax.metavar}]" if syntax.metavar else ""
         yield f"### {syntax.magic}\n\n{documentation(syntax)}\n\n"
         if syntax.options or word:
             yield f"Usage: `{syntax.magic}{word}{' [OPTION ...]' * bool(syntax.options)}`\n\n"

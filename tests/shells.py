@@ -79,3 +79,8 @@ def fresh_shell(read: Callable[[], str]) -> Iterator[Shell]:
             if pyplot := sys.modules.get("matplotlib.pyplot"):
                 pyplot.uninstall_repl_displayhook()  # or it asks for the shell that it was imported in
             InteractiveShell.clear_instance()
+
+
+def mentions(line: str, words: str) -> bool:
+    """Whether a line of a diagnostic has some words, in their order: codes, names and values."""
+    return re.search(".*".join(map(re.escape, words.split())), line) is not None

@@ -11,7 +11,7 @@ import pytest
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.options import KubernetesOptions, StepOptions
 from kale_magics.syntax.commands import parse_mark, parse_step_options
-from tests.shells import Shell, fresh_shell
+from tests.shells import Shell, fresh_shell, mentions
 
 READ: list[tuple[str, dict[str, Any]]] = [
     ("--cpu 2", {"cpu": ("2", "2")}),
@@ -61,57 +61,57 @@ def test_options_are_read(text: str, expected: dict[str, Any]) -> None:
 
 
 REFUSED = [
-    ("--memory 4GB", "did you mean 4G? write it as in 4G"),
-    ("--memory 4gb", "did you mean 4G?"),
-    ("--memory 512mb", "did you mean 512M?"),
-    ("--memory 1.5Gi", "did you mean 1536Mi?"),
-    ("--memory 2GiB", "did you mean 2Gi?"),
-    ("--memory '4 G'", "did you mean 4G?"),
-    ("--memory much", "--memory takes a number of bytes with a unit, not 'much'"),
-    ("--memory 0", "--memory takes a number of bytes with a unit, not '0'"),
-    ("--memory 4096", "fix: did you mean 4096Mi?"),
-    ("--memory 16", "fix: did you mean 16Gi?"),
-    ("--memory 1.5", "fix: did you mean 1536Mi?"),
-    ("--memory 500000", "fix: write it as in 4G"),
-    ("--memory 512K", "--memory is less than 1Mi: 512K"),
-    ("--memory 512kb", "fix: write it as in 4G"),
-    ("--memory 4G:8", "did you mean 8Gi?"),
-    ("--memory 4G:2G", "requests 4G, more than its limit 2G"),
-    ("--cpu 2cores", "did you mean 2?"),
-    ("--cpu 500M", "did you mean 500m?"),
-    ("--cpu 500mcores", "did you mean 500m?"),
-    ("--cpu '4 vCPUs'", "did you mean 4?"),
-    ("--cpu 0", "fix: 2 is two cores, 500m half a one"),
-    ("--cpu 0m", "fix: 2 is two cores"),
-    ("--cpu 1e3", "fix: 2 is two cores"),
-    ("--cpu 2,5", "fix: 2 is two cores"),
-    ("--cpu 2:500m", "requests 2, more than its limit 500m"),
-    ("--gpu one", "--gpu takes a number of them, not 'one'"),
-    ("--accelerator nvidia", "did you mean nvidia.com/gpu?"),
-    ("--accelerator A100", "a model of card is chosen by --node-selector"),
-    ("--image 'My Image'", "is no name that an image can have"),
-    ("--packages 'pandas=>2'", "'pandas=>2' is no package"),
-    ("--file /data/a.csv", "is not in the folder of the notebook"),
-    ("--file ../a.csv", "is not in the folder of the notebook"),
-    ("--env A", "--env takes NAME=VALUE, not 'A'"),
-    ("--env =A", "--env takes NAME=VALUE, not '=A'"),
-    ("--env 1A=2", "'1A' is no name of an environment variable"),
-    ("--env 1A=2", "fix: write letters, digits and underscores, and no digit first"),
-    ("--env A-B=1", "did you mean A_B?"),
-    ("--env 'A={{$.x}}'", "two braces"),
-    ("--secret s3:key", "--secret does not take 's3:key'"),
-    ("--secret My_Secret:key:A", "did you mean my-secret?"),
-    ("--secret s3:key:1A", "'1A' is no name of an environment variable"),
-    ("--secret s3:key:", "--secret does not take 's3:key:'"),
-    ("--pvc data", "'' is no place for a volume"),
-    ("--pvc data:data", "'data' is no place for a volume"),
-    ("--pvc data:/", "'/' is no place for a volume"),
-    ("--label team=my team", "takes NAME=VALUE, not 'team'"),
-    ("--label 'my team=a'", "'my team' is no name that a label or an annotation can have"),
-    ("--label 'team=my team'", "did you mean my-team?"),
-    ("--toleration gpu:noschedule", "did you mean gpu:NoSchedule?"),
-    ("--image-pull-secret Registry", "did you mean registry?"),
-    ("--timeout 0s", "no step ends within no time"),
+    ("--memory 4GB", "4G? 4G"),
+    ("--memory 4gb", "4G?"),
+    ("--memory 512mb", "512M?"),
+    ("--memory 1.5Gi", "1536Mi?"),
+    ("--memory 2GiB", "2Gi?"),
+    ("--memory '4 G'", "4G?"),
+    ("--memory much", "--memory 'much'"),
+    ("--memory 0", "--memory '0'"),
+    ("--memory 4096", "fix: 4096Mi?"),
+    ("--memory 16", "fix: 16Gi?"),
+    ("--memory 1.5", "fix: 1536Mi?"),
+    ("--memory 500000", "fix: 4G"),
+    ("--memory 512K", "--memory 1Mi 512K"),
+    ("--memory 512kb", "fix: 4G"),
+    ("--memory 4G:8", "8Gi?"),
+    ("--memory 4G:2G", "--memory 4G limit 2G"),
+    ("--cpu 2cores", "2?"),
+    ("--cpu 500M", "500m?"),
+    ("--cpu 500mcores", "500m?"),
+    ("--cpu '4 vCPUs'", "4?"),
+    ("--cpu 0", "--cpu '0' 500m"),
+    ("--cpu 0m", "--cpu '0m' 500m"),
+    ("--cpu 1e3", "--cpu '1e3' 500m"),
+    ("--cpu 2,5", "--cpu '2,5' 500m"),
+    ("--cpu 2:500m", "--cpu 2 limit 500m"),
+    ("--gpu one", "--gpu number 'one'"),
+    ("--accelerator nvidia", "nvidia.com/gpu?"),
+    ("--accelerator A100", "'A100' --node-selector"),
+    ("--image 'My Image'", "'My Image' image"),
+    ("--packages 'pandas=>2'", "'pandas=>2' requirement"),
+    ("--file /data/a.csv", "'/data/a.csv' folder"),
+    ("--file ../a.csv", "'../a.csv' folder"),
+    ("--env A", "--env NAME=VALUE 'A'"),
+    ("--env =A", "--env NAME=VALUE '=A'"),
+    ("--env 1A=2", "'1A' environment variable"),
+    ("--env 1A=2", "fix: digit first"),
+    ("--env A-B=1", "A_B?"),
+    ("--env 'A={{$.x}}'", "'A={{$.x}}'"),
+    ("--secret s3:key", "'s3:key' --secret"),
+    ("--secret My_Secret:key:A", "my-secret?"),
+    ("--secret s3:key:1A", "'1A' environment variable"),
+    ("--secret s3:key:", "'s3:key:' --secret"),
+    ("--pvc data", "'' path --pvc"),
+    ("--pvc data:data", "'data' path --pvc"),
+    ("--pvc data:/", "'/' path --pvc"),
+    ("--label team=my team", "--label NAME=VALUE 'team'"),
+    ("--label 'my team=a'", "'my team' label annotation"),
+    ("--label 'team=my team'", "my-team?"),
+    ("--toleration gpu:noschedule", "gpu:NoSchedule?"),
+    ("--image-pull-secret Registry", "registry?"),
+    ("--timeout 0s", "--timeout 0"),
 ]
 
 
@@ -120,7 +120,7 @@ def test_what_a_cluster_would_refuse_is_refused_here(text: str, told: str) -> No
     with pytest.raises(KaleError) as refusal:
         parse_mark(f"step a {text}")
     assert str(refusal.value).startswith(("KALE110", "KALE103"))
-    assert told in str(refusal.value)
+    assert mentions(" ".join(str(refusal.value).splitlines()), told)
 
 
 def test_a_step_says_more_than_all_steps_do() -> None:
@@ -146,11 +146,11 @@ def shell(
 
 
 FILES = [
-    ("onr.csv", "did you mean one.csv?"),
-    ("data/onr.csv", "did you mean data/one.csv?"),
-    ("quite_another", "write it as from the notebook's folder"),
-    ("*.csv", "patterns are not expanded: name the folder, or each file"),
-    ("empty", "the folder is empty: put files into it, or leave it out"),
+    ("onr.csv", "one.csv?"),
+    ("data/onr.csv", "data/one.csv?"),
+    ("quite_another", "relative"),
+    ("*.csv", "patterns"),
+    ("empty", "empty"),
 ]
 
 
@@ -160,44 +160,40 @@ def test_a_file_that_is_not_there_is_told_when_the_cell_is_run(shell: Shell, nam
         Path(folder).mkdir()
     for path in ("one.csv", "data/one.csv"):
         Path(path).touch()
-    assert shell.refusal(f"%%kale step a --file {name}\nran = True").splitlines() == [
-        f"KALE110 there is no file {name!r} to take along",
-        f"  at:  In [2], line 1: %%kale step a --file {name}",
-        f"  fix: {fix}",
-    ]
+    message, at, advice = shell.refusal(f"%%kale step a --file {name}\nran = True").splitlines()
+    assert mentions(message, f"KALE110 --file {name!r}")
+    assert at == f"  at:  In [2], line 1: %%kale step a --file {name}"
+    assert mentions(advice, f"fix: {fix}")
     assert "ran" not in shell.ipython.user_ns
     assert shell.run("%%kale step a --file one.csv data\nran = True").success
     told = shell.run(f"%config KaleMagics.step_options = '--file {name}'").printed
-    assert told.splitlines()[1:] == [
-        f"  at:  %config KaleMagics.step_options = '--file {name}'",
-        f"  fix: {fix}",
-    ]
+    assert told.splitlines()[1:] == [f"  at:  %config KaleMagics.step_options = '--file {name}'", advice]
 
 
 SETTINGS = [
     (
         "step_options",
         "--memory 4GB",
-        "KALE110 --memory takes a number of bytes with a unit, not '4GB'",
-        "did you mean 4G? write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)",
+        "KALE110 --memory '4GB'",
+        "4G?",
     ),
     (
         "step_options",
         "--zzz 1",
-        "KALE102 KaleMagics.step_options has no option --zzz",
-        "%%kale? lists those that it has",
+        "KALE102 KaleMagics.step_options --zzz",
+        "%%kale?",
     ),
     (
         "workspace_size",
         "10GB",
-        "KALE110 workspace_size takes a number of bytes with a unit, not '10GB'",
-        "did you mean 10G? write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)",
+        "KALE110 workspace_size '10GB'",
+        "10G?",
     ),
     (
         "base_image",
         "bad image",
-        "KALE110 'bad image' is no name that an image can have",
-        "did you mean bad-image? write it as in python:3.11-slim",
+        "KALE110 'bad image'",
+        "bad-image?",
     ),
 ]
 
@@ -208,8 +204,10 @@ def test_a_mistake_in_a_setting_is_told_when_it_is_set_and_by_every_run(
 ) -> None:
     shell.run("%%kale step a\nx = 1")
     set_ = f"%config KaleMagics.{setting} = {value!r}"
-    told = [what, f"  at:  {set_}", f"  fix: {fix}"]
-    assert shell.run(set_).printed.splitlines() == told
+    told = shell.run(set_).printed.splitlines()
+    assert mentions(told[0], what)
+    assert told[1] == f"  at:  {set_}"
+    assert mentions(told[2], f"fix: {fix}")
     assert shell.run("%config KaleMagics.pipeline_name = 'other'").printed == ""
     assert shell.refusal("%kale_run").splitlines() == told
     assert shell.refusal("%kale_compile p.yaml").splitlines() == told

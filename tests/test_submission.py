@@ -598,7 +598,7 @@ REFUSED_SCHEDULES = [
     ("--cron '0 6 * * *' --every 6h", "--cron and --every"),
     ("--every 10", "--every 10 does not say of which unit"),
     ("--every 1s", "--every 1s is less than a minute"),
-    ("--every often", "'often' is no length of time"),
+    ("--every often", "'often'"),
     ("--name x", "--name would be of a schedule that is made"),
     ("--pause 1 -p factor=3 --name x", "-p and --name would be of a schedule that is made"),
 ]

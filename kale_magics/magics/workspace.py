@@ -111,7 +111,7 @@ class Workspace:
         others = dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step")
         known = (*self.registry.steps, *(others if kinds else ()))
         if step not in known:
-            guess = arguments.near(step, known)
+            guess = arguments.closest(step, known)
             fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"
             raise refuse(Code.UNKNOWN_STEP, f"no step {step!r} is marked", fix, where)
 

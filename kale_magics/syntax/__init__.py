@@ -1,1 +1,1 @@
-"""What is typed behind magics: options, marks, values of parameters."""
+"""Parse the arguments of magics: options, marks, values of parameters."""

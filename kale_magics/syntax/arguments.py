@@ -1,8 +1,7 @@
-"""What stands behind a magic: words, quotes, options and comments, read by tables of what each magic takes.
+"""Parse the arguments of magics: words, quotes, options and comments, by tables of what each magic accepts.
 
-Words are split as a shell does it: `"Train model 2"` is one, and a `#` before which there is a space begins a
-comment. The same tables, in `commands`, make the help that `%%kale?` shows, and tell the completion what may
-follow.
+Words are split as in a shell: `"Train model 2"` is one word, and a `#` after a space starts a comment. The
+same tables, in `commands`, provide the help of `%%kale?` and the completions.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*\""""
 _BEFORE_COMMENT = re.compile(rf"""(?:\\.|{_QUOTED}|(?<=\S)#|[^#'"\\])*""")
 _TIMES = re.compile("".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s?")))
 MAX_DURATION = timedelta(days=36_525)
-"""A hundred years: dates can be calculated with it."""
+"""A hundred years, so that date arithmetic does not overflow."""
 
 MAX_DIGITS = 9
 
@@ -32,10 +31,10 @@ MAX_WIDTH = 100
 """Characters of a line of help."""
 
 MAX_OPTION_WIDTH = 32
-"""Characters of an option that leave room for its help on the same line."""
+"""Characters of an option whose help is on the same line."""
 
 MAX_LISTED = 10
-"""Options that a refusal names."""
+"""Options that an error lists."""
 
 _PROTECTED_COMMA = "\0"
 
@@ -47,17 +46,17 @@ class Option:
     Attributes:
         name: As typed, "--after".
         help: What it does, one sentence without its full stop.
-        metavar: What its value is called in the help; empty for an option that takes none.
+        metavar: The name of its value in the help; empty for a flag.
         many: Whether it takes all words up to the next option, and may be repeated.
-        commas: Whether its values may have commas between them.
+        commas: Whether commas may separate its values.
         values: What the completion offers.
-        optional: Whether it may stand without its value.
-        spaced: Whether its value may have spaces, and is in quotes then.
-        alone: How a value is refused, for an option that takes none; may be empty.
+        optional: Whether its value is optional.
+        spaced: Whether its value may contain spaces, and then needs quotes.
+        flag_fix: For a flag, the fix if it gets a value; may be empty.
         needs: A capability that the backend of the run must have.
-        otherwise: What to use on a backend that lacks it; empty for nothing.
+        otherwise: The alternative on a backend that lacks it; may be empty.
         excludes: Options that it cannot be combined with.
-        requires: Options of which one must be given too.
+        requires: Options of which one must be present too.
     """
 
     name: str
@@ -68,7 +67,7 @@ class Option:
     values: Values = ""
     optional: bool = False
     spaced: bool = False
-    alone: str = ""
+    flag_fix: str = ""
     needs: str = ""
     otherwise: str = ""
     excludes: tuple[str, ...] = ()
@@ -76,62 +75,62 @@ class Option:
 
     @property
     def usage(self) -> str:
-        """As it is written: "--after STEP ..."."""
+        """The option in a usage line: "--after STEP ..."."""
         value = f"[{self.metavar}]" if self.optional else self.metavar
         return " ".join(part for part in (self.name, value, "..." * self.many) if part)
 
 
 @dataclass(frozen=True)
 class Syntax:
-    """What a magic, or a kind of cell, takes.
+    """The arguments that a magic, or a kind of cell, accepts.
 
     Attributes:
         magic: As typed, "%%kale step".
-        example: A line that can be typed as it is.
-        metavar: What its words are called in the help; empty for a magic that takes none.
-        least: How many words it needs.
-        most: How many words it takes; None for any number.
+        example: A complete line.
+        metavar: The name of its words in the help; empty for a magic without words.
+        min_words: How many words it needs.
+        max_words: How many words it accepts; None for any number.
         values: What the completion offers for its words.
-        missing: How it is refused when words are missing.
+        missing: The code of the error for missing words.
         options: In the order of the help.
-        instead: Gives a fix for words that are too many; may give an empty one.
-        unknown: The fixes for options that it does not have, though one would think so.
-        listed: What lists its options, "%%kale"; empty for the magic itself.
-        help: What a kind of cell is, one sentence without its full stop; empty for a magic, whose docstring
-            says what it does.
+        suggest: Returns a fix for excess words; may be empty.
+        unknown_fixes: The fixes for some plausible options that do not exist.
+        help_magic: The magic whose help lists its options, "%%kale"; empty for the magic itself.
+        help: What a kind of cell is, one sentence without its full stop; empty for a magic, which has a
+            docstring.
     """
 
     magic: str
     example: str
     metavar: str = ""
-    least: int = 0
-    most: int | None = 0
+    min_words: int = 0
+    max_words: int | None = 0
     values: Values = ""
     missing: Code = Code.BAD_ARGUMENTS
     options: tuple[Option, ...] = ()
-    instead: Callable[[Sequence[str]], str] | None = None
-    unknown: Mapping[str, str] = field(default_factory=dict)
-    listed: str = ""
+    suggest: Callable[[Sequence[str]], str] | None = None
+    unknown_fixes: Mapping[str, str] = field(default_factory=dict)
+    help_magic: str = ""
     help: str = ""
 
     @property
     def usage(self) -> str:
-        """The line that says all it takes."""
-        word = self.metavar if self.least else f"[{self.metavar}]" if self.metavar else ""
+        """The usage line."""
+        word = self.metavar if self.min_words else f"[{self.metavar}]" if self.metavar else ""
         return " ".join(part for part in (self.magic, word, *(f"[{o.usage}]" for o in self.options)) if part)
 
     def option(self, name: str) -> Option | None:
-        """The option of that name, if it takes it."""
+        """Return the option of a name; None if there is none."""
         return next((option for option in self.options if option.name == name), None)
 
 
 @dataclass(frozen=True)
 class Arguments:
-    """What was typed behind a magic.
+    """The parsed arguments of a magic.
 
     Attributes:
-        words: Without the options.
-        options: The values of each option that was given; an option without a value has none.
+        words: The positional arguments.
+        options: The values of each option that is present; empty for a flag.
     """
 
     words: tuple[str, ...]
@@ -139,44 +138,44 @@ class Arguments:
 
 
 def parse(syntax: Syntax, text: str, where: Where | None = None) -> Arguments:
-    """Read what stands behind a magic.
+    """Parse the arguments of a magic.
 
     Args:
-        syntax: What the magic takes.
-        text: All that follows its name.
-        where: Where it stands, for the refusal.
+        syntax: The arguments that the magic accepts.
+        text: The rest of the line after its name.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: An unknown option, a value or a word too many or too few, or an open quote.
+        KaleError: An unknown option, an excess or missing word or value, or an open quote.
     """
     return parse_words(syntax, split(text, where), where)
 
 
 def parse_duration(text: str, where: Where | None = None) -> timedelta:
-    """A length of time as it is typed: "90s", "10m", "1h30m", "7d", "2w"; a plain number is seconds.
+    """Parse a duration: "90s", "10m", "1h30m", "7d", "2w"; a plain number is in seconds.
 
     Raises:
-        KaleError: It is none, or longer than `MAX_DURATION`.
+        KaleError: It is not a duration, or longer than `MAX_DURATION`.
     """
     parts = _TIMES.fullmatch(text)
     if parts is None or not text:
-        message, fix = f"{text!r} is no length of time", "write it as in 90s, 10m, 1h30m, 7d or 2w"
+        message, fix = f"{text!r} is not a duration", "write it as in 90s, 10m, 1h30m, 7d or 2w"
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
     weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
     total = 604_800 * weeks + 86_400 * days + 3_600 * hours + 60 * minutes + seconds
-    if total > MAX_DURATION.total_seconds():  # an infinite one too
+    if total > MAX_DURATION.total_seconds():  # also if it is infinite
         message = f"{text!r} is more than 100 years"
-        raise refuse(Code.BAD_ARGUMENTS, message, "give a shorter time, or leave the option out", where)
+        raise refuse(Code.BAD_ARGUMENTS, message, "use a shorter duration, or remove the option", where)
     return timedelta(seconds=total)
 
 
 def whole_number(text: str) -> int | None:
-    """Read a whole number as it is typed; None for any other text, and for more than nine digits."""
+    """Parse a whole number; None for any other text, and for more than nine digits."""
     return int(text) if text.isdecimal() and len(text) <= MAX_DIGITS else None
 
 
 def length(time: timedelta) -> str:
-    """A length of time as `duration` reads it, in whole seconds: "1h30m"."""
+    """Format a duration as `parse_duration` reads it, in whole seconds: "1h30m"."""
     rest = int(time.total_seconds())
     parts = []
     for unit, seconds in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
@@ -186,12 +185,12 @@ def length(time: timedelta) -> str:
 
 
 def has_words(text: str) -> bool:
-    """Whether there is anything but a comment."""
+    """Whether a text contains anything but a comment."""
     return bool(without_comment(text).strip())
 
 
 def quoted(word: str) -> str:
-    """A word as it has to be typed: in quotes if it needs them."""
+    """Return a word in quotes if it needs them."""
     if word and not re.search(r"""[\s"'\\,#]""", word):
         return word
     return '"' + re.sub(r'(["\\])', r"\\\1", word) + '"'
@@ -218,7 +217,7 @@ def _row(name: str, text: str, width: int) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """A usage in lines that are not too wide, none of which ends within brackets."""
+    """Wrap a usage line, but not within brackets."""
     solid = re.sub(r"\[(?:[^\[\]]|\[[^\]]*\])*\]", lambda match: match.group().replace(" ", "\0"), text)
     lines = textwrap.wrap(
         solid, MAX_WIDTH, initial_indent="    ", subsequent_indent="        ", break_on_hyphens=False
@@ -226,22 +225,22 @@ def _wrapped(text: str) -> list[str]:
     return [line.replace("\0", " ") for line in lines]
 
 
-def near(word: str, known: Iterable[str]) -> str | None:
-    """The one that was probably meant."""
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that is closest to a word; None if none is similar."""
     matches = difflib.get_close_matches(word, tuple(known), n=1)
     return matches[0] if matches else None
 
 
 def without_comment(text: str) -> str:
-    """What stands before a comment."""
+    """Return the text before a comment."""
     match = _BEFORE_COMMENT.match(text)
     end = match.end() if match else 0
-    # Where the pattern stops at an open quote, all of the text is kept, and shlex complains.
+    # If the pattern stops at an open quote, keep all of the text: shlex reports the quote.
     return text[:end] if text[end : end + 1] == "#" else text
 
 
 def split(text: str, where: Where | None) -> list[str]:
-    """The words of a text, as a shell has them, without its comment.
+    """Split a text into words as a shell does, without its comment.
 
     Raises:
         KaleError: An open quote.
@@ -254,13 +253,13 @@ def split(text: str, where: Where | None) -> list[str]:
         raise refuse(
             Code.BAD_ARGUMENTS,
             f"the arguments cannot be split into words: {str(error).lower()}",
-            'close what is open; a name with spaces stands in quotes, as in "Train model 2"',
+            'close the quote, as in "Train model 2"',
             where,
         ) from error
 
 
 def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Arguments:
-    """As `parse`, for what is split into words."""
+    """Parse arguments that are split into words; see `parse`."""
     others: list[int] = []
     options: dict[str, tuple[str, ...]] = {}
     rest = list(words)
@@ -273,14 +272,14 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
         option = syntax.option(name)
         if option is None:
             raise _unknown_option(syntax, name, where)
-        values = [value] if equals else _take(option, rest)
+        values = [value] if equals else _take_values(option, rest)
         if option.name in options and not option.many and option.metavar:
-            message = f"{option.name} is given twice"
-            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+            message = f"duplicate option {option.name}"
+            raise refuse(Code.BAD_ARGUMENTS, message, "remove one of them", where)
         options[name] = (*options.get(name, ()), *_values(option, values, bool(equals), where))
-    if len(others) < syntax.least:
+    if len(others) < syntax.min_words:
         raise too_few(syntax, where)
-    if syntax.most is not None and len(others) > syntax.most:
+    if syntax.max_words is not None and len(others) > syntax.max_words:
         raise _too_many(syntax, others, words, where)
     _check_combination(syntax, options, where)
     return Arguments(tuple(unprotected(words[place]) for place in others), options)
@@ -292,12 +291,12 @@ def _check_combination(syntax: Syntax, options: Mapping[str, tuple[str, ...]], w
         others = [name for name in option.excludes if name in options]
         if others:
             message = f"{option.name} and {others[0]} cannot be combined"
-            raise refuse(Code.BAD_ARGUMENTS, message, "leave one of them out", where)
+            raise refuse(Code.BAD_ARGUMENTS, message, "remove one of them", where)
     for option in given:
         if option.requires and not any(name in options for name in option.requires):
             names = [other.name for other in given if other.requires == option.requires]
             message = f"{' and '.join(names)} need{'s' * (len(names) == 1)} {' or '.join(option.requires)}"
-            raise refuse(Code.BAD_ARGUMENTS, message, "add one of these, or leave it out", where)
+            raise refuse(Code.BAD_ARGUMENTS, message, "add one of these, or remove it", where)
 
 
 def check_capabilities(
@@ -308,30 +307,30 @@ def check_capabilities(
     elsewhere: str,
     where: Where | None,
 ) -> None:
-    """Check that a backend can do what options need.
+    """Check that a backend supports some options.
 
     Args:
         syntax: The magic.
-        options: Those that were given.
-        capabilities: The backend's.
-        place: Where its runs are, "on this machine".
-        elsewhere: How to run on another one.
-        where: Where the options stand, for the diagnostic.
+        options: The options that are present.
+        capabilities: The capabilities of the backend.
+        place: Where the backend runs steps, "on this machine".
+        elsewhere: How to use another backend.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: It cannot.
+        KaleError: It lacks a capability that an option needs.
     """
     for option in syntax.options:
         if option.name in options and option.needs and option.needs not in capabilities:
-            fix = f"use {option.otherwise}" if option.otherwise else "leave it out"
+            fix = f"use {option.otherwise}" if option.otherwise else "remove it"
             message = f"{option.name} is not available for runs {place}"
             raise refuse(Code.BAD_ARGUMENTS, message, f"{fix}, or {elsewhere}", where)
 
 
-def _take(option: Option, rest: list[str]) -> list[str]:
-    """Take the words that belong to an option off the front of the rest."""
-    most = 0 if not option.metavar else len(rest) if option.many else 1
-    count = next((n for n, word in enumerate(rest[:most]) if word.startswith("-")), min(most, len(rest)))
+def _take_values(option: Option, rest: list[str]) -> list[str]:
+    """Remove the values of an option from the front of the rest, and return them."""
+    limit = 0 if not option.metavar else len(rest) if option.many else 1
+    count = next((n for n, word in enumerate(rest[:limit]) if word.startswith("-")), min(limit, len(rest)))
     taken, rest[:] = rest[:count], rest[count:]
     return taken
 
@@ -346,36 +345,36 @@ def _values(option: Option, words: Sequence[str], equals: bool, where: Where | N
     if not values and not option.optional:
         raise refuse(
             Code.BAD_ARGUMENTS,
-            f"{option.name} has no value",
-            f"write it as {option.usage}, or leave it out",
+            f"{option.name} needs a value",
+            f"write it as {option.usage}, or remove it",
             where,
         )
     return values
 
 
 def unprotected(word: str) -> str:
-    """A word of `split` as it was typed."""
+    """Return a word of `split` as it was typed."""
     return word.replace(_PROTECTED_COMMA, ",")
 
 
 def _unknown_option(syntax: Syntax, name: str, where: Where | None) -> Exception:
     known = [option.name for option in syntax.options]
-    guess = near(name, known)
-    takes = f"it takes {', '.join(known) or 'no options'}"
+    guess = closest(name, known)
+    options = f"its options are {', '.join(known)}" if known else "remove it: there are no options"
     if len(known) > MAX_LISTED:
-        takes = f"{syntax.listed or syntax.magic.partition(' ')[0]}? lists those that it has"
-    fix = syntax.unknown.get(name) or (f"did you mean {guess}?" if guess else takes)
+        options = f"{syntax.help_magic or syntax.magic.partition(' ')[0]}? lists its options"
+    fix = syntax.unknown_fixes.get(name) or (f"did you mean {guess}?" if guess else options)
     return refuse(Code.UNKNOWN_OPTION, f"{syntax.magic} has no option {name}", fix, where)
 
 
 def too_few(syntax: Syntax, where: Where | None) -> Exception:
-    """The refusal of a magic that has too few words."""
+    """Return the error for a magic with too few words."""
     what = "a name" if syntax.missing is Code.STEP_WITHOUT_NAME else syntax.metavar
     return refuse(syntax.missing, f"{syntax.magic} needs {what}", f"write it as in {syntax.example}", where)
 
 
 def _takes_no_value(option: Option, where: Where | None) -> Exception:
-    message, fix = f"{option.name} takes no value", option.alone or f"write {option.name} alone"
+    message, fix = f"{option.name} takes no value", option.flag_fix or f"write {option.name} without a value"
     return refuse(Code.BAD_ARGUMENTS, message, fix, where)
 
 
@@ -383,27 +382,27 @@ def _too_many(
     syntax: Syntax, places: Sequence[int], typed_words: Sequence[str], where: Where | None
 ) -> Exception:
     words = [typed_words[place] for place in places]
-    takes = f"one {syntax.metavar}" if syntax.most else "no words"
+    takes = f"one {syntax.metavar}" if syntax.max_words else "no arguments"
     message = f"{syntax.magic} takes {takes}, not {', '.join(repr(unprotected(word)) for word in words)}"
-    fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.most else "leave them out"
-    option, behind, extra = _cut_short(syntax, typed_words, places[syntax.most or 0])
-    if syntax.instead and (instead := syntax.instead(words)):
-        fix = instead
+    fix = f"put it in quotes: {syntax.magic} {quoted(' '.join(words))}" if syntax.max_words else "remove them"
+    option, behind, extra = _cut_short(syntax, typed_words, places[syntax.max_words or 0])
+    if syntax.suggest and (suggested := syntax.suggest(words)):
+        fix = suggested
     elif option and not option.metavar and not behind:
         return _takes_no_value(option, where)
     elif option and option.spaced:
         message = f"the value of {option.name} has spaces"
         fix = f"put it in quotes: {option.name} {shlex.quote(unprotected(' '.join([*behind, *extra])))}"
     elif option and option.metavar:
-        left_out = unprotected(" ".join(extra))
-        fix = f"{option.name} takes one word: leave out {left_out}, or put it in quotes with {behind[0]}"
+        excess = unprotected(" ".join(extra))
+        fix = f"{option.name} takes one word: remove {excess}, or put it in quotes with {behind[0]}"
     return refuse(Code.BAD_ARGUMENTS, message, fix, where)
 
 
 def _cut_short(
     syntax: Syntax, words: Sequence[str], extra: int
 ) -> tuple[Option | None, Sequence[str], Sequence[str]]:
-    """The option before a word too many, the words between them, and that word with those that follow."""
+    """Return the option before an excess word, the words between them, and that word with those after it."""
     start = next((place for place in range(extra, -1, -1) if words[place].startswith("-")), None)
     if start is None:
         return None, (), ()

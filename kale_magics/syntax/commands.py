@@ -1,4 +1,4 @@
-"""Every magic and every kind of cell: how it is called and what it takes."""
+"""The syntax of every magic and every kind of cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.syntax.arguments import (
     Option,
     Syntax,
-    near,
+    closest,
     parse_words,
     quoted,
     split,
@@ -23,12 +23,12 @@ from kale_magics.syntax.step_options import OPTIONS, read_options
 Kind = Literal["imports", "functions", "parameters", "step", "metrics", "skip"]
 
 HOST_VARIABLE = "KF_PIPELINES_ENDPOINT"
-"""kfp's own environment variable with the address of a server, where no `--host` is given."""
+"""kfp's environment variable with the address of a server, the default of `--host`."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What the first line of a marked cell says; see `session.registry.Cell`."""
+    """The parsed first line of a marked cell; see `session.registry.Cell`."""
 
     kind: Kind
     name: str = ""
@@ -39,7 +39,7 @@ class Mark:
 
 
 def _without_tags(words: Sequence[str]) -> str:
-    """What Kale's own tags, `step:train prev:load`, are behind `%%kale`; empty if there are none."""
+    """Return the arguments of `%%kale` for Kale's tags, `step:train prev:load`; empty if there are none."""
     if not any(word.startswith(("step:", "prev:")) for word in words):
         return ""
     after = [word.removeprefix("prev:") for word in words if word.startswith("prev:")]
@@ -48,12 +48,12 @@ def _without_tags(words: Sequence[str]) -> str:
     return " ".join(quoted(unprotected(part)) for part in parts)
 
 
-def _read_as_tags(words: Sequence[str]) -> str:
+def _suggest_for_tags(words: Sequence[str]) -> str:
     meant = _without_tags(words)
     return f"did you mean %%kale {meant}?" if meant else ""
 
 
-def _read_as_value(words: Sequence[str]) -> str:
+def _suggest_for_value(words: Sequence[str]) -> str:
     return f"write it as in {RUN.magic} -p {words[0]}" if "=" in words[0] else ""
 
 
@@ -81,7 +81,7 @@ KINDS: dict[Kind, Syntax] = {
     ),
     "step": Syntax(
         "%%kale step", "%%kale step train --after prepare", "NAME", 1, 1, "steps", Code.STEP_WITHOUT_NAME,
-        (_AFTER, _NO_RUN, _READS, *OPTIONS), _read_as_tags,
+        (_AFTER, _NO_RUN, _READS, *OPTIONS), _suggest_for_tags,
         help="a step of the pipeline; the cells of one name are one step",
     ),
     "metrics": Syntax(
@@ -93,7 +93,7 @@ KINDS: dict[Kind, Syntax] = {
     ),
 }  # fmt: skip
 
-_FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS, listed="%%kale")
+_FOR_ALL = Syntax("KaleMagics.step_options", '"--cpu 1 --memory 2G"', options=OPTIONS, help_magic="%%kale")
 
 SYNONYMS: dict[str, Kind] = {"pipeline-parameters": "parameters", "pipeline-metrics": "metrics"}
 
@@ -147,7 +147,7 @@ RUN = Syntax(
         _NO_WAIT,
         _CANCEL,
     ),
-    instead=_read_as_value,
+    suggest=_suggest_for_value,
 )  # fmt: skip
 COMPILE = Syntax("%kale_compile", "%kale_compile pipeline.yaml", "FILE.yaml", 1, 1)
 RUNS = Syntax("%kale_runs", "%kale_runs", options=(_HOST,))
@@ -180,7 +180,7 @@ SCHEDULE = Syntax(
         Option("--delete", "delete this schedule", "ID"),
         _HOST,
     ),
-    unknown={"--list": "%kale_schedule alone lists them"},
+    unknown_fixes={"--list": "%kale_schedule alone lists them"},
 )  # fmt: skip
 CLEAN = Syntax(
     "%kale_clean", "%kale_clean --older-than 7d --keep 10",
@@ -202,14 +202,14 @@ RESET = Syntax("%kale_reset", "%kale_reset train evaluate", "STEP or KIND ...", 
 
 
 def parse_mark(text: str, where: Where | None = None) -> Mark:
-    """Read what stands behind the `%%kale` that marks a cell.
+    """Parse the arguments of the `%%kale` that marks a cell.
 
     Args:
-        text: The kind, and what it takes.
-        where: Where it stands, for the refusal.
+        text: The kind and its arguments.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: No or an unknown kind, a step without a name, or as `parse`.
+        KaleError: A missing or unknown kind, a step without a name, or as `parse`.
     """
     words = split(text, where)
     kind = _kind(words, where)
@@ -227,11 +227,11 @@ def parse_mark(text: str, where: Where | None = None) -> Mark:
 
 
 def parse_step_options(text: str, where: Where | None = None) -> StepOptions:
-    """Read the options that all steps have.
+    """Parse the options of all steps.
 
     Args:
-        text: As they would be typed behind `%%kale step NAME`.
-        where: Where it stands, for the refusal.
+        text: As after `%%kale step NAME`.
+        where: The place of the line, for errors.
 
     Raises:
         KaleError: As `parse_mark`.
@@ -242,10 +242,10 @@ def parse_step_options(text: str, where: Where | None = None) -> StepOptions:
 def _kind(words: Sequence[str], where: Where | None) -> Kind:
     forms = ", ".join(syntax.usage.removeprefix("%%kale ").partition(" [")[0] for syntax in KINDS.values())
     if not words:
-        raise refuse(Code.UNKNOWN_KIND, "%%kale does not say which kind of cell", f"add one: {forms}", where)
+        raise refuse(Code.UNKNOWN_KIND, "%%kale needs the kind of the cell", f"add one: {forms}", where)
     for kind in KINDS:
         if words[0] in (kind, *(synonym for synonym, meant in SYNONYMS.items() if meant == kind)):
             return kind
-    guess = _without_tags(words) or near(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
+    guess = _without_tags(words) or closest(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
     fix = f"did you mean %%kale {guess}?" if guess else f"write one of: {forms}"
-    raise refuse(Code.UNKNOWN_KIND, f"there is no kind of cell {words[0]!r}", fix, where)
+    raise refuse(Code.UNKNOWN_KIND, f"unknown kind of cell {words[0]!r}", fix, where)

@@ -1,4 +1,4 @@
-"""The values that `-p` gives to parameters: text as typed, in the type of the parameter."""
+"""Parse the values of `-p` in the types of the parameters."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Json, Parameter
 from kale_magics.step_runtime.parameters import alternatives_of, read_value
 from kale_magics.step_runtime.unpatched import to_json
-from kale_magics.syntax.arguments import near
+from kale_magics.syntax.arguments import closest
 from kale_magics.syntax.commands import RUN
 
 _FORMS = {
-    "int": "a whole number",
+    "int": "an integer",
     "float": "a number",
     "bool": "true or false",
-    "str": "a text",
+    "str": "a string",
     "None": "None",
-    "list": "a list as in JSON or Python, in quotes",
-    "dict": "a dict as in JSON or Python, in quotes",
-    "Any": "a literal of JSON",
+    "list": "a list in JSON or Python syntax, in quotes",
+    "dict": "a dict in JSON or Python syntax, in quotes",
+    "Any": "a JSON literal",
 }
 _SAMPLES = {"int": "1", "float": "0.5", "bool": "true", "list": "[1, 2]", "dict": '{"a": 1}'}
 
@@ -29,15 +29,15 @@ _SAMPLES = {"int": "1", "float": "0.5", "bool": "true", "list": "[1, 2]", "dict"
 def parameter_values(
     parameters: Sequence[Parameter], pairs: Sequence[str], where: Where | None = None
 ) -> dict[str, Json]:
-    """The values that `-p` gives to parameters, in the types of the parameters.
+    """Return the values of `-p`, in the types of the parameters.
 
     Args:
-        parameters: Those that the pipeline has.
-        pairs: NAME=VALUE, each.
-        where: Where they stand, for the refusal.
+        parameters: The parameters of the pipeline.
+        pairs: Each NAME=VALUE.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: Not of that form, no such parameter, one given twice, or a value that it does not take.
+        KaleError: Not of that form, an unknown or a duplicate parameter, or a value of another type.
     """
     known = {parameter.name: parameter for parameter in parameters}
     values: dict[str, Json] = {}
@@ -50,17 +50,17 @@ def parameter_values(
             raise _unknown_parameter(name, known, where)
         if name in values:
             raise refuse(
-                Code.DUPLICATE_PARAMETER, f"-p gives {name} a value twice", "leave one of them out", where
+                Code.DUPLICATE_PARAMETER, f"-p sets parameter {name} twice", "remove one of them", where
             )
         values[name] = _typed(known[name], text, where)
     return values
 
 
 def _unknown_parameter(name: str, known: Iterable[str], where: Where | None) -> Exception:
-    guess, names = near(name, known), ", ".join(known)
-    fix = f"did you mean {guess}?" if guess else f"there is: {names}"
+    guess, names = closest(name, known), ", ".join(known)
+    fix = f"did you mean {guess}?" if guess else f"the parameters are: {names}"
     if not names:
-        fix = "there is none yet: give it a name and a default in a cell that begins with %%kale parameters"
+        fix = "there is none yet: define it with a default in a cell marked %%kale parameters"
     return refuse(Code.UNKNOWN_PARAMETER, f"the pipeline has no parameter {name!r}", fix, where)
 
 
@@ -74,7 +74,7 @@ def _typed(parameter: Parameter, text: str, where: Where | None) -> Json:
 
 def _bad_value(parameter: Parameter, text: str, where: Where | None) -> Exception:
     alternatives = alternatives_of(parameter.type)
-    message = f"parameter {parameter.name} takes {_form(alternatives)}, not {text!r}"
+    message = f"parameter {parameter.name} must be {_form(alternatives)}, not {text!r}"
     words = [str(value) for name, value in alternatives if name == "Literal"]
     sample = next((_SAMPLES[name] for name, _ in alternatives if name in _SAMPLES), "None")
     if parameter.default is not None:
@@ -82,12 +82,12 @@ def _bad_value(parameter: Parameter, text: str, where: Where | None) -> Exceptio
         sample = default if isinstance(default, str) else to_json(default, ensure_ascii=False)
     like = "like its default" if parameter.default is not None else "as in"
     fix = f"write it {like}: -p {shlex.quote(f'{parameter.name}={sample}')}"
-    guess = near(text, words)
+    guess = closest(text, words)
     return refuse(Code.BAD_VALUE, message, f"did you mean {guess}?" if guess else fix, where)
 
 
 def _form(alternatives: Sequence[tuple[str, Any]]) -> str:
-    """What a value must be, in words: "a whole number or None"."""
+    """Describe the values that a type accepts: "an integer or None"."""
     names = [name for name, _ in alternatives]
     forms = [
         _form_of(name, content) for name, content in alternatives if name != "int" or "float" not in names

@@ -1,7 +1,7 @@
-"""The options of a step that say how, and with what, it is executed: how they are written and understood.
+"""Parse and validate the options of a step: resources, environment, volumes, scheduling.
 
-What a cluster would refuse, hours later and in its own words, is refused here: units, names, paths. The
-notations are Kubernetes' (resource units, names of objects, labels, taints) and KFP's where it takes less.
+Invalid units, names and paths are rejected here, instead of hours later by a cluster. The notations are those
+of Kubernetes (resource units, names of objects, labels, taints), and of KFP where it is stricter.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
 from kale_magics.model.options import StepOptions
-from kale_magics.syntax.arguments import Option, near, parse_duration, whole_number
+from kale_magics.syntax.arguments import Option, closest, parse_duration, whole_number
 
 Values = Sequence[str]
 Read = Callable[[Values, "Where | None"], dict[str, Any]]
@@ -39,16 +39,16 @@ _RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.
 _STEPS = "KMGTPE"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NVIDIA = "nvidia.com/gpu"
-"""What an accelerator is called where nothing else is said."""
+"""The default resource name of an accelerator."""
 
 MIN_SIZE = 2**20
-"""Bytes of memory, or of a volume, below which a unit has been forgotten."""
+"""Bytes of memory, or of a volume: a smaller size probably lacks its unit."""
 
 MIN_MEGABYTES = 128
-"""The least number without a unit that is taken for one of megabytes, and not of gigabytes."""
+"""A smaller number without a unit probably means gigabytes, a larger one megabytes."""
 
 
-def _wrong(what: str, fix: str, where: Where | None) -> KaleError:
+def _invalid(what: str, fix: str, where: Where | None) -> KaleError:
     return refuse(Code.BAD_STEP_OPTION, what, fix, where)
 
 
@@ -56,7 +56,7 @@ def _checked(pattern: re.Pattern[str], text: str, what: str, fix: str, where: Wh
     if not pattern.fullmatch(text):
         guess = text.strip().lower().replace("_", "-").replace(" ", "-")
         meant = f"did you mean {guess}? " if guess != text and pattern.fullmatch(guess) else ""
-        raise _wrong(f"{text!r} is no {what}", meant + fix, where)
+        raise _invalid(f"{text!r} is not a valid {what}", meant + fix, where)
     return text
 
 
@@ -64,7 +64,10 @@ def _retries(values: Values, where: Where | None) -> dict[str, Any]:
     number = whole_number(values[0])
     if number is None:
         raise refuse(
-            Code.BAD_ARGUMENTS, f"{values[0]!r} is no number of times", "write it as in --retries 3", where
+            Code.BAD_ARGUMENTS,
+            f"{values[0]!r} is not a number of retries",
+            "write it as in --retries 3",
+            where,
         )
     return {"retries": number}
 
@@ -76,61 +79,61 @@ def _seconds(field: str) -> Read:
 def _timeout(values: Values, where: Where | None) -> dict[str, Any]:
     seconds = parse_duration(values[0], where).total_seconds()
     if not seconds:
-        raise _wrong("no step ends within no time", "write it as in --timeout 10m, or leave it out", where)
+        raise _invalid("--timeout must be greater than 0", "write it as in --timeout 10m", where)
     return {"timeout": seconds}
 
 
 def _range(field: str, amount: Callable[[str, Where | None], Decimal]) -> Read:
-    """A request and a limit, REQUEST:LIMIT; one value is both."""
+    """Return a parser of REQUEST:LIMIT; one value is both."""
 
     def read(values: Values, where: Where | None) -> dict[str, Any]:
         request, colon, limit = values[0].partition(":")
         limit = limit if colon else request
         if amount(request, where) > amount(limit, where):
-            raise _wrong(f"--{field} requests {request}, more than its limit {limit}", "swap them", where)
+            raise _invalid(f"--{field} requests {request}, more than its limit {limit}", "swap them", where)
         return {field: (request, limit)}
 
     return read
 
 
 def _cpu(text: str, where: Where | None) -> Decimal:
-    """Cores."""
+    """Parse a number of cores."""
     match = _CPU.fullmatch(text)
     if match is None or not Decimal(match["number"]):
         like = _LIKE_CPU.fullmatch(text.strip())
         meant = ""
         if like and Decimal(like["number"]):
             meant = f"did you mean {like['number']}{'m' if like['unit'] else ''}? "
-        fix = f"{meant}2 is two cores, 500m half a one"
-        raise _wrong(f"--cpu takes cores, not {text!r}", fix, where)
+        fix = f"{meant}2 is two cores, 500m is half a core"
+        raise _invalid(f"--cpu takes a number of cores, not {text!r}", fix, where)
     return Decimal(match["number"]) / (1000 if match["unit"] else 1)
 
 
 def _memory(text: str, where: Where | None) -> Decimal:
-    """Bytes."""
+    """Parse a size of memory in bytes."""
     return size("--memory", text, where)
 
 
 def size(what: str, text: str, where: Where | None) -> Decimal:
-    """Bytes, of a size in Kubernetes' notation.
+    """Parse a size in Kubernetes' notation, in bytes.
 
     Args:
-        what: What has this size.
+        what: The option or setting.
         text: As typed.
-        where: Where it stands, for the refusal.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: It is none, or none that anybody means.
+        KaleError: It is not a size, or too small to be intended.
     """
     match = _MEMORY.fullmatch(text)
     found = Decimal(match["number"]) * _size(match["unit"]) if match else Decimal(0)
     if found < MIN_SIZE:
         fix = "write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)"
         guess = _memory_meant(text)
-        told = f"{what} takes a number of bytes with a unit, not {text!r}"
+        message = f"{what} takes a number of bytes with a unit, not {text!r}"
         if match and match["unit"] and found:
-            told = f"{what} is less than 1Mi: {text}"
-        raise _wrong(told, f"did you mean {guess}? {fix}" if guess else fix, where)
+            message = f"{what} is less than 1Mi: {text}"
+        raise _invalid(message, f"did you mean {guess}? {fix}" if guess else fix, where)
     return found
 
 
@@ -139,14 +142,14 @@ def _size(unit: str) -> int:
 
 
 def _memory_meant(text: str) -> str:
-    """What a size is in Kubernetes' notation, without fractions, as KFP takes it; may be empty."""
+    """Return a size in Kubernetes' notation, without fractions, which KFP rejects; may be empty."""
     match = _LIKE_MEMORY.fullmatch(text.strip())
     if match is None or not Decimal(match["number"]):
         return ""
     unit = (match["unit"] or "").upper() + ("i" if match["unit"] and match["binary"] else "")
     number = Decimal(match["number"])
     if not unit and number < MIN_SIZE:
-        # Who types 4 thinks of gigabytes, who types 4096 of megabytes.
+        # 4 probably means gigabytes, 4096 megabytes.
         unit = "Gi" if number < MIN_MEGABYTES else "Mi"
         number = number if number < MIN_MEGABYTES * 1024 else Decimal(0)
     while number % 1 and unit:
@@ -159,14 +162,14 @@ def _memory_meant(text: str) -> str:
 def _gpus(values: Values, where: Where | None) -> dict[str, Any]:
     number = whole_number(values[0])
     if number is None:
-        fix = "write it as in --gpu 1; which kind says --accelerator or --node-selector"
-        raise _wrong(f"--gpu takes a number of them, not {values[0]!r}", fix, where)
+        fix = "write it as in --gpu 1; choose the type with --accelerator or --node-selector"
+        raise _invalid(f"--gpu takes a number of accelerators, not {values[0]!r}", fix, where)
     return {"gpus": number}
 
 
 def _accelerator(values: Values, where: Where | None) -> dict[str, Any]:
     if not _RESOURCE.fullmatch(values[0]):
-        guess = near(values[0].lower(), ("nvidia", "amd", "intel", "habana"))
+        guess = closest(values[0].lower(), ("nvidia", "amd", "intel", "habana"))
         known = {
             "nvidia": NVIDIA,
             "amd": "amd.com/gpu",
@@ -174,8 +177,8 @@ def _accelerator(values: Values, where: Where | None) -> dict[str, Any]:
             "habana": "habana.ai/gaudi",
         }
         meant = f"did you mean {known[guess]}? " if guess else ""
-        fix = "write what the cluster calls the resource; a model of card is chosen by --node-selector"
-        raise _wrong(f"{values[0]!r} is no resource of a cluster", meant + fix, where)
+        fix = "use the resource name of the cluster; choose a model of card with --node-selector"
+        raise _invalid(f"{values[0]!r} is not a valid resource name", meant + fix, where)
     return {"accelerator": values[0]}
 
 
@@ -183,13 +186,13 @@ def _variable(text: str, where: Where | None) -> None:
     if not _VARIABLE.fullmatch(text):
         guess = re.sub(r"[^A-Za-z0-9_]", "_", text)
         meant = f"did you mean {guess}? " if _VARIABLE.fullmatch(guess) else ""
-        fix = "write letters, digits and underscores, and no digit first"
-        raise _wrong(f"{text!r} is no name of an environment variable", meant + fix, where)
+        fix = "use letters, digits and underscores, and no digit first"
+        raise _invalid(f"{text!r} is not a valid name of an environment variable", meant + fix, where)
 
 
 def _key(text: str, where: Where | None) -> None:
-    fix = "write letters and digits, within them also '-', '_' and '.', as in team or example.com/team"
-    _checked(_KEY, text, "name that a label or an annotation can have", fix, where)
+    fix = "use letters and digits, and between them '-', '_' and '.', as in team or example.com/team"
+    _checked(_KEY, text, "name of a label or an annotation", fix, where)
 
 
 def _pairs(
@@ -199,45 +202,43 @@ def _pairs(
     value: re.Pattern[str] | None,
     example: str,
 ) -> Read:
-    """NAME=VALUE, several."""
+    """Return a parser of several NAME=VALUE."""
 
     def read(values: Values, where: Where | None) -> dict[str, Any]:
         found = []
         for text in values:
-            name, equals, said = text.partition("=")
+            name, equals, content = text.partition("=")
             if not equals or not name:
-                raise _wrong(
+                raise _invalid(
                     f"{option} takes NAME=VALUE, not {text!r}", f"write it as in {option} {example}", where
                 )
             check(name, where)
             if value is not None:
-                _checked(
-                    value, said, "value that a label can have", f"write it as in {option} {example}", where
-                )
-            if "{{" in said:
-                raise _wrong(f"{text!r} has two braces that KFP takes for its own", "leave them out", where)
-            found.append((name, said))
+                _checked(value, content, "value of a label", f"write it as in {option} {example}", where)
+            if "{{" in content:
+                raise _invalid(f"KFP would interpret the two braces in {text!r}", "remove them", where)
+            found.append((name, content))
         return {field: tuple(found)}
 
     return read
 
 
 def _config(field: str, option: str) -> Read:
-    """NAME:KEY:ENV for an environment variable, NAME:/path for a volume, several."""
+    """Return a parser of several NAME:KEY:ENV, for environment variables, and NAME:/path, for volumes."""
 
     def read(values: Values, where: Where | None) -> dict[str, Any]:
         env, volumes = [], []
         fix = f"write it as in {option} NAME:KEY:VARIABLE, or {option} NAME:/folder for files"
         for text in values:
             name, *rest = text.split(":")
-            _checked(_NAME, name, "name that an object of a cluster can have", fix, where)
+            _checked(_NAME, name, "name of an object in a cluster", fix, where)
             if len(rest) == 1 and rest[0].startswith("/"):
                 volumes.append((name, _path(rest[0], option, where)))
             elif len(rest) == 2 and _DATA_KEY.fullmatch(rest[0]) and rest[1]:
                 _variable(rest[1], where)
                 env.append((name, rest[0], rest[1]))
             else:
-                raise _wrong(f"{option} does not take {text!r}", fix, where)
+                raise _invalid(f"{text!r} is not a valid value of {option}", fix, where)
         return {f"{field}_env": tuple(env), f"{field}_volumes": tuple(volumes)}
 
     return read
@@ -248,7 +249,7 @@ def _volumes(values: Values, where: Where | None) -> dict[str, Any]:
     for text in values:
         name, _, path = text.partition(":")
         fix = "write it as in --pvc NAME:/folder"
-        _checked(_NAME, name, "name that a volume claim can have", fix, where)
+        _checked(_NAME, name, "name of a volume claim", fix, where)
         found.append((name, _path(path, "--pvc", where)))
     return {"volumes": tuple(found)}
 
@@ -256,8 +257,8 @@ def _volumes(values: Values, where: Where | None) -> dict[str, Any]:
 def _path(text: str, option: str, where: Where | None) -> str:
     path = PurePosixPath(text)
     if not path.is_absolute() or ".." in path.parts or str(path) in ("/", "//") or ":" in text:
-        fix = f"write a folder of the container from its root on, as in {option} NAME:/data"
-        raise _wrong(f"{text!r} is no place for a volume", fix, where)
+        fix = f"use an absolute path in the container, as in {option} NAME:/data"
+        raise _invalid(f"{text!r} is not a valid mount path", fix, where)
     return str(path)
 
 
@@ -268,9 +269,9 @@ def _tolerations(values: Values, where: Where | None) -> dict[str, Any]:
         key, equals, value = taint.partition("=")
         fix = "write it as kubectl taint does: KEY=VALUE:EFFECT, KEY:EFFECT or KEY"
         if (colon and effect not in EFFECTS) or not _KEY.fullmatch(key) or not _LABEL.fullmatch(value):
-            guess = near(effect, EFFECTS) if colon else None
+            guess = closest(effect, EFFECTS) if colon else None
             meant = f"did you mean {taint}:{guess}? " if guess and guess != effect else ""
-            raise _wrong(f"{text!r} is no taint", meant + fix, where)
+            raise _invalid(f"{text!r} is not a valid taint", meant + fix, where)
         found.append((key, value if equals else None, effect))
     return {"tolerations": tuple(found)}
 
@@ -284,12 +285,12 @@ def _image(values: Values, where: Where | None) -> dict[str, Any]:
 
 
 def image(text: str, where: Where | None) -> str:
-    """The name of a container image, as typed.
+    """Validate the name of a container image, and return it.
 
     Raises:
-        KaleError: No image has such a name.
+        KaleError: The name is invalid.
     """
-    return _checked(_IMAGE, text, "name that an image can have", "write it as in python:3.11-slim", where)
+    return _checked(_IMAGE, text, "name of an image", "write it as in python:3.11-slim", where)
 
 
 def _packages(values: Values, where: Where | None) -> dict[str, Any]:
@@ -298,8 +299,8 @@ def _packages(values: Values, where: Where | None) -> dict[str, Any]:
             Requirement(text)
         except InvalidRequirement as error:
             reason = str(error).partition("\n")[0]
-            fix = "write it as pip takes it, in quotes if it has < or > in it: --packages 'scipy>=1.10'"
-            raise _wrong(f"{text!r} is no package ({reason})", fix, where) from error
+            fix = "write it as for pip, in quotes if it contains < or >: --packages 'scipy>=1.10'"
+            raise _invalid(f"{text!r} is not a valid requirement ({reason})", fix, where) from error
     return {"packages": tuple(values)}
 
 
@@ -307,27 +308,27 @@ def _files(values: Values, where: Where | None) -> dict[str, Any]:
     for text in values:
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts or text.startswith("~"):
-            fix = "put it beside the notebook, or below: a step finds it in the pod under the same path"
-            raise _wrong(f"{text!r} is not in the folder of the notebook", fix, where)
+            fix = "move it to the notebook's folder or below; in the pod it has the same path"
+            raise _invalid(f"{text!r} is not in the notebook's folder", fix, where)
     return {"files": tuple(str(PurePosixPath(text)) for text in values)}
 
 
 def check_files(options: StepOptions, folder: Path, where: Where | None = None) -> None:
-    """See that there is what a step is to take along.
+    """Check that the files of `--file` exist.
 
     Args:
-        options: Of the step.
-        folder: That of the notebook.
-        where: Where they stand, for the refusal.
+        options: The options of the step.
+        folder: The folder of the notebook.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: A file that is not there, or a folder without files.
+        KaleError: A file does not exist, or a folder contains no files.
     """
     for name in options.files:
         place = folder / name
         try:
             found = place.is_file() or any(path.is_file() for path in place.rglob("*"))
-        except (OSError, ValueError):  # its name is too long, or may not be entered
+        except (OSError, ValueError):  # the name is too long, or permission is denied
             found = False
         if not found:
             raise _no_such_file(name, place, where)
@@ -340,14 +341,14 @@ def _no_such_file(name: str, place: Path, where: Where | None) -> KaleError:
         others = [path.name for path in place.parent.iterdir()] if place.parent.is_dir() else []
         is_folder = place.is_dir()
     if is_folder:
-        fix = "the folder is empty: put files into it, or leave it out"
+        fix = "the folder is empty: add files to it, or remove it from --file"
     elif re.search(r"[*?\[]", name):
         fix = "patterns are not expanded: name the folder, or each file"
-    elif guess := near(place.name, others):
+    elif guess := closest(place.name, others):
         fix = f"did you mean {Path(name).with_name(guess)}?"
     else:
-        fix = "write it as from the notebook's folder"
-    return _wrong(f"there is no file {name!r} to take along", fix, where)
+        fix = "use a path relative to the notebook's folder"
+    return _invalid(f"--file names {name!r}, but there is no such file", fix, where)
 
 
 def _flag(field: str, value: bool) -> Read:
@@ -398,7 +399,7 @@ _READERS: tuple[tuple[Option, Read], ...] = (
         Option(
             "--workspace",
             "output values over a volume that the run's steps share, not over the store",
-            alone="its size is set by %config KaleMagics.workspace_size = '10Gi'",
+            flag_fix="its size is set by %config KaleMagics.workspace_size = '10Gi'",
         ),
         _flag("workspace", True),
     ),
@@ -420,7 +421,7 @@ _READERS: tuple[tuple[Option, Read], ...] = (
     ),
     (
         _many("--image-pull-secret", "secrets with the credentials of image registries", "NAME"),
-        _names("image_pull_secrets", "name that a secret can have", _NAME, "write it as the cluster does"),
+        _names("image_pull_secrets", "name of a secret", _NAME, "use the name of the secret in the cluster"),
     ),
     (Option("--no-report", "make no HTML report of what the step's cells show"), _flag("report", False)),
 )
@@ -430,33 +431,33 @@ OPTIONS = tuple(option for option, _ in _READERS)
 
 
 def read_options(given: Mapping[str, Values], where: Where | None = None) -> StepOptions:
-    """What the options of a step say.
+    """Return the options of a step from their values.
 
     Args:
-        given: The values of each option that was given; other options are passed over.
-        where: Where they stand, for the refusal.
+        given: The values of each option that is present; other options are ignored.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: A value that a cluster, or an option, does not take.
+        KaleError: A value that the option, or a cluster, rejects.
     """
-    said: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for option, read in _READERS:
         if option.name in given:
-            said.update(read(given[option.name], where))
-    options = StepOptions.of(said)
+            values.update(read(given[option.name], where))
+    options = StepOptions.of(values)
     check_duplicates(options, where)
     return options
 
 
 def check_duplicates(options: StepOptions, where: Where | None = None) -> None:
-    """Refuse what options would fill twice in a pod, of which one would win without a word.
+    """Reject options that set something in a pod twice: one of them would win silently.
 
     Args:
-        options: Of a cell, or of a step.
-        where: Where they stand, for the refusal.
+        options: The options of a cell, or of a step.
+        where: The place of the line, for errors.
 
     Raises:
-        KaleError: A folder, an environment variable, or a name is given twice.
+        KaleError: A mount path, an environment variable, or a name is set twice.
     """
     own = options.kubernetes
     places = [place for _, place in (*own.volumes, *own.secret_volumes, *own.config_map_volumes)]
@@ -466,5 +467,5 @@ def check_duplicates(options: StepOptions, where: Where | None = None) -> None:
     for given in (places, variables, *names):
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
-            message = f"{twice} is given twice"
-            raise refuse(Code.BAD_STEP_OPTION, message, "leave one of the two out", where)
+            message = f"the options of the step set {twice} twice"
+            raise refuse(Code.BAD_STEP_OPTION, message, "remove one of the two", where)
