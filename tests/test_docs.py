@@ -23,6 +23,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import kale_magics
 from kale_magics.magics.magics import KaleMagics
 from tests import reference
 from tests.catalogue import ADDRESS
@@ -231,6 +232,12 @@ def test_places_of_the_repository_exist() -> None:
 
 def test_the_readme_leads_to_every_page() -> None:
     assert set(PAGES) - {"README.md"} <= {link for name, link in links() if name == "README.md"}
+
+
+def test_the_changelog_has_the_version_and_its_date() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## \[([\d.]+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    assert versions[0] == kale_magics.__version__
 
 
 def test_what_repeats_the_code_is_current() -> None:

@@ -89,7 +89,9 @@ class KaleSettings(Magics):
         help="Address of the server of Kubeflow Pipelines on which %kale_run runs. If empty,"
         " KF_PIPELINES_ENDPOINT in the environment; if that is not set either, runs are local."
     ).tag(config=True)
-    namespace = Unicode(help="Your namespace, in an installation with several users.").tag(config=True)
+    namespace = Unicode(
+        help="Your namespace, in an installation with several users. If empty, that of kfp, or of the pod."
+    ).tag(config=True)
     experiment = Unicode(
         help="Experiment of the runs on a server. KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME in the environment"
         " takes precedence. If empty, KF_PIPELINES_DEFAULT_EXPERIMENT_NAME, or else the pipeline's name."
