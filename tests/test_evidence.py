@@ -141,7 +141,7 @@ def watched(shell: Shell, setup: str, cell: str) -> Evidence:
 def test_who_changes_what(shell: Shell, setup: str, cell: str, changed: str, kept: str) -> None:
     seen = watched(shell, setup, cell)
     assert {name for name in seen.changed if name.isidentifier()} == set(changed.split())
-    assert {name for name in seen.kept if name.isidentifier()} == set(kept.split())
+    assert {name for name in seen.unchanged if name.isidentifier()} == set(kept.split())
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_what_a_cell_binds_by_a_computed_text(shell: Shell) -> None:
 
 def test_which_functions_a_value_holds(shell: Shell) -> None:
     seen = watched(shell, "def f(): pass\nclass C: pass", "table = {'f': f, 'made': [C()]}; n = 1")
-    assert seen.held == {"table": {"f", "C"}}
+    assert seen.definitions == {"table": {"f", "C"}}
 
 
 def test_the_notebook_does_not_notice(shell: Shell) -> None:

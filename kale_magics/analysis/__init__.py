@@ -12,7 +12,7 @@ Effects on names
     scopes             the scope that each name belongs to
     names              resolves names in scopes, and finds what an expression may share objects with
     expressions        from the syntax tree of an expression to its effects
-    choices            the parts of an expression that decide which object it gives
+    choices            the parts of an expression that select its value
     code_strings       code in string literals
     star_imports       the names that a star import binds
     nesting            deeply nested code

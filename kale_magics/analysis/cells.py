@@ -12,7 +12,7 @@ from kale_magics.analysis.syntax import PythonCell, to_python
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What a cell does.
+    """A cell and its effects.
 
     Attributes:
         python: Its code.

@@ -1,4 +1,4 @@
-"""The parts of an expression that decide which object it gives, of which type, and whether it is a copy."""
+"""The parts of an expression that select its value, the value's type, and whether it is a copy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _BRANCHES = (
 
 
 def selector_nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Yield the expressions that decide which object, or which type, an expression of these nodes gives."""
+    """Yield the expressions that select the value, or its type, of an expression with these nodes."""
     for node in nodes:
         if isinstance(node, ast.IfExp):
             yield node.test

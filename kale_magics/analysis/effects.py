@@ -65,7 +65,7 @@ class Read:
 
 @dataclass(frozen=True)
 class Bind:
-    """A name gets a value.
+    """A name is bound to a value.
 
     Attributes:
         name: The name.
@@ -202,7 +202,7 @@ class Define:
         origins: For an import, the full path of each of its names, as in "numpy.random".
         behaviour: The effects of calling its functions; None for an import.
         at_once: The effects of the statement itself: decorators, defaults, bases, class body.
-        held: What its defaults may share objects with.
+        default_sources: What its defaults may share objects with.
         decorators: Its decorators, as in "functools.lru_cache"; empty for one that is not a plain chain of
             names.
     """
@@ -215,7 +215,7 @@ class Define:
     origins: tuple[str, ...] = ()
     behaviour: Behaviour | None = None
     at_once: tuple[Effect, ...] = ()
-    held: tuple[Source, ...] = ()
+    default_sources: tuple[Source, ...] = ()
     decorators: tuple[str, ...] = ()
 
 
@@ -280,12 +280,12 @@ class Behaviour:
         return bool(self.methods)
 
 
-def straightened(effects: tuple[Effect, ...], certain: bool = True) -> Iterator[Effect]:
+def flattened_with_certainty(effects: tuple[Effect, ...], certain: bool = True) -> Iterator[Effect]:
     """Yield all effects, those in branches included; calls in branches other than loops are not certain."""
     for effect in effects:
         if isinstance(effect, Branch):
             for path in effect.paths:
-                yield from straightened(path.effects, certain and effect.loop is not None)
+                yield from flattened_with_certainty(path.effects, certain and effect.loop is not None)
         elif isinstance(effect, Call) and not certain:
             yield replace(effect, certain=False)
         else:

@@ -29,7 +29,7 @@ from kale_magics.analysis.effects import (
     Read,
     Source,
     flattened,
-    straightened,
+    flattened_with_certainty,
 )
 from kale_magics.analysis.library_rules import CHANGING_METHODS, CONTAINER_METHODS, HOLDING_METHODS
 from kale_magics.analysis.names import (
@@ -202,7 +202,7 @@ class ExpressionReader(NameReader):
         return Behaviour(
             name,
             tuple(PARAMETER + parameter for parameter in parameters),
-            tuple(straightened(tuple(effects))),
+            tuple(flattened_with_certainty(tuple(effects))),
             returns,
             positional=len(arguments.posonlyargs) + len(arguments.args),
             vararg=PARAMETER + arguments.vararg.arg if arguments.vararg else "",

@@ -308,7 +308,7 @@ class NameReader:
             given
             for label, value in arguments
             for source in self.roots(value)
-            for given in _given(source, called, method, label)
+            for given in _related(source, called, method, label)
         )
         if not method:
             if isinstance(node.func, ast.Name) and not own_root:
@@ -317,10 +317,10 @@ class NameReader:
         receiver = self.roots(node.func.value) if isinstance(node.func, ast.Attribute) else ()
         if method in ELEMENT_METHODS:
             return part_of(receiver) + given
-        return (*(own for source in receiver for own in _given(source, called, method, "self")), *given)
+        return (*(own for source in receiver for own in _related(source, called, method, "self")), *given)
 
 
-def _given(source: Source, callee: str, method: str, label: int | str) -> tuple[Source, ...]:
+def _related(source: Source, callee: str, method: str, label: int | str) -> tuple[Source, ...]:
     """Return how the result of a call relates to an argument; that depends on the callee."""
     if source.relation in ("same", "holds", "part"):
         return (Source(source.name, "call", callee, method, label),)

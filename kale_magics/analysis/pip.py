@@ -1,4 +1,4 @@
-"""What a line of a notebook installs with pip, as arguments for pip in a pod."""
+"""Extract what a line of a notebook installs with pip, as arguments for pip in a pod."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
-                held=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
+                default_sources=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
                 decorators=_paths_of_decorators(node),
             )
         )
@@ -273,7 +273,7 @@ class StatementReader(ExpressionReader):
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
-                held=held,
+                default_sources=held,
                 decorators=_paths_of_decorators(node),
             )
         )

@@ -110,7 +110,7 @@ class Changes(Sharing):
         binding = self.names.get(name)
         if binding is None or binding.unsure or self._unsure or self._given_varies:
             return False
-        return name in self.evidence.kept
+        return name in self.evidence.unchanged
 
     def apply_evidence(self, before: dict[str, Binding]) -> None:
         """Apply what the session observed when the cell ran.
@@ -123,7 +123,7 @@ class Changes(Sharing):
                 if name in GENERATORS:
                     self.read(name, 0, certain=False)
                 for one in self.group(name):
-                    if one not in self.evidence.kept or self._goes_with(one, {name}):
+                    if one not in self.evidence.unchanged or self._goes_with(one, {name}):
                         self._change_one(one)
         for name in sorted(self.evidence.bound):
             known = self.names.get(name)
@@ -134,7 +134,7 @@ class Changes(Sharing):
             for other in names[1:]:
                 if other not in self.groups.get(names[0], ()):
                     self.join(names[0], other)
-        for name, definitions in sorted(self.evidence.held.items()):
+        for name, definitions in sorted(self.evidence.definitions.items()):
             self._hold_definitions(name, definitions)
 
     def _goes_with(self, one: str, changed: Set[str]) -> bool:

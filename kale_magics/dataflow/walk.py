@@ -286,7 +286,9 @@ class Flow(Calls):
             top, statement = True, self._statement
         definition = None
         new = self._new(effect, "")
-        held = effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.held))
+        held = (
+            effect.kind == "def" and bool(self.step.name) and bool(self.sharers(new, effect.default_sources))
+        )
         if top and not held and grown is not None and all(need.kind != "value" for need in needs):
             definition = self._definition(effect, statement, names, needs)
         if not self.step.name and effect.behaviour is not None and self._escapes(effect, needs):
@@ -304,8 +306,8 @@ class Flow(Calls):
             if definition is not None:
                 binding = replace(binding, kind="definition", definition=definition)
             self.rebind(binding)
-            if effect.held and (definition is None or not self.step.name):
-                self.hold(name, effect.held)
+            if effect.default_sources and (definition is None or not self.step.name):
+                self.hold(name, effect.default_sources)
             for need in needs:
                 # A change of a class that cannot be replayed is visible in its subclasses.
                 if effect.kind == "class" and need.definition is None and need.direct is not None:

@@ -51,7 +51,7 @@ class Checksum:
 
 
 class BudgetExceededError(Exception):
-    """A value exceeds the budget, or pickling it would run foreign code."""
+    """A value exceeds the budget, or pickling it would run unknown code."""
 
 
 class TimeExceededError(Exception):

@@ -52,22 +52,22 @@ class Evidence:
 
     Attributes:
         changed: The names whose objects it changed; also the states of generators (`GENERATORS`).
-        kept: The names whose objects it left unchanged.
+        unchanged: The names whose objects it left unchanged.
         shared: Groups of names whose values shared an object after it.
         indexed: Groups of names whose values shared only an index of pandas.
         bound: The names that it bound to another object, or for the first time.
-        held: For a name, the notebook's functions and classes in its value.
+        definitions: For a name, the notebook's functions and classes in its value.
         files: The files that it used.
         settings: What it changed in the process state.
         fingerprints: The fingerprints, after it, of the variables that it bound, changed or read.
     """
 
     changed: frozenset[str] = frozenset()
-    kept: frozenset[str] = frozenset()
+    unchanged: frozenset[str] = frozenset()
     shared: tuple[frozenset[str], ...] = ()
     indexed: tuple[frozenset[str], ...] = ()
     bound: frozenset[str] = frozenset()
-    held: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    definitions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     files: ObservedFiles = NO_FILES
     settings: StateChanges = field(default_factory=StateChanges)
     fingerprints: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -77,7 +77,7 @@ class Evidence:
         return replace(
             self,
             changed=self.changed | earlier.changed,
-            kept=self.kept - earlier.changed,
+            unchanged=self.unchanged - earlier.changed,
             files=self.files | earlier.files,
             settings=self.settings.with_earlier(earlier.settings),
         )
@@ -123,7 +123,7 @@ class MutationObserver:
     def end(self) -> Evidence:
         """Stop observing, and return what the cell did."""
         files, settings = self._files.end(), self._state.changes()
-        changed, kept, bound = set[str](), set[str](), set[str]()
+        changed, unchanged, bound = set[str](), set[str](), set[str]()
         until = time.thread_time() + MAX_SECONDS
         for name, (identity, work, before) in self._before.items():
             if name not in self._values or id(self._values[name]) != identity:
@@ -132,16 +132,16 @@ class MutationObserver:
             if after is not None and after != before:
                 changed.add(name)
             elif after is not None and after.whole:
-                kept.add(name)
+                unchanged.add(name)
         states = _generators()
         for name, state in self._generators.items():
-            (kept if state == states.get(name) else changed).add(name)
+            (unchanged if state == states.get(name) else changed).add(name)
         bound.update(filter(self._is_of_user, self._identities.rebound(self._values)))
         used = (*self._used, *filter(str.isidentifier, sorted(changed)))
         return self._with_sharing(
             Evidence(
                 frozenset(changed),
-                frozenset(kept),
+                frozenset(unchanged),
                 bound=frozenset(bound),
                 files=files,
                 settings=settings,
@@ -164,8 +164,8 @@ class MutationObserver:
         for state in self._generators:
             if (owner := owner_of_state(state)) is not None:
                 found[state] = ObjectGraph(frozenset({id(owner)}))
-        held = {name: its.definitions for name, its in found.items() if its.definitions}
-        return replace(evidence, shared=_groups(found), indexed=_index_groups(found), held=held)
+        definitions = {name: its.definitions for name, its in found.items() if its.definitions}
+        return replace(evidence, shared=_groups(found), indexed=_index_groups(found), definitions=definitions)
 
     def _names(self) -> list[str]:
         """Return the variables to observe: first those that the cell mentions, then the user's others."""
@@ -256,7 +256,7 @@ def _is_inert(value: Any) -> bool:
     if issubclass(type(value), type):
         if module_of(value) != "__main__":
             return True
-        # A method may set in a subclass what is a number in a base class.
+        # A method may override in a subclass a number of its base class.
         own = (kind for kind in type.__dict__["__mro__"].__get__(value) if module_of(kind) == "__main__")
         members = [member for kind in own for _, member in class_content(kind)]
         return all(type(m) is types.FunctionType and _is_inert(m) for m in members)

@@ -256,11 +256,11 @@ class Marking:
         if execution.interrupted:
             raise KeyboardInterrupt
         if execution.cell:
-            given = variables_of(execution.cell, self._registry.cells, self._common())
-            execution.cell = replace(execution.cell, variables=tuple(given.items()))
+            variables = variables_of(execution.cell, self._registry.cells, self._common())
+            execution.cell = replace(execution.cell, variables=tuple(variables.items()))
             self._registry.put(execution.cell)
             if execution.cell.run:
-                execution.set_environment(given)
+                execution.set_environment(variables)
 
     def _begin(self, info: ExecutionInfo) -> None:
         if not run_uninterrupted(lambda: self._start(info)):
