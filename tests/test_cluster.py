@@ -511,7 +511,7 @@ def test_a_module_that_is_nowhere_is_refused_before_anything_runs(shell: Shell) 
     assert shell.run("%kale_compile p.yaml").success
     shell.run("%%kale step b --no-run\nimport nowhere_at_all.part as part")
     told = shell.refusal("%kale_compile p.yaml")
-    assert "KALE403 step b uses nowhere_at_all, which no pod can get: it cannot be found" in told
+    assert "KALE403 step b uses nowhere_at_all, which no pod can get: " in told
     shell.run("%%kale step b --no-run --image ours:1\nimport nowhere_at_all.part as part")
     assert shell.run("%kale_compile p.yaml").success
 

@@ -17,7 +17,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from kale_magics.dataflow.notebook_flow import NotebookFlow
+from kale_magics.dataflow.notebook_analysis import analyze_notebook
 from kale_magics.session.namespace import Session
 from kale_magics.session.process_state import ProcessState, StateChange
 from tests.notebooks import ENVIRONMENT, fresh_shell, registered_cells
@@ -292,7 +292,7 @@ def play(folder: Path, notebooks: list[list[str]]) -> None:
         shell.run_line_magic("kale_reset", "")
         for cell in notebook:
             assert shell.run_cell(cell, store_history=True).success, cell
-        found = NotebookFlow(registered_cells(shell), Session(shell)).diagnostics
+        found = analyze_notebook(registered_cells(shell), Session(shell)).diagnostics
         told.append([(each.severity, str(each)) for each in found if each.code.code == "KALE221"])
     (folder / "told.json").write_text(json.dumps(told))
 

@@ -15,7 +15,8 @@ from kale_magics.analysis.statements import keep_statements
 from kale_magics.analysis.submodules import used_submodules
 from kale_magics.analysis.uses import code_facts, uses_of
 from kale_magics.dataflow.bindings import Definition, StepFlow, bound_by
-from kale_magics.dataflow.edges import Edges
+from kale_magics.dataflow.edges import Edges, connect
+from kale_magics.dataflow.notebook_analysis import analyze_notebook
 from kale_magics.dataflow.notebook_flow import NotebookFlow
 from kale_magics.model.diagnostics import Code, Diagnostic
 from kale_magics.model.naming import encode_step, unique_keys
@@ -88,14 +89,14 @@ def assemble(
     Returns:
         The pipeline, or the errors that prevent it.
     """
-    flow = NotebookFlow(cells, session or Session())
+    flow = analyze_notebook(cells, session or Session())
     if not flow.steps and not flow.diagnostics:
         flow.report(
             Code.NOTHING_MARKED,
             "no step is marked",
             "begin a cell with %%kale step NAME, run it, and try again",
         )
-    edges = Edges(flow)
+    edges = connect(flow)
     order = edges.ordered()
     edges.report_files()
     complete = len(order) == len(flow.steps)
@@ -116,7 +117,7 @@ class _Assembler:
         self.flow, self.edges, self.settings = flow, edges, settings
         self._imported: dict[tuple[int, int], frozenset[str]] = {}
         self._definitions: dict[int, list[Definition]] = defaultdict(list)
-        for definition in flow.flow.definitions:
+        for definition in flow.flow.state.definitions:
             self._definitions[definition.cell].append(definition)
 
     def pipeline(self, order: Sequence[StepFlow]) -> Pipeline:
@@ -160,7 +161,7 @@ class _Assembler:
 
     def _facts(self, step: StepFlow, name: str) -> Facts | None:
         binding = step.local.get(name)
-        return self.flow.flow.facts(binding) if binding is not None else None
+        return self.flow.flow.lookup.facts(binding) if binding is not None else None
 
     def _step(self, step: StepFlow) -> Step:
         kept = self._setup(step)

@@ -16,6 +16,13 @@ from kale_magics.step_runtime.unpicklable import explain_unpicklable
 from kale_magics.syntax.arguments import quoted
 
 
+def connect(flow: NotebookFlow) -> Edges:
+    """Find the edges between the steps of a notebook."""
+    edges = Edges(flow)
+    edges.connect()
+    return edges
+
+
 class Edges:
     """Finds the dependencies between steps.
 
@@ -31,9 +38,8 @@ class Edges:
         self.flow, self.session, self.steps = flow, flow.session, flow.steps
         self.providers: dict[str, dict[str, str]] = {}
         self.outputs: dict[str, list[list[str]]] = {name: [] for name in self.steps}
-        self._connect()
 
-    def _connect(self) -> None:
+    def connect(self) -> None:
         """Find the upstream step of each input."""
         while True:
             together = self._choose_providers()
@@ -56,7 +62,7 @@ class Edges:
         self.providers = {n: {v: b.producer for v, b in s.inputs.items()} for n, s in self.steps.items()}
         together: dict[str, list[set[str]]] = defaultdict(list)
         united: dict[str, list[set[str]]] = defaultdict(list)
-        for step, group in self.flow.flow.shared_inputs:
+        for step, group in self.flow.flow.state.shared_inputs:
             if step.name:
                 self._unify(step, group, together, united[step.name])
         return together
@@ -79,11 +85,11 @@ class Edges:
                 artifact = next((names for names in self.outputs[producer] if variable in names), [])
                 if id(artifact) not in needed:
                     bindings = (self.steps[producer].local.get(other) for other in artifact)
-                    found = (self.flow.flow.definitions_of(b) for b in bindings if b is not None)
+                    found = (self.flow.flow.lookup.definitions_of(b) for b in bindings if b is not None)
                     needed[id(artifact)] = set().union(*found)
-                self.flow.flow.step = self.steps[name]
+                self.flow.flow.state.step = self.steps[name]
                 for definition in sorted(needed[id(artifact)], key=lambda d: (d.cell, d.statement)):
-                    self.flow.flow.replay(definition)
+                    self.flow.flow.lookup.replay(definition)
 
     def _report_assumed_changes(self, step: StepFlow) -> None:
         """Report changes that are only assumed, where a downstream step depends on them."""
@@ -124,10 +130,12 @@ class Edges:
             for name, binding in step.local.items()
             if binding is not None
             and binding.producer == step.name
-            and self.flow.flow.names.get(name) is binding
+            and self.flow.flow.state.names.get(name) is binding
         ]
         found = [
-            n for n, b in made if (facts := self.flow.flow.facts(b)) is not None and facts.kind == "Model"
+            n
+            for n, b in made
+            if (facts := self.flow.flow.lookup.facts(b)) is not None and facts.kind == "Model"
         ]
         return [name for name in found if self.session.unpicklable_part(name) is None]
 
@@ -172,7 +180,7 @@ class Edges:
                 about=binding.name,
             )
             return
-        if self.flow.flow.facts(binding) is None:
+        if self.flow.flow.lookup.facts(binding) is None:
             return
         found = self.session.unpicklable_part(binding.name)
         if found is None:

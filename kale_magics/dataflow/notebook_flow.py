@@ -12,11 +12,9 @@ from kale_magics.analysis.effects import Bind, Define, Read, flattened
 from kale_magics.analysis.parameter_cells import Default, has_only_literals, metric_names, read_parameters
 from kale_magics.analysis.syntax import CellProblemError
 from kale_magics.dataflow.bindings import Binding, StepFlow, bound_by, bound_by_one
-from kale_magics.dataflow.cell_history import history_warnings
-from kale_magics.dataflow.dynamic_names import NOT_ANALYZED, dynamic_steps, is_history, unanalyzed_exec
-from kale_magics.dataflow.isolation import CacheUse, shared_nondeterministic, unseen_cache_uses
-from kale_magics.dataflow.state import StateFlow
+from kale_magics.dataflow.dynamic_names import NOT_ANALYZED, is_history, unanalyzed_exec
 from kale_magics.dataflow.walk import Flow
+from kale_magics.dataflow.walk_state import WalkState
 from kale_magics.model.diagnostics import Code, Diagnostic, Severity, Where
 from kale_magics.session.namespace import BUILTINS, Session
 from kale_magics.session.registry import Cell
@@ -51,7 +49,6 @@ class NotebookFlow:
     """Analyzes the cells and walks through them.
 
     Args:
-        cells: In the order of the notebook.
         session: What a live kernel knows.
 
     Attributes:
@@ -64,7 +61,7 @@ class NotebookFlow:
         flow: The bindings at the end of the notebook.
     """
 
-    def __init__(self, cells: Sequence[Cell], session: Session) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         self.diagnostics: list[Diagnostic] = []
         self.parameters: list[Default] = []
@@ -76,24 +73,26 @@ class NotebookFlow:
         self._reported: set[tuple[Code, str, str]] = set()
         self.mentioned: set[str] = set()
         self._rejected: list[Cell] = []
+
+    def read(self, cells: Sequence[Cell]) -> None:
+        """Analyze the cells and walk through them.
+
+        Args:
+            cells: In the order of the notebook.
+        """
         for number, cell in enumerate(cells):
             self._read(number, cell)
         self._last_bound = self._bindings()
         losing_parts = {
             n for read in self.cells.values() for e in read.facts.statements for n in names_losing_parts(e)
         }
-        self.flow = Flow(
-            session, self._last_bound, losing_parts, self._missing, self._conflict, self._contradicted
-        )
-        self.flow.names_indexes = any(_NAMES_INDEX.search(read.cell.source) for read in self.cells.values())
+        reports = self._missing, self._conflict, self._contradicted
+        self.flow = Flow(WalkState(self.session, self._last_bound, losing_parts, *reports))
+        sources = [read.cell.source for read in self.cells.values()]
+        self.flow.state.names_indexes = any(map(_NAMES_INDEX.search, sources))
         for number, read in self.cells.items():
             self._walk(number, read)
         self._keep_imports()
-        self._check_after()
-        self._check_isolation()
-        marked = {number: read.cell for number, read in self.cells.items()}
-        self._check_executed(marked)
-        self.diagnostics += history_warnings(marked, self.flow.uses, self.flow.changes, session)
 
     def report(
         self,
@@ -209,7 +208,7 @@ class NotebookFlow:
             binding = Binding(
                 default.name, "parameter", cell=number, line=default.line, constant=constant, flag=flag
             )
-            self.flow.names[default.name] = binding
+            self.flow.state.names[default.name] = binding
         self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
         for binding in self.prelude.inputs.values():
             self.report(
@@ -225,13 +224,16 @@ class NotebookFlow:
     def _keep_imports(self) -> None:
         """Give every step the imports of functions that it may reach without naming them."""
         imports = {
-            name: d for d in self.flow.definitions if d.in_prelude and d.kind == "import" for name in d.names
+            name: d
+            for d in self.flow.state.definitions
+            if d.in_prelude and d.kind == "import"
+            for name in d.names
         }
-        pending, seen = [*self.flow.escaped], set(self.flow.escaped)
+        pending, seen = [*self.flow.state.escaped], set(self.flow.state.escaped)
         while pending:
             names = [e.name for e in pending.pop().effects if isinstance(e, Read)]
             self.prelude.imports |= {imports[name] for name in names if name in imports}
-            further = self.flow.behaviours_of(names) - seen
+            further = self.flow.lookup.behaviours_of(names) - seen
             pending += further
             seen |= further
 
@@ -253,7 +255,7 @@ class NotebookFlow:
                 )
 
     def _metric(self, number: int, name: str, line: int) -> None:
-        binding = self.flow.names.get(name)
+        binding = self.flow.state.names.get(name)
         where = self.place(number, line)
         if binding is None:
             self.report(
@@ -267,7 +269,7 @@ class NotebookFlow:
             fix = "compute it in a step, or remove it: parameters are shown with every run"
             self.report(Code.METRIC_WITHOUT_STEP, f"no step computes the metric {name}", fix, where)
             return
-        facts = self.flow.facts(binding)
+        facts = self.flow.lookup.facts(binding)
         if facts is not None and not facts.number:
             message = f"the metric {name} is a {facts.type_name}, not a number"
             self.report(Code.METRIC_NOT_A_NUMBER, message, "list a variable that is an int or a float", where)
@@ -281,7 +283,7 @@ class NotebookFlow:
             step.metrics.append(name)
 
     def _suggest(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self.flow.names, n=1)
+        near = difflib.get_close_matches(name, self.flow.state.names, n=1)
         return f"did you mean {near[0]}?" if near else f"define {name} in a step above this cell"
 
     def _missing(self, step: StepFlow, name: str, line: int, certain: bool) -> None:
@@ -290,7 +292,7 @@ class NotebookFlow:
             return
         if any(re.search(rf"\b{re.escape(name)}\b", cell.source) for cell in self._rejected):
             return  # its own diagnostic is enough
-        number = self.flow.cell
+        number = self.flow.state.cell
         where = self.place(number, line)
         if is_history(name):
             message = f"{name} belongs to the notebook's history, which does not exist in a step"
@@ -342,7 +344,7 @@ class NotebookFlow:
             rest = f"the session has it from {origin}" if origin else "only the session has it"
             fix = f"define {name} in a marked cell above this one"
             return f"no marked cell above defines {name}; {rest}", fix
-        near = difflib.get_close_matches(name, [*self.flow.names, *BUILTINS], n=1)
+        near = difflib.get_close_matches(name, [*self.flow.state.names, *BUILTINS], n=1)
         fix = f"did you mean {near[0]}?" if near else f"define {name} in a marked cell above this one"
         return f"no marked cell above defines {name}, and the session does not have it", fix
 
@@ -357,7 +359,7 @@ class NotebookFlow:
                 f"step {step.name} needs two different values named {name}: one from step"
                 f" {taken.producer}, and one assigned later",
                 f"rename one of the two values {name}",
-                self.place(self.flow.cell, 0),
+                self.place(self.flow.state.cell, 0),
                 about=name,
             )
             return
@@ -365,7 +367,7 @@ class NotebookFlow:
             Code.INTERLEAVED,
             f"step {step.name} uses {name} after {other} has changed it; {RUN_TOGETHER}",
             f"give this cell another step name, as in %%kale step {quoted(f'{step.name}-2')}",
-            self.place(self.flow.cell, 0),
+            self.place(self.flow.state.cell, 0),
             about=name,
         )
 
@@ -374,82 +376,15 @@ class NotebookFlow:
             Code.READS_CHANGED,
             f"step {step.name} declares --reads {name} but changes {name} here",
             f"remove {name} from --reads",
-            self.place(self.flow.cell, 0),
+            self.place(self.flow.state.cell, 0),
             about=name,
-        )
-
-    def _check_isolation(self) -> None:
-        facts = {number: read.facts for number, read in self.cells.items()}
-        for setting, other in unseen_cache_uses(self.flow.cache_uses, self.steps, facts):
-            self._report_cache_use(setting, other)
-        marked = {number: (read.cell, read.facts) for number, read in self.cells.items()}
-        for lost in StateFlow(marked, self.steps, self.flow).lost():
-            self.report(
-                Code.MODULE_CHANGED,
-                f"step {lost.step} changes {lost.what}; step {lost.other} runs in its own process and"
-                f" {'fails without the change' if lost.fails else 'does not see the change'}",
-                lost.fix,
-                self.place(lost.cell, lost.line),
-                about=lost.what,
-                severity="error" if lost.fails else "warning",
-            )
-        for binding, users in shared_nondeterministic(self.flow.varying, self.steps):
-            self.report(
-                Code.DIFFERS_BY_STEP,
-                f"{binding.name} is non-deterministic, and every step computes its own:"
-                f" {', '.join(users)} use it",
-                f"move the line into a step, which passes {binding.name} to the others",
-                self.place(binding.cell, binding.line),
-                about=binding.name,
-            )
-
-    def _check_executed(self, cells: dict[int, Cell]) -> None:
-        """Report computed code that has not run: the names that it binds, and their users, are unknown."""
-        found = unanalyzed_exec(self.steps, cells, len(cells) + 1)
-        later = next(dynamic_steps(self.steps, found[0], found[1]), "") if found is not None else ""
-        if found is not None and later:
-            self.report(
-                Code.UNKNOWN_NAME,
-                f"step {found[0]} executes computed code, {NOT_ANALYZED}, and step {later} looks up computed"
-                " names, as by eval()",
-                "run the cell, or assign the names that the code binds in statements of their own",
-                self.place(found[1], found[2]),
-                about="exec",
-            )
-
-    def _report_cache_use(self, setting: CacheUse, other: str) -> None:
-        self.report(
-            Code.MEMORY_BY_STEP,
-            f"{setting.path} is cached; step {other} runs in its own process, and does not see what step"
-            f" {setting.step} did to the cache of {setting.path}",
-            f"call {setting.path} in one step, and use its result in the others",
-            self.place(setting.cell, setting.line),
-            about=setting.path,
-            severity="warning",
         )
 
     def path_of(self, binding: Binding) -> str | None:
         """Return the path or text that a name refers to, if the session knows it for certain."""
-        return self.session.path(binding.name) if self.flow.certain_facts(binding) is not None else None
-
-    def _check_after(self) -> None:
-        for read in self.cells.values():
-            for name in read.cell.after:
-                if name not in self.steps:
-                    near = difflib.get_close_matches(name, self.steps, n=1)
-                    fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(self.steps)}"
-                    message = f"step {read.cell.name} has --after {name}, but no step has that name"
-                    self.report(Code.UNKNOWN_STEP, message, fix, place_of_mark(read.cell))
-            self._check_reads(read.cell)
-
-    def _check_reads(self, cell: Cell) -> None:
-        for name in cell.reads:
-            used = [n for n, binding in self.steps[cell.name].local.items() if binding is not None]
-            if name not in used:
-                near = difflib.get_close_matches(name, used, n=1)
-                fix = f"did you mean {near[0]}?" if near else f"remove {name} from --reads"
-                message = f"step {cell.name} declares --reads {name} but does not use {name}"
-                self.report(Code.UNKNOWN_NAME, message, fix, place_of_mark(cell), about=name)
+        return (
+            self.session.path(binding.name) if self.flow.lookup.certain_facts(binding) is not None else None
+        )
 
 
 def place_of_mark(cell: Cell) -> Where:

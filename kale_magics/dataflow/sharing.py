@@ -26,6 +26,7 @@ from kale_magics.analysis.library_rules import (
 from kale_magics.analysis.summaries import Summary, parameters_for, summarise
 from kale_magics.dataflow.bindings import Binding
 from kale_magics.dataflow.lookup import NameLookup
+from kale_magics.dataflow.walk_state import WalkState
 
 CACHE_PREFIX = "cache of "
 """Prefix of a cached function's name where its cache is meant."""
@@ -37,12 +38,20 @@ DISPLAYED = frozenset({"dict", "set"})
 """Types that a display in the code shows."""
 
 
-class Sharing(NameLookup):
-    """Determines which names may refer to an object of another name, or hold it."""
+class Sharing:
+    """Determines which names may refer to an object of another name, or hold it.
+
+    Args:
+        state: The state of the walk.
+        lookup: Resolves names.
+    """
+
+    def __init__(self, state: WalkState, lookup: NameLookup) -> None:
+        self.state, self.lookup = state, lookup
 
     def group(self, name: str) -> list[str]:
         """Return the names whose values may share an object with that of a name, itself included."""
-        return sorted(self.groups.get(name, {name}) | {name})
+        return sorted(self.state.groups.get(name, {name}) | {name})
 
     def reaches(self, source: Source) -> bool:
         """Whether a change of an expression's value changes the value of the source."""
@@ -60,7 +69,7 @@ class Sharing(NameLookup):
                 yield from self.variables() if source.relation != "holds" else ()
                 continue
             yield source
-            binding = self.names.get(source.name)
+            binding = self.state.names.get(source.name)
             if binding is not None and binding.behaviours:
                 for function in self._functions_behind(source, binding):
                     yield from self._globals(function, set())
@@ -73,16 +82,16 @@ class Sharing(NameLookup):
             yield binding.direct
         elif source.relation == "part":  # properties, and `__getitem__`
             yield from (m for b in binding.behaviours for m in b.methods.values() if m.implicit)
-            if self._known_type(binding) in FILLED_BY_LOOKUP:
+            if self.known_type(binding) in FILLED_BY_LOOKUP:
                 yield from (behaviour for behaviour in binding.behaviours if not behaviour.is_class)
 
     def variables(self) -> list[Source]:
         """Return all variables of the notebook, where any of them may be meant."""
-        values = [b for b in self.names.values() if b.direct is None and not b.is_import]
-        return [Source(b.name, "mixed", guessed=True) for b in values if not self.immutable(b)]
+        values = [b for b in self.state.names.values() if b.direct is None and not b.is_import]
+        return [Source(b.name, "mixed", guessed=True) for b in values if not self.lookup.immutable(b)]
 
     def _results(self, name: str, seen: set[str]) -> Iterator[Source]:
-        binding = self.names.get(name)
+        binding = self.state.names.get(name)
         if binding is None or name in seen:
             return
         seen.add(name)
@@ -137,10 +146,10 @@ class Sharing(NameLookup):
     def sharers(self, binding: Binding, sources: Iterable[Source]) -> dict[str, bool]:
         """Return the names that may share an object with a binding's value; whether each is likely."""
         found: dict[str, bool] = {}
-        known = self.certain_facts(binding) is not None
+        known = self.lookup.certain_facts(binding) is not None
         sources = tuple(sources)
         operators = any(s.relation == "weak" and self._has_operators(s.name) for s in sources)
-        for source in () if self.immutable(binding) else self.expanded(sources):
+        for source in () if self.lookup.immutable(binding) else self.expanded(sources):
             if source.relation in ("call", "entered"):
                 relation = self._relation(source, binding.inplace)
                 # The value of a `with` is mostly the object itself.
@@ -163,7 +172,7 @@ class Sharing(NameLookup):
 
     def _has_operators(self, name: str) -> bool:
         """Whether a name refers to a class of the notebook whose operators return a value, or its object."""
-        binding = self.names.get(name)
+        binding = self.state.names.get(name)
         classes = [b for b in binding.behaviours if b.is_class] if binding is not None else []
         return any(m.implicit and m.returns for b in classes for m in b.methods.values())
 
@@ -177,8 +186,8 @@ class Sharing(NameLookup):
 
     def _shares(self, binding: Binding, name: str, source: Source) -> bool:
         """Whether a value derived from a source may share a mutable object with the value of a name."""
-        other = self.names.get(name)
-        if other is None or self.immutable(other) or self.immutable(binding):
+        other = self.state.names.get(name)
+        if other is None or self.lookup.immutable(other) or self.lookup.immutable(binding):
             return False
         function = other.direct
         remembers = function is not None and (function.mutable_defaults or other.memory == "own")
@@ -186,11 +195,13 @@ class Sharing(NameLookup):
             return False
         if source.relation in ("same", "holds"):
             return other.direct is None
-        one, two = self.certain_facts(binding), self.certain_facts(other)
-        if self._branches or self._given_varies:
+        one, two = self.lookup.certain_facts(binding), self.lookup.certain_facts(other)
+        if self.state.branches or self.state.given_varies:
             one = None  # other parameter values may do what the session did not
-        shared = self.session.shares(binding.name, name) if one is not None and two is not None else None
-        if shared is False and not self.losing_parts.isdisjoint((binding.name, name)):
+        shared = (
+            self.state.session.shares(binding.name, name) if one is not None and two is not None else None
+        )
+        if shared is False and not self.state.losing_parts.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
         # A selection from a frame is a copy, from an array a view: the session has both to compare.
         copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
@@ -204,7 +215,7 @@ class Sharing(NameLookup):
         if not source.callee and not source.method:
             return "part"
         origin = self.origin(source.callee) if source.callee else ""
-        called = self.names.get(source.callee)
+        called = self.state.names.get(source.callee)
         if origin or (called is None and not source.method):
             relation = _of_library(origin, function_effects(origin or source.callee), source, inplace)
             # numpy copies numbers; its arrays hold references to anything else.
@@ -219,26 +230,27 @@ class Sharing(NameLookup):
         return "part" if given else "weak"
 
     def _is_no_number(self, name: str) -> bool:
-        binding = self.names.get(name)
+        binding = self.state.names.get(name)
         if binding is None or binding.direct is not None:
             return False
-        return self._known_type(binding) in DISPLAYED or any(b.is_class for b in binding.behaviours)
+        return self.known_type(binding) in DISPLAYED or any(b.is_class for b in binding.behaviours)
 
     def _relation_to_method(self, source: Source, inplace: bool) -> Relation:
         is_object = source.argument == "self"
-        owner = self.names.get(source.name if is_object else source.callee.partition(".")[0])
+        owner = self.state.names.get(source.name if is_object else source.callee.partition(".")[0])
         behaviours = owner.behaviours if owner is not None else frozenset[Behaviour]()
         methods = [b.methods[source.method] for b in behaviours if source.method in b.methods]
         if methods:
             returned = is_object or any(self._returns(m, source.argument, bound=True) for m in methods)
             return "part" if returned else "weak"
-        kind = self._known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
+        kind = self.known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
         if not kind and _is_of_frames(source.method):
             return "part"
         return _of_library(kind, method_effects(source.method, kind), source, inplace)
 
-    def _known_type(self, binding: Binding) -> str:
-        facts = self.certain_facts(binding)
+    def known_type(self, binding: Binding) -> str:
+        """Return the type of a value, from the session or from the code; empty if it is unknown."""
+        facts = self.lookup.certain_facts(binding)
         return facts.type_name if facts is not None else binding.type_name
 
     def _returns(self, function: Behaviour, argument: int | str, bound: bool) -> bool:
@@ -247,19 +259,19 @@ class Sharing(NameLookup):
 
     def summary(self, behaviour: Behaviour) -> Summary:
         """Return what calling a function does to its arguments."""
-        if behaviour not in self._summaries:
-            self._summaries[behaviour] = summarise(behaviour, self.function, self.origin)
-        return self._summaries[behaviour]
+        if behaviour not in self.state.summaries:
+            self.state.summaries[behaviour] = summarise(behaviour, self.function, self.origin)
+        return self.state.summaries[behaviour]
 
     def function(self, name: str) -> Behaviour | None:
         """Return the function or class of the notebook that a name refers to."""
-        binding = self.names.get(name)
+        binding = self.state.names.get(name)
         return binding.direct if binding is not None else None
 
     def origin(self, path: str) -> str:
         """Resolve a dotted path that begins with an imported name, as in "numpy.put"; else return ""."""
         first, dot, rest = path.partition(".")
-        root = self.names.get(first)
+        root = self.state.names.get(first)
         known = root.origin or root.path if root is not None else ""
         return known + dot + rest if known else ""
 
@@ -267,30 +279,32 @@ class Sharing(NameLookup):
         """Record that the values of two names share an object."""
         self.read_groups(one, other)
         for name in sorted(self._unite(one, other)):
-            binding = self.names.get(name)
-            if binding is not None and self.step.name and binding.kind != "value":
-                self.rebind(replace(binding, kind="value", producer=self.step.name, constant=False))
+            binding = self.state.names.get(name)
+            if binding is not None and self.state.step.name and binding.kind != "value":
+                self.lookup.rebind(
+                    replace(binding, kind="value", producer=self.state.step.name, constant=False)
+                )
 
     def read_groups(self, *names: str) -> None:
         """Read all names that may share an object with these: the linking step outputs them together."""
         for name in names:
             for one in self.group(name):
-                self.read(one, 0, certain=False, forward=True)
+                self.state.read(one, 0, certain=False, forward=True)
 
     def _unite(self, one: str, other: str) -> set[str]:
-        group = self.groups.setdefault(one, {one})
-        further = self.groups.get(other, {other})
+        group = self.state.groups.setdefault(one, {one})
+        further = self.state.groups.get(other, {other})
         if further is not group:
-            self.incoming += [frozenset(group), frozenset(further)]
+            self.state.incoming += [frozenset(group), frozenset(further)]
             group |= further
-            self.groups.update(dict.fromkeys(further, group))
+            self.state.groups.update(dict.fromkeys(further, group))
         return group
 
     def leave_group(self, name: str) -> None:
         """Record that a name has a new value, which shares nothing yet."""
-        group = self.groups.pop(name, None)
+        group = self.state.groups.pop(name, None)
         if group:
-            self.incoming.append(frozenset({name, *group}))
+            self.state.incoming.append(frozenset({name, *group}))
             group.discard(name)
 
 

@@ -20,8 +20,8 @@ from kale_magics.analysis.setters import (
 )
 from kale_magics.analysis.setting_calls import BEGINS, CLOSES
 from kale_magics.dataflow.bindings import Binding, StepFlow
-from kale_magics.dataflow.lookup import NameLookup
 from kale_magics.dataflow.visibility import Statement, Visibility
+from kale_magics.dataflow.walk import Flow
 from kale_magics.session.process_state import StateChange
 from kale_magics.session.registry import Cell
 from kale_magics.session.state_holders import is_missing
@@ -102,7 +102,7 @@ class StateFlow:
     """
 
     def __init__(
-        self, cells: Mapping[int, tuple[Cell, CellFacts]], steps: Mapping[str, StepFlow], flow: NameLookup
+        self, cells: Mapping[int, tuple[Cell, CellFacts]], steps: Mapping[str, StepFlow], flow: Flow
     ) -> None:
         self.cells, self.steps, self.flow = cells, steps, flow
         self.notebook = self._read()
@@ -156,7 +156,7 @@ class StateFlow:
         return notebook
 
     def _origin(self, name: str) -> str:
-        binding = self.flow.names.get(name)
+        binding = self.flow.state.names.get(name)
         for step in self.steps.values():
             binding = binding or step.local.get(name)
         return binding.origin if binding is not None else ""
@@ -192,7 +192,7 @@ class StateFlow:
                     yield _StateSet(_change(setter.holder, key), setter.line, setter.text, observed=False)
 
     def _is_parameter(self, name: str) -> bool:
-        binding = self.flow.names.get(name)
+        binding = self.flow.state.names.get(name)
         return binding is not None and binding.kind == "parameter"
 
     def _dependent(self, other: StepFlow, found: _StateSet, step: StepFlow, number: int) -> Statement | None:
@@ -221,7 +221,7 @@ class StateFlow:
         """Whether a statement uses, through a variable of the notebook, a logger that is set."""
         if found.change.holder != "logging":
             return False
-        bindings = (self.flow.names.get(name) for name in statement.names)
+        bindings = (self.flow.state.names.get(name) for name in statement.names)
         return any(b is not None and self._is_logger(b, found.change.key) for b in bindings)
 
     def _is_carried_to(self, other: StepFlow, change: StateChange) -> bool:
@@ -235,7 +235,7 @@ class StateFlow:
         if path.startswith("logging.getLogger("):
             name = path.removeprefix("logging.getLogger(").removesuffix(")") or "root"
             return key.endswith(f" of logger {name!r}")
-        facts = self.flow.facts(binding)
+        facts = self.flow.lookup.facts(binding)
         return facts is not None and facts.type_name == "logging.Logger"
 
     def _subclasses(self) -> Iterator[LostState]:

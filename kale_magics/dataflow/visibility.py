@@ -12,7 +12,7 @@ from kale_magics.analysis.library_rules import is_known
 from kale_magics.analysis.names import dotted
 from kale_magics.analysis.setters import is_definition
 from kale_magics.dataflow.bindings import Binding, StepFlow
-from kale_magics.dataflow.lookup import NameLookup
+from kale_magics.dataflow.walk import Flow
 from kale_magics.session.process_state import StateChange
 from kale_magics.step_runtime.parts import contents
 
@@ -108,7 +108,7 @@ class Visibility:
         flow: The bindings of the notebook.
     """
 
-    def __init__(self, steps: Mapping[str, StepFlow], flow: NameLookup) -> None:
+    def __init__(self, steps: Mapping[str, StepFlow], flow: Flow) -> None:
         self.steps, self.flow = steps, flow
 
     def sees(self, step: StepFlow, statement: Statement, change: StateChange) -> bool:
@@ -166,7 +166,7 @@ class Visibility:
         return bool(name) and name != "root" and is_known(f"{name}.") and self._uses(step, statement, name)
 
     def _binding(self, step: StepFlow, name: str) -> Binding | None:
-        return step.local.get(name) or self.flow.names.get(name)
+        return step.local.get(name) or self.flow.state.names.get(name)
 
     def _uses(self, step: StepFlow, statement: Statement, library: str, by_value: bool = True) -> bool:
         """Whether a statement uses a module: by an import, by a value of its types, through own modules."""
@@ -189,7 +189,7 @@ class Visibility:
             return _reaches(binding.origin, library)
         if binding.kind != "value" or binding.direct is not None:
             return False
-        facts = self.flow.facts(binding)
+        facts = self.flow.lookup.facts(binding)
         if facts is not None:
             # Of a container, and of an object of the notebook's own class, the contents count.
             types_in = facts.modules if "." not in facts.type_name else {facts.type_name}
