@@ -27,7 +27,7 @@ def loose(size: int) -> Pipeline:
 
 
 def tangle(size: int, most: int = 3, seed: int = 7) -> Pipeline:
-    """Every step takes something from up to `most` earlier ones."""
+    """Every step has inputs from up to `most` earlier ones."""
     dice = random.Random(seed)
     sources = [dice.sample(range(i), min(i, dice.randint(1, most))) for i in range(size)]
     return pipeline(*((f"s{i}", {f"s{j}": [f"v{j}"] for j in found}, ()) for i, found in enumerate(sources)))
@@ -58,14 +58,14 @@ def test_of_many_steps_every_one_is_in_one_of_few_boxes(graph: Pipeline) -> None
 
 
 @pytest.mark.parametrize("graph", [*MANY, DIAMOND, LOOSE, chain(60), tangle(60)])
-def test_boxes_come_after_what_they_need_and_every_edge_is_in_one_line(graph: Pipeline) -> None:
+def test_boxes_are_in_topological_order_and_every_edge_is_in_one_line(graph: Pipeline) -> None:
     drawn = collapse(graph)
     place = {step.name: number for number, group in enumerate(drawn.groups) for step in group.steps}
     between = {(n, s.name) for s in graph.steps for n in s.needs if place[n] != place[s.name]}
     assert all(place[source] < place[target] for source, target in between)
-    told = [(edge.source, edge.target) for joint in drawn.joints for edge in joint.edges]
-    assert sorted(told) == sorted(between)
-    ends = [(joint.source.key, joint.target.key) for joint in drawn.joints]
+    edges = [(edge.source, edge.target) for group in drawn.edge_groups for edge in group.edges]
+    assert sorted(edges) == sorted(between)
+    ends = [(group.source.key, group.target.key) for group in drawn.edge_groups]
     assert len(ends) == len(set(ends))
 
 
@@ -94,7 +94,7 @@ def test_no_more_is_merged_than_has_to_be() -> None:
 
 
 def test_a_tangle_is_drawn_with_few_lines() -> None:
-    assert len(collapse(tangle(1000, most=6)).joints) <= 2 * MAX_BOXES
+    assert len(collapse(tangle(1000, most=6)).edge_groups) <= 2 * MAX_BOXES
 
 
 @pytest.mark.parametrize("graph", MANY)
@@ -108,10 +108,10 @@ def test_titles_of_merged_boxes_and_lines_list_what_is_in_them_up_to_a_limit() -
     assert "fit0, fit1, fit2" in box
     assert box.endswith("fit39 +160 more")
     (line, *_) = [title for title in found if title.startswith("fit0 … fit199 (200 steps) → join\n")]
-    told = line.splitlines()[1:]
-    assert told[0] == "m0: DataFrame 426 x 30, 100 KB"
-    assert [len(told), told[-1]] == [13, "+188 more"]
-    # what all of them take is told once
+    variables = line.splitlines()[1:]
+    assert variables[0] == "m0: DataFrame 426 x 30, 100 KB"
+    assert [len(variables), variables[-1]] == [13, "+188 more"]
+    # an input of all of them is there once
     assert "load → fit0 … fit199 (200 steps)\nX: DataFrame 426 x 30, 100 KB" in found
 
 
@@ -245,12 +245,12 @@ def test_the_run_is_shown_with_the_values_that_it_has() -> None:
     assert "200" not in "".join(played.seen())
 
 
-def test_steps_may_take_something_from_steps_that_are_not_in_the_pipeline() -> None:
+def test_steps_may_have_inputs_from_steps_that_are_not_in_the_pipeline() -> None:
     played = play(DIAMOND.only(["svm", "compare"]))
     assert "▸ running, 0 of 2 steps, 0 s" in played.seen()
     found = titles(played.picture)
     assert [title.split("\n")[0] for title in found if "→" in title] == ["svm → compare"] * 2  # line and name
-    assert "takes: rf from forest (DataFrame 426 x 30, 100 KB)" in played.title("compare")
+    assert "input: rf from forest (DataFrame 426 x 30, 100 KB)" in played.title("compare")
     assert "compare  rf from forest (100 KB); sv from svm" in tree(DIAMOND.only(["svm", "compare"]))
 
 
@@ -326,7 +326,7 @@ def test_a_view_whose_run_never_began_waits() -> None:
     assert "waiting" in view._repr_mimebundle_()["text/html"]
 
 
-def test_the_picture_that_stays_is_an_image_and_the_one_that_changes_tells_what_is_pointed_at() -> None:
+def test_the_final_picture_is_an_image_and_the_updated_one_has_titles() -> None:
     played = play(chain(1))
     assert set(played.view._repr_mimebundle_()) == {"text/html", "text/plain"}
     played.end("s0", "succeeded", 0.02)
@@ -334,7 +334,7 @@ def test_the_picture_that_stays_is_an_image_and_the_one_that_changes_tells_what_
     assert set(played.view._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
 
 
-def test_the_text_tells_starts_and_ends_but_not_what_steps_print() -> None:
+def test_the_text_has_starts_and_ends_but_not_what_steps_print() -> None:
     played = play(chain(2))
     played.start("s0")
     played.view.handle(events.LinePrinted(TaskId("s0"), "stdout", "569 rows"))
@@ -360,7 +360,7 @@ def merged(states: Iterable[running.TaskState]) -> tuple[str, list[str]]:
     return note, played.title("fit0 … fit99 (100 steps)")
 
 
-def test_a_merged_box_counts_and_tells_the_state_that_matters_most() -> None:
+def test_a_merged_box_counts_steps_and_shows_the_state_that_matters_most() -> None:
     assert merged(["succeeded"] * 12) == (
         "12 of 100 steps",
         [

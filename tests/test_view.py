@@ -16,7 +16,7 @@ from kale_magics.model.diagnostics import Diagnostic, Where
 from kale_magics.model.pipeline import CodeBlock, Input, Output, Parameter, Pipeline, Step
 from kale_magics.model.task_id import TaskId
 from kale_magics.session.registry import Cell
-from kale_magics.view import GraphView, Progress, diagnostics_text, registered, rows, summary, svg, tree
+from kale_magics.view import GraphView, Progress, TableView, cell_rows, diagnostics_text, summary, svg, tree
 from kale_magics.view.layout import Link, assign_rows
 from kale_magics.view.progress import format_duration
 from kale_magics.view.words import columns, human_size, listed, shorten
@@ -27,11 +27,11 @@ N_TREES = Parameter("n_trees", "n_trees", "int", 200)
 
 def pipeline(*flows: Flow, name: str = "demo", parameters: tuple[Parameter, ...] = ()) -> Pipeline:
     """A pipeline of steps given as (name, {source: variables}, after); the last step logs a metric."""
-    handed: dict[str, dict[str, Output]] = {step: {} for step, _, _ in flows}
-    for _, takes, _ in flows:
-        for source, variables in takes.items():
+    outputs: dict[str, dict[str, Output]] = {step: {} for step, _, _ in flows}
+    for _, inputs, _ in flows:
+        for source, variables in inputs.items():
             for v in variables:
-                handed[source][v] = Output((v,), f"out_{v}", "Dataset", "DataFrame 426 x 30", 102_240)
+                outputs[source][v] = Output((v,), f"out_{v}", "Dataset", "DataFrame 426 x 30", 102_240)
     steps = [
         Step(
             name=step,
@@ -39,12 +39,12 @@ def pipeline(*flows: Flow, name: str = "demo", parameters: tuple[Parameter, ...]
             setup=(),
             cells=(CodeBlock("", f"step {step}, In [{number + 1}]"),),
             parameters=parameters,
-            inputs=tuple(Input((v,), f"in_{v}", s, handed[s][v]) for s, vs in takes.items() for v in vs),
-            outputs=tuple(handed[step].values()),
+            inputs=tuple(Input((v,), f"in_{v}", s, outputs[s][v]) for s, vs in inputs.items() for v in vs),
+            outputs=tuple(outputs[step].values()),
             after=after,
             metrics=("auc",) if number == len(flows) - 1 else (),
         )
-        for number, (step, takes, after) in enumerate(flows)
+        for number, (step, inputs, after) in enumerate(flows)
     ]
     return Pipeline(name, tuple(steps), parameters)
 
@@ -102,15 +102,15 @@ def test_views_are_the_same_every_time(graph: Pipeline) -> None:
     assert tree(graph) == tree(graph)
 
 
-def test_titles_tell_what_crosses_and_what_a_step_does() -> None:
+def test_titles_have_the_details_of_edges_and_steps() -> None:
     found = titles(svg(DIAMOND))
     assert "load → forest\nX: DataFrame 426 x 30, 100 KB\ny: DataFrame 426 x 30, 100 KB" in found
     assert "forest → svm\n--after" in found
     (svm,) = [t for t in found if t.startswith("svm\n")]
     assert "cells: In [3]" in svm
     assert "parameter: n_trees = 200" in svm
-    assert "takes: X from load (DataFrame 426 x 30, 100 KB)" in svm
-    assert "hands on: sv (DataFrame 426 x 30, 100 KB)" in svm
+    assert "input: X from load (DataFrame 426 x 30, 100 KB)" in svm
+    assert "output: sv (DataFrame 426 x 30, 100 KB)" in svm
     assert "after: forest" in svm
 
 
@@ -128,7 +128,7 @@ def test_a_long_name_is_shortened_and_whole_in_the_title() -> None:
     assert "a step with a name that…" in picture
 
 
-def test_states_show_as_signs_and_words() -> None:
+def test_states_have_symbols_and_words() -> None:
     picture = svg(DIAMOND, {"load": "succeeded", "forest": "failed"})
     assert ">✓<" in picture
     assert ">✗<" in picture
@@ -136,7 +136,7 @@ def test_states_show_as_signs_and_words() -> None:
     assert "✗" in tree(DIAMOND, {"forest": "failed"})
 
 
-def test_boxes_of_one_row_do_not_overlap_and_lie_below_what_they_need() -> None:
+def test_boxes_of_one_row_do_not_overlap_and_lie_below_their_upstream_boxes() -> None:
     names = {f"s{i}": 100.0 for i in range(40)}
     links = [Link("s0", f"s{i}") for i in range(1, 39)] + [Link(f"s{i}", "s39") for i in range(1, 39)]
     placed = assign_rows(names, links)
@@ -175,7 +175,7 @@ def test_the_tree_has_one_line_for_every_step(graph: Pipeline) -> None:
         assert sum(next((w for w in words if w.isalnum()), "") == step.name for words in lines) == 1
 
 
-def test_the_tree_shows_branches_joins_and_what_crosses() -> None:
+def test_the_tree_shows_branches_joins_and_variables() -> None:
     assert tree(DIAMOND).splitlines() == [
         "demo (4 steps)",
         "parameters: n_trees = 200",
@@ -253,8 +253,8 @@ CELLS = (
 )
 
 
-def test_rows_say_what_cells_read_and_hand_on() -> None:
-    known = rows(CELLS, DIAMOND, {CELLS[1]: "changed since"})
+def test_rows_have_the_inputs_and_outputs_of_cells() -> None:
+    known = cell_rows(CELLS, DIAMOND, {CELLS[1]: "changed since"})
     assert [(r.kind, r.step, r.cell, r.state) for r in known] == [
         ("parameters", "", "In [1]", "ran"),
         ("step", "load", "In [2]", "changed since"),
@@ -262,43 +262,45 @@ def test_rows_say_what_cells_read_and_hand_on() -> None:
         ("step", "svm", "", "not run"),
         ("metrics", "", "In [5]", "ran"),
     ]
-    assert known[0].hands_on == ("n_trees = 200 (int)",)
-    assert known[1].hands_on[0] == "X (DataFrame 426 x 30, 100 KB)"
-    assert known[2].hands_on == ()  # told in the row of the step's first cell
-    assert known[3].reads == (
+    assert known[0].outputs == ("n_trees = 200 (int)",)
+    assert known[1].outputs[0] == "X (DataFrame 426 x 30, 100 KB)"
+    assert known[2].outputs == ()  # they are in the row of the step's first cell
+    assert known[3].inputs == (
         "X from load (DataFrame 426 x 30, 100 KB)",
         "y from load (DataFrame 426 x 30, 100 KB)",
         "n_trees from the parameters",
         "after forest",
     )
-    assert known[4].reads == ("auc from compare",)
+    assert known[4].inputs == ("auc from compare",)
 
 
-def test_without_a_pipeline_nothing_is_said_of_reads() -> None:
-    assert all(row.reads == row.hands_on == () for row in rows(CELLS, None))
-    assert "reads" not in repr(registered(rows(CELLS, None)))
+def test_without_a_pipeline_the_table_has_no_inputs_and_outputs() -> None:
+    assert all(row.inputs == row.outputs == () for row in cell_rows(CELLS, None))
+    head = repr(TableView(cell_rows(CELLS, None))).splitlines()[0]
+    assert head.split() == ["kind", "step", "cell", "state"]
 
 
 def test_the_table_is_aligned() -> None:
-    lines = repr(registered(rows(CELLS, DIAMOND))).splitlines()
-    state, reads = lines[0].index("state"), lines[0].index("reads")
+    lines = repr(TableView(cell_rows(CELLS, DIAMOND))).splitlines()
+    assert lines[0].split() == ["kind", "step", "cell", "state", "inputs", "outputs"]
+    state, inputs = lines[0].index("state"), lines[0].index("inputs")
     assert lines[1].startswith("----------  ----")
-    assert [line[state:reads].strip() for line in lines[2:4]] == ["✓ ran", "✓ ran"]
+    assert [line[state:inputs].strip() for line in lines[2:4]] == ["✓ ran", "✓ ran"]
     (svm,) = [number for number, line in enumerate(lines) if "svm" in line]
-    assert lines[svm][reads:].startswith("X from load")
-    assert lines[svm + 1][reads:].startswith("y from load")
-    assert not lines[svm + 1][:reads].strip()
+    assert lines[svm][inputs:].startswith("X from load")
+    assert lines[svm + 1][inputs:].startswith("y from load")
+    assert not lines[svm + 1][:inputs].strip()
 
 
 def test_the_html_table_is_escaped_and_well_formed() -> None:
     cells = [Cell("step", "", name='a<b & "c"', execution_count=1)]
-    html = registered(rows(cells, NASTY))._repr_mimebundle_()["text/html"]
+    html = TableView(cell_rows(cells, NASTY))._repr_mimebundle_()["text/html"]
     root = ElementTree.fromstring(html.replace("<br>", "<br/>"))
     assert [td.text for td in root.iter("td")][:3] == ["step", 'a<b & "c"', "In [1]"]
 
 
 def test_an_empty_table_says_how_to_begin() -> None:
-    bundle = registered(())._repr_mimebundle_()
+    bundle = TableView(())._repr_mimebundle_()
     assert "%%kale step" in bundle["text/plain"]
     assert "%%kale step" in bundle["text/html"]
 

@@ -292,15 +292,15 @@ class KaleMagics(KaleSettings):
             print("There is no schedule. %kale_schedule --every 6h makes one")
 
     def _show(self) -> None:
-        from kale_magics.view import diagnostics_text, registered, rows
+        from kale_magics.view import TableView, cell_rows, diagnostics_text
 
         if not self.workspace.registry.cells:
-            _display(registered(()))
+            _display(TableView(()))
             return
         notebook = self.workspace.read()
         assembly = notebook.assembly
         plans = self._plans(assembly.pipeline) if assembly.pipeline else {}
-        _display(registered(rows(notebook.cells, assembly.draft, notebook.states, plans)))
+        _display(TableView(cell_rows(notebook.cells, assembly.draft, notebook.states, plans)))
         if assembly.diagnostics:
             print(diagnostics_text(assembly.diagnostics))
 

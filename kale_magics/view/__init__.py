@@ -1,4 +1,4 @@
-"""What users see: pure functions from the model and the run to text, tables and pictures."""
+"""Text, tables and pictures of pipelines and runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kale_magics.view.live import LiveView
 from kale_magics.view.progress import Progress, summary
 from kale_magics.view.runs_table import runs_text
 from kale_magics.view.svg import svg
-from kale_magics.view.table import Row, TableView, diagnostics_text, registered, rows
+from kale_magics.view.table import Row, TableView, cell_rows, diagnostics_text
 from kale_magics.view.tree import tree
 
 __all__ = [
@@ -16,9 +16,8 @@ __all__ = [
     "Progress",
     "Row",
     "TableView",
+    "cell_rows",
     "diagnostics_text",
-    "registered",
-    "rows",
     "runs_text",
     "summary",
     "svg",

@@ -1,10 +1,10 @@
-"""Which steps of a large pipeline are drawn as one box.
+"""Groups the steps of a large pipeline, so that its picture has few boxes.
 
-A pipeline of more than `MAX_BOXES` steps is drawn with boxes that stand for several, by one rule: steps of
-the same role are one box. Two steps have the same role if they are as deep in the graph and their neighbours,
-upstream and downstream, have the same roles. So the fits of a search are one box, and so are the scores that
-follow them. Where that leaves too many boxes, or too many lines, fewer neighbours count; in the end the depth
-alone, and then neighbouring depths are one box.
+In a pipeline of more than `MAX_BOXES` steps, steps with the same role share a box. Two steps have the same
+role if they have the same depth in the graph and their neighbours, upstream and downstream, have the same
+roles. So the fits of a search are one box, and the scores that follow them are another. If this leaves too
+many boxes or lines, roles depend on closer neighbours only, then on the depth alone; at last, neighbouring
+depths share a box.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from kale_magics.model.pipeline import Edge, Pipeline, Step
 from kale_magics.view.words import columns, one_line, shorten
 
 MAX_BOXES = 60
-"""A pipeline of more steps is drawn with boxes that stand for several."""
+"""In a pipeline of more steps, boxes stand for several."""
 
 MAX_LINES_PER_BOX = 2
-"""Lines of a collapsed pipeline, for each of the boxes that it may have."""
+"""Lines of a collapsed pipeline, for each box that it may have."""
 
 FEW_BOXES = 12
-"""With no more boxes, there may be any number of lines."""
+"""Up to this many boxes, the number of lines has no limit."""
 
 Roles = dict[str, int]
-"""For each step a number that steps of the same role share."""
+"""A number for each step; steps of the same role share it."""
 
 
 @dataclass(frozen=True)
-class Group:
-    """A box of the picture.
+class StepGroup:
+    """The steps of one box of the picture.
 
     Attributes:
-        steps: What it stands for, in the pipeline's order; at least one.
+        steps: At least one, in the pipeline's order.
     """
 
     steps: tuple[Step, ...]
 
     @property
     def key(self) -> str:
-        """What tells it from the others: the name of its first step."""
+        """The name of its first step, which identifies the group."""
         return self.steps[0].name
 
     @property
@@ -54,7 +54,7 @@ class Group:
         return _separator(names).join(_ends(names)) + count
 
     def label(self, limit: int) -> str:
-        """The name without a count, in at most `limit` columns."""
+        """Return the name without a count, in at most `limit` columns."""
         names = [step.name for step in self.steps]
         between = _separator(names)
         whole = one_line(between.join(_ends(names)))
@@ -73,77 +73,77 @@ def _ends(names: Sequence[str]) -> Sequence[str]:
 
 
 @dataclass(frozen=True)
-class Joint:
-    """All that joins two boxes of the picture.
+class EdgeGroup:
+    """The edges between two boxes of the picture, drawn as one line.
 
     Attributes:
-        source: The box above.
-        target: The box below.
-        edges: What it stands for, in the pipeline's order; at least one.
+        source: The upstream box.
+        target: The downstream box.
+        edges: At least one, in the pipeline's order.
     """
 
-    source: Group
-    target: Group
+    source: StepGroup
+    target: StepGroup
     edges: tuple[Edge, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables that cross, each once; empty if `--after` alone makes the order."""
+        """The variables that are passed on, each once; empty for `--after` alone."""
         return tuple(dict.fromkeys(name for edge in self.edges for name in edge.names))
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A pipeline as it is drawn.
+class CollapsedGraph:
+    """The boxes and lines of a picture.
 
     Attributes:
-        groups: The boxes, each after all that it needs.
-        joints: The lines between them, each once.
+        groups: The boxes, in topological order.
+        edge_groups: The lines between them, each once.
     """
 
-    groups: tuple[Group, ...]
-    joints: tuple[Joint, ...]
+    groups: tuple[StepGroup, ...]
+    edge_groups: tuple[EdgeGroup, ...]
 
 
-def collapse(pipeline: Pipeline, most: int = MAX_BOXES) -> Drawn:
-    """Decide which steps are drawn as one box.
+def collapse(pipeline: Pipeline, max_boxes: int = MAX_BOXES) -> CollapsedGraph:
+    """Group the steps of a pipeline into boxes.
 
     Args:
-        pipeline: What is to be drawn.
-        most: The number of boxes above which steps of the same role are one.
+        pipeline: The pipeline to draw.
+        max_boxes: The number of boxes above which steps of the same role share one.
 
     Returns:
-        At most `most` boxes, in which every step is once; a box for every step if there are few enough. What
-        steps take from others that are not in the pipeline (`Pipeline.only`) has no line.
+        At most `max_boxes` boxes, each step in one of them; a box for every step if there are few enough.
+        Inputs from steps that are not in the pipeline (`Pipeline.only`) have no line.
     """
     graph = pipeline.graph
     roles = {step.name: number for number, step in enumerate(pipeline.steps)}
-    if len(roles) > most:
-        roles = next(found for found in _by_fineness(graph) if _is_clear(graph, found, most))
+    if len(roles) > max_boxes:
+        roles = next(found for found in _by_fineness(graph) if _is_clear(graph, found, max_boxes))
     members: dict[int, list[Step]] = defaultdict(list)
     for step in pipeline.steps:
         members[roles[step.name]].append(step)
     between = _between(graph, roles)
     order = Graph({role: [a for a, b in between if b == role] for role in members}).order()
-    groups = tuple(Group(tuple(members[role])) for role in order)
-    return Drawn(groups, _joints(groups, pipeline.edges))
+    groups = tuple(StepGroup(tuple(members[role])) for role in order)
+    return CollapsedGraph(groups, _edge_groups(groups, pipeline.edges))
 
 
 def _between(graph: Graph[str], roles: Mapping[str, int]) -> set[tuple[int, int]]:
-    """The pairs of roles that have a line between them."""
-    pairs = {(roles[above], roles[name]) for name, needs in graph.upstream.items() for above in needs}
+    """Return the pairs of roles that have a line between them."""
+    pairs = {(roles[above], roles[name]) for name, others in graph.upstream.items() for above in others}
     return {(one, other) for one, other in pairs if one != other}
 
 
-def _is_clear(graph: Graph[str], roles: Roles, most: int) -> bool:
+def _is_clear(graph: Graph[str], roles: Roles, max_boxes: int) -> bool:
     """Whether a picture with a box for each role has few boxes and few lines."""
     count = len(set(roles.values()))
-    few = count <= FEW_BOXES or len(_between(graph, roles)) <= MAX_LINES_PER_BOX * most
-    return count <= most and few
+    few = count <= FEW_BOXES or len(_between(graph, roles)) <= MAX_LINES_PER_BOX * max_boxes
+    return count <= max_boxes and few
 
 
 def _by_fineness(graph: Graph[str]) -> Iterator[Roles]:
-    """The roles of the steps, from the finest distinction to the coarsest."""
+    """Yield the roles of the steps, from the finest distinction to the coarsest."""
     depths = graph.depths()
     found = [depths]
     while True:
@@ -159,7 +159,7 @@ def _by_fineness(graph: Graph[str]) -> Iterator[Roles]:
 
 
 def _refined(graph: Graph[str], roles: Roles) -> Roles:
-    """The roles of the steps, distinguished also by the roles of their neighbours."""
+    """Distinguish roles also by the roles of the neighbours."""
     seen: dict[tuple[int, frozenset[int], frozenset[int]], int] = {}
     found = {}
     for name, role in roles.items():
@@ -169,11 +169,11 @@ def _refined(graph: Graph[str], roles: Roles) -> Roles:
     return found
 
 
-def _joints(groups: Sequence[Group], crossing: Iterable[Edge]) -> tuple[Joint, ...]:
+def _edge_groups(groups: Sequence[StepGroup], edges: Iterable[Edge]) -> tuple[EdgeGroup, ...]:
     group_of = {step.name: group for group in groups for step in group.steps}
     between: dict[tuple[str, str], list[Edge]] = defaultdict(list)
-    for edge in crossing:
+    for edge in edges:
         source, target = group_of.get(edge.source), group_of[edge.target]
         if source is not None and source is not target:
             between[source.key, target.key].append(edge)
-    return tuple(Joint(group_of[a], group_of[b], tuple(found)) for (a, b), found in between.items())
+    return tuple(EdgeGroup(group_of[a], group_of[b], tuple(found)) for (a, b), found in between.items())

@@ -1,4 +1,4 @@
-"""What `%kale_graph` shows: the picture where there is a browser, the tree where there is a terminal."""
+"""The output of `%kale_graph`: a picture in a notebook, a tree in a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kale_magics.view.tree import tree
 
 @dataclass(frozen=True, repr=False)
 class GraphView:
-    """A pipeline to look at.
+    """Displays a pipeline.
 
     Attributes:
-        pipeline: What is shown.
-        states: Names of steps to their states in a run.
+        pipeline: The pipeline.
+        states: The states of steps in a run, by name.
     """
 
     pipeline: Pipeline
@@ -28,6 +28,6 @@ class GraphView:
     def _repr_mimebundle_(
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, str]:
-        """IPython's protocol for objects that have several looks; it filters them itself."""
+        """Return the representations (IPython's protocol), which IPython filters itself."""
         del include, exclude
         return {"image/svg+xml": svg(self.pipeline, self.states), "text/plain": repr(self)}

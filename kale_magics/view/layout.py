@@ -1,10 +1,10 @@
-"""Where the boxes and the lines of a graph go: rows from top to bottom, few crossings, straight lines.
+"""Places the boxes and lines of a graph in rows, with few crossings and straight lines.
 
-The classic layered drawing (Sugiyama, Tagawa, Toda 1981): every box gets a row below all that it needs, the
-rows are put in an order with few crossings by sweeps of barycentres, then the boxes are moved sideways
-towards their neighbours. Two things are our own. A row is no wider than a notebook's cell: what has no room
-goes to the next one. And lines that pass rows are gathered in trunks: all from one box, or all into one box,
-are one line as far as they go together.
+This is layered graph drawing (Sugiyama, Tagawa, Toda 1981): each box gets a row below its upstream boxes,
+barycentre sweeps order the rows so that few lines cross, then boxes move sideways towards their neighbours.
+Two things are added. A row is no wider than a notebook's cell; boxes without room go to the next row. Lines
+that pass rows are bundled in trunks: lines from one box, or into one box, are drawn as one as long as they
+share a way.
 """
 
 from __future__ import annotations
@@ -18,24 +18,26 @@ from itertools import pairwise
 
 BOX_HEIGHT = 44.0
 ROW_GAP = 50.0
-MOST_ROW_GAP = 88.0
+MAX_ROW_GAP = 88.0
 BOX_GAP = 24.0
 LINE_GAP = 16.0
-STRAIGHTENED = 6.0
+MAX_STRAIGHTENED = 6.0
+"""Pixels; a line whose ends are closer sideways is drawn straight."""
+
 CELL_WIDTH = 840.0
-"""Pixels that the output of a notebook's cell has, about."""
+"""Pixels of the output of a notebook's cell, about."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Link:
-    """A line to be drawn.
+    """A line to draw.
 
     Attributes:
-        source: The box above.
-        target: The box below.
-        group: Only lines of one group share a trunk.
+        source: The upstream box.
+        target: The downstream box.
+        group: Only lines of the same group share a trunk.
     """
 
     source: str
@@ -45,7 +47,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Box:
-    """A placed box, in pixels: its centre from the left, its top, its width; the height is `BOX_HEIGHT`."""
+    """The position of a box in pixels: centre from the left, top, width; its height is `BOX_HEIGHT`."""
 
     x: float
     y: float
@@ -54,13 +56,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Layout:
-    """A placed graph, in pixels, from 0, 0 on.
+    """The positions of a graph, in pixels from 0, 0.
 
     Attributes:
-        boxes: By name.
+        boxes: The boxes by name.
         routes: For every link, pairs of points: the end of a vertical piece and the start of the next one.
-        width: Of the whole.
-        height: Of the whole.
+        width: The graph's width.
+        height: The graph's height.
     """
 
     boxes: Mapping[str, Box]
@@ -73,11 +75,11 @@ def layout(widths: Mapping[str, float], links: Sequence[Link]) -> Layout:
     """Place a graph.
 
     Args:
-        widths: The boxes, each after all that it needs, with their widths in pixels.
+        widths: The width of each box in pixels, by name, in topological order.
         links: The lines, each once.
 
     Returns:
-        The places; the same for the same arguments.
+        The layout; the same for the same arguments.
     """
     grid = _Grid(widths, links)
     grid.order_rows()
@@ -86,14 +88,14 @@ def layout(widths: Mapping[str, float], links: Sequence[Link]) -> Layout:
 
 
 def assign_rows(widths: Mapping[str, float], links: Sequence[Link]) -> dict[str, int]:
-    """Give every box a row below all that it needs, no row much wider than a cell.
+    """Assign each box to a row below its upstream boxes, no row much wider than a cell.
 
     Args:
         widths: As in `layout`.
         links: As in `layout`.
 
     Returns:
-        The number of every box's row, from 0.
+        The number of each box's row, from 0.
     """
     natural = _fill_rows(widths, links, math.inf)
     used: dict[int, float] = defaultdict(float)
@@ -103,18 +105,18 @@ def assign_rows(widths: Mapping[str, float], links: Sequence[Link]) -> dict[str,
     widest = max(used.values(), default=0.0)
     if widest <= limit:
         return natural
-    # Rows of equal length look better than full ones and a rest.
+    # Rows of equal length look better than full rows and a short last one.
     return _fill_rows(widths, links, widest / math.ceil(widest / limit) + BOX_GAP)
 
 
 def _fill_rows(widths: Mapping[str, float], links: Sequence[Link], limit: float) -> dict[str, int]:
-    needs: dict[str, list[str]] = defaultdict(list)
+    upstream: dict[str, list[str]] = defaultdict(list)
     for link in links:
-        needs[link.target].append(link.source)
+        upstream[link.target].append(link.source)
     used: dict[int, float] = defaultdict(float)
     rows: dict[str, int] = {}
     for name, width in widths.items():
-        row = max((rows[source] + 1 for source in needs[name]), default=0)
+        row = max((rows[source] + 1 for source in upstream[name]), default=0)
         while used[row] and used[row] + width > limit:
             row += 1
         rows[name] = row
@@ -123,7 +125,7 @@ def _fill_rows(widths: Mapping[str, float], links: Sequence[Link], limit: float)
 
 
 class _Grid:
-    """Rows of slots: a slot is a box, or the place where a trunk passes a row."""
+    """Rows of slots: a slot is a box, or the point where a trunk passes a row (a dummy node)."""
 
     def __init__(self, widths: Mapping[str, float], links: Sequence[Link]) -> None:
         self.names = list(widths)
@@ -168,7 +170,7 @@ class _Grid:
         return self._trunk_slots[key]
 
     def order_rows(self) -> None:
-        """Sort the slots of every row so that few lines cross; keeps the best order that was met."""
+        """Sort the slots of every row so that few lines cross; keep the best order found."""
         self.rows = self._first_order()
         best, fewest = self.rows, self._crossings(self.rows)
         for sweep in range(16 if len(self.row_of) < 2000 else 4):
@@ -182,15 +184,15 @@ class _Grid:
         self.rows = best
 
     def _first_order(self) -> list[list[int]]:
-        """The order in which a walk along the lines, from the first box on, meets the slots."""
+        """Return the slots of each row in depth-first order, from the first box on."""
         rows: list[list[int]] = [[] for _ in range(max(self.row_of, default=-1) + 1)]
-        met: set[int] = set()
+        seen: set[int] = set()
         for start in range(len(self.names)):
             stack = [start] if not self.above[start] else []
             while stack:
                 slot = stack.pop()
-                if slot not in met:
-                    met.add(slot)
+                if slot not in seen:
+                    seen.add(slot)
                     rows[self.row_of[slot]].append(slot)
                     stack += reversed(self.below[slot])
         return rows
@@ -210,7 +212,7 @@ class _Grid:
         return rows
 
     def _crossings(self, rows: list[list[int]]) -> int:
-        """How many pairs of lines between neighbouring rows cross."""
+        """Count the pairs of lines between neighbouring rows that cross."""
         count = 0
         for upper, lower in pairwise(rows):
             place = {slot: index for index, slot in enumerate(lower)}
@@ -223,7 +225,7 @@ class _Grid:
         return count
 
     def place(self) -> None:
-        """Move the slots of every row towards their neighbours, as far as the order and the gaps allow."""
+        """Move the slots of each row towards their neighbours, keeping the order and the gaps."""
         for row in self.rows:
             offsets = self._offsets(row)
             for slot, offset in zip(row, offsets, strict=True):
@@ -236,7 +238,7 @@ class _Grid:
                 self._settle(row, looseness)
 
     def _offsets(self, row: Sequence[int]) -> list[float]:
-        """The smallest distances of a row's slots from its first one."""
+        """Return the minimum distance of each slot from the first one of its row."""
         offsets = [0.0]
         for left, right in pairwise(row):
             gap = BOX_GAP if self.widths[left] and self.widths[right] else LINE_GAP
@@ -244,7 +246,7 @@ class _Grid:
         return offsets
 
     def _settle(self, row: Sequence[int], looseness: float) -> None:
-        """Move one row to the places that are best in least squares (pool adjacent violators)."""
+        """Move a row to its least-squares positions (pool adjacent violators)."""
         offsets = self._offsets(row)
         blocks: list[tuple[float, float, int]] = []
         for slot, offset in zip(row, offsets, strict=True):
@@ -261,10 +263,10 @@ class _Grid:
             self.x[slot] = value + offset
 
     def _wanted(self, slot: int, looseness: float) -> tuple[float, float]:
-        """Where a slot wants to be, and how strongly.
+        """Return the target position of a slot, and its weight.
 
-        Trunks should be straight and boxes near each other. At first, trunks pull their boxes and every box
-        is drawn to the middle, or the rows of a large graph drift apart; as this fades, chains get straight.
+        Trunks should be straight and boxes near each other. At first, trunks pull their boxes and each box
+        is pulled to the middle, or the rows of a large graph drift apart; as this fades, chains get straight.
         """
         near = (*self.above[slot], *self.below[slot])
         weights = [self._pull(slot, n, looseness) for n in near]
@@ -278,15 +280,15 @@ class _Grid:
         return (4.0, 0.25 * looseness, 1.0)[boxes]
 
     def _tops(self) -> list[float]:
-        """The top of every row: the wider the lines spread, the more room they get."""
+        """Return the top of each row: the wider its lines spread, the larger the gap below it."""
         tops = [0.0]
         for row in self.rows[:-1]:
             spread = max((abs(self.x[a] - self.x[b]) for a in row for b in self.below[a]), default=0.0)
-            tops.append(tops[-1] + BOX_HEIGHT + min(ROW_GAP + spread / 10, MOST_ROW_GAP))
+            tops.append(tops[-1] + BOX_HEIGHT + min(ROW_GAP + spread / 10, MAX_ROW_GAP))
         return tops
 
     def layout(self) -> Layout:
-        """The result, moved so that it starts at 0, 0."""
+        """Return the layout, moved to start at 0, 0."""
         slots = range(len(self.widths))
         left = min((self.x[s] - self.widths[s] / 2 for s in slots), default=0.0)
         right = max((self.x[s] + self.widths[s] / 2 for s in slots), default=0.0)
@@ -304,5 +306,5 @@ class _Grid:
         return Layout(boxes, routes, right - left, height)
 
     def _start(self, upper: int, lower: int, x: Sequence[float]) -> float:
-        """Where a piece leaves; nearly under the middle of a box, it had better be straight."""
-        return x[lower] if self.widths[upper] and abs(x[lower] - x[upper]) < STRAIGHTENED else x[upper]
+        """Return where a piece starts; one that is almost vertical becomes vertical."""
+        return x[lower] if self.widths[upper] and abs(x[lower] - x[upper]) < MAX_STRAIGHTENED else x[upper]

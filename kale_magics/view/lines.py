@@ -1,4 +1,4 @@
-"""The lines of a picture: what joins the boxes, the names on it, and what the mouse finds there."""
+"""Draws the lines of a picture, with their labels and titles."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from kale_magics.view.collapse import Joint
+from kale_magics.view.collapse import EdgeGroup
 from kale_magics.view.layout import Box, Layout, Link, Point
 from kale_magics.view.style import LINE, MONO, PANEL, SOFT, mono_width, title, xml
-from kale_magics.view.words import kind_and_size, listed
+from kale_magics.view.words import listed, type_and_size
 
-MOST_LABELLED = 40
-"""Lines; with more of them the names would hide the lines."""
+MAX_LABELLED_LINES = 40
+"""With more lines, labels would hide them."""
 
-MOST_TOLD = 12
-"""Variables in the title of a line that stands for many edges."""
+MAX_VARIABLES = 12
+"""Variables in the title of a line of several edges."""
 
 MARGIN = 24.0
 LABEL_HEIGHT = 15.0
@@ -23,36 +23,36 @@ LABEL_HEIGHT = 15.0
 Piece = tuple[Point, Point]
 
 
-def link(joint: Joint) -> Link:
-    """What the layout knows of a line; those that `--after` alone makes have trunks of their own."""
-    return Link(joint.source.key, joint.target.key, "" if joint.names else "after")
+def link(group: EdgeGroup) -> Link:
+    """Return a line for the layout; those of `--after` alone have trunks of their own."""
+    return Link(group.source.key, group.target.key, "" if group.names else "after")
 
 
-def draw_lines(joints: Sequence[Joint], placed: Layout) -> list[str]:
-    """All that lies under the boxes: lines, their titles, their heads and their names."""
-    lines = {link(joint): joint for joint in joints}
+def draw_lines(edge_groups: Sequence[EdgeGroup], placed: Layout) -> list[str]:
+    """Draw everything below the boxes: lines, their titles, arrow heads and labels."""
+    lines = {link(group): group for group in edge_groups}
     return [
         *_strokes(placed),
-        *(_hover(joint, placed.routes[line]) for line, joint in lines.items()),
+        *(_hover(group, placed.routes[line]) for line, group in lines.items()),
         *(_arrow_head(placed.boxes[name]) for name in dict.fromkeys(line.target for line in lines)),
-        *(_labels(lines, placed) if len(lines) <= MOST_LABELLED else ()),
+        *(_labels(lines, placed) if len(lines) <= MAX_LABELLED_LINES else ()),
     ]
 
 
-def joint_title(joint: Joint) -> str:
-    """What crosses, in lines: variables with types and sizes, or what else makes the order."""
-    told = []
-    for i in (i for edge in joint.edges for i in edge.inputs):
-        known = kind_and_size(i.output)
-        told.append(", ".join(i.names) + (f": {known}" if known else ""))
-    told = list(dict.fromkeys(told))
-    more = [f"+{len(told) - MOST_TOLD} more"] if len(told) > MOST_TOLD else []
-    after = ["--after"] if any(edge.after for edge in joint.edges) else []
-    return "\n".join([f"{joint.source.name} → {joint.target.name}", *told[:MOST_TOLD], *more, *after])
+def edge_title(group: EdgeGroup) -> str:
+    """Return the variables that a line stands for, with types and sizes, and `--after`; one a line."""
+    found = []
+    for i in (i for edge in group.edges for i in edge.inputs):
+        known = type_and_size(i.output)
+        found.append(", ".join(i.names) + (f": {known}" if known else ""))
+    found = list(dict.fromkeys(found))
+    more = [f"+{len(found) - MAX_VARIABLES} more"] if len(found) > MAX_VARIABLES else []
+    after = ["--after"] if any(edge.after for edge in group.edges) else []
+    return "\n".join([f"{group.source.name} → {group.target.name}", *found[:MAX_VARIABLES], *more, *after])
 
 
 def _strokes(placed: Layout) -> list[str]:
-    """What is seen of the lines: a piece that several share is drawn once."""
+    """Draw the visible lines; a piece that several share is drawn once."""
     pieces = {piece: line.group for line, route in placed.routes.items() for piece in route}
     pieces.update({piece: line.group for line, route in placed.routes.items() for piece in _through(route)})
     drawn = []
@@ -64,20 +64,20 @@ def _strokes(placed: Layout) -> list[str]:
 
 
 def _through(route: Sequence[Piece]) -> list[Piece]:
-    """The straight pieces of a route, through the rows that it passes."""
+    """Return the straight pieces of a route, through the rows that it passes."""
     return [(end, start) for (_, end), (start, _) in pairwise(route)]
 
 
-def _hover(joint: Joint, route: Sequence[Piece]) -> str:
-    """A line's title on a line that is not seen, and wide enough to be met by a mouse."""
+def _hover(group: EdgeGroup, route: Sequence[Piece]) -> str:
+    """Draw an invisible line with a title, wide enough for the pointer."""
     return (
-        f"<g>{title(joint_title(joint))}"
+        f"<g>{title(edge_title(group))}"
         f'<path fill="none" stroke="{LINE}" stroke-opacity="0" stroke-width="9" d="{_path(route)}"/></g>'
     )
 
 
 def _path(route: Iterable[Piece]) -> str:
-    """Curves between the rows, each leaving and arriving upright, and straight pieces through the rows."""
+    """Return an SVG path: curves with vertical ends between the rows, straight pieces through them."""
     pieces: list[str] = []
     for (x0, y0), (x1, y1) in route:
         pieces.append(f"{'L' if pieces else 'M'}{x0:.1f} {y0:.1f}")
@@ -91,14 +91,14 @@ def _arrow_head(box: Box) -> str:
     return f'<path d="M{box.x - 4.5:.1f} {box.y - 8:.1f}h9l-4.5 8z" fill="{LINE}"/>'
 
 
-def _labels(lines: Mapping[Link, Joint], placed: Layout) -> list[str]:
-    """The names on the lines, each where it hides the least of other lines; without a free place, none."""
+def _labels(lines: Mapping[Link, EdgeGroup], placed: Layout) -> list[str]:
+    """Draw the labels, each where it hides the least of other lines; one without a free place is left out."""
     samples = {line: _samples(placed.routes[line]) for line in lines}
     shared = Counter(end for line in lines for end in (("from", line.source), ("into", line.target)))
     taken: list[tuple[float, float, float]] = []
     drawn = []
-    for line, joint in lines.items():
-        label = listed(joint.names, 24 if len(joint.edges) == 1 else 12)
+    for line, group in lines.items():
+        label = listed(group.names, 24 if len(group.edges) == 1 else 12)
         half = mono_width(label) / 2 + 2
         others = [point for other, points in samples.items() if other != line for point in points]
         places = _places(placed.routes[line], shared["from", line.source], shared["into", line.target])
@@ -111,13 +111,13 @@ def _labels(lines: Mapping[Link, Joint], placed: Layout) -> list[str]:
         if label and free:
             _, _, x, y = min(free)
             taken.append((x, y, half))
-            drawn.append(_label(label, joint_title(joint), x, y, half))
+            drawn.append(_label(label, edge_title(group), x, y, half))
     return drawn
 
 
-def _label(label: str, told: str, x: float, y: float, half: float) -> str:
+def _label(label: str, text: str, x: float, y: float, half: float) -> str:
     return (
-        f"<g>{title(told)}"
+        f"<g>{title(text)}"
         f'<rect x="{x - half:.1f}" y="{y - 7.5:.1f}" width="{2 * half:.1f}" height="{LABEL_HEIGHT}" rx="4" '
         f'fill="{PANEL}"/>'
         f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-family="{MONO}" font-size="11" '
@@ -131,7 +131,7 @@ def _inside(point: Point, label: tuple[float, float, float]) -> bool:
 
 
 def _places(route: Sequence[Piece], leaving: int, entering: int) -> list[Point]:
-    """Where a line's name may stand, the best first: away from the end that it shares with more lines."""
+    """Return positions for a label, the best first: away from the end that more lines share."""
     places = []
     for piece in dict.fromkeys((route[-1], route[0])):
         at_start, at_end = leaving if piece == route[0] else 1, entering if piece == route[-1] else 1
@@ -146,7 +146,7 @@ def _samples(route: Iterable[Piece]) -> list[Point]:
 
 
 def _on_curve(piece: Piece, t: float) -> Point:
-    """The point at `t`, from 0 to 1, of the curve that `_path` draws."""
+    """Return the point at `t`, from 0 to 1, of the curve that `_path` draws."""
     (x0, y0), (x1, y1) = piece
     along = 3 * t * t - 2 * t * t * t
     down = 1.5 * t * (1 - t) * (1 - t) + 1.5 * t * t * (1 - t) + t * t * t

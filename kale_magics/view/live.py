@@ -1,4 +1,4 @@
-"""What `%kale_run` shows where there is a browser: the picture of the run, again and again."""
+"""The picture that `%kale_run` updates in a notebook while the run goes on."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from kale_magics.execution.events import Event, LinePrinted, RunEnded, RunStarte
 from kale_magics.execution.run import Run
 from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.model.task_id import TaskId
-from kale_magics.view.marks import Moment, StateMark, moment
-from kale_magics.view.progress import Progress, total
+from kale_magics.view.marks import RunSnapshot, StateMark, run_snapshot
+from kale_magics.view.progress import Progress, outcome_line
 from kale_magics.view.svg import Picture
 
-PACE = 0.5
-"""Seconds between two pictures, at least: a browser that is far away must not choke on them."""
+MIN_INTERVAL = 0.5
+"""Seconds between two pictures: a slow connection to the browser must keep up."""
 
 _WAITING = StateMark("waiting", "waiting", "waiting")
 
 
 class LiveView:
-    """A run to look at while it goes on.
+    """Displays a run while it goes on.
 
-    Whoever shows it hands it every event, and shows it again whenever told so. What it tells waits for the
-    next event if there was a picture just before; as long as steps run there are events all the time.
+    The caller passes it every event, and displays it again when `handle` or `close` returns True. Changes
+    within `MIN_INTERVAL` of the last picture appear with a later event; while steps run, events keep coming.
 
     Args:
-        pipeline: What runs.
-        clock: Gives a time in seconds, from whenever.
+        pipeline: The pipeline of the run.
+        clock: Returns a time in seconds, from any origin.
     """
 
     def __init__(self, pipeline: Pipeline, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,15 +40,15 @@ class LiveView:
         self._run: Run | None = None
         self._began = 0.0
         self._running: dict[TaskId, float] = {}
-        self._news = self._ended = False
-        self._shown = Moment({step.name: _WAITING for step in pipeline.steps}, _WAITING)
+        self._pending = self._ended = False
+        self._shown = RunSnapshot({step.name: _WAITING for step in pipeline.steps}, _WAITING)
         self._shown_at = 0.0
 
     def handle(self, event: Event) -> bool:
-        """Take an event.
+        """Record an event.
 
         Returns:
-            Whether it is to be shown again now.
+            Whether to display the view again now.
         """
         if isinstance(event, RunEnded):
             return self.close()
@@ -61,23 +61,23 @@ class LiveView:
             self._running.pop(event.task, None)
         if not isinstance(event, LinePrinted):
             self._lines += self._progress.lines(event)
-            self._news = True
-        paced = now - self._shown_at >= PACE or isinstance(event, RunStarted)
-        return self._news and paced and self._changes(now)
+            self._pending = True
+        due = now - self._shown_at >= MIN_INTERVAL or isinstance(event, RunStarted)
+        return self._pending and due and self._update(now)
 
     def close(self) -> bool:
-        """Take what the run has come to; a run that was cancelled tells of that by no event.
+        """Record the end of the run; no event reports it for a cancelled run.
 
         Returns:
-            Whether it is to be shown again now.
+            Whether to display the view again now.
         """
         if self._run is None:
             return False
-        ended = total(self._run)
+        ended = outcome_line(self._run)
         if self._lines[-1] != ended:
             self._lines.append(ended)
         first, self._ended = not self._ended, True
-        return self._changes(self._clock()) or first
+        return self._update(self._clock()) or first
 
     def __repr__(self) -> str:
         return "\n".join(self._lines)
@@ -85,34 +85,34 @@ class LiveView:
     def _repr_mimebundle_(
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, str]:
-        """IPython's protocol for objects that have several looks; it filters them itself."""
+        """Return the representations (IPython's protocol), which IPython filters itself."""
         del include, exclude
         if self._picture is None:
             self._picture = Picture(self._pipeline, of_run=True)
-        # JupyterLab shows an image without its titles, and GitHub no picture in HTML: so the one that changes
-        # is a part of the page, and the one that stays is an image.
+        # JupyterLab shows no titles in an image, and GitHub no SVG in HTML: so a picture that is still
+        # updated is HTML, and the final one an image.
         kind = "image/svg+xml" if self._ended else "text/html"
-        return {kind: self._picture.at(self._shown), "text/plain": repr(self)}
+        return {kind: self._picture.draw_run(self._shown), "text/plain": repr(self)}
 
     def _begin(self, run: Run, now: float) -> None:
         self._run, self._began = run, now
         self._pipeline, self._picture = _as_run(self._pipeline, run), None
 
-    def _changes(self, now: float) -> bool:
-        """Look at the run; whether it differs from what was shown."""
-        self._news = False
+    def _update(self, now: float) -> bool:
+        """Read the state of the run; return whether it differs from the displayed one."""
+        self._pending = False
         if self._run is None:
             return False
         running = {task: now - since for task, since in self._running.items()}
-        seen = moment(self._run, now - self._began, running)
-        if seen == self._shown:
+        snapshot = run_snapshot(self._run, now - self._began, running)
+        if snapshot == self._shown:
             return False
-        self._shown, self._shown_at = seen, now
+        self._shown, self._shown_at = snapshot, now
         return True
 
 
 def _as_run(pipeline: Pipeline, run: Run) -> Pipeline:
-    """The pipeline with the name that the run has, and the values that it was given."""
+    """Return the pipeline with the name and the parameter values of the run."""
 
     def given(parameters: tuple[Parameter, ...]) -> tuple[Parameter, ...]:
         return tuple(replace(p, default=run.parameters.get(p.name, p.default)) for p in parameters)

@@ -1,4 +1,4 @@
-"""What a picture tells of a run: a mark on every box, and a line for the whole."""
+"""The states that a picture shows: of each step, and of the run."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.task_id import TaskId
-from kale_magics.view.progress import elapsed, format_duration, why
+from kale_magics.view.progress import elapsed, format_duration, reason_of
 from kale_magics.view.words import plural
 
-_WEIGHTIEST = ("failed", "running", "cancelled", "changed since", "waiting", "not run", "skipped", "")
-"""The state of a box is the first of these that one of its steps has, else the one that all have."""
+_STATE_PRIORITY = ("failed", "running", "cancelled", "changed since", "waiting", "not run", "skipped", "")
+"""The state of a box is the first of these that one of its steps has."""
 
 
 @dataclass(frozen=True)
 class StateMark:
-    """How far a step or a run is.
+    """The state of a step or a run, as a picture shows it.
 
     Attributes:
-        state: As in `states.LOOKS`; empty if there is none.
-        note: A few words that are seen at once, as in "12 s" or "cached".
-        words: What the title says behind the name, as in "running, 12 s".
-        error: Why it failed; empty unless it has.
+        state: A key of `states.STATE_STYLES`; empty if there is none.
+        note: A visible note, as in "12 s" or "cached".
+        words: The text after the name in the title, as in "running, 12 s".
+        error: Why it failed; empty if it did not.
     """
 
     state: str = ""
@@ -32,35 +32,35 @@ class StateMark:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """All that a picture tells of a run at one moment; equal moments make equal pictures.
+class RunSnapshot:
+    """What a picture shows of a run at one moment; equal snapshots make equal pictures.
 
     Attributes:
-        steps: Names of steps to their marks.
-        whole: The mark of the run.
+        steps: The marks of the steps, by name.
+        run: The mark of the run.
     """
 
     steps: Mapping[str, StateMark]
-    whole: StateMark
+    run: StateMark
 
 
 def marks_of_states(states: Mapping[str, str]) -> dict[str, StateMark]:
-    """Marks for states of which nothing more is known."""
+    """Return marks that show a state and nothing else."""
     return {name: StateMark(state, words=state) for name, state in states.items()}
 
 
-def moment(run: Run, seconds: float, running: Mapping[TaskId, float]) -> Moment:
-    """What there is to tell of a run.
+def run_snapshot(run: Run, seconds: float, running: Mapping[TaskId, float]) -> RunSnapshot:
+    """Return what a picture shows of a run now.
 
     Args:
-        run: As far as it is.
-        seconds: How long it has taken so far.
-        running: Tasks that run, and the seconds that they have taken so far.
+        run: The run.
+        seconds: Its time so far.
+        running: The running tasks, each with its seconds so far.
     """
     steps = {task.step: _step_mark(state, running.get(task)) for task, state in run.tasks.items()}
     took = elapsed(seconds) if run.seconds is None else format_duration(run.seconds)
     note = f"{count_done([mark.state for mark in steps.values()])}, {took}"
-    return Moment(steps, StateMark(run.state, note, f"{run.state}, {note}"))
+    return RunSnapshot(steps, StateMark(run.state, note, f"{run.state}, {note}"))
 
 
 def _step_mark(step: TaskRun, so_far: float | None) -> StateMark:
@@ -73,22 +73,22 @@ def _step_mark(step: TaskRun, so_far: float | None) -> StateMark:
     else:
         time = ""
     words = ", ".join(part for part in (step.state, time) if part)
-    return StateMark(step.state, time or step.state, words, why(step) if step.state == "failed" else "")
+    return StateMark(step.state, time or step.state, words, reason_of(step) if step.state == "failed" else "")
 
 
 def count_done(states: Sequence[str]) -> str:
-    """How many of some steps have succeeded, as in "3 of 7 steps"."""
+    """Return how many steps have succeeded, as in "3 of 7 steps"."""
     return f"{states.count('succeeded')} of {plural(len(states), 'step')}"
 
 
 def shared_state(states: Sequence[str]) -> str:
-    """The state of a box that stands for steps with these states."""
-    return next((state for state in _WEIGHTIEST if state in states), states[0])
+    """Return the state of a box whose steps have these states."""
+    return next((state for state in _STATE_PRIORITY if state in states), states[0])
 
 
 def by_state(marks: Mapping[str, StateMark]) -> dict[str, list[str]]:
-    """States to the names of the steps that have them, the weightiest state first."""
-    order = {state: number for number, state in enumerate(_WEIGHTIEST)}
+    """Group the names of steps by state, in the order of `_STATE_PRIORITY`."""
+    order = {state: number for number, state in enumerate(_STATE_PRIORITY)}
     states = dict.fromkeys(mark.state for mark in marks.values())
     return {
         state: [name for name, mark in marks.items() if mark.state == state]

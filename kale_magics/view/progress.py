@@ -1,4 +1,4 @@
-"""What `%kale_run` prints, in plain text: lines while a run goes on, and a summary at its end."""
+"""The text that `%kale_run` prints: lines while a run goes on, and a summary at its end."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from kale_magics.execution.events import Event, LinePrinted, RunStarted, TaskEnd
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.task_id import TaskId
 from kale_magics.syntax.arguments import quoted
-from kale_magics.view.states import appearance, signed
+from kale_magics.view.states import state_label, state_style
 from kale_magics.view.table import aligned
 from kale_magics.view.words import columns, one_line, pad, plural, shorten
 
-LONGEST_NAME = 24
-LONGEST_ERROR = 90
+MAX_NAME = 24
+MAX_ERROR = 90
 
-FIRST_LINES = 30
-"""Lines of a step that are printed as they come; the output of a notebook's cell is kept in the notebook."""
+MAX_FIRST_LINES = 30
+"""Lines of a step that are printed as they come; a notebook stores all output of its cells."""
 
-LAST_LINES = 5
-"""Lines of a step that are printed at its end if it printed more than `FIRST_LINES`."""
+MAX_LAST_LINES = 5
+"""Lines that are printed at the end of a step that printed more than `MAX_FIRST_LINES`."""
 
-LONGEST_LINE = 500
+MAX_LINE = 500
 """Characters of a printed line."""
 
 
 def format_duration(seconds: float | None) -> str:
-    """A time as people say it: "0.42 s", "12.3 s", "2 min 05 s", "1 h 03 min"; empty if there is none."""
+    """Format a time: "0.42 s", "12.3 s", "2 min 05 s", "1 h 03 min"; empty for None."""
     if seconds is None:
         return ""
     if seconds < 59.95:
@@ -41,19 +41,19 @@ def format_duration(seconds: float | None) -> str:
 
 
 def elapsed(seconds: float) -> str:
-    """A time that still goes on, in whole seconds: "0 s", "12 s", "2 min 05 s", "1 h 03 min"."""
+    """Format the time since a start, in whole seconds: "0 s", "12 s", "2 min 05 s", "1 h 03 min"."""
     whole = int(seconds)
     return f"{whole} s" if whole < 60 else format_duration(whole)
 
 
 class Progress:
-    """Says in lines how a run goes on; each begins with the name of its step.
+    """Formats the events of a run as lines, each with the name of its step.
 
-    Of a step that prints a lot, the first lines are given at once and the last ones at its end.
+    Of a step that prints a lot, the first lines are returned at once and the last ones at its end.
 
     Args:
-        steps: The names of all steps, so that the lines are aligned.
-        states: Whether starts and ends are told; where a picture shows them, only what steps print is.
+        steps: The names of all steps; they align the lines.
+        states: Whether starts and ends have lines too, which a picture would show.
     """
 
     def __init__(self, steps: Sequence[str], states: bool = True) -> None:
@@ -63,39 +63,39 @@ class Progress:
         self._last: dict[TaskId, deque[str]] = {}
 
     def lines(self, event: Event) -> tuple[str, ...]:
-        """What there is to print about an event; at the run's end nothing, for that there is `summary`."""
+        """Return the lines for an event; none for the run's end, which `summary` covers."""
         if isinstance(event, LinePrinted):
             return self._line(event.task, event.text)
         rest = self._rest(event.task) if isinstance(event, TaskEnded) else ()
-        return (*rest, *self._news(event)) if self._states else rest
+        return (*rest, *self._state_lines(event)) if self._states else rest
 
-    def _news(self, event: Event) -> tuple[str, ...]:
+    def _state_lines(self, event: Event) -> tuple[str, ...]:
         if isinstance(event, RunStarted):
             return (self._head(event.run),)
         if isinstance(event, TaskStarted):
-            return (self._of(event.task, signed("running")),)
+            return (self._of(event.task, state_label("running")),)
         if isinstance(event, TaskEnded):
-            return (self._of(event.task, signed(event.state) + _took(event)),)
+            return (self._of(event.task, state_label(event.state) + _took(event)),)
         return ()
 
     def _line(self, task: TaskId, text: str) -> tuple[str, ...]:
         self._printed[task] += 1
-        if self._printed[task] <= FIRST_LINES:
+        if self._printed[task] <= MAX_FIRST_LINES:
             return (self._of(task, text),)
-        self._last.setdefault(task, deque(maxlen=LAST_LINES)).append(text)
-        if self._printed[task] > FIRST_LINES + 1:
+        self._last.setdefault(task, deque(maxlen=MAX_LAST_LINES)).append(text)
+        if self._printed[task] > MAX_FIRST_LINES + 1:
             return ()
         return (self._of(task, f"… more lines are in the log: {_log_of(task)}"),)
 
     def _rest(self, task: TaskId) -> tuple[str, ...]:
-        """The last lines of a step, and how many there are between the first ones and these."""
+        """Return the last lines of a step, after a count of those left out before them."""
         last = self._last.pop(task, ())
-        left_out = self._printed.pop(task, 0) - FIRST_LINES - len(last)
-        told = f"… {left_out:,} more line{'s' * (left_out != 1)}: {_log_of(task)}"
-        return tuple(self._of(task, text) for text in ([told] if left_out > 0 else []) + list(last))
+        left_out = self._printed.pop(task, 0) - MAX_FIRST_LINES - len(last)
+        count = f"… {left_out:,} more line{'s' * (left_out != 1)}: {_log_of(task)}"
+        return tuple(self._of(task, text) for text in ([count] if left_out > 0 else []) + list(last))
 
     def _of(self, task: TaskId, text: str) -> str:
-        cut = text if len(text) <= LONGEST_LINE else text[: LONGEST_LINE - 1] + "…"
+        cut = text if len(text) <= MAX_LINE else text[: MAX_LINE - 1] + "…"
         return f"{pad(_name(str(task)), self._width)} | {cut}".rstrip()
 
     def _head(self, run: Run) -> str:
@@ -114,12 +114,12 @@ def _log_of(task: TaskId) -> str:
 
 
 def summary(run: Run) -> str:
-    """The end of a run: states and times of the steps, metrics, what the check found, where the files are."""
+    """Return the summary of a run: states and times of the steps, metrics, the check, the folder."""
     steps = [
-        ((_name(str(task.task)),), (signed(task.state),), (_time(task),), (why(task),))
+        ((_name(str(task.task)),), (state_label(task.state),), (_time(task),), (reason_of(task),))
         for task in run.tasks.values()
     ]
-    parts = [aligned([(("step",), ("state",), ("time",), ("error",)), *steps]), "", total(run)]
+    parts = [aligned([(("step",), ("state",), ("time",), ("error",)), *steps]), "", outcome_line(run)]
     metrics = [
         ((f"  {name}",), (f"{value:.6g}",), (f"from {_name(step.name)}",))
         for step in run.steps.values()
@@ -129,36 +129,36 @@ def summary(run: Run) -> str:
         parts += ["metrics:", aligned(metrics, headed=False)]
     checked = str(run.check)
     parts += [checked] if checked else []
-    return "\n".join([*parts, f"files: {_nearby(run.folder)}"])
+    return "\n".join([*parts, f"files: {_relative(run.folder)}"])
 
 
-def _nearby(folder: Path) -> Path:
-    """A folder as it is called from here, if it is below."""
-    here = Path.cwd()
-    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+def _relative(folder: Path) -> Path:
+    """Return the path relative to the working directory, if the folder is below it."""
+    current = Path.cwd()
+    return folder.relative_to(current) if folder.is_relative_to(current) else folder
 
 
 def _name(step: str) -> str:
-    return shorten(step, LONGEST_NAME)
+    return shorten(step, MAX_NAME)
 
 
 def _time(step: TaskRun) -> str:
     return "cached" if step.cached else format_duration(step.seconds)
 
 
-def why(step: TaskRun) -> str:
-    """The error of a task in one line, with its place, or why it was skipped; empty if there is neither."""
+def reason_of(step: TaskRun) -> str:
+    """Return the error of a task in one line, with its place, or why it was skipped; may be empty."""
     if step.error is None:
         return str(step.cause or "")
     line = f"line {step.error.line}" if step.error.line else ""
     place = ", ".join(part for part in (step.error.cell, line) if part)
-    return shorten(str(step.error), LONGEST_ERROR) + (f" ({place})" if place else "")
+    return shorten(str(step.error), MAX_ERROR) + (f" ({place})" if place else "")
 
 
-def total(run: Run) -> str:
-    """The run in one line; the steps that did not go well are named."""
+def outcome_line(run: Run) -> str:
+    """Return the outcome of a run in one line, with the names of the steps that did not succeed."""
     took = f" in {format_duration(run.seconds)}" if run.seconds is not None else ""
-    parts = [f"{appearance(run.state).sign} run {run.state}{took}"]
+    parts = [f"{state_style(run.state).symbol} run {run.state}{took}"]
     for state in ("failed", "skipped", "cancelled"):
         names = [_name(step.name) for step in run.steps.values() if step.state == state]
         parts += [f"{', '.join(names)} {state}"] if names else []

@@ -1,4 +1,4 @@
-"""Shows a run while it goes on: a picture that is updated in a notebook, lines elsewhere."""
+"""Displays a run while it goes on: as a picture in a notebook, as lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from kale_magics.view.progress import Progress
 
 
 class RunDisplay:
-    """Shows a run: a picture that changes where there is a notebook, lines elsewhere.
+    """Displays a run: an updated picture in a notebook, lines elsewhere.
 
     Args:
-        pipeline: What runs.
-        rich: Whether there is a notebook.
+        pipeline: The pipeline of the run.
+        rich: Whether the frontend is a notebook.
     """
 
     def __init__(self, pipeline: Pipeline, rich: bool) -> None:
@@ -25,14 +25,14 @@ class RunDisplay:
         self.handle: Any = None
 
     def listen(self, event: Event) -> None:
-        """Show an event."""
+        """Display an event."""
         if self.view is not None and self.view.handle(event):
             self.draw()
         for text in self.progress.lines(event):
             print(text, flush=True)
 
     def draw(self) -> None:
-        """Show the picture instead of the last one."""
+        """Display the picture, or update the displayed one."""
         from IPython.display import display
 
         show: Callable[..., Any] = display
@@ -42,7 +42,7 @@ class RunDisplay:
             self.handle.update(self.view)
 
     def end(self) -> None:
-        """Show the end of a run that was cancelled or is no longer followed."""
+        """Display the state of a run that was cancelled or is no longer followed."""
         if self.view is not None and self.handle is not None:
             self.view.close()
             self.draw()

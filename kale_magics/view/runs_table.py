@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from kale_magics.execution.backend import RunSummary
 from kale_magics.view.progress import format_duration
-from kale_magics.view.states import signed
+from kale_magics.view.states import state_label
 from kale_magics.view.table import aligned
 from kale_magics.view.words import listed, shorten
 
 MAX_WIDTH = 48
-"""Characters of the parameters, and of the metrics."""
+"""Columns of the parameters, and of the metrics."""
 
 MAX_NAME = 64
 
@@ -19,14 +19,14 @@ HEADS = ("run", "name", "state", "started", "time", "parameters", "metrics")
 
 
 def runs_text(runs: Sequence[RunSummary], start: str) -> str:
-    """Return runs as a table: their parameters, states and metrics; a column that is empty is left out.
+    """Return a table of runs, without empty columns.
 
     Args:
-        runs: In the order in which they are shown.
+        runs: The runs, in the order of the table.
         start: The magic that starts one.
     """
     if not runs:
-        return f"No run is kept. {start} starts one."
+        return f"No run is stored. {start} starts one."
     rows = [HEADS, *map(_cells, runs)]
     kept = [column for column in range(len(HEADS)) if any(row[column] for row in rows[1:])]
     return aligned([tuple((row[column],) for column in kept) for row in rows])
@@ -37,4 +37,4 @@ def _cells(run: RunSummary) -> tuple[str, ...]:
     metrics = listed((f"{name}={value:.6g}" for name, value in run.metrics.items()), MAX_WIDTH)
     started = f"{run.started.astimezone():%Y-%m-%d %H:%M:%S}"
     name, time = shorten(run.name, MAX_NAME), format_duration(run.seconds)
-    return run.id, name, signed(run.state), started, time, given, metrics
+    return run.id, name, state_label(run.state), started, time, given, metrics

@@ -1,4 +1,4 @@
-"""How a state looks: a sign and colours, the same in text and in pictures."""
+"""The symbol and the colours of each state, the same in text and in pictures."""
 
 from __future__ import annotations
 
@@ -6,47 +6,47 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Look:
-    """A state for the eye.
+class StateStyle:
+    """How a state is drawn.
 
     Attributes:
-        sign: One character.
-        stroke: The colour of its lines.
-        fill: The colour of its surface.
-        width: Of its lines, in pixels.
+        symbol: One character; empty for none.
+        stroke: The colour of the outline.
+        fill: The colour of the box.
+        width: The width of the outline, in pixels.
     """
 
-    sign: str
+    symbol: str
     stroke: str
     fill: str
     width: float = 1.4
 
 
-NEUTRAL = Look("", "#6b8fc2", "#ffffff")
+NEUTRAL = StateStyle("", "#6b8fc2", "#ffffff")
 
-_DONE = Look("✓", "#1a7f37", "#e6f6ea")
-_FAILED = Look("✗", "#cf222e", "#ffebe9", 3.0)
-_IDLE = Look("○", "#6e7781", "#eceff2")
+_DONE = StateStyle("✓", "#1a7f37", "#e6f6ea")
+_FAILED = StateStyle("✗", "#cf222e", "#ffebe9", 3.0)
+_IDLE = StateStyle("○", "#6e7781", "#eceff2")
 
-LOOKS = {
-    "waiting": Look("…", "#768394", "#ffffff"),
-    "running": Look("▸", "#0969da", "#e3f0ff"),
+STATE_STYLES = {
+    "waiting": StateStyle("…", "#768394", "#ffffff"),
+    "running": StateStyle("▸", "#0969da", "#e3f0ff"),
     "succeeded": _DONE,
     "failed": _FAILED,
     "skipped": _IDLE,
-    "cancelled": Look("■", "#9a6700", "#fff5d6"),
+    "cancelled": StateStyle("■", "#9a6700", "#fff5d6"),
     "ran": _DONE,
     "not run": _IDLE,
-    "changed since": Look("≠", "#9a6700", "#fff5d6"),
+    "changed since": StateStyle("≠", "#9a6700", "#fff5d6"),
 }
-"""The states of steps and runs (`run.StepState`, `run.RunState`) and of cells (`registry.State`)."""
+"""The states of tasks and runs (`run.TaskState`, `run.RunState`) and of cells (`registry.State`)."""
 
 
-def appearance(state: str) -> Look:
-    """The look of a state; one that is not in the list has no sign and no colour of its own."""
-    return LOOKS.get(state, NEUTRAL)
+def state_style(state: str) -> StateStyle:
+    """Return the style of a state; an unknown one has no symbol and neutral colours."""
+    return STATE_STYLES.get(state, NEUTRAL)
 
 
-def signed(state: str) -> str:
-    """The state with its sign before it, as in "✓ succeeded"."""
-    return f"{appearance(state).sign} {state}".strip()
+def state_label(state: str) -> str:
+    """Return a state after its symbol, as in "✓ succeeded"."""
+    return f"{state_style(state).symbol} {state}".strip()

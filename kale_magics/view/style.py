@@ -1,4 +1,4 @@
-"""Colours, fonts and text of the pictures."""
+"""Colours and fonts of the pictures, and text in XML."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml(text: str) -> str:
-    """A text as it stands in XML, in elements and in attributes."""
+    """Escape a text for XML, in elements and in attributes."""
     return escape(_NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def title(text: str) -> str:
-    """What is shown when the mouse rests on the element that this stands in."""
+    """Return the title of an SVG element, which browsers show as a tooltip."""
     return f"<title>{xml(text)}</title>"
 
 
 def mono_width(text: str) -> float:
-    """The pixels that a text of 11 px takes; monospaced fonts advance by 0.6 of their size, or less."""
+    """Return the pixel width of a text of 11 px; monospaced fonts advance by at most 0.6 of their size."""
     return columns(text) * 6.7

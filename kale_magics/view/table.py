@@ -1,4 +1,4 @@
-"""What `%kale` shows: the registered cells as a table, and the diagnostics below it."""
+"""The output of `%kale`: a table of the marked cells, and the diagnostics below it."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from html import escape
 from kale_magics.model.diagnostics import Diagnostic
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.session.registry import Cell
-from kale_magics.view.states import signed
-from kale_magics.view.words import assignment, columns, described, pad, plural, shorten
+from kale_magics.view.states import state_label
+from kale_magics.view.words import assignment, columns, describe_variables, pad, plural, shorten
 
-HEADS = ("kind", "step", "cell", "state", "reads", "hands on", "next run")
-NOTHING = "No cell is marked. Begin one with %%kale step NAME."
-LONGEST_ENTRY = 72
+HEADS = ("kind", "step", "cell", "state", "inputs", "outputs", "next run")
+NO_CELLS = "No cell is marked. Begin one with %%kale step NAME."
+MAX_ENTRY = 72
 
 _CELL_STYLE = "text-align: left; vertical-align: top; white-space: nowrap"
 
 
 @dataclass(frozen=True)
 class Row:
-    """A registered cell in words.
+    """The row of a marked cell.
 
     Attributes:
-        kind: Which of the six kinds.
+        kind: One of the six kinds.
         step: The step's name; empty for other kinds.
         cell: The cell's label, "In [5]"; empty if it has no number.
-        state: "ran", "failed", "not run", or what else is known of it.
-        reads: What it takes, as in "X_train from prep (DataFrame 426 x 30, 100 KB)". A step has this, and
-            what it hands on, in the row of its first cell.
-        hands_on: What it gives to other steps, as in "model (SVC, 88 KB)".
+        state: The cell's state, as in "ran".
+        inputs: The inputs, as in "X_train from prep (DataFrame 426 x 30, 100 KB)". Inputs and outputs of a
+            step are in the row of its first cell.
+        outputs: The outputs, as in "model (SVC, 88 KB)".
         plan: What a run would do with the step now, as in "cached".
     """
 
@@ -39,42 +39,40 @@ class Row:
     step: str
     cell: str
     state: str
-    reads: tuple[str, ...] = ()
-    hands_on: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
     plan: tuple[str, ...] = ()
 
 
-def rows(
+def cell_rows(
     cells: Sequence[Cell],
     pipeline: Pipeline | None,
     states: Mapping[Cell, str] | None = None,
     plans: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
-    """Say what the registered cells are and do.
+    """Return a row for each marked cell.
 
     Args:
-        cells: In the order in which they are to be shown.
-        pipeline: What they make; None if it has errors, and nothing is known of reads.
-        states: For the cells of which more is known than `Cell.state` says, as in "changed since".
-        plans: By the names of steps, what a run would do with them.
-
-    Returns:
-        A row for every cell.
+        cells: The cells, in the order of the table.
+        pipeline: The pipeline of the cells; without it, because of errors, inputs and outputs are empty.
+        states: States that replace `Cell.state`, as in "changed since".
+        plans: What a run would do with each step, by name.
     """
-    told: set[str] = set()
+    seen: set[str] = set()
     result = []
     for cell in cells:
-        reads, hands_on = _flows(cell, pipeline) if pipeline and cell.name not in told else ((), ())
-        plan = (plans or {}).get(cell.name, "") if cell.name not in told else ""
-        told |= {cell.name} - {""}
+        first = cell.name not in seen
+        inputs, outputs = _inputs_and_outputs(cell, pipeline) if pipeline and first else ((), ())
+        plan = (plans or {}).get(cell.name, "") if first else ""
+        seen |= {cell.name} - {""}
         label = cell.label if cell.execution_count is not None else ""
         state = (states or {}).get(cell, cell.state)
-        result.append(Row(cell.kind, cell.name, label, state, reads, hands_on, (plan,) * bool(plan)))
+        result.append(Row(cell.kind, cell.name, label, state, inputs, outputs, (plan,) * bool(plan)))
     return tuple(result)
 
 
-def _flows(cell: Cell, pipeline: Pipeline) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """What a cell takes, and what it hands on."""
+def _inputs_and_outputs(cell: Cell, pipeline: Pipeline) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the inputs and the outputs of a cell."""
     if cell.kind == "parameters":
         mentioned = [p for p in pipeline.parameters if _mentions(cell, p.name)]
         return (), tuple(f"{assignment(p)} ({p.type})" for p in mentioned)
@@ -82,56 +80,51 @@ def _flows(cell: Cell, pipeline: Pipeline) -> tuple[tuple[str, ...], tuple[str, 
         logged = [(name, step.name) for step in pipeline.steps for name in step.metrics]
         return tuple(f"{name} from {step}" for name, step in logged if _mentions(cell, name)), ()
     step = next((s for s in pipeline.steps if cell.kind == "step" and s.name == cell.name), None)
-    return (_reads(step), _hands_on(step)) if step else ((), ())
+    return (_inputs(step), _outputs(step)) if step else ((), ())
 
 
 def _mentions(cell: Cell, name: str) -> bool:
     return re.search(rf"\b{re.escape(name)}\b", cell.source) is not None
 
 
-def _reads(step: Step) -> tuple[str, ...]:
+def _inputs(step: Step) -> tuple[str, ...]:
     return (
-        *(described(i.names, i.output, i.step) for i in step.inputs),
+        *(describe_variables(i.names, i.output, i.step) for i in step.inputs),
         *([f"{', '.join(p.name for p in step.parameters)} from the parameters"] if step.parameters else []),
         *(f"after {name}" for name in step.after),
     )
 
 
-def _hands_on(step: Step) -> tuple[str, ...]:
-    return tuple(described(artifact.names, artifact) for artifact in step.outputs)
-
-
-def registered(rows: Sequence[Row]) -> TableView:
-    """The table of the registered cells."""
-    return TableView(tuple(rows))
+def _outputs(step: Step) -> tuple[str, ...]:
+    return tuple(describe_variables(artifact.names, artifact) for artifact in step.outputs)
 
 
 @dataclass(frozen=True, repr=False)
 class TableView:
-    """Rows to look at.
+    """Displays the table of the marked cells.
 
     Attributes:
-        rows: What is shown.
+        rows: The rows.
     """
 
     rows: tuple[Row, ...]
 
     def __repr__(self) -> str:
         if not self.rows:
-            return NOTHING
+            return NO_CELLS
         return aligned([tuple((head,) for head in HEADS), *map(_entries, self.rows)])
 
     def _repr_mimebundle_(
         self, include: Collection[str] | None = None, exclude: Collection[str] | None = None
     ) -> dict[str, str]:
-        """IPython's protocol for objects that have several looks; it filters them itself."""
+        """Return the representations (IPython's protocol), which IPython filters itself."""
         del include, exclude
         return {"text/html": self._html(), "text/plain": repr(self)}
 
     def _html(self) -> str:
         if not self.rows:
-            return f"<p>{escape(NOTHING)}</p>"
-        # Notebooks align the cells of tables to the right unless their own style says otherwise.
+            return f"<p>{escape(NO_CELLS)}</p>"
+        # Notebooks align the cells of tables to the right by default.
         heads = HEADS if any(row.plan for row in self.rows) else HEADS[:-1]
         head = "".join(f'<th style="{_CELL_STYLE}">{name}</th>' for name in heads)
         body = [
@@ -148,28 +141,29 @@ class TableView:
 
 
 def _entries(row: Row) -> tuple[tuple[str, ...], ...]:
-    """The lines of a row's cells."""
+    """Return the lines of a row's table cells."""
     cells = (
         (row.kind,),
         (row.step,),
         (row.cell,),
-        (signed(row.state),),
-        row.reads,
-        row.hands_on,
+        (state_label(row.state),),
+        row.inputs,
+        row.outputs,
         row.plan,
     )
-    return tuple(tuple(shorten(line, LONGEST_ENTRY) for line in lines) for lines in cells)
+    return tuple(tuple(shorten(line, MAX_ENTRY) for line in lines) for lines in cells)
 
 
 def aligned(table: Sequence[Sequence[Sequence[str]]], headed: bool = True) -> str:
-    """Rows in columns; a cell may have several lines.
+    """Align rows in columns; a cell may have several lines.
 
     Args:
-        table: Rows of cells of lines; all rows have as many cells.
-        headed: Whether the first row is a head: it gets a rule. A column with nothing below it is left out.
+        table: Rows of cells of lines; all rows have the same number of cells.
+        headed: Whether the first row is a head, which gets a rule below. A column that is empty below its
+            head is left out.
 
     Returns:
-        Lines without spaces at their ends.
+        Lines without trailing spaces.
     """
     below = table[headed:]
     kept = [i for i in range(len(table[0])) if any(line for row in below for line in row[i])]
@@ -186,7 +180,7 @@ def aligned(table: Sequence[Sequence[Sequence[str]]], headed: bool = True) -> st
 
 
 def diagnostics_text(diagnostics: Sequence[Diagnostic]) -> str:
-    """All there is to tell, errors first, under a line that counts them; empty if there is nothing."""
+    """Format diagnostics, errors first, under a line that counts them; empty for none."""
     if not diagnostics:
         return ""
     words = ("error", "warning", "note")

@@ -1,4 +1,4 @@
-"""The graph of a pipeline for terminals: a line for every step, with rails for what it hands on.
+"""Draws a pipeline as text: a line for each step, with lanes for its outputs.
 
     ●      load
     ●      prep     df from load
@@ -6,8 +6,8 @@
     ├─│─●  svm      X_train, y_train from prep
     ●─┴─┘  compare  X_test from prep; model from forest; machine from svm
 
-A rail runs down from a step to the last step that waits for it. A step's line joins the rails that it waits
-for, and only passes by those that are drawn `│`.
+A lane runs down from a step to the last step that depends on it. The line of a step joins the lanes of the
+steps that it depends on; lanes drawn as `│` pass by.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kale_magics.model.pipeline import Edge, Pipeline, Step
-from kale_magics.view.states import appearance
+from kale_magics.view.states import state_style
 from kale_magics.view.words import (
     assignment,
     columns,
@@ -28,17 +28,17 @@ from kale_magics.view.words import (
     shorten,
 )
 
-MOST_RAILS = 24
-"""Side by side; more would not leave a terminal room for words, which then stand alone."""
+MAX_LANES = 24
+"""Lanes side by side; with more there is no room for text, and the tree is drawn without lanes."""
 
-LONGEST_NAME = 32
+MAX_NAME = 32
+"""Columns of a step's name."""
 
-LINE = 100
-SHORTEST_LINE = 40
-"""Columns; what a step takes is wrapped to this."""
+MAX_WIDTH, MIN_TEXT_WIDTH = 100, 40
+"""Columns of the tree, and of the text behind a step's name, which is wrapped."""
 
-# Where a rail is joined: does it go on, is there a line to the left, and one to the right?
-_JOINTS = {
+# Where a lane is joined: does it continue, is there a line to the left, and one to the right?
+_JUNCTIONS = {
     (True, False, True): "├",
     (True, True, False): "┤",
     (True, True, True): "┼",
@@ -52,45 +52,45 @@ def tree(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     """Draw a pipeline with characters.
 
     Args:
-        pipeline: What to draw.
-        states: Names of steps to their states in a run; the sign of a state stands for the dot.
+        pipeline: The pipeline.
+        states: The states of steps in a run, by name; the symbol of a state replaces the dot.
 
     Returns:
-        Lines without an end; each step in one line, under all that it waits for.
+        Lines without a final newline; each step below the steps that it depends on.
     """
     lines = [f"{one_line(pipeline.name)} ({plural(len(pipeline.steps), 'step')})"]
     if pipeline.parameters:
         lines.append("parameters: " + ", ".join(shorten(assignment(p), 60) for p in pipeline.parameters))
-    signs = [appearance((states or {}).get(step.name, "")).sign or "●" for step in pipeline.steps]
-    drawn = _with_rails(pipeline.steps, signs) or [_Line("", sign, "") for sign in signs]
-    width = max((columns(line.rail) for line in drawn), default=0)
-    names = [shorten(step.name, LONGEST_NAME) for step in pipeline.steps]
+    symbols = [state_style((states or {}).get(step.name, "")).symbol or "●" for step in pipeline.steps]
+    drawn = _with_lanes(pipeline.steps, symbols) or [_Line("", symbol, "") for symbol in symbols]
+    width = max((columns(line.lanes) for line in drawn), default=0)
+    names = [shorten(step.name, MAX_NAME) for step in pipeline.steps]
     widest = max(map(columns, names), default=0)
     lines.append("")
-    for line, name, words in zip(drawn, names, _takes(pipeline), strict=True):
-        first, *others = _wrapped(words, max(LINE - width - widest - 4, SHORTEST_LINE))
+    for line, name, words in zip(drawn, names, _descriptions(pipeline), strict=True):
+        first, *others = _wrapped(words, max(MAX_WIDTH - width - widest - 4, MIN_TEXT_WIDTH))
         lines += [line.above.rstrip()] if line.above else []
-        lines.append(f"{pad(line.rail, width)}  {pad(name, widest)}  {first}".rstrip())
+        lines.append(f"{pad(line.lanes, width)}  {pad(name, widest)}  {first}".rstrip())
         lines += [f"{pad(line.below, width)}  {' ' * widest}    {more}" for more in others]
     return "\n".join(lines)
 
 
-def _with_rails(steps: Sequence[Step], signs: Sequence[str]) -> list[_Line]:
-    """The lines of the steps; none if they are too wide."""
-    rails = _Rails(steps)
+def _with_lanes(steps: Sequence[Step], symbols: Sequence[str]) -> list[_Line]:
+    """Return the lines of the steps; none if they are too wide."""
+    lanes = _Lanes(steps)
     drawn: list[_Line] = []
-    for step, sign in zip(steps, signs, strict=True):
-        drawn.append(rails.add(step, sign))
-        if columns(drawn[-1].rail) > 2 * MOST_RAILS:
+    for step, symbol in zip(steps, symbols, strict=True):
+        drawn.append(lanes.add(step, symbol))
+        if columns(drawn[-1].lanes) > 2 * MAX_LANES:
             return []
     return drawn
 
 
-def _takes(pipeline: Pipeline) -> list[list[str]]:
-    """What every step waits for, and its metrics, in pieces."""
+def _descriptions(pipeline: Pipeline) -> list[list[str]]:
+    """Return for each step its inputs and its metrics, in pieces."""
     words: dict[str, list[str]] = {step.name: [] for step in pipeline.steps}
     for edge in pipeline.edges:
-        words[edge.target].append(_crossing(edge))
+        words[edge.target].append(_edge_text(edge))
     for step in pipeline.steps:
         if step.metrics:
             words[step.name].append(f"metrics {listed(step.metrics, 40)}")
@@ -98,7 +98,7 @@ def _takes(pipeline: Pipeline) -> list[list[str]]:
 
 
 def _wrapped(pieces: Sequence[str], width: int) -> list[str]:
-    """Pieces with semicolons between them, in as many lines as it takes."""
+    """Join pieces with semicolons, and wrap them."""
     lines = [""]
     for number, piece in enumerate(pieces):
         ended = piece if number == len(pieces) - 1 else piece + ";"
@@ -108,8 +108,8 @@ def _wrapped(pieces: Sequence[str], width: int) -> list[str]:
     return lines
 
 
-def _crossing(edge: Edge) -> str:
-    source = shorten(edge.source, LONGEST_NAME)
+def _edge_text(edge: Edge) -> str:
+    source = shorten(edge.source, MAX_NAME)
     if not edge.inputs:
         return f"after {source}"
     size = "" if edge.size is None else f" ({human_size(edge.size)})"
@@ -118,50 +118,50 @@ def _crossing(edge: Edge) -> str:
 
 @dataclass(frozen=True)
 class _Line:
-    """A step's line: the rails in it with its own sign, above it if it needs a distance, and below it."""
+    """The lanes of a step: in its own line, in a blank line above it if there is one, and below it."""
 
     above: str
-    rail: str
+    lanes: str
     below: str
 
 
-class _Rails:
-    """The rails as they stand below the last line, each with the step that it comes from."""
+class _Lanes:
+    """The lanes below the last line, each with the step that it comes from."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._last_use = {name: step.name for step in steps for name in step.needs}
-        self._rails: list[str | None] = []
+        self._lanes: list[str | None] = []
         self._dead_end = -1
 
-    def add(self, step: Step, sign: str) -> _Line:
-        """The line of the next step; under a step that nobody waits for it keeps a distance."""
-        joined = {self._rails.index(name) for name in step.needs if name in self._rails}
-        ending = {place for place in joined if self._last_use[self._rails[place] or ""] == step.name}
-        if not ending and None not in self._rails:
-            self._rails.append(None)
-        place = min(ending) if ending else self._rails.index(None)
+    def add(self, step: Step, symbol: str) -> _Line:
+        """Return the line of the next step; a blank line separates it from a step without downstream."""
+        joined = {self._lanes.index(name) for name in step.needs if name in self._lanes}
+        ending = {place for place in joined if self._last_use[self._lanes[place] or ""] == step.name}
+        if not ending and None not in self._lanes:
+            self._lanes.append(None)
+        place = min(ending) if ending else self._lanes.index(None)
         above = (self._passing() or " ") if place == self._dead_end else ""
-        rail = self._joining(joined, ending, place, sign)
+        lanes = self._joining(joined, ending, place, symbol)
         for index in ending:
-            self._rails[index] = None
+            self._lanes[index] = None
         continues = step.name in self._last_use
-        self._rails[place] = step.name if continues else None
+        self._lanes[place] = step.name if continues else None
         self._dead_end = -1 if continues else place
-        return _Line(above, rail, self._passing())
+        return _Line(above, lanes, self._passing())
 
     def _passing(self) -> str:
-        return " ".join("│" if rail else " " for rail in self._rails).rstrip()
+        return " ".join("│" if lane else " " for lane in self._lanes).rstrip()
 
-    def _joining(self, joined: Collection[int], ending: Collection[int], place: int, sign: str) -> str:
+    def _joining(self, joined: Collection[int], ending: Collection[int], place: int, symbol: str) -> str:
         first, last = min(*joined, place, place), max(*joined, place, place)
         text = ""
-        for index, rail in enumerate(self._rails):
+        for index, lane in enumerate(self._lanes):
             across = first <= index < last
             if index == place:
-                text += sign
+                text += symbol
             elif index in joined:
-                text += _JOINTS[index not in ending, index > first, across]
+                text += _JUNCTIONS[index not in ending, index > first, across]
             else:
-                text += "│" if rail else "─" if first < index < last else " "
+                text += "│" if lane else "─" if first < index < last else " "
             text += "─" if across else " "
         return text.rstrip()

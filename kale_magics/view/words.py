@@ -1,4 +1,4 @@
-"""The words that every view uses: sizes, what crosses an edge, text cut to a width."""
+"""Text that several views use: sizes, variables with their types, text cut to a width."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def human_size(size: int) -> str:
-    """A number of bytes as people say it: "512 B", "3.4 KB", "100 KB", "1.2 GB" (1 KB is 1,024 bytes)."""
+    """Format a number of bytes: "512 B", "3.4 KB", "100 KB", "1.2 GB" (1 KB is 1,024 bytes)."""
     if size < 1024:
         return f"{size} B"
     value = float(size)
@@ -25,12 +25,12 @@ def human_size(size: int) -> str:
 
 
 def plural(count: int, word: str) -> str:
-    """A count of things: "1 step", "2 steps"."""
+    """Return a count with its noun: "1 step", "2 steps"."""
     return f"{count} {word}" + "s" * (count != 1)
 
 
 def columns(text: str) -> int:
-    """How many columns of a terminal a text takes: two for a wide character, none for a combining one."""
+    """Count the terminal columns of a text: two for a wide character, none for a combining one."""
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
@@ -38,17 +38,17 @@ def columns(text: str) -> int:
 
 
 def pad(text: str, width: int) -> str:
-    """A text with spaces behind it, `width` columns wide."""
+    """Pad a text with spaces to `width` columns."""
     return text + " " * (width - columns(text))
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and control characters, which would tear a line or a terminal."""
+    """Replace line breaks and control characters by spaces."""
     return _BREAKS.sub(" ", text).strip()
 
 
 def shorten(text: str, limit: int) -> str:
-    """A text in one line of at most `limit` columns, with an ellipsis for what is left out."""
+    """Return a text in one line of at most `limit` columns, with an ellipsis for what is left out."""
     text = one_line(text)
     if columns(text) <= limit:
         return text
@@ -58,7 +58,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def listed(names: Iterable[str], limit: int) -> str:
-    """Names with commas between them in at most `limit` columns; "+2" stands for two that have no room."""
+    """Join names with commas in at most `limit` columns; "+2" stands for two without room."""
     names = [one_line(name) for name in names]
     widths = accumulate(columns(name) + len(", ") for name in names)
     most = sum(1 for _ in takewhile(lambda width: width - len(", ") <= limit, widths))
@@ -71,37 +71,37 @@ def listed(names: Iterable[str], limit: int) -> str:
     return shorten(names[0], limit - len(tail)) + tail if names else ""
 
 
-def some(names: Sequence[str], most: int) -> str:
-    """Names with commas between them, at most so many of them, as in "a, b, c +97 more"."""
-    more = f" +{len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def first_names(names: Sequence[str], count: int) -> str:
+    """Join the first names with commas, as in "a, b, c +97 more"."""
+    more = f" +{len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more
 
 
-def kind_and_size(artifact: Output) -> str:
-    """What is known of a value, as in "DataFrame 426 x 30, 100 KB"; may be empty."""
-    size = "" if artifact.size is None else human_size(artifact.size)
-    return ", ".join(part for part in (artifact.description, size) if part)
+def type_and_size(output: Output) -> str:
+    """Return the type, shape and size of a value, as in "DataFrame 426 x 30, 100 KB"; may be empty."""
+    size = "" if output.size is None else human_size(output.size)
+    return ", ".join(part for part in (output.description, size) if part)
 
 
-def described(names: Iterable[str], artifact: Output, source: str = "") -> str:
-    """Variables with what is known of them, as in "X_train from prep (DataFrame 426 x 30, 100 KB)"."""
-    known = kind_and_size(artifact)
+def describe_variables(names: Iterable[str], output: Output, source: str = "") -> str:
+    """Return variables with type and size, as in "X_train from prep (DataFrame 426 x 30, 100 KB)"."""
+    known = type_and_size(output)
     return ", ".join(names) + (f" from {source}" if source else "") + (f" ({known})" if known else "")
 
 
 def plan_text(cached: bool, reason: str) -> str:
-    """What a run would do with a step: "cached", or "runs: data.csv has changed"."""
+    """Return what a run would do with a step: "cached", or "runs: data.csv has changed"."""
     if not cached:
         return f"runs: {reason}"
     return f"cached, {reason}" if reason else "cached"
 
 
 def assignment(parameter: Parameter) -> str:
-    """A parameter with its default, as it is written in Python."""
+    """Return a parameter with its default, as Python code."""
     return f"{parameter.name} = {parameter.default!r}"
 
 
 def cell_labels(step: Step) -> tuple[str, ...]:
-    """The labels of a step's cells, as in "In [5]", taken from what tracebacks call them."""
+    """Return the labels of a step's cells, as in "In [5]", from their file names in tracebacks."""
     prefix = f"step {step.name}, "
     return tuple(cell.filename.removeprefix(prefix) for cell in step.cells)
