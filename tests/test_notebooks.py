@@ -81,7 +81,7 @@ def test_a_run_is_shown_where_it_is_asked_for(tmp_path: Path) -> None:
 
 MISTAKES = [
     ("%%kale stp late\nx = 1", "KALE101", "did you mean %%kale step?"),
-    ("# a comment\n%%kale step late\nx = 1", "KALE105", "move it to the top"),
+    ("# a comment\n%%kale step late\nx = 1", "KALE105", "first line"),
     ("%%kale step late\n", "KALE106", "write the code below"),
     ("%kale_run -p epoch=1", "KALE109", "did you mean epochs?"),
 ]
