@@ -140,7 +140,7 @@ class _Assembler:
     def _artifacts(self, step: StepFlow) -> dict[str, Output]:
         """Return the artifact of each output variable of a step."""
         groups = self.edges.outputs[step.name]
-        keys = unique_keys(["out_" + names[0] for names in groups], self._taken())
+        keys = unique_keys(["out_" + names[0] for names in groups], self._reserved_keys())
         found: dict[str, Output] = {}
         for names in groups:
             facts = [self._facts(step, name) for name in names]
@@ -156,7 +156,7 @@ class _Assembler:
             found |= dict.fromkeys(names, artifact)
         return found
 
-    def _taken(self) -> list[str]:
+    def _reserved_keys(self) -> list[str]:
         return ["metrics", *(parameter.key for parameter in self.parameters.values())]
 
     def _facts(self, step: StepFlow, name: str) -> Facts | None:
@@ -214,7 +214,7 @@ class _Assembler:
         taken: dict[tuple[str, Output], list[str]] = defaultdict(list)
         for name, producer in self.edges.providers[step.name].items():
             taken[producer, self.artifacts[producer][name]].append(name)
-        keys = unique_keys(["in_" + names[0] for names in taken.values()], self._taken())
+        keys = unique_keys(["in_" + names[0] for names in taken.values()], self._reserved_keys())
         return tuple(
             Input(tuple(names), keys["in_" + names[0]], producer, artifact)
             for (producer, artifact), names in taken.items()
@@ -225,7 +225,7 @@ class _Assembler:
         pieces: dict[int, list[int]] = {}
         for number in self.flow.prelude.cells:
             read = self.flow.cells[number]
-            left_out = {d.statement for d in self._definitions[number] if not self._wanted(step, d)}
+            left_out = {d.statement for d in self._definitions[number] if not self._is_needed(step, d)}
             pieces[number] = [statement for statement in read.kept if statement not in left_out]
         for definition in step.replays:
             pieces.setdefault(definition.cell, []).append(definition.statement)
@@ -237,12 +237,12 @@ class _Assembler:
         found: dict[str, tuple[str, str]] = {}
         for number in self.flow.prelude.cells:
             for definition in self._definitions[number]:
-                if not self._wanted(step, definition):
+                if not self._is_needed(step, definition):
                     node = self.flow.cells[number].facts.python.tree.body[definition.statement]
                     found |= _bound_by_import(node)
         return found
 
-    def _wanted(self, step: StepFlow, definition: Definition) -> bool:
+    def _is_needed(self, step: StepFlow, definition: Definition) -> bool:
         """Whether a step gets a definition of the prelude."""
         return (
             definition.kind != "import"

@@ -20,7 +20,7 @@ from kale_magics.dataflow.walk_state import WalkState
 
 
 class Branches:
-    """Applies the effects of branches, each from the same start, and merges what they leave.
+    """Applies the effects of branches, each from the same start, and merges the results.
 
     Args:
         state: The state of the walk.

@@ -19,7 +19,7 @@ from kale_magics.model.diagnostics import Code, Diagnostic, Where
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
 
-FROM_THE_TOP = "run all cells from top to bottom, as the pipeline does"
+RUN_ALL = "run all cells from top to bottom, as the pipeline does"
 
 
 def history_warnings(
@@ -38,7 +38,7 @@ def history_warnings(
     """
     ran = {number: cell for number, cell in cells.items() if cell.run and cell.execution_count is not None}
     yield from _out_of_order(ran, uses)
-    yield from _twice(ran, changes)
+    yield from _run_twice(ran, changes)
     yield from _from_outside(ran, uses, session)
 
 
@@ -56,13 +56,13 @@ def _out_of_order(cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str]
         yield Diagnostic(
             Code.OUT_OF_ORDER,
             f"this cell ran after {used}: the pipeline will compute other values than the session has",
-            FROM_THE_TOP,
+            RUN_ALL,
             _where(cells[definer]),
             "warning",
         )
 
 
-def _twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
+def _run_twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
     for (definer, user), name in changes.items():
         if definer not in cells or user not in cells:
             continue
@@ -73,7 +73,7 @@ def _twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]) ->
                 Code.OUT_OF_ORDER,
                 f"this cell changes {name} and ran {times} times since {cells[definer].label} defined it:"
                 " the pipeline will compute other values than the session has",
-                FROM_THE_TOP,
+                RUN_ALL,
                 _where(cells[user]),
                 "warning",
             )

@@ -113,7 +113,9 @@ class Changes:
             # The evidence does not cover what this cell computed before; no other step has it yet.
             earlier = binding.producer != self.state.step.name or binding.cell != self.state.cell
             kept = ran and self.is_kept(one)
-            if earlier and (one in self.state.step.read_only or (kept and not self._goes_with(one, moving))):
+            if earlier and (
+                one in self.state.step.read_only or (kept and not self._shares_with_changed(one, moving))
+            ):
                 continue
             if earlier and not kept and one not in changed:
                 self.state.step.assumed_changes.setdefault(one, what)
@@ -137,7 +139,7 @@ class Changes:
                 if name in GENERATORS:
                     self.read(name, 0, certain=False)
                 for one in self.sharing.group(name):
-                    if one not in self.state.evidence.unchanged or self._goes_with(one, {name}):
+                    if one not in self.state.evidence.unchanged or self._shares_with_changed(one, {name}):
                         self._change_one(one)
         for name in sorted(self.state.evidence.bound):
             known = self.state.names.get(name)
@@ -158,7 +160,7 @@ class Changes:
         for name, definitions in sorted(self.state.evidence.definitions.items()):
             self._hold_definitions(name, definitions)
 
-    def _goes_with(self, one: str, changed: Set[str]) -> bool:
+    def _shares_with_changed(self, one: str, changed: Set[str]) -> bool:
         """Whether an unchanged name shares an object with a changed one: both must come from one step."""
         return any(one in group and not changed.isdisjoint(group) for group in self.state.evidence.shared)
 

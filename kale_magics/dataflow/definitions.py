@@ -1,4 +1,4 @@
-"""DefinitionFlow in the walk through the notebook: functions, classes and imports that steps replay."""
+"""Definitions in the walk through the notebook: functions, classes and imports that steps replay."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class DefinitionFlow:
         behaviours: Iterable[Behaviour],
         needs: Iterable[Binding],
     ) -> None:
-        """Bind the names of a definition, each with what it is."""
+        """Bind the names of a definition."""
         direct, memory = self._decoration(effect)
         for name, origin in names.items():
             self.sharing.leave_group(name)

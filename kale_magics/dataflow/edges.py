@@ -58,7 +58,7 @@ class Edges:
             self._report_assumed_changes(step)
 
     def _choose_providers(self) -> dict[str, list[set[str]]]:
-        """Choose the providers so that names of one object come from one step; return those of each."""
+        """Choose the providers so that names of one object come from one step; return these names by step."""
         self.providers = {n: {v: b.producer for v, b in s.inputs.items()} for n, s in self.steps.items()}
         together: dict[str, list[set[str]]] = defaultdict(list)
         united: dict[str, list[set[str]]] = defaultdict(list)

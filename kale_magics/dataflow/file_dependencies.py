@@ -59,9 +59,9 @@ class FilesOfSteps:
             found = self.reader.read(facts.python.tree)
             if number in owners:
                 self._add(owners[number], number, found)
-                self._learn(owners[number], number)
+                self._add_observed_values(owners[number], number)
 
-    def _learn(self, step: StepFlow, number: int) -> None:
+    def _add_observed_values(self, step: StepFlow, number: int) -> None:
         """Take from the session the values of names that the cell's text does not show."""
         for name, binding in step.local.items():
             if binding is not None and binding.cell == number and name not in self.reader.values:
@@ -75,7 +75,7 @@ class FilesOfSteps:
         functions = self._of_functions(step) if number == step.cells[0] else ()
         seen = self.observed.get(number, NO_FILES)
         its = self.uses[step.name]
-        for use in (*named, *functions, *self._seen(seen)):
+        for use in (*named, *functions, *self._observed_uses(seen)):
             one = replace(use, pattern=absolute(use.pattern, self.folder))
             # A step that has written the file before reads its own.
             if use.writes or not any(u.use.writes and u.use.pattern == one.pattern for u in its):
@@ -89,7 +89,7 @@ class FilesOfSteps:
                 tree = self.cells[definition.cell].python.tree
                 yield from (replace(use, line=0) for use in self.reader.read(tree.body[definition.statement]))
 
-    def _seen(self, files: ObservedFiles) -> Iterator[FileUse]:
+    def _observed_uses(self, files: ObservedFiles) -> Iterator[FileUse]:
         for patterns, writes in ((files.written, True), (files.read, False)):
             for pattern in sorted(patterns):
                 shown = os.path.relpath(pattern.removesuffix("/**"), self.folder)

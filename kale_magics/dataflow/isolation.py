@@ -37,28 +37,28 @@ class CacheUse:
 
 
 def unseen_cache_uses(
-    settings: Sequence[CacheUse], steps: Mapping[str, StepFlow], cells: Mapping[int, CellFacts]
+    uses: Sequence[CacheUse], steps: Mapping[str, StepFlow], cells: Mapping[int, CellFacts]
 ) -> Iterator[tuple[CacheUse, str]]:
     """Yield the uses of caches that a step below sees in the notebook but not as a pipeline, with that step.
 
     Args:
-        settings: All uses of caches.
+        uses: All uses of caches.
         steps: The steps by their names.
         cells: The marked cells by their numbers.
     """
-    for setting in settings:
+    for use in uses:
         for step in steps.values():
-            below = [number for number in step.cells if number > setting.cell]
-            if step.name != setting.step and below and _sees(setting, step, [cells[n] for n in below]):
-                yield setting, step.name
+            below = [number for number in step.cells if number > use.cell]
+            if step.name != use.step and below and _sees(use, step, [cells[n] for n in below]):
+                yield use, step.name
                 break
 
 
-def _sees(setting: CacheUse, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
-    if setting.origin == CACHE_CHANGED:
-        used = step.local.get(setting.path)
+def _sees(use: CacheUse, step: StepFlow, cells: Sequence[CellFacts]) -> bool:
+    if use.origin == CACHE_CHANGED:
+        used = step.local.get(use.path)
         return used is not None and used.memory == "cached"
-    return _mentions(f"{setting.path}.cache_info", cells)
+    return _mentions(f"{use.path}.cache_info", cells)
 
 
 def _mentions(path: str, cells: Sequence[CellFacts]) -> bool:

@@ -59,8 +59,8 @@ def _check_reads(flow: NotebookFlow, cell: Cell) -> None:
 
 def _check_isolation(flow: NotebookFlow) -> None:
     facts = {number: read.facts for number, read in flow.cells.items()}
-    for setting, other in unseen_cache_uses(flow.flow.state.cache_uses, flow.steps, facts):
-        _report_cache_use(flow, setting, other)
+    for use, other in unseen_cache_uses(flow.flow.state.cache_uses, flow.steps, facts):
+        _report_cache_use(flow, use, other)
     marked = {number: (read.cell, read.facts) for number, read in flow.cells.items()}
     for lost in StateFlow(marked, flow.steps, flow.flow).lost():
         flow.report(
@@ -83,14 +83,14 @@ def _check_isolation(flow: NotebookFlow) -> None:
         )
 
 
-def _report_cache_use(flow: NotebookFlow, setting: CacheUse, other: str) -> None:
+def _report_cache_use(flow: NotebookFlow, use: CacheUse, other: str) -> None:
     flow.report(
         Code.MEMORY_BY_STEP,
-        f"{setting.path} is cached; step {other} runs in its own process, and does not see what step"
-        f" {setting.step} did to the cache of {setting.path}",
-        f"call {setting.path} in one step, and use its result in the others",
-        flow.place(setting.cell, setting.line),
-        about=setting.path,
+        f"{use.path} is cached; step {other} runs in its own process, and does not see what step"
+        f" {use.step} did to the cache of {use.path}",
+        f"call {use.path} in one step, and use its result in the others",
+        flow.place(use.cell, use.line),
+        about=use.path,
         severity="warning",
     )
 

@@ -60,7 +60,7 @@ class Sharing:
         return source.relation != "weak"
 
     def expanded(self, sources: Iterable[Source]) -> Iterator[Source]:
-        """Yield sources; in place of those of bond "result", what the called function may return."""
+        """Yield sources; in place of those of relation "result", what the called function may return."""
         for source in sources:
             if source.relation == "result":
                 yield from self._results(source.name, set())

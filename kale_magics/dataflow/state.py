@@ -321,7 +321,7 @@ def _changing_fields(node: ast.ClassDef) -> Iterator[str]:
 
 
 def _asked_for_subclasses(statement: Statement) -> Iterator[str]:
-    """Yield the names of the classes that are asked for subclasses; an empty one for other expressions."""
+    """Yield the names of classes whose subclasses are looked up; an empty one for other expressions."""
     for node in statement.walk():
         if isinstance(node, ast.Attribute) and node.attr == "__subclasses__":
             yield node.value.id if isinstance(node.value, ast.Name) else ""

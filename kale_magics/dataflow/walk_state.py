@@ -31,7 +31,7 @@ class WalkState:
     Attributes:
         session: What a live kernel knows.
         last_bound: For every name the number of the last cell that binds it.
-        losing_parts: The names of objects that may release what they hold.
+        losing_parts: The names of objects that may stop holding other objects.
         missing: Called for a name that is not defined above: step, name, line, whether that is certain.
         conflict: Called for a step that uses a value after another step has changed it.
         contradicted: Called for a step that changes a name of its `--reads`.

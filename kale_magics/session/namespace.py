@@ -77,7 +77,7 @@ class Session:
             return None
         if self._definitions is None:
             self._definitions = known_definitions(self._values)
-        found = find_unpicklable(self._values[name], name, self._values, self._definitions, most=MAX_PICKLED)
+        found = find_unpicklable(self._values[name], name, self._values, self._definitions, limit=MAX_PICKLED)
         if found is None:
             return None
         path, culprit, error = found

@@ -35,25 +35,25 @@ from typing import Any
 from kale_magics.step_runtime.fingerprint_builtins import (
     ATOM_READERS,
     CONTAINER_READERS,
+    builtin_reader,
     read_elements,
-    reader_of,
 )
 from kale_magics.step_runtime.fingerprint_classes import UNKNOWN, ClassFacts, facts_of_class
-from kale_magics.step_runtime.fingerprint_libraries import sampler_of
+from kale_magics.step_runtime.fingerprint_libraries import library_reader
 from kale_magics.step_runtime.fingerprint_nodes import (
     MAX_PARTS,
     TOO_MANY,
     Parts,
     class_name,
+    make_node,
     module_name,
-    sealed_node,
     text_node,
     unknown_node,
 )
 from kale_magics.step_runtime.random_generators import OWNERS, owner_of_state
 from kale_magics.step_runtime.unpatched import from_json, to_json
 
-FINGERPRINT_BUDGET = 300
+MAX_FINGERPRINT_OBJECTS = 300
 """Objects of a value that are read; an array counts as several."""
 
 MAX_FINGERPRINT_BYTES = 1 << 19
@@ -77,7 +77,7 @@ HIDDEN = "its state cannot be read"
 TIME_ZONES = ("datetime.", "zoneinfo.", "pytz.", "dateutil.")
 
 
-def fingerprint(value: Any, budget: int = FINGERPRINT_BUDGET) -> dict[str, Any]:
+def fingerprint(value: Any, budget: int = MAX_FINGERPRINT_OBJECTS) -> dict[str, Any]:
     """Describe a value so that another process can decide whether it has an equal one.
 
     Args:
@@ -91,7 +91,7 @@ def fingerprint(value: Any, budget: int = FINGERPRINT_BUDGET) -> dict[str, Any]:
 
 
 def fingerprint_and_cost(
-    value: Any, budget: int = FINGERPRINT_BUDGET, known: dict[Any, Any] | None = None
+    value: Any, budget: int = MAX_FINGERPRINT_OBJECTS, known: dict[Any, Any] | None = None
 ) -> tuple[dict[str, Any], float]:
     """Return a fingerprint, and the share of the budgets of objects and of bytes that it used.
 
@@ -116,22 +116,22 @@ def versions_of(kind: type) -> str:
     return f"{python}, {library} {version}" if type(version) is str else python
 
 
-def fingerprint_texts(values: dict[str, Any], most: float = math.inf) -> dict[str, str]:
+def fingerprint_texts(values: dict[str, Any], budget: float = math.inf) -> dict[str, str]:
     """Return the fingerprints of variables as compact JSON, within the limits of a manifest.
 
     Args:
         values: The variables.
-        most: How many values may be read, each within the budget of one value.
+        budget: How many values may be read, each within the budget of one value.
     """
     limit = min(MAX_FINGERPRINT_TEXT, MAX_FINGERPRINTS_TEXT // max(1, len(values)))
     texts: dict[str, str] = {}
     known: dict[Any, Any] = {}
     for name, value in values.items():
-        if most <= 0:
+        if budget <= 0:
             break
         node, cost = fingerprint_and_cost(value, known=known)
         texts[name] = fingerprint_text(node, limit)
-        most -= cost
+        budget -= cost
     return texts
 
 
@@ -307,7 +307,7 @@ class FingerprintReader:
     def _node(self, value: Any, kind: type, depth: int, in_library: bool) -> dict[str, Any]:
         reader = CONTAINER_READERS.get(kind) if type(kind) is type else None
         if reader is not None:
-            return sealed_node(kind.__name__, reader(self, value, depth, in_library))
+            return make_node(kind.__name__, reader(self, value, depth, in_library))
         its = facts_of_class(kind)
         if its.has_full_repr:
             return repr_node(value, its.name)
@@ -321,13 +321,13 @@ class FingerprintReader:
             its.reader = find_reader(its)
         known = its.reader(self, value, depth, in_library) if its.reader is not None else {}
         if known.pop("complete", False) or "no" in known:
-            return sealed_node(its.name, known)
+            return make_node(its.name, known)
         state, hidden = its.state_of(value)
         if hidden and not known and not state:
             return unknown_node(its.name, HIDDEN)
         parts = self._attributes(state, its, depth, in_library)
         parts.reasons.update([HIDDEN] if hidden and not known else ())
-        return sealed_node(its.name, known, parts)
+        return make_node(its.name, known, parts)
 
     def _attributes(self, state: dict[str, Any], kind: ClassFacts, depth: int, in_library: bool) -> Parts:
         """Return the attributes of an object that belong to its value."""
@@ -343,10 +343,10 @@ class FingerprintReader:
 
 def find_reader(kind: ClassFacts) -> Any:
     """Return the reader of a class's objects; None if their attributes are their whole value."""
-    sampler = sampler_of(kind)
-    if sampler is not None:
-        return lambda reader, value, depth, _: sampler(reader, value, depth)
-    return None if kind.name.startswith("scipy.sparse") else reader_of(kind)
+    reader_function = library_reader(kind)
+    if reader_function is not None:
+        return lambda reader, value, depth, _: reader_function(reader, value, depth)
+    return None if kind.name.startswith("scipy.sparse") else builtin_reader(kind)
 
 
 def repr_node(value: Any, name: str) -> dict[str, Any]:

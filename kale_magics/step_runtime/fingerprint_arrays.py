@@ -16,19 +16,19 @@ from kale_magics.step_runtime.fingerprint_nodes import (
     Parts,
     checksum_of,
     hash_of,
+    make_node,
     module_name,
     sample_positions,
-    sealed_node,
     short_text,
 )
 
 MAX_WHOLE_BYTES = 1 << 17
 """Bytes of an array that is read whole."""
 
-SAMPLE = 2_048
+SAMPLE_SIZE = 2_048
 """Elements that are read of a larger one."""
 
-SMALL_SAMPLE = 128
+SMALL_SAMPLE_SIZE = 128
 """The same once the budget of a value is spent."""
 
 BYTES_PER_SAMPLE = 64
@@ -44,26 +44,26 @@ ARRAY_COST = 5
 """The cost of an array in the budget of objects."""
 
 
-def plain_array(reader: Any, array: Any, depth: int, most: int = 0) -> dict[str, Any]:
+def plain_array_facts(reader: Any, array: Any, depth: int, limit: int = 0) -> dict[str, Any]:
     """Return the facts about an array.
 
     Args:
         reader: A `FingerprintReader`.
         array: An ndarray, not of a subclass.
         depth: How many objects it is nested in.
-        most: How many elements are read; 0 for as many as its size allows.
+        limit: How many elements are read; 0 for as many as its size allows.
     """
-    flat = account_for(reader, array, most)
-    return of_elements(array, flat_known(reader, flat, depth))
+    flat = sample_array(reader, array, limit)
+    return array_facts(array, flat_facts(reader, flat, depth))
 
 
-def account_for(reader: Any, array: Any, most: int = 0, cost: int = ARRAY_COST) -> Any:
+def sample_array(reader: Any, array: Any, limit: int = 0, cost: int = ARRAY_COST) -> Any:
     """Return the elements to read of an array, in one dimension, and charge the reader's budgets for them."""
     reader.left -= cost * (1 + len(array.dtype.names or ()))
-    return flat_sample(reader, array, most or elements_read(reader, array))
+    return flat_sample(reader, array, limit or elements_read(reader, array))
 
 
-def of_elements(array: Any, known: dict[str, Any]) -> dict[str, Any]:
+def array_facts(array: Any, known: dict[str, Any]) -> dict[str, Any]:
     """Complete the facts about an array's elements to those about the array."""
     dtype, shape = array.dtype, array.shape
     described = str(dtype.descr) if dtype.names else str(dtype) if dtype.kind == "T" else dtype.str
@@ -77,32 +77,32 @@ def elements_read(reader: Any, array: Any) -> int:
     """Return how many elements of an array are read."""
     if array.dtype.hasobject or array.dtype.kind == "T":
         return MAX_OBJECTS
-    cost = array.nbytes if array.nbytes <= MAX_WHOLE_BYTES else SAMPLE * BYTES_PER_SAMPLE
+    cost = array.nbytes if array.nbytes <= MAX_WHOLE_BYTES else SAMPLE_SIZE * BYTES_PER_SAMPLE
     if cost > reader.bytes_left:
         reader.is_cut = True
-        return SMALL_SAMPLE
+        return SMALL_SAMPLE_SIZE
     reader.bytes_left -= cost
-    return int(array.size) if cost == array.nbytes else SAMPLE
+    return int(array.size) if cost == array.nbytes else SAMPLE_SIZE
 
 
-def flat_sample(reader: Any, array: Any, most: int) -> Any:
+def flat_sample(reader: Any, array: Any, limit: int) -> Any:
     """Return the elements to read of an array, in one dimension."""
     size = int(array.size)
-    if size <= most:
+    if size <= limit:
         return array.reshape(-1)
     numpy: Any = sys.modules["numpy"]
-    places = reader.places.get((size, most))
+    places = reader.places.get((size, limit))
     if places is None:
-        places = reader.places[size, most] = numpy.array(sample_positions(size, most))
+        places = reader.places[size, limit] = numpy.array(sample_positions(size, limit))
     if array.flags.c_contiguous:
         return array.reshape(-1)[places]
     return array[numpy.unravel_index(places, array.shape)]
 
 
-def flat_known(reader: Any, flat: Any, depth: int) -> dict[str, Any]:
+def flat_facts(reader: Any, flat: Any, depth: int) -> dict[str, Any]:
     """Return the hashes and the first elements of an array in one dimension."""
     if flat.dtype.names:
-        fields = [flat_known(reader, flat[name].reshape(-1), depth) for name in flat.dtype.names]
+        fields = [flat_facts(reader, flat[name].reshape(-1), depth) for name in flat.dtype.names]
         hashes = tuple(hash_of(*(field["hash"][way] for field in fields)).encode() for way in (0, 1, 2))
         some = sorted({reason for field in fields for reason in field.get("some", ())})
         # The `repr` of objects in it may be user code.
@@ -168,30 +168,33 @@ def read_array(reader: Any, value: Any, depth: int) -> dict[str, Any]:
     """Read an array that is not masked; the attributes of a user's subclass count too."""
     numpy: Any = sys.modules["numpy"]
     if type(value) is numpy.ndarray:
-        return {**plain_array(reader, value, depth), "complete": True}
+        return {**plain_array_facts(reader, value, depth), "complete": True}
     plain = numpy.ndarray.view(value, numpy.ndarray)
-    return {**plain_array(reader, plain, depth), "complete": module_name(type(value)).startswith("numpy")}
+    return {
+        **plain_array_facts(reader, plain, depth),
+        "complete": module_name(type(value)).startswith("numpy"),
+    }
 
 
 def read_masked(reader: Any, value: Any, depth: int) -> dict[str, Any]:
     """Read a masked array."""
     numpy: Any = sys.modules["numpy"]
     plain = numpy.ndarray.view(value, numpy.ndarray)
-    most = elements_read(reader, plain)
+    limit = elements_read(reader, plain)
     mask = numpy.asarray(object.__getattribute__(value, "_mask"))
-    hidden = flat_sample(reader, numpy.broadcast_to(mask, plain.shape), most)
-    shown = flat_sample(reader, plain, most).copy()
+    hidden = flat_sample(reader, numpy.broadcast_to(mask, plain.shape), limit)
+    shown = flat_sample(reader, plain, limit).copy()
     if not plain.dtype.names:
         shown[hidden] = numpy.zeros((), plain.dtype)  # masked values have no meaning
     parts = Parts(f"{plain.dtype} {plain.shape}")
-    parts.add(".data", sealed_node("array", plain_array(reader, shown, depth, most)))
-    parts.add(".mask", sealed_node("array", plain_array(reader, hidden, depth, most)))
+    parts.add(".data", make_node("array", plain_array_facts(reader, shown, depth, limit)))
+    parts.add(".mask", make_node("array", plain_array_facts(reader, hidden, depth, limit)))
     return parts.whole(d=plain.dtype.str, s=list(plain.shape))
 
 
 def read_scalar(reader: Any, value: Any, depth: int) -> dict[str, Any]:
     """Read a number of numpy."""
-    known = plain_array(reader, sys.modules["numpy"].asarray(value), depth)
+    known = plain_array_facts(reader, sys.modules["numpy"].asarray(value), depth)
     return {**known, "x": short_text(str(value)), "complete": True}
 
 

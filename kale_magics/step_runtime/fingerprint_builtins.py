@@ -397,7 +397,7 @@ READERS: tuple[tuple[tuple[Any, ...], Callable[..., dict[str, Any]]], ...] = (
 """The readers of objects whose class has one of these bases; the nearest base counts."""
 
 
-def reader_of(kind: ClassFacts) -> Callable[..., dict[str, Any]] | None:
+def builtin_reader(kind: ClassFacts) -> Callable[..., dict[str, Any]] | None:
     """Return the reader of the objects of a class with one of these bases; None for all others."""
     readers = ((base, reader) for bases, reader in READERS for base in bases if kind.has(base))
     return min(readers, key=lambda found: kind.place_of(found[0]), default=(None, None))[1]

@@ -101,10 +101,10 @@ class ClassFacts:
         """Whether an attribute is no part of an object's value: caches, locks, addresses, times."""
         known = self._noise.get((attribute, in_library))
         if known is None:
-            known = self._noise[attribute, in_library] = self._makes_noise(attribute, in_library)
+            known = self._noise[attribute, in_library] = self._determine_noise(attribute, in_library)
         return known
 
-    def _makes_noise(self, attribute: str, in_library: bool) -> bool:
+    def _determine_noise(self, attribute: str, in_library: bool) -> bool:
         dicts = map(class_dict, self.bases)
         makers = [class_name(type(members[attribute])) for members in dicts if attribute in members]
         if attribute in MEASURED or any(name.endswith("cached_property") for name in makers):

@@ -12,9 +12,9 @@ from typing import Any
 from kale_magics.step_runtime.fingerprint_arrays import (
     ARRAY_COST,
     MAX_OBJECTS,
-    account_for,
     float_rows_hashes,
-    plain_array,
+    plain_array_facts,
+    sample_array,
 )
 from kale_magics.step_runtime.fingerprint_nodes import (
     MAX_PARTS,
@@ -22,13 +22,13 @@ from kale_magics.step_runtime.fingerprint_nodes import (
     Parts,
     affordable,
     is_plain,
+    make_node,
     module_name,
     sample_positions,
-    sealed_node,
     short_text,
 )
 
-COLUMN_HEADS = 4
+MAX_COLUMN_HEADS = 4
 """First elements that are shown of a column of doubles; there may be many columns."""
 
 EXTENSION_ARRAYS = (
@@ -80,12 +80,12 @@ def column_nodes(reader: Any, columns: dict[str, Any], depth: int) -> dict[str, 
     doubles: dict[int, dict[str, Any]] = {}
     for number in affordable(reader, len(fast)):
         array = columns[fast[number]]
-        flat = account_for(reader, array, cost=1)
+        flat = sample_array(reader, array, cost=1)
         doubles.setdefault(flat.size, {})[fast[number]] = flat
         nodes[fast[number]] = {"t": "array", "d": array.dtype.str, "s": list(array.shape)}
     for alike in doubles.values():
         rows = numpy.stack(list(alike.values()))
-        heads = rows[:, :COLUMN_HEADS].tolist()
+        heads = rows[:, :MAX_COLUMN_HEADS].tolist()
         for label, head, hashes in itertools.zip_longest(alike, heads, float_rows_hashes(rows)):
             exact, *rounded = map(bytes.decode, hashes)
             nodes[label].update(e=list(map(repr, head)), h=exact)
@@ -119,8 +119,8 @@ def column_labels(columns: Any) -> list[str]:
 def values_node(reader: Any, array: Any, depth: int) -> dict[str, Any]:
     """Return the node of the values of a column or an index."""
     if type(array) is sys.modules["numpy"].ndarray:
-        return sealed_node("array", plain_array(reader, array, depth))
-    return sealed_node(type(array).__name__, read_extension(reader, array, depth))
+        return make_node("array", plain_array_facts(reader, array, depth))
+    return make_node(type(array).__name__, read_extension(reader, array, depth))
 
 
 def add_attributes(reader: Any, value: Any, depth: int, parts: Parts) -> None:

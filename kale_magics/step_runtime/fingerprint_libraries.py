@@ -20,7 +20,7 @@ UNREADABLE_PANDAS = (
 """Modules of pandas whose objects change their state when they are used."""
 
 
-def sampler_of(kind: ClassFacts) -> Callable[[Any, Any, int], dict[str, Any]] | None:
+def library_reader(kind: ClassFacts) -> Callable[[Any, Any, int], dict[str, Any]] | None:
     """Return the reader of the objects of a class of numpy, pandas or scikit-learn.
 
     Args:
@@ -32,15 +32,15 @@ def sampler_of(kind: ClassFacts) -> Callable[[Any, Any, int], dict[str, Any]] | 
     """
     found = None
     if "numpy" in kind.libraries and hasattr(sys.modules.get("numpy"), "ndarray"):
-        found = sampler_of_numpy(kind)
+        found = numpy_reader(kind)
     if "pandas" in kind.libraries and hasattr(sys.modules.get("pandas"), "DataFrame"):
-        found = sampler_of_pandas(kind)
+        found = pandas_reader(kind)
     if found is None and kind.library == "sklearn":
-        found = sampler_of_compiled(kind)
+        found = compiled_reader(kind)
     return found
 
 
-def sampler_of_numpy(kind: ClassFacts) -> Any:
+def numpy_reader(kind: ClassFacts) -> Any:
     """Return the reader of a numpy class; None for other classes."""
     numpy: Any = sys.modules["numpy"]
     if hasattr(sys.modules.get("numpy.ma"), "MaskedArray") and kind.has(numpy.ma.MaskedArray):
@@ -56,7 +56,7 @@ def sampler_of_numpy(kind: ClassFacts) -> Any:
     return next((read for base, read in readers.items() if kind.has(base)), None)
 
 
-def sampler_of_pandas(kind: ClassFacts) -> Any:
+def pandas_reader(kind: ClassFacts) -> Any:
     """Return the reader of a pandas class; None for others, or if the attributes are the whole value."""
     pandas: Any = sys.modules["pandas"]
     readers = {
@@ -76,7 +76,7 @@ def reader_of_text(text_of: Callable[[Any], str]) -> Callable[..., dict[str, Any
     return lambda _, value, *__: text_facts(text_of(value))
 
 
-def sampler_of_compiled(kind: ClassFacts) -> Any:
+def compiled_reader(kind: ClassFacts) -> Any:
     """Return the reader of a compiled scikit-learn class, as the trees of a forest; None for all others."""
     for base in kind.bases:
         if base is object or "__dict__" in class_dict(base):

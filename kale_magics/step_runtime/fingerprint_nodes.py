@@ -26,7 +26,7 @@ MAX_SHORT_TEXT = 40
 MAX_REASONS = 3
 """Reasons why parts cannot be compared that a node names."""
 
-GOLDEN = 0.6180339887498949
+GOLDEN_RATIO = 0.6180339887498949
 """Steps of this size modulo 1 spread positions evenly, whatever the rows and columns."""
 
 ROUNDED_BITS = 18
@@ -82,11 +82,11 @@ def short_text(text: str) -> str:
 
 
 @functools.lru_cache(maxsize=64)
-def sample_positions(length: int, most: int) -> tuple[int, ...]:
+def sample_positions(length: int, limit: int) -> tuple[int, ...]:
     """Return the positions of the elements to sample: the first and last ones, and others between them."""
-    edge = most // 8
+    edge = limit // 8
     found = {*range(min(edge, length)), *range(max(0, length - edge), length)}
-    found.update(int((number * GOLDEN) % 1.0 * length) for number in range(most - 2 * edge))
+    found.update(int((number * GOLDEN_RATIO) % 1.0 * length) for number in range(limit - 2 * edge))
     return tuple(sorted(found))
 
 
@@ -176,7 +176,7 @@ def text_facts(text: str) -> dict[str, Any]:
     return {"x": short_text(text), "hash": (encoded(text),) * 3, "complete": True}
 
 
-def sealed_node(kind: str, known: dict[str, Any], parts: Parts | None = None) -> dict[str, Any]:
+def make_node(kind: str, known: dict[str, Any], parts: Parts | None = None) -> dict[str, Any]:
     """Build the node of an object from the facts about it.
 
     Args:

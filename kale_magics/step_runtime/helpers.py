@@ -40,7 +40,7 @@ class Helpers:
         self.namespace, self.everywhere, self.late = namespace, everywhere, late or {}
         self.codes: list[types.CodeType] = []
 
-    def note(self, definition: Any) -> None:
+    def add(self, definition: Any) -> None:
         """Add a function, or a class with its methods; ignore anything else."""
         if isinstance(definition, types.FunctionType):
             if definition.__globals__ is self.namespace:
@@ -49,7 +49,7 @@ class Helpers:
             for member in list(vars(definition).values()):
                 for function in (member, getattr(member, "__func__", None), getattr(member, "fget", None)):
                     if isinstance(function, types.FunctionType):
-                        self.note(function)
+                        self.add(function)
 
     def names(self) -> list[str]:
         """Return the definitions and imports that the functions look up, directly or not."""
@@ -63,7 +63,7 @@ class Helpers:
             for name in names_in(code):
                 if name not in found and (self.is_helper(name) or name in self.late):
                     found[name] = None
-                    self.note(self.namespace.get(name))
+                    self.add(self.namespace.get(name))
         return sorted(name for name in found if name not in self.everywhere)
 
     def is_helper(self, name: str) -> bool:
@@ -82,7 +82,7 @@ class Helpers:
         found: dict[str, Any] = {}
         for name in self.names():
             value, file = self.namespace.get(name), io.BytesIO()
-            if name in self.late and (value is None or isinstance(value, LateModule)):
+            if name in self.late and (value is None or isinstance(value, LazyModule)):
                 found[name] = self.late[name]
                 continue
             if isinstance(value, types.ModuleType):
@@ -104,7 +104,7 @@ def names_in(code: types.CodeType) -> Iterator[str]:
             yield from names_in(constant)
 
 
-class LateModule(types.ModuleType):
+class LazyModule(types.ModuleType):
     """A module that is imported when one of its attributes is used.
 
     Args:
@@ -134,7 +134,7 @@ def imported(path: str, attribute: str, key: str, namespace: dict[str, Any]) -> 
         ImportError: The module or the attribute does not exist.
     """
     if not attribute:
-        return sys.modules[key] if key == path and key in sys.modules else LateModule(path, key, namespace)
+        return sys.modules[key] if key == path and key in sys.modules else LazyModule(path, key, namespace)
     module = importlib.import_module(path)
     if hasattr(module, attribute):
         return getattr(module, attribute)

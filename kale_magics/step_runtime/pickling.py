@@ -187,7 +187,7 @@ def make_pickler(
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
         def reducer_override(self, obj: Any) -> Any:
             if helpers is not None:
-                helpers.note(obj)
+                helpers.add(obj)
             if type(obj) is ChangedDefinition:
                 make, change = runtime_reference("definition"), runtime_reference("change_definition")
                 return make, (obj.identity,), obj.state, None, None, change
@@ -298,12 +298,12 @@ class NullFile(io.RawIOBase):
     """A file that discards what is written.
 
     Args:
-        most: Bytes that may be written; 0 for any number.
+        limit: Bytes that may be written; 0 for any number.
     """
 
-    def __init__(self, most: int = 0) -> None:
+    def __init__(self, limit: int = 0) -> None:
         super().__init__()
-        self.left = most or sys.maxsize
+        self.left = limit or sys.maxsize
 
     def write(self, data: Any) -> int:
         """Count the bytes."""
@@ -315,12 +315,14 @@ class NullFile(io.RawIOBase):
 
 
 def pickling_error(
-    value: Any, namespace: dict[str, Any], definitions: Definitions, most: int = 0
+    value: Any, namespace: dict[str, Any], definitions: Definitions, limit: int = 0
 ) -> Exception | None:
-    """Return why a value cannot be pickled; None if it can, or if its first `most` bytes can."""
+    """Return why a value cannot be pickled; None if it can, or if its first `limit` bytes can."""
     for deferred in (None, DeferredStates()):
         try:
-            pickler = make_pickler(NullFile(most), namespace, definitions, lambda _: None, Arrays(), deferred)
+            pickler = make_pickler(
+                NullFile(limit), namespace, definitions, lambda _: None, Arrays(), deferred
+            )
             if deferred is None:
                 pickler.dump(value)
             else:
@@ -353,7 +355,7 @@ def find_unpicklable(
     namespace: dict[str, Any],
     definitions: Definitions | None = None,
     attempts: int = 1000,
-    most: int = 0,
+    limit: int = 0,
 ) -> tuple[str, Any, Exception] | None:
     """Find the part of a value that cannot be pickled.
 
@@ -363,14 +365,14 @@ def find_unpicklable(
         namespace: The globals of the notebook's functions.
         definitions: The definitions that are pickled as identities.
         attempts: How many parts are tried at most.
-        most: How many bytes of the value are tried at most; 0 for all.
+        limit: How many bytes of the value are tried at most; 0 for all.
 
     Returns:
         The expression that leads to the innermost part at fault, that part, and why it cannot be pickled;
         None if the value can be pickled.
     """
     definitions = definitions or Definitions()
-    error = pickling_error(value, namespace, definitions, most)
+    error = pickling_error(value, namespace, definitions, limit)
     if error is None:
         return None
     if is_too_deep(error):

@@ -51,7 +51,7 @@ def leave_pod(result: dict[str, Any]) -> None:
     print(ENDS + to_json(result), flush=True)
 
 
-def on_volume(place: str, workspace: str, note: str) -> str:
+def volume_path(place: str, workspace: str, note: str) -> str:
     """Return a path on the run's shared volume, and record it in the artifact's own file."""
     path = os.path.join(workspace, place)
     os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -36,7 +36,7 @@ from kale_magics.step_runtime.fingerprint import (
 from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.parameters import decode_parameter
 from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
-from kale_magics.step_runtime.pod import enter_pod, leave_pod, on_volume
+from kale_magics.step_runtime.pod import enter_pod, leave_pod, volume_path
 from kale_magics.step_runtime.random_generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.report import Report, compile_with_value
 from kale_magics.step_runtime.shell import Shell
@@ -311,7 +311,7 @@ class StepRun:
         """Return the file of an input or an output."""
         path: str = arguments[key].path
         if key in self.shared:
-            return on_volume(self.shared[key], arguments["kale_workspace"], path)
+            return volume_path(self.shared[key], arguments["kale_workspace"], path)
         return path
 
     def log_metric(self, name: str, metrics: Any) -> None:
