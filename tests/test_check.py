@@ -29,7 +29,6 @@ from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.pipeline import CodeBlock, Input, Output, Pipeline, Step
 from kale_magics.model.task_id import TaskId
 from kale_magics.session.evidence import Evidence
-from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import (
     MAX_FINGERPRINT_TEXT,
     fingerprint,
@@ -39,6 +38,7 @@ from kale_magics.step_runtime.fingerprint import (
 from kale_magics.step_runtime.fingerprint_nodes import TOO_MANY
 from tests.exact.computed import DATA, ORDINARY
 from tests.kfp_server import KfpServer
+from tests.marked import marked
 from tests.shells import Shell, fresh_shell
 from tests.test_exactness import VALUES
 
@@ -444,7 +444,7 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
             )
         )  # fmt: skip
         evidence = Evidence(fingerprints={n: fingerprint(v) for n, v in left[name].items()})
-        cells.append(Cell("step", sources[name], name, execution_count=number, evidence=evidence))
+        cells.append(marked("step", sources[name], name, count=number, evidence=evidence))
         runs[name] = TaskRun(TaskId(name), tmp_path / name, {}, FolderSource(), "succeeded")
         runs[name].folder.mkdir()
         told = {"fingerprints": {n: fingerprint(v) for n, v in values.items()}}

@@ -131,8 +131,8 @@ def watched(shell: Shell, setup: str, cell: str) -> Evidence:
     assert shell.run(setup).success
     assert shell.run(f"%%kale step a\n{cell}").success
     (marked,) = shell.registry.cells
-    assert isinstance(marked.evidence, Evidence)
-    return marked.evidence
+    assert isinstance(marked.execution.evidence, Evidence)
+    return marked.execution.evidence
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_nothing_is_seen_of_a_cell_that_fails_or_does_not_run(shell: Shell) -> N
     shell.run("xs = [1]")
     shell.run("%%kale step a\nxs.append(2)\n1 / 0")
     shell.run("%%kale step b --no-run\nxs.append(2)")
-    assert [cell.evidence for cell in shell.registry.cells] == [None, None]
+    assert [cell.execution.evidence for cell in shell.registry.cells] == [None, None]
 
 
 NOTICING = """
@@ -210,9 +210,9 @@ def test_an_array_can_be_resized_while_it_is_watched(shell: Shell) -> None:
     # Nothing but the session's variable may refer to the array: numpy counts.
     shell.run("%%kale step a\na.resize(3)")
     (cell,) = shell.registry.cells
-    assert (cell.state, cell.error) == ("ran", "")
-    assert isinstance(cell.evidence, Evidence)
-    assert "a" in cell.evidence.changed
+    assert (cell.execution.state, cell.execution.error) == ("ran", "")
+    assert isinstance(cell.execution.evidence, Evidence)
+    assert "a" in cell.execution.evidence.changed
 
 
 def test_what_a_cell_binds_by_a_computed_text(shell: Shell) -> None:

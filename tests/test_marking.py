@@ -64,7 +64,7 @@ def test_a_marked_cell_does_what_the_cell_does(shell: Shell, magic: str, body: s
     assert (marked.success, marked.result) == (plain.success, plain.result)
     assert numbered(marked) == numbered(plain)
     assert plain.success
-    assert only(shell).state == "ran"
+    assert only(shell).execution.state == "ran"
 
 
 def numbered(outcome: Outcome) -> str:
@@ -93,7 +93,7 @@ def test_a_failing_cell_shows_one_traceback_with_its_lines(
     assert error in outcome.printed
     assert f"In[1], line {line}" in outcome.printed
     assert "kale_magics" not in outcome.printed
-    assert only(shell).state == "failed"
+    assert only(shell).execution.state == "failed"
 
 
 def test_hooks_fire_once_and_history_keeps_what_was_typed(shell: Shell) -> None:
@@ -147,7 +147,7 @@ def test_to_transform_a_cell_does_nothing_else(shell: Shell) -> None:
 def test_the_registry_knows_the_cell(shell: Shell, typed: str, kind: str, source: str) -> None:
     shell.run(typed, "id-1")
     cell = only(shell)
-    assert (cell.kind, cell.source, cell.cell_id, cell.label, cell.state) == (
+    assert (cell.kind, cell.source, cell.cell_id, cell.label, cell.execution.state) == (
         kind,
         source,
         "id-1",
@@ -158,14 +158,14 @@ def test_the_registry_knows_the_cell(shell: Shell, typed: str, kind: str, source
 
 def test_a_step_is_known_by_name_and_order(shell: Shell) -> None:
     shell.run('%%kale step "Train model 2" --after a,b\nx = 1')
-    assert (only(shell).name, only(shell).after) == ("Train model 2", ("a", "b"))
+    assert (only(shell).name, only(shell).mark.after) == ("Train model 2", ("a", "b"))
 
 
 def test_no_run_marks_without_running(shell: Shell) -> None:
     outcome = shell.run("%%kale step a --no-run\nx = 1\nprint('ran')\nx")
     assert outcome == Outcome(True, None, "", None)
     assert "x" not in shell.ipython.user_ns
-    assert only(shell).state == "not run"
+    assert only(shell).execution.state == "not run"
     assert only(shell).source == "\nx = 1\nprint('ran')\nx"
 
 
@@ -206,7 +206,7 @@ def test_a_cell_that_is_mended_has_not_failed(shell: Shell) -> None:
     states = []
     for cell in ("x = = 1", "1 / 0", "x = 1"):
         shell.run(f"%%kale step a\n{cell}", "one")
-        states.append((only(shell).state, only(shell).source))
+        states.append((only(shell).execution.state, only(shell).source))
     assert states == [("failed", "\nx = = 1"), ("failed", "\n1 / 0"), ("ran", "\nx = 1")]
 
 
@@ -274,7 +274,7 @@ def test_a_cell_within_a_cell_leaves_the_outer_one_marked(shell: Shell) -> None:
     shell.run(
         "%%kale step a\nget_ipython().run_cell('%%kale step b\\ny = 1')\nget_ipython().run_cell('')\n1 / 0"
     )
-    assert [(c.name, c.state) for c in shell.registry.cells] == [("a", "failed"), ("b", "ran")]
+    assert [(c.name, c.execution.state) for c in shell.registry.cells] == [("a", "failed"), ("b", "ran")]
 
 
 def test_completion_and_help_work_in_a_marked_cell(shell: Shell) -> None:
@@ -381,7 +381,7 @@ def test_a_metaclass_may_raise_when_classes_are_compared(shell: Shell) -> None:
     )
     outcome = shell.run("%%kale step a\nl = A()\nmany = [A(), (A(),), {1: A()}]")
     assert (outcome.success, outcome.printed) == (True, "")
-    assert shell.registry.cells[-1].evidence is not None
+    assert shell.registry.cells[-1].execution.evidence is not None
 
 
 def test_a_fault_of_ours_in_a_mark_is_one_diagnostic(shell: Shell, monkeypatch, tmp_path) -> None:
@@ -422,8 +422,8 @@ def test_an_interrupt_at_the_end_of_a_cell_loses_nothing(shell: Shell, monkeypat
     outcome = shell.run("%%kale step a\nx = 1")
     assert outcome.success
     assert outcome.printed.count("KeyboardInterrupt") == outcome.printed.count("\n") == 1
-    assert shell.registry.cells[0].state == "ran"
-    assert shell.registry.cells[0].evidence.bound == {"x"}
+    assert shell.registry.cells[0].execution.state == "ran"
+    assert shell.registry.cells[0].execution.evidence.bound == {"x"}
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -18,8 +18,7 @@ def cell(cell_id: str | None, text: str, marked_at: float = 0.0) -> Cell:
     magic = find_magic(text)
     assert magic is not None
     mark = parse_mark(magic.arguments)
-    how = {"options": mark.options, "marked_at": marked_at}
-    return Cell(mark.kind, magic.source, mark.name, mark.after, mark.run, cell_id, **how)
+    return Cell(mark, magic.source, cell_id, marked_at=marked_at)
 
 
 A, B, C, D = (f"%%kale step {name}\n{name} = 1" for name in "abcd")

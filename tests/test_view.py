@@ -15,11 +15,11 @@ from kale_magics.model.diagnostics import Code as DiagnosticCode
 from kale_magics.model.diagnostics import Diagnostic, Where
 from kale_magics.model.pipeline import CodeBlock, Input, Output, Parameter, Pipeline, Step
 from kale_magics.model.task_id import TaskId
-from kale_magics.session.registry import Cell
 from kale_magics.view import GraphView, Progress, TableView, cell_rows, diagnostics_text, summary, svg, tree
 from kale_magics.view.layout import Link, assign_rows
 from kale_magics.view.progress import format_duration
 from kale_magics.view.words import columns, human_size, listed, shorten
+from tests.marked import marked
 
 Flow = tuple[str, Mapping[str, Iterable[str]], tuple[str, ...]]
 N_TREES = Parameter("n_trees", "n_trees", "int", 200)
@@ -245,11 +245,11 @@ def test_text_is_cut_by_columns() -> None:
 
 
 CELLS = (
-    Cell("parameters", "n_trees = 200", execution_count=1),
-    Cell("step", "a", name="load", execution_count=2),
-    Cell("step", "b", name="load", execution_count=3, state="failed"),
-    Cell("step", "c", name="svm", state="not run", run=False),
-    Cell("metrics", "auc", execution_count=5),
+    marked("parameters", "n_trees = 200", count=1),
+    marked("step", "a", name="load", count=2),
+    marked("step", "b", name="load", count=3, state="failed"),
+    marked("step", "c", name="svm", state="not run", run=False),
+    marked("metrics", "auc", count=5),
 )
 
 
@@ -293,7 +293,7 @@ def test_the_table_is_aligned() -> None:
 
 
 def test_the_html_table_is_escaped_and_well_formed() -> None:
-    cells = [Cell("step", "", name='a<b & "c"', execution_count=1)]
+    cells = [marked("step", "", name='a<b & "c"', count=1)]
     html = TableView(cell_rows(cells, NASTY))._repr_mimebundle_()["text/html"]
     root = ElementTree.fromstring(html.replace("<br>", "<br/>"))
     assert [td.text for td in root.iter("td")][:3] == ["step", 'a<b & "c"', "In [1]"]

@@ -15,10 +15,10 @@ import kale_magics.magics.magics  # noqa: F401
 from kale_magics.analysis.packages import needs_of
 from kale_magics.dataflow.assemble import assemble
 from kale_magics.model.program import render_program
-from kale_magics.session.registry import Cell
+from tests.marked import marked
 
 needs_of(["cloudpickle", "numpy", "pandas", "scipy", "sklearn"])
-simplest = assemble([Cell("step", "\nx = sorted([1])\nx.sort()\n", "s")]).pipeline
+simplest = assemble([marked("step", "\nx = sorted([1])\nx.sort()\n", "s")]).pipeline
 if simplest is None:
     raise RuntimeError("the simplest notebook is refused")
 program = render_program(simplest.steps[0])

@@ -78,7 +78,7 @@ def _cell_values(
     for cell in cells:
         if cell.kind == "step":
             changers.setdefault(cell.name, dict(last))
-        for name, node in (cell.evidence.fingerprints if cell.evidence else {}).items():
+        for name, node in (cell.execution.evidence.fingerprints if cell.execution.evidence else {}).items():
             if "no" not in node and latest.get(name) != node["h"]:
                 changed.setdefault(cell.name, set()).add(name)
                 last[name] = cell.name
@@ -92,11 +92,11 @@ def _cell_values(
 def _absence_reason(cells: Sequence[Cell], changed: set[Cell]) -> str:
     """Return why a step has no values to compare with; empty if it has."""
     for cell in cells:
-        if not cell.run or cell.state != "ran" or cell.execution_count is None:
+        if not cell.mark.run or cell.execution.state != "ran" or cell.execution.count is None:
             return f"{cell.label} has not run in this session"
         if cell in changed:
             return f"{cell.label} was edited after it ran"
-        if cell.evidence is None:
+        if cell.execution.evidence is None:
             return f"{cell.label} was not observed"
     return ""
 
@@ -112,15 +112,15 @@ def _history_reasons(
                 found.setdefault(name, f"{diagnostic.code.code}: see the warning before the run")
     latest: Cell | None = None
     for cell in cells:
-        if cell.kind == "skip" or cell.execution_count is None:
+        if cell.kind == "skip" or cell.execution.count is None:
             continue
         affected = [cell.name] if cell.kind == "step" else list(steps)
-        if latest is not None and cell.execution_count < (latest.execution_count or 0):
+        if latest is not None and cell.execution.count < (latest.execution.count or 0):
             for name in affected:
                 found.setdefault(name, f"{latest.label} ran after {cell.label}")
-        elif cell.earlier:
+        elif cell.execution.earlier:
             for name in affected:
                 found.setdefault(name, f"{cell.label} ran more than once")
-        if latest is None or cell.execution_count > (latest.execution_count or 0):
+        if latest is None or cell.execution.count > (latest.execution.count or 0):
             latest = cell
     return found

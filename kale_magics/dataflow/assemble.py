@@ -207,7 +207,7 @@ class _Assembler:
         """Merge the options of its cells, the last one first, with those of all steps."""
         options = self.settings.options
         for number in step.cells:
-            options = self.flow.cells[number].cell.options.over(options)
+            options = self.flow.cells[number].cell.mark.options.over(options)
         return options
 
     def _inputs(self, step: StepFlow) -> tuple[Input, ...]:
@@ -267,7 +267,7 @@ class _Assembler:
             if name not in self._replaced(number, definition)
         )
         kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
-        label = read.cell.label if read.cell.execution_count is not None else f"cell {number + 1}"
+        label = read.cell.label if read.cell.execution.count is not None else f"cell {number + 1}"
         place = f"{kind}, marked cell {number + 1}"
         return CodeBlock(
             source if whole else keep_statements(source, kept), f"{kind}, {label}", defines, place
@@ -321,7 +321,7 @@ class _Assembler:
         named = set(map(project, asked))
         packages = [*asked, *(p for p in needs.packages if project(p) not in named)]
         cells = [self.flow.cells[number] for number in step.cells]
-        loaded = {module for read in cells for module in read.cell.loaded}
+        loaded = {module for read in cells for module in read.cell.execution.loaded}
         optional = optional_packages(loaded, [read.facts.python.tree for read in cells], packages)
         return tuple(dict.fromkeys([*packages, *optional]))
 

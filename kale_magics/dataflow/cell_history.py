@@ -36,14 +36,16 @@ def history_warnings(
         changes: The same for one below that changes the value.
         session: The live kernel.
     """
-    ran = {number: cell for number, cell in cells.items() if cell.run and cell.execution_count is not None}
+    ran = {
+        number: cell for number, cell in cells.items() if cell.mark.run and cell.execution.count is not None
+    }
     yield from _out_of_order(ran, uses)
     yield from _run_twice(ran, changes)
     yield from _from_outside(ran, uses, session)
 
 
 def _count(cell: Cell) -> int:
-    return cell.execution_count or 0
+    return cell.execution.count or 0
 
 
 def _out_of_order(cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str]) -> Iterator[Diagnostic]:
@@ -66,7 +68,7 @@ def _run_twice(cells: Mapping[int, Cell], changes: Mapping[tuple[int, int], str]
     for (definer, user), name in changes.items():
         if definer not in cells or user not in cells:
             continue
-        runs = [*cells[user].earlier, _count(cells[user])]
+        runs = [*cells[user].execution.earlier, _count(cells[user])]
         times = sum(count > _count(cells[definer]) for count in runs)
         if times > 1:
             yield Diagnostic(
@@ -83,7 +85,7 @@ def _from_outside(
     cells: Mapping[int, Cell], uses: Mapping[tuple[int, int], str], session: Session
 ) -> Iterator[Diagnostic]:
     """Warn of cells outside the pipeline that change a value between the cells that define and use it."""
-    inside = {count for cell in cells.values() for count in (_count(cell), *cell.earlier)}
+    inside = {count for cell in cells.values() for count in (_count(cell), *cell.execution.earlier)}
     last = max(map(_count, cells.values()), default=0)
     outside = [count for count in range(1, last) if count not in inside and session.input(count)]
     reported: set[tuple[int, str]] = set()

@@ -35,7 +35,7 @@ def unanalyzed_exec(
     """
     for name, step in steps.items():
         for number, line in step.executes:
-            if number < below and not (cells[number].run and cells[number].state == "ran"):
+            if number < below and not (cells[number].mark.run and cells[number].execution.state == "ran"):
                 return name, number, line
     return None
 

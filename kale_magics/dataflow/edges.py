@@ -109,7 +109,11 @@ class Edges:
     def report_files(self) -> None:
         """Report files that one step writes and another one uses without an order between the two."""
         cells = {number: read.facts for number, read in self.flow.cells.items()}
-        seen = {n: r.cell.evidence.files for n, r in self.flow.cells.items() if r.cell.evidence is not None}
+        seen = {
+            n: r.cell.execution.evidence.files
+            for n, r in self.flow.cells.items()
+            if r.cell.execution.evidence is not None
+        }
         files = FilesOfSteps(self.steps, self.flow.prelude, cells, seen, self.flow.path_of)
         for earlier, later in files.unordered(self.graph):
             first, second = ("writes", "uses") if earlier.use.writes else ("uses", "writes")
@@ -242,7 +246,7 @@ class Edges:
         for need, name in itertools.pairwise(cycle):
             if need not in self.providers[name].values():
                 numbers = self.steps[name].cells
-                cell = next(c for n in numbers if need in (c := self.flow.cells[n].cell).after)
+                cell = next(c for n in numbers if need in (c := self.flow.cells[n].cell).mark.after)
                 return f"remove --after {quoted(need)} from step {name}", place_of_mark(cell)
         for name in cycle:
             first = self.steps[name].cells[0]

@@ -38,7 +38,7 @@ def analyze_notebook(cells: Sequence[Cell], session: Session) -> NotebookFlow:
 
 def _check_marks(flow: NotebookFlow) -> None:
     for read in flow.cells.values():
-        for name in read.cell.after:
+        for name in read.cell.mark.after:
             if name not in flow.steps:
                 near = difflib.get_close_matches(name, flow.steps, n=1)
                 fix = f"did you mean {near[0]}?" if near else f"the steps are: {', '.join(flow.steps)}"
@@ -48,7 +48,7 @@ def _check_marks(flow: NotebookFlow) -> None:
 
 
 def _check_reads(flow: NotebookFlow, cell: Cell) -> None:
-    for name in cell.reads:
+    for name in cell.mark.reads:
         used = [n for n, binding in flow.steps[cell.name].local.items() if binding is not None]
         if name not in used:
             near = difflib.get_close_matches(name, used, n=1)

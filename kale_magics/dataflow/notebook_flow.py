@@ -135,10 +135,11 @@ class NotebookFlow:
         if cell.kind == "skip":
             return
         self.cells[number] = AnalyzedCell(cell, facts, kept)
-        if cell.state == "failed" and not self._needs_unrun(cell):
+        if cell.execution.state == "failed" and not self._needs_unrun(cell):
+            error = cell.execution.error
             self.report(
                 Code.CELL_FAILED,
-                f"the last execution of this cell failed{f': {cell.error}' if cell.error else ''}",
+                f"the last execution of this cell failed{f': {error}' if error else ''}",
                 "correct it and run it again",
                 _where(cell, 0),
                 severity="warning",
@@ -146,8 +147,10 @@ class NotebookFlow:
 
     def _needs_unrun(self, cell: Cell) -> bool:
         """Whether a cell failed for a name that a cell above it binds, which has not run in the session."""
-        missing = _NOT_DEFINED.match(cell.error)
-        unrun = (read.facts.statements for read in self.cells.values() if read.cell.state == "not run")
+        missing = _NOT_DEFINED.match(cell.execution.error)
+        unrun = (
+            read.facts.statements for read in self.cells.values() if read.cell.execution.state == "not run"
+        )
         names = {name for statements in unrun for effects in statements for name in bound_by(effects)}
         return missing is not None and missing[1] in names
 
@@ -177,9 +180,13 @@ class NotebookFlow:
         last: dict[str, int] = {}
         for number, read in self.cells.items():
             names = {n for effects in read.facts.statements for n in bound_by(effects)}
-            names |= read.cell.evidence.bound if read.cell.evidence is not None else frozenset()
-            ran = read.cell.run and read.cell.state == "ran"
-            count = read.cell.execution_count
+            names |= (
+                read.cell.execution.evidence.bound
+                if read.cell.execution.evidence is not None
+                else frozenset()
+            )
+            ran = read.cell.mark.run and read.cell.execution.state == "ran"
+            count = read.cell.execution.count
             # A later execution, marked or not, has bound another value.
             stale = {n for n in names if count is not None and self.session.bound_in(n) > count}
             last.update({name: number if ran and name not in stale else -2 for name in names})
@@ -190,9 +197,9 @@ class NotebookFlow:
         if cell.kind == "step":
             step = self.steps.setdefault(cell.name, StepFlow(cell.name))
             step.cells.append(number)
-            step.after += [name for name in cell.after if name not in step.after]
-            step.read_only |= set(cell.reads)
-            self.flow.walk(step, number, read.facts, evidence=cell.evidence)
+            step.after += [name for name in cell.mark.after if name not in step.after]
+            step.read_only |= set(cell.mark.reads)
+            self.flow.walk(step, number, read.facts, evidence=cell.execution.evidence)
         elif cell.kind == "metrics":
             for name, line in self._metrics[number]:
                 self._metric(number, name, line)
@@ -209,7 +216,7 @@ class NotebookFlow:
                 default.name, "parameter", cell=number, line=default.line, constant=constant, flag=flag
             )
             self.flow.state.names[default.name] = binding
-        self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.evidence)
+        self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.execution.evidence)
         for binding in self.prelude.inputs.values():
             self.report(
                 Code.PRELUDE_READS_STEP,
@@ -389,13 +396,13 @@ class NotebookFlow:
 
 def place_of_mark(cell: Cell) -> Where:
     """Return the place of a cell's mark."""
-    return replace(_where(cell, cell.mark.count("\n") + 1), text=cell.mark)
+    return replace(_where(cell, cell.line.count("\n") + 1), text=cell.line)
 
 
 def _where(cell: Cell, line: int) -> Where:
     lines = cell.source.splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""
-    return Where(cell.label if cell.execution_count is not None else "", cell.name, line or None, text)
+    return Where(cell.label if cell.execution.count is not None else "", cell.name, line or None, text)
 
 
 def _line_of(read: AnalyzedCell, name: str) -> int:

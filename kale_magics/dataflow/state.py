@@ -173,7 +173,11 @@ class StateFlow:
         """Yield what a cell sets: as observed in the session, or else as its text shows."""
         cell, _ = self.cells[number]
         setters = [setter for each in self._setters[number] for setter in each]
-        seen = cell.evidence.settings if cell.evidence is not None and cell.state == "ran" else None
+        seen = (
+            cell.execution.evidence.settings
+            if cell.execution.evidence is not None and cell.execution.state == "ran"
+            else None
+        )
         if seen is None or "pyplot" not in {*seen.untouched, *(c.holder for c in seen.changed)}:
             figure = open_figure((s.node for s in self._statements[number]), self.notebook)
             setters += [figure] if figure is not None and not _closes_figures() else []

@@ -82,7 +82,7 @@ class SkipCause:
         return f"{self.step} failed" if self.kind == "failure" else f"the condition of {self.step} is false"
 
 
-@dataclass(repr=False, eq=False)
+@dataclass(repr=False)
 class TaskRun:
     """One task of a run.
 
@@ -102,7 +102,7 @@ class TaskRun:
     task: TaskId
     folder: Path
     artifacts: Mapping[str, Path]
-    source: RunSource
+    source: RunSource = field(compare=False)
     state: TaskState = "waiting"
     seconds: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)

@@ -155,7 +155,7 @@ def variables_given_otherwise(pipeline: Pipeline, cells: Sequence[Cell]) -> list
 
 def _known(step: Step, name: str, cells: Sequence[Cell]) -> Iterator[Mapping[str, str]]:
     """The environments in which code has run in the session that reads a variable and is in a step."""
-    given = {(cell.source, cell.name): cell.variables for cell in cells}
+    given = {(cell.source, cell.name): cell.execution.variables for cell in cells}
     for code, owner in [*((code, "") for code in step.setup), *((code, step.name) for code in step.cells)]:
         if name in uses_of(code.source).variables:
             yield {**os.environ, **dict(given.get((code.source, owner), ()))}

@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from kale_magics.session import process_state
 from kale_magics.session.guard import reported, run_uninterrupted
 from kale_magics.session.loaded_modules import loaded_since
 from kale_magics.session.own_modules import OwnModules
-from kale_magics.session.registry import Cell, Registry, variables_of
+from kale_magics.session.registry import Cell, CellExecution, Registry, variables_of
 from kale_magics.syntax.arguments import has_words
 from kale_magics.syntax.commands import Mark, parse_mark
 from kale_magics.syntax.step_options import check_files
@@ -177,12 +177,9 @@ class _Execution:
                 "write the code below the magic, in the same cell",
                 where,
             )
-        return Cell(
-            mark.kind, self.magic.source, mark.name, mark.after, mark.run,
-            self.info.cell_id, self.count, "not run", mark.reads, mark.options,
-            self.began,
-            mark="\n" * self.magic.above + self.magic.text,
-        )  # fmt: skip
+        line = "\n" * self.magic.above + self.magic.text
+        execution = CellExecution(self.count)
+        return Cell(mark, self.magic.source, self.info.cell_id, execution, line, self.began)
 
 
 class Marking:
@@ -257,9 +254,9 @@ class Marking:
             raise KeyboardInterrupt
         if execution.cell:
             variables = variables_of(execution.cell, self._registry.cells, self._common())
-            execution.cell = replace(execution.cell, variables=tuple(variables.items()))
+            execution.cell = execution.cell.seen(variables=tuple(variables.items()))
             self._registry.put(execution.cell)
-            if execution.cell.run:
+            if execution.cell.mark.run:
                 execution.set_environment(variables)
 
     def _begin(self, info: ExecutionInfo) -> None:
@@ -295,7 +292,7 @@ class Marking:
             execution.observer.close()
         cell = execution.cell or (_not_python(execution) if result.error_before_exec else None)
         if cell is not None:
-            self._registry.put(replace(_finished(cell, result, execution.observer), loaded=loaded))
+            self._registry.put(_finished(cell, result, execution.observer).seen(loaded=loaded))
         elif execution.info.cell_id is not None:
             self._registry.forget(execution.info.cell_id)
         self._modules.update()
@@ -317,21 +314,25 @@ def _observer_of(magic: Magic, shell: Any, cells: Sequence[Cell]) -> MutationObs
     mark = _mark(magic)
     if not mark.run or mark.kind == "skip":
         return None
-    own = (c.evidence for c in cells if c.kind == "step" and c.name == mark.name and c.evidence)
+    own = (
+        c.execution.evidence
+        for c in cells
+        if c.kind == "step" and c.name == mark.name and c.execution.evidence
+    )
     used = dict.fromkeys(name for evidence in own for name in evidence.fingerprints)
     return MutationObserver(magic.source, shell.user_ns, shell.user_ns_hidden, used)
 
 
 def _finished(cell: Cell, result: ExecutionResult, observer: MutationObserver | None) -> Cell:
     """Return a cell with the state after its execution."""
-    if not cell.run:
+    if not cell.mark.run:
         return cell
     if result.success:
-        return replace(cell, state="ran", error="", evidence=_evidence_of(observer))
+        return cell.seen(state="ran", error="", evidence=_evidence_of(observer))
     error = result.error_in_exec or result.error_before_exec
     text = str(error) if isinstance(error, KaleError) else _last_line(error)
     first_line = text.partition("\n")[0]
-    return replace(cell, state="failed", error=first_line, evidence=None)
+    return cell.seen(state="failed", error=first_line, evidence=None)
 
 
 def _last_line(error: BaseException | None) -> str:

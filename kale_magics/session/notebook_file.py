@@ -139,7 +139,15 @@ def read_notebook(path: Path | None) -> Notebook:
 
 
 def _content(cell: Cell) -> tuple[Any, ...]:
-    return (cell.kind, cell.name, cell.after, cell.run, cell.reads, cell.options, _code(cell.source))
+    return (
+        cell.kind,
+        cell.name,
+        cell.mark.after,
+        cell.mark.run,
+        cell.mark.reads,
+        cell.mark.options,
+        _code(cell.source),
+    )
 
 
 def _read(text: str) -> tuple[Any, ...] | None:

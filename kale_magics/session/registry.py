@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from kale_magics.model.options import NO_OPTIONS, StepOptions
-from kale_magics.syntax.commands import Kind
+from kale_magics.syntax.commands import Kind, Mark
 
 if TYPE_CHECKING:
     from kale_magics.session.evidence import Evidence
@@ -16,54 +15,71 @@ State = Literal["ran", "failed", "not run"]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A marked cell.
+class CellExecution:
+    """What the session knows of the executions of a cell.
 
     Attributes:
-        kind: One of the six kinds.
-        source: The cell as typed, with an empty line for the magic, so that lines keep their numbers.
-        name: The step's name; empty for other kinds.
-        after: The steps named by `--after`.
-        run: False if the cell was marked with `--no-run`.
-        cell_id: The frontend's id of the cell; None if it sends none.
-        execution_count: The n of `In [n]` when it was marked; None for a cell that never ran in a session.
-        state: The result of its last execution in the session.
-        reads: The variables of `--reads`.
-        options: The options of its step.
-        earlier: The n of its earlier `In [n]`; not compared.
-        mark: The magic's line as typed, after the empty lines above it; not compared.
-        error: What its last execution raised, as in "ValueError: no rows"; empty if it succeeded; not
-            compared.
-        marked_at: When it was marked, in seconds since the epoch; not compared.
-        evidence: Its observed effects, if it ever succeeded; not compared.
+        count: The n of `In [n]` of the last one; None for a cell that never ran in a session.
+        state: The result of the last one.
+        earlier: The n of earlier ones; not compared.
+        error: What the last one raised, as in "ValueError: no rows"; empty if it succeeded; not compared.
+        evidence: The observed effects, if one ever succeeded; not compared.
         variables: The environment variables that were set while it ran; not compared.
-        loaded: The modules that were loaded while it ran, in all its executions; not compared.
+        loaded: The modules that were loaded in all of them; not compared.
     """
 
-    kind: Kind
-    source: str
-    name: str = ""
-    after: tuple[str, ...] = ()
-    run: bool = True
-    cell_id: str | None = None
-    execution_count: int | None = None
-    state: State = "ran"
-    reads: tuple[str, ...] = ()
-    options: StepOptions = NO_OPTIONS
-    marked_at: float = field(default=0.0, compare=False)
-    evidence: Evidence | None = field(default=None, compare=False, repr=False)
-    mark: str = field(default="", compare=False)
-    error: str = field(default="", compare=False)
+    count: int | None = None
+    state: State = "not run"
     earlier: tuple[int, ...] = field(default=(), compare=False)
+    error: str = field(default="", compare=False)
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)
     variables: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     loaded: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+
+
+NEVER_RUN = CellExecution()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A marked cell: what the user wrote, and what the session saw.
+
+    Attributes:
+        mark: Its first line, parsed.
+        source: The cell as typed, with an empty line for the magic, so that lines keep their numbers.
+        cell_id: The frontend's id of the cell; None if it sends none.
+        execution: Its executions.
+        line: The magic's line as typed, after the empty lines above it; not compared.
+        marked_at: When it was marked, in seconds since the epoch; not compared.
+    """
+
+    mark: Mark
+    source: str
+    cell_id: str | None = None
+    execution: CellExecution = NEVER_RUN
+    line: str = field(default="", compare=False)
+    marked_at: float = field(default=0.0, compare=False)
+
+    @property
+    def kind(self) -> Kind:
+        """One of the six kinds."""
+        return self.mark.kind
+
+    @property
+    def name(self) -> str:
+        """The step's name; empty for other kinds."""
+        return self.mark.name
 
     @property
     def label(self) -> str:
         """The cell's label, "In [5]", or its kind if it has no number."""
-        if self.execution_count is not None:
-            return f"In [{self.execution_count}]"
+        if self.execution.count is not None:
+            return f"In [{self.execution.count}]"
         return f"step {self.name}" if self.name else f"the {self.kind} cell"
+
+    def seen(self, **changes: Any) -> Cell:
+        """Return the cell with other facts of its execution; see `CellExecution`."""
+        return replace(self, execution=replace(self.execution, **changes))
 
 
 class Registry:
@@ -89,14 +105,13 @@ class Registry:
     def put(self, cell: Cell) -> None:
         """Add a cell, in place of its earlier version or at the end."""
         old = self._cells.get(_identity(cell))
-        if old is not None and old.execution_count != cell.execution_count:
-            count = () if old.execution_count is None else (old.execution_count,)
-            cell = replace(cell, earlier=(*old.earlier, *count))
-        elif old is not None:
-            cell = replace(cell, earlier=old.earlier)
-        if old is not None and old.evidence is not None and old.source == cell.source:
-            seen = cell.evidence.with_earlier(old.evidence) if cell.evidence else old.evidence
-            cell = replace(cell, evidence=seen)
+        if old is not None:
+            before, now = old.execution, cell.execution
+            count = (before.count,) if before.count not in (None, now.count) else ()
+            cell = cell.seen(earlier=(*before.earlier, *count))
+            if before.evidence is not None and old.source == cell.source:
+                evidence = before.evidence
+                cell = cell.seen(evidence=now.evidence.with_earlier(evidence) if now.evidence else evidence)
         self._cells[_identity(cell)] = cell
 
     def forget(self, cell_id: str) -> None:
@@ -134,5 +149,5 @@ def variables_of(cell: Cell, cells: Iterable[Cell], common: Mapping[str, str]) -
     found = dict(common)
     for other in sorted(cells, key=lambda c: c.marked_at):
         if (other.kind, other.name) == (cell.kind, cell.name) and other.marked_at < cell.marked_at:
-            found |= dict(other.options.env)
-    return found | dict(cell.options.env)
+            found |= dict(other.mark.options.env)
+    return found | dict(cell.mark.options.env)

@@ -65,8 +65,8 @@ def cell_rows(
         inputs, outputs = _inputs_and_outputs(cell, pipeline) if pipeline and first else ((), ())
         plan = (plans or {}).get(cell.name, "") if first else ""
         seen |= {cell.name} - {""}
-        label = cell.label if cell.execution_count is not None else ""
-        state = (states or {}).get(cell, cell.state)
+        label = cell.label if cell.execution.count is not None else ""
+        state = (states or {}).get(cell, cell.execution.state)
         result.append(Row(cell.kind, cell.name, label, state, inputs, outputs, (plan,) * bool(plan)))
     return tuple(result)
 

@@ -77,21 +77,21 @@ def marking(times: int) -> tuple[float, float]:
 
 def marked_cells(steps: int) -> list[Any]:
     """A notebook: every step takes what the one before it and the first one made."""
-    from kale_magics.session.registry import Cell
+    from tests.marked import marked
 
     cells = [
-        Cell("imports", "\nimport math\nimport statistics", execution_count=1),
-        Cell("parameters", "\nrate = 0.5", execution_count=2),
-        Cell(
+        marked("imports", "\nimport math\nimport statistics", count=1),
+        marked("parameters", "\nrate = 0.5", count=2),
+        marked(
             "functions",
             "\ndef scaled(values):\n    return [value * rate for value in values]",
-            execution_count=3,
+            count=3,
         ),
-        Cell("step", "\nx0 = [1.0, 2.0]", name="step 0", execution_count=4),
+        marked("step", "\nx0 = [1.0, 2.0]", name="step 0", count=4),
     ]
     for n in range(1, steps):
         source = f"\nx{n} = scaled(x{n - 1}) + x0[:1]\nmean{n} = statistics.mean(x{n})"
-        cells.append(Cell("step", source, name=f"step {n}", execution_count=n + 4))
+        cells.append(marked("step", source, name=f"step {n}", count=n + 4))
     return cells
 
 

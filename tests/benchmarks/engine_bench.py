@@ -67,15 +67,14 @@ def chain(steps: int) -> list[tuple[str, str]]:
 def pipeline_of(cells: Sequence[tuple[str, str]]) -> Any:
     """The pipeline of marked cells."""
     from kale_magics.dataflow.assemble import assemble
-    from kale_magics.session.registry import Cell
     from kale_magics.syntax.commands import parse_mark
+    from tests.marked import marked
 
-    marked = []
+    found = []
     for number, (mark, source) in enumerate(cells, start=1):
         told = parse_mark(mark)
-        cell = Cell(told.kind, f"\n{source}", told.name, told.after, execution_count=number)
-        marked.append(cell)
-    assembly = assemble(marked)
+        found.append(marked(told.kind, f"\n{source}", told.name, told.after, count=number))
+    assembly = assemble(found)
     if assembly.pipeline is None:
         raise RuntimeError(f"the benchmark's notebook has errors: {assembly.diagnostics}")
     return assembly.pipeline

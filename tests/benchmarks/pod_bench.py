@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kale_magics.dataflow.assemble import assemble
 from kale_magics.kubeflow.compiler import documents, pipeline_yaml
-from kale_magics.session.registry import Cell
+from tests.marked import marked
 
 STEPS = {
     "a step with the standard library": ["\nx = 1"],
@@ -29,7 +29,7 @@ KALE = "kubeflow-kale"
 
 def installs(cells: list[str]) -> list[list[str]]:
     """The words behind `pip install` of a step's container."""
-    pipeline = assemble([Cell("step", source, "s") for source in cells]).pipeline
+    pipeline = assemble([marked("step", source, "s") for source in cells]).pipeline
     if pipeline is None:
         raise RuntimeError("the step is refused")
     spec = next(documents(pipeline_yaml(pipeline, Path.cwd())))

@@ -29,6 +29,7 @@ from tests.fuzz.forks import in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
 from tests.fuzz.showing import shown
+from tests.marked import marked
 
 SESSION, NO_SESSION, GIVEN = WAYS = "with the session", "without a session", "with other parameters"
 """The ways to make a pipeline of a notebook and run it; the last: after a session without what is given."""
@@ -259,13 +260,13 @@ def _shell(notebook: Notebook, hidden: frozenset[str]) -> Any:
 
 def _cell(part: Part, number: int, evidence: Evidence | None) -> Cell:
     live = evidence is not None
-    return Cell(
+    return marked(
         part.kind,  # type: ignore[arg-type]  # one of the kinds
         f"\n{part.text}\n",
         part.step,
         part.after,
         run=live,
-        execution_count=number if live else None,
+        count=number if live else None,
         state="ran" if live else "not run",
         evidence=evidence,
     )
