@@ -256,7 +256,7 @@ def describe(pipeline: Pipeline, report: Report) -> None:
     """Note the shape of a pipeline."""
     for step in pipeline.steps:
         report.takes[step.name] = {name for i in step.inputs for name in i.names}
-        report.needs[step.name] = set(step.needs).union(*(report.needs[name] for name in step.needs))
+        report.needs[step.name] = set(step.upstream).union(*(report.needs[name] for name in step.upstream))
 
 
 def check_runs(shell: InteractiveShell, pipeline: Pipeline, runs: list[Run], report: Report) -> None:

@@ -231,7 +231,7 @@ def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> Non
     steps = (
         step("a", "a", "x = 1", 2),
         step("b", "b", "x = 1", 3, options=StepOptions(cache=False)),
-        step("c", "c", "x = 1", 4, varies="it calls time.time (In [4], line 1)"),
+        step("c", "c", "x = 1", 4, nondeterminism="it calls time.time (In [4], line 1)"),
     )
     compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml", tmp_path)
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]

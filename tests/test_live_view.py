@@ -61,7 +61,7 @@ def test_of_many_steps_every_one_is_in_one_of_few_boxes(graph: Pipeline) -> None
 def test_boxes_are_in_topological_order_and_every_edge_is_in_one_line(graph: Pipeline) -> None:
     drawn = collapse(graph)
     place = {step.name: number for number, group in enumerate(drawn.groups) for step in group.steps}
-    between = {(n, s.name) for s in graph.steps for n in s.needs if place[n] != place[s.name]}
+    between = {(n, s.name) for s in graph.steps for n in s.upstream if place[n] != place[s.name]}
     assert all(place[source] < place[target] for source, target in between)
     edges = [(edge.source, edge.target) for group in drawn.edge_groups for edge in group.edges]
     assert sorted(edges) == sorted(between)

@@ -83,7 +83,7 @@ def test_every_step_and_edge_of_the_picture_has_a_title(graph: Pipeline) -> None
     for step in graph.steps:
         name = step.name.replace("\x00", "\N{REPLACEMENT CHARACTER}")
         assert any(t == name or t.startswith(f"{name}\n") for t in found)
-        for needed in step.needs:
+        for needed in step.upstream:
             assert any(t.startswith(f"{needed} → {name}\n") for t in found)
 
 

@@ -108,7 +108,7 @@ def new_entry(
         libraries |= set(distributions_of(module))
         if not distributions_of(module):
             paths.append(("file", file, path_state("file", file), ""))
-    reason = "; ".join(filter(None, (step.varies, observed)))
+    reason = "; ".join(filter(None, (step.nondeterminism, observed)))
     versions = installed_versions(libraries)
     return CacheEntry(run, seconds, parts, files, paths, versions, reason, changes.created)
 

@@ -75,7 +75,7 @@ class _Planner:
         if found is not None and not pending:
             outputs = read_result(found).metadata
             self.digests |= {(step.name, key): about["sha256"] for key, about in outputs.items()}
-        upstream = {name for need in step.needs for name in self.uncertain.get(need, ())}
+        upstream = {name for need in step.upstream for name in self.uncertain.get(need, ())}
         self.uncertain[step.name] = upstream if found is not None else upstream | {step.name}
         if found is not None:
             return CachePlan(True, self.condition(pending, upstream, last))
@@ -97,8 +97,8 @@ class _Planner:
         """Return why a step would run."""
         if not step.cache:
             return "--no-cache"
-        if step.varies:
-            return step.varies
+        if step.nondeterminism:
+            return step.nondeterminism
         if last is None:
             return "it has not run yet"
         return reason_to_run(last, parts) or "its files are missing or damaged"

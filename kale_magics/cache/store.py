@@ -43,7 +43,7 @@ class CacheStore:
             parts: The parts of its key (`cache_key.key_parts`).
             thorough: Whether all files are compared with their digests; else large ones need only exist.
         """
-        if not step.cache or step.varies:
+        if not step.cache or step.nondeterminism:
             return None
         try:
             folder = self.runs_folder / "runs" / (self.index / cache_key(parts)).read_text(encoding="utf-8")

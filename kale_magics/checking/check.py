@@ -267,7 +267,9 @@ class Checker:
             source = f"gets it from step {giver}" if giver else "does not get it"
             return f"step {changer} changes it, and step {step.name} {source}"
         state, marked_at = self.run.steps[step.name], self.expected.cells.get(step.name, ("", 0.0))[1]
-        return next(_reasons_of_entry(state.folder, marked_at), "") or step.varies or _by_process(step)
+        return (
+            next(_reasons_of_entry(state.folder, marked_at), "") or step.nondeterminism or _by_process(step)
+        )
 
 
 def _same(one: Json, other: Json) -> bool:

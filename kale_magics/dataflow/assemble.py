@@ -23,7 +23,7 @@ from kale_magics.model.naming import encode_step, unique_keys
 from kale_magics.model.nondeterminism import NONDETERMINISTIC, TIMERS_AND_TEMPFILES, first_mentioned
 from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.model.pipeline import (
-    THIS_IMAGE,
+    DEFAULT_ENVIRONMENT,
     CodeBlock,
     Environment,
     Input,
@@ -51,7 +51,7 @@ class Settings:
 
     name: str = "pipeline"
     description: str = ""
-    environment: Environment = THIS_IMAGE
+    environment: Environment = DEFAULT_ENVIRONMENT
     slim_imports: bool = True
     options: StepOptions = NO_OPTIONS
 
@@ -128,7 +128,7 @@ class _Assembler:
             d.name: Parameter(d.name, keys[d.name], d.type, d.value) for d in self.flow.parameters
         }
         self.keys = unique_keys(
-            [step.name for step in order], spell=partial(encode_step, pipeline=self.settings.name)
+            [step.name for step in order], key_of=partial(encode_step, pipeline=self.settings.name)
         )
         self.artifacts = {step.name: self._artifacts(step) for step in order}
         steps = tuple(self._step(step) for step in order)
@@ -182,15 +182,15 @@ class _Assembler:
             metrics=tuple(step.metrics),
             packages=self._packages(step, options, needs),
             modules=needs.own,
-            missing=needs.missing,
+            unavailable=needs.missing,
             options=options,
             facts=code_facts(tuple(code.source for code in (*setup, *cells))),
-            varies=self._varies(step, setup),
+            nondeterminism=self._nondeterminism(step, setup),
             submodules=submodules,
             late=tuple(sorted(self._late(step).items())),
         )
 
-    def _varies(self, step: StepFlow, setup: Sequence[CodeBlock]) -> str:
+    def _nondeterminism(self, step: StepFlow, setup: Sequence[CodeBlock]) -> str:
         """Return why a step may be non-deterministic, by its own code or the prelude; empty if it is not."""
         called = {**self.flow.prelude.varying_calls, **step.varying_calls}
         for origin, (number, line) in called.items():

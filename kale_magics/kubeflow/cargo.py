@@ -13,7 +13,7 @@ from kale_magics.kubeflow.task_options import default_image
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.model.pipeline import Pipeline, Step
-from kale_magics.model.program import LARGEST_PROGRAM, Pod
+from kale_magics.model.program import MAX_PROGRAM, Pod
 from kale_magics.syntax.step_options import check_duplicates, check_files
 
 MOST_CARRIERS = 4
@@ -39,7 +39,7 @@ def with_carrier(pipeline: Pipeline) -> Pipeline:
     Args:
         pipeline: At least one step.
     """
-    first = [step for step in pipeline.steps if not step.needs]
+    first = [step for step in pipeline.steps if not step.upstream]
     if len(first) <= MOST_CARRIERS:
         return pipeline
     keys = naming.unique_keys([CARRIER], (step.key for step in pipeline.steps))
@@ -95,8 +95,8 @@ def _givers(pipeline: Pipeline) -> dict[str, str]:
     keep: dict[str, bool] = {}
     carrier = next((step.name for step in pipeline.steps if is_carrier(step)), "")
     for step in pipeline.steps:
-        keep[step.name] = step.cache and not step.varies
-        known = [givers[name] or name for name in step.needs]
+        keep[step.name] = step.cache and not step.nondeterminism
+        known = [givers[name] or name for name in step.upstream]
         # What has run again gives another artifact, with which a step is not in Kubeflow's cache.
         kept = [name for name in known if keep[name]]
         givers[step.name] = next(iter([*kept, *known]), "" if step.name == carrier else carrier)
@@ -162,7 +162,7 @@ def _not_to_be_had(step: Step) -> Iterator[Diagnostic]:
     """What no pod can get; nobody can look into an image or packages that the user names for it."""
     if step.options.image or step.options.packages:
         return
-    for module, reason in step.missing:
+    for module, reason in step.unavailable:
         yield Diagnostic(
             Code.NO_PACKAGE,
             f"step {step.name} uses {module}, which no pod can get: {reason}",
@@ -194,7 +194,7 @@ def _files(step: Step, folder: Path) -> dict[str, bytes]:
         place = folder / name
         paths = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
         if sum(path.stat().st_size for path in paths) > LARGEST_MODULE:
-            message = f"{name} is larger than the {LARGEST_PROGRAM:,} bytes that a step can take along"
+            message = f"{name} is larger than the {MAX_PROGRAM:,} bytes that a step can take along"
             fix = "put it on a volume (--pvc), or in a store from which the step reads it"
             raise refuse(Code.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
         found |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

@@ -178,7 +178,7 @@ def _pipeline_function(
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
             # What is on the volume of one run is in no other.
-            if not step.cache or step.varies or step.options.kubernetes.workspace:
+            if not step.cache or step.nondeterminism or step.options.kubernetes.workspace:
                 task.set_caching_options(False)
             set_options(task, step)
             if hasattr(task, "set_display_name"):

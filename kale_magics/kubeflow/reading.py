@@ -136,8 +136,8 @@ def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) 
     needed = [steps[key] for key in task.get("dependentTasks", ()) if not is_carrier(steps[key])]
     makers = {i.step for i in inputs}
     others = [other for other in needed if other is not steps.get(giver)]
-    graph = Graph({other.name: other.needs for other in steps.values()})
-    passed = graph.with_ancestors(name for other in others for name in other.needs)
+    graph = Graph({other.name: other.upstream for other in steps.values()})
+    passed = graph.with_ancestors(name for other in others for name in other.upstream)
     # Where the runtime comes from is no reason of the user's to wait.
     after = tuple(s.name for s in needed if s.name not in makers and (s in others or s.name not in passed))
     return replace(step, inputs=tuple(inputs), after=after)

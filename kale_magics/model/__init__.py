@@ -1,1 +1,1 @@
-"""What is to be run: pipelines, names, programs, diagnostics."""
+"""The model of a pipeline: steps, graph, options, programs; and diagnostics."""

@@ -1,4 +1,4 @@
-"""What the code of a step says about what it uses beside its inputs."""
+"""Facts from the code of a step, about what it uses besides its inputs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _FILE = re.compile(r"\S.*\.\w{1,10}|.*/.+")
 
 @dataclass(frozen=True)
 class CodeFacts:
-    """What the code of a step says about what it uses beside its inputs.
+    """Facts from the code of a step.
 
     Attributes:
         texts: The string constants that may name a file or a folder.
-        seeds: The states of generators that it seeds, as in "state of random".
-        draws: Whether it mentions what draws random numbers.
+        seeds: The random generators that it seeds, as in "state of random".
+        draws: Whether it mentions functions that draw random numbers.
     """
 
     texts: tuple[str, ...] = ()
@@ -24,5 +24,5 @@ class CodeFacts:
 
 
 def looks_like_file(text: str) -> bool:
-    """Whether a text looks like the name of a file, which need not exist."""
+    """Whether a text looks like a file name; the file need not exist."""
     return _FILE.fullmatch(text) is not None

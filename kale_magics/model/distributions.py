@@ -1,4 +1,4 @@
-"""The distributions that are installed here: their versions, and the modules that they provide."""
+"""The installed distributions: their versions, and the modules that they provide."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INSTALL_FOLDERS = tuple(
 
 
 def installation_stamp() -> tuple[int, ...]:
-    """Return what changes when a distribution is installed or removed."""
+    """Return a value that changes when a distribution is installed or removed."""
     return tuple(os.stat(folder).st_mtime_ns for folder in INSTALL_FOLDERS if os.path.isdir(folder))
 
 
@@ -39,7 +39,7 @@ def _distributions_of(module: str, stamp: tuple[int, ...]) -> tuple[str, ...]:
     declared = _distributions_by_module(stamp).get(module)
     if declared:
         return tuple(declared)
-    # Python 3.10 knows only distributions that list their top-level modules.
+    # Python 3.10 finds only distributions that list their top-level modules.
     files = (module, f"{module}.py")
     return tuple(
         distribution.metadata["Name"]

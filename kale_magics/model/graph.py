@@ -1,4 +1,4 @@
-"""The graph of a pipeline: which node depends on which, and in which order they can run."""
+"""Dependency graphs: topological order, ancestors, descendants."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Graph(Generic[Node]):
     """A directed graph.
 
     Args:
-        upstream: For each node the nodes that it depends on directly; those that are no key are left out.
-            Where the edges leave a choice, the order of the keys decides.
+        upstream: For each node the nodes that it depends on directly; those that are not keys are left out.
+            Where the topological order leaves a choice, the order of the keys decides.
 
     Attributes:
         upstream: For each node the nodes that it depends on, each once.
@@ -32,10 +32,10 @@ class Graph(Generic[Node]):
                 self.downstream[other].append(node)
 
     def order(self) -> list[Node]:
-        """Return the nodes, each after all that it depends on; of several that could be next, the first key.
+        """Return the nodes in topological order.
 
         Raises:
-            graphlib.CycleError: There is none.
+            graphlib.CycleError: The graph has a cycle.
         """
         place = {node: number for number, node in enumerate(self.upstream)}
         sorter = TopologicalSorter(self.upstream)
@@ -50,7 +50,7 @@ class Graph(Generic[Node]):
         return found
 
     def cycle(self) -> list[Node]:
-        """Return a cycle, if there is one: each node depends on the one before it; the last is the first."""
+        """Return a cycle: each node depends on the one before it; the last is the first. Empty for none."""
         try:
             TopologicalSorter(self.upstream).prepare()
         except CycleError as error:
@@ -58,7 +58,7 @@ class Graph(Generic[Node]):
         return []
 
     def depths(self) -> dict[Node, int]:
-        """Return for each node how many nodes are above it on the longest way, in topological order.
+        """Return for each node the length of the longest path to it, in topological order.
 
         Raises:
             graphlib.CycleError: The graph has a cycle.
@@ -69,25 +69,22 @@ class Graph(Generic[Node]):
         return found
 
     def all_ancestors(self) -> dict[Node, set[Node]]:
-        """Return for each node all nodes that it depends on, directly or not.
-
-        Nodes of a cycle, and those below them, have those that are known without it.
-        """
+        """Return for each node all its ancestors; in and below a cycle some may be missing."""
         found: dict[Node, set[Node]] = {}
-        for node in self._order_of_rest():
+        for node in self._order_or_keys():
             above = self.upstream[node]
             found[node] = set(above).union(*(found.get(other, ()) for other in above))
         return found
 
-    def _order_of_rest(self) -> list[Node]:
-        """The nodes in order; those of cycles last."""
+    def _order_or_keys(self) -> list[Node]:
+        """Return the nodes in topological order, or in that of the keys if there is a cycle."""
         try:
             return self.order()
         except CycleError:
             return list(self.upstream)
 
     def descendants(self, node: Node) -> list[Node]:
-        """Return all nodes that depend on one, directly or not, the nearest first."""
+        """Return all nodes that depend on a node, directly or not, the nearest first."""
         found: dict[Node, None] = {}
         pending = list(self.downstream[node])
         for other in pending:
@@ -97,7 +94,7 @@ class Graph(Generic[Node]):
         return list(found)
 
     def with_ancestors(self, nodes: Iterable[Node]) -> set[Node]:
-        """Return these nodes and all that they depend on."""
+        """Return these nodes and all nodes that they depend on."""
         found = set[Node]()
         pending = list(nodes)
         while pending:

@@ -1,8 +1,8 @@
-"""The one place where a user's names become names that KFP and Python take.
+"""Converts the user's names to keys that KFP, Python and file systems accept.
 
-KFP wants names of inputs and outputs that start with an ASCII letter and go on with letters, digits and
-underscores; a lightweight component wants Python identifiers; a file system may not tell `X` from `x`.
-Users are shown their own names; these keys stand where a machine reads.
+Names of inputs and outputs in KFP start with an ASCII letter, followed by letters, digits and underscores; in
+a lightweight component they are Python identifiers; a file system may be case-insensitive. Messages and views
+show the user's names.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from collections.abc import Callable, Iterable
 RESERVED = frozenset(
     {"output", "locals", "exec", "compile", "self", "report", "kale_workspace", "kale_runtime"}
 )
-"""Keys never given (compared case-blind): KFP keeps `Output` and `self`, the program has the others."""
+"""Keys that are not used, in any case: `Output` and `self` are KFP's, the others the program's."""
 
-LONGEST_KEY = 80
-"""Characters; file systems take 255 bytes, with what is added to a key."""
+MAX_KEY = 80
+"""Characters; file names have at most 255 bytes, including suffixes of a key."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_]")
 
 
 def encode(name: str) -> str:
-    """Spell a name with ASCII letters, digits and underscores, starting with a letter.
+    """Encode a name with ASCII letters, digits and underscores, starting with a letter.
 
     Args:
-        name: Any text that a user gave to a step or a variable.
+        name: The name of a step or a variable.
 
     Returns:
-        An identifier. A name that is one already, and free, is returned unchanged; a space or a hyphen
-        becomes an underscore, any other character `uXXXX`, its code point in hexadecimal.
+        An identifier. A valid name that is not reserved is unchanged; a space or a hyphen becomes an
+        underscore, any other character `uXXXX`, its code point in hexadecimal.
     """
     text = "".join(c if _PLAIN.match(c) else "_" if c in " -" else f"u{ord(c):04x}" for c in name)
     if not text[:1].isalpha():
@@ -42,40 +42,40 @@ def encode(name: str) -> str:
 
 
 def encode_step(name: str, pipeline: str = "") -> str:
-    """Spell the name of a step as `encode` does, and as none that KFP needs for something else.
+    """Encode the name of a step like `encode`, avoiding names that KFP reserves.
 
     Args:
-        name: What the user calls the step.
-        pipeline: What the user calls the pipeline: KFP's loader takes a component of that name for all of it.
+        name: The step's name.
+        pipeline: The pipeline's name: KFP's loader mistakes a component of that name for the pipeline.
     """
     key = encode(name)
     plain = key.rstrip("_").lower()
-    taken = plain in ("executor", "root") or plain.endswith("_driver")
-    taken = taken or (bool(pipeline) and _dashed(key) == _dashed(encode(pipeline)))
-    return f"{key}_step" if taken else key
+    reserved = plain in ("executor", "root") or plain.endswith("_driver")
+    reserved = reserved or (bool(pipeline) and _dashed(key) == _dashed(encode(pipeline)))
+    return f"{key}_step" if reserved else key
 
 
 def _dashed(key: str) -> str:
-    """A key as KFP spells it in the names of components."""
+    """Return a key as KFP writes it in the names of components."""
     return re.sub(r"[^0-9a-z]+", "-", key.lower()).strip("-")
 
 
 def _short(key: str) -> str:
-    """A key, which is the name of a folder too: of a long one a digest takes the place of the end."""
-    if len(key) <= LONGEST_KEY:
+    """Replace the end of a long key by a digest."""
+    if len(key) <= MAX_KEY:
         return key
-    return f"{key[:LONGEST_KEY]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
+    return f"{key[:MAX_KEY]}_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
 
 
 def unique_keys(
-    names: Iterable[str], taken: Iterable[str] = (), spell: Callable[[str], str] = encode
+    names: Iterable[str], taken: Iterable[str] = (), key_of: Callable[[str], str] = encode
 ) -> dict[str, str]:
-    """Give each name a key of its own, distinct even where case is not told apart.
+    """Assign each name a key that is unique even if case is ignored.
 
     Args:
-        names: Distinct names, in the order in which they are served.
-        taken: Keys that are no longer free.
-        spell: Gives the key of a name as far as others leave it free.
+        names: Distinct names; earlier ones have priority.
+        taken: Keys that are in use.
+        key_of: Returns the key of a name; a number is added if it is in use.
 
     Returns:
         The key of every name, in the order of `names`.
@@ -83,7 +83,7 @@ def unique_keys(
     used = {key.lower() for key in taken}
     keys: dict[str, str] = {}
     for name in names:
-        base = key = _short(spell(name))
+        base = key = _short(key_of(name))
         number = 2
         while key.lower() in used:
             key = f"{base}_{number}"

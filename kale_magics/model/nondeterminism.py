@@ -1,4 +1,4 @@
-"""Code that can give another result each time it runs: clocks, process ids, random numbers without a seed."""
+"""Non-deterministic code: clocks, process ids, random numbers without a seed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NONDETERMINISTIC = frozenset(
     " pandas.Timestamp.now pandas.Timestamp.today pandas.Timestamp.utcnow time.asctime time.clock_gettime"
     " time.clock_gettime_ns os.times os.getloadavg tempfile.mktemp".split()
 )
-"""Functions that return another value each time."""
+"""Functions that return a different value each time."""
 
 TIMERS_AND_TEMPFILES = frozenset(
     "time.perf_counter time.perf_counter_ns time.monotonic time.process_time tempfile.mkdtemp"
     " tempfile.mkstemp tempfile.TemporaryDirectory tempfile.NamedTemporaryFile".split()
 )
-"""Those of `NONDETERMINISTIC` that measure durations or make files: results do not depend on them."""
+"""Those of `NONDETERMINISTIC` that measure durations or create files: results do not depend on them."""
 
 WALL_CLOCK = frozenset({"time.time", "time.time_ns"})
 """Those of `NONDETERMINISTIC` of which two calls can also measure a duration."""
@@ -32,12 +32,12 @@ CLOCK_NAMES = ("now", "utcnow", "today")
 _GENERATORS = frozenset(
     "Random SystemRandom default_rng RandomState SeedSequence PCG64 MT19937 Philox SFC64".split()
 )
-"""What makes a random generator; without an argument its seed is random."""
+"""Classes and functions that create a random generator; without an argument its seed is random."""
 
 
 @functools.lru_cache(maxsize=1024)
 def nondeterminism_of(source: str) -> str:
-    """Return why a module can give another result each time, as in "calls time.time"; empty if nothing does.
+    """Return why a module is non-deterministic, as in "calls time.time"; empty if it is not.
 
     Args:
         source: The module's source.
@@ -53,7 +53,7 @@ def nondeterminism_of(source: str) -> str:
 
 
 def nondeterministic_call(node: ast.AST) -> str:
-    """Return why a call of any library gives another result each time; empty for other nodes."""
+    """Return why a call is non-deterministic, by the name of the function alone; empty for other nodes."""
     if not isinstance(node, ast.Call):
         return ""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -71,9 +71,9 @@ def first_mentioned(sources: tuple[str, ...], names: frozenset[str], called: boo
     """Return the first of some functions that code mentions; empty if it mentions none.
 
     Args:
-        sources: Pieces of code that are executed one after the other.
+        sources: Pieces of code, in the order of execution.
         names: Full names, as in "datetime.datetime.now".
-        called: Whether calls count; else only other mentions do, such as passing the function as an argument.
+        called: Whether calls count, or only other mentions, such as passing the function as an argument.
 
     Raises:
         SyntaxError: A source is not Python.
@@ -95,7 +95,7 @@ def measures_time(sources: tuple[str, ...]) -> bool:
     """Whether code measures a duration, with a timer or as the difference of two times of day.
 
     Args:
-        sources: Pieces of code that are executed one after the other.
+        sources: Pieces of code, in the order of execution.
 
     Raises:
         SyntaxError: A source is not Python.
@@ -133,7 +133,7 @@ def import_origins(trees: Collection[ast.AST], names: Collection[str]) -> dict[s
 
 
 def full_import_name(node: ast.expr, imported: dict[str, str]) -> str:
-    """Return the full name of a name or an attribute; empty if it is nothing imported.
+    """Return the full name of an imported name or attribute; empty for any other.
 
     Args:
         node: The expression.

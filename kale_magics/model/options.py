@@ -1,4 +1,4 @@
-"""The options of a step: what it asks for beside its code."""
+"""The options of a step."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 @dataclass(frozen=True)
 class Attempts:
-    """How often, and for how long, a step is tried.
+    """The attempts of a step.
 
     Attributes:
-        retries: How often it is tried again after it has failed.
-        delay: Seconds before it is tried again.
+        retries: The maximum number of attempts after the first one.
+        delay: Seconds before each retry.
         timeout: Seconds after which an attempt has failed; None for no limit.
     """
 
@@ -27,35 +27,35 @@ _Own = TypeVar("_Own", bound="_Options")
 
 
 class _Options:
-    """Options of which each may be set or not: None and what is empty is not set."""
+    """Options that need not be set: None and empty values are not set."""
 
     def over(self: _Own, others: _Own) -> _Own:
-        """Return these options, and where one is not set, that of others; lists are joined."""
+        """Return these options, with those of `others` where they are not set; lists are merged."""
         own: tuple[Field[Any], ...] = fields(self)  # type: ignore[arg-type]  # all are dataclasses
         return type(self)(**{f.name: _over(f, getattr(self, f.name), getattr(others, f.name)) for f in own})
 
     def shared(self: _Own, others: Iterable[_Own]) -> _Own:
-        """Return those of these options that all others have with the same value."""
+        """Return the options that have the same value in all others."""
         return functools.reduce(_shared, others, self)
 
 
 @dataclass(frozen=True)
 class KubernetesOptions(_Options):
-    """What a step asks for in Kubernetes' terms; pairs have the name first.
+    """Options for Kubernetes; pairs have the name first.
 
     Attributes:
-        accelerator: The resource that an accelerator is in the cluster, as in "nvidia.com/gpu".
-        secret_env: Secret, key, and the environment variable that gets its value.
-        secret_volumes: Secret, and where its keys are files.
-        config_map_env: ConfigMap, key, and the environment variable that gets its value.
-        config_map_volumes: ConfigMap, and where its keys are files.
-        volumes: PersistentVolumeClaim, and where it is mounted.
-        labels: Of the pod.
-        annotations: Of the pod.
-        node_selector: Labels that the node must have.
-        tolerations: Key ("" for all), value (None for any) and effect ("" for all) of taints of nodes.
-        image_pull_secrets: Secrets that hold the passwords of image registries.
-        workspace: Whether the step's outputs go over the run's shared volume.
+        accelerator: The resource name of accelerators, as in "nvidia.com/gpu".
+        secret_env: Secret, key, and the environment variable with its value.
+        secret_volumes: Secret, and the folder where its keys are files.
+        config_map_env: ConfigMap, key, and the environment variable with its value.
+        config_map_volumes: ConfigMap, and the folder where its keys are files.
+        volumes: PersistentVolumeClaim, and the folder where it is mounted.
+        labels: Labels of the pod.
+        annotations: Annotations of the pod.
+        node_selector: Labels of the nodes that the pod may run on.
+        tolerations: Key ("" for all), value (None for any) and effect ("" for all) of tolerated taints.
+        image_pull_secrets: Secrets with the credentials of image registries.
+        workspace: Whether the step's outputs are stored on the run's shared volume.
     """
 
     accelerator: str = ""
@@ -74,22 +74,22 @@ class KubernetesOptions(_Options):
 
 @dataclass(frozen=True)
 class StepOptions(_Options):
-    """What a step asks for beside its code; what is None or empty is not asked for.
+    """The options of a step; None and empty values are not set.
 
     Attributes:
-        retries: How often it is tried again after it has failed.
-        delay: Seconds before it is tried again.
+        retries: The maximum number of attempts after the first one.
+        delay: Seconds before each retry.
         timeout: Seconds after which an attempt has failed.
-        cache: Whether an earlier run of it may stand for running it.
+        cache: Whether results of an earlier run may be used.
         image: The container image.
-        cpu: What is requested of the processor, and its limit: texts like "500m" and "2".
-        memory: What is requested of the memory, and its limit: texts like "512Mi" and "4G".
-        gpus: How many accelerators.
+        cpu: The requested CPU and its limit: texts like "500m" and "2".
+        memory: The requested memory and its limit: texts like "512Mi" and "4G".
+        gpus: The number of accelerators.
         env: Environment variables: name and value.
         packages: Requirements for pip.
-        files: Files of this machine that the step gets, by their paths in the notebook's folder.
-        report: Whether it makes a report.
-        kubernetes: What only a cluster has.
+        files: Local files that are copied to the pod, by their paths in the notebook's folder.
+        report: Whether it writes a report.
+        kubernetes: Options for Kubernetes.
     """
 
     retries: int | None = None
@@ -107,11 +107,11 @@ class StepOptions(_Options):
     kubernetes: KubernetesOptions = KubernetesOptions()
 
     @staticmethod
-    def of(said: Mapping[str, Any]) -> StepOptions:
+    def of(values: Mapping[str, Any]) -> StepOptions:
         """Return the options with these values, by the names of the fields of both classes."""
         own = {f.name for f in fields(KubernetesOptions)}
-        kubernetes = KubernetesOptions(**{name: value for name, value in said.items() if name in own})
-        others = {name: value for name, value in said.items() if name not in own}
+        kubernetes = KubernetesOptions(**{name: value for name, value in values.items() if name in own})
+        others = {name: value for name, value in values.items() if name not in own}
         return StepOptions(**others, kubernetes=kubernetes)
 
 
@@ -127,7 +127,7 @@ def _over(kind: Field[Any], own: Any, other: Any) -> Any:
 
 
 def _shared(one: Any, other: Any) -> Any:
-    """The options of one object that another one has with the same value."""
+    """Return the options of one object that have the same value in another."""
     pairs = {f.name: (getattr(one, f.name), getattr(other, f.name)) for f in fields(one)}
     nested = {name: _shared(*pair) for name, pair in pairs.items() if isinstance(pair[0], _Options)}
     same = {name: mine for name, (mine, theirs) in pairs.items() if mine == theirs}
@@ -135,4 +135,3 @@ def _shared(one: Any, other: Any) -> Any:
 
 
 NO_OPTIONS = StepOptions()
-"""Nothing is asked for."""

@@ -1,7 +1,7 @@
 """The model of a pipeline, independent of IPython and of KFP.
 
-`assemble` makes a `Pipeline`; the KFP compiler, the embedded engine and the views read it. Every name is kept
-as the user typed it (`name`); beside it is the `key` that KFP and file systems accept (`naming`).
+`assemble` makes a `Pipeline`; the KFP compiler, the local engine and the views use it. Names are stored as
+the user typed them (`name`), with a `key` that KFP and file systems accept (`naming`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Parameter:
     """A typed input of the pipeline.
 
     Attributes:
-        name: The variable, as the user wrote it.
+        name: The variable, as the user typed it.
         key: The name of the pipeline's input.
-        type: As its annotation says, else the default's type; see `step_runtime.parameters`. "None", for a
+        type: The type of its annotation, or of its default; see `step_runtime.parameters`. "None", for a
             default None without an annotation, accepts any literal and any text.
-        default: The value that the notebook has.
+        default: The value in the notebook.
     """
 
     name: str
@@ -41,15 +41,15 @@ class Parameter:
 class Output:
     """An output of a step: a variable, or several that may share an object.
 
-    It is an artifact, which is a file, or a parameter: a number, a text, a bool or a list, which loops and
-    conditions can read.
+    It is an artifact, which is a file, or a parameter: a number, a text, a bool or a list, for loops and
+    conditions.
 
     Attributes:
         names: The variables in it.
         key: The name of the step's output.
-        kind: KFP's type of artifact, from the live object; "Parameter" for a parameter.
-        description: The live object's type and shape for people, as in "DataFrame 569 x 30"; may be empty.
-        size: About how many bytes the live object takes; None where no session knows it.
+        kind: KFP's type of artifact, from the session's object; "Parameter" for a parameter.
+        description: The type and shape of the session's object, as in "DataFrame 569 x 30"; may be empty.
+        size: The approximate size of the session's object in bytes; None if unknown.
     """
 
     names: tuple[str, ...]
@@ -64,7 +64,7 @@ class Input:
     """An input of a step from another step.
 
     Attributes:
-        names: Those of the output's variables that this step binds.
+        names: The variables of the output that this step binds.
         key: The name of the step's input.
         step: The name of the upstream step.
         output: That step's output.
@@ -78,14 +78,14 @@ class Input:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A piece of Python source and what tracebacks call it.
+    """A piece of Python source, with its file name in tracebacks.
 
     Attributes:
-        source: Python text. Its lines have the numbers that they have in the notebook's cell.
-        filename: What stands in a traceback, as in "step train, In [5]".
-        place: The same, as it is called where cells have no numbers: "step train, marked cell 2".
-        defines: The definitions that it makes: variable name to an identity that is the same in every step
-            that replays this definition (so that a pickled instance finds its class).
+        source: Python text, with the line numbers of the notebook's cell.
+        filename: Its name in tracebacks, as in "step train, In [5]".
+        place: Its name where cells have no numbers, as in "step train, marked cell 2".
+        defines: Its definitions: variable name to an identity that is the same in every step that replays
+            the definition, so that a pickled instance finds its class.
     """
 
     source: str
@@ -101,23 +101,23 @@ class Step:
     Attributes:
         name: As the user typed it.
         key: An identifier, unique in the pipeline.
-        setup: What runs before the inputs are loaded: prelude, derived parameters, replayed definitions.
+        setup: Code that runs before the inputs are loaded: prelude, derived parameters, replayed definitions.
         cells: The step's own cells.
-        parameters: The parameters that it takes.
-        inputs: The artifacts that it takes.
-        outputs: The artifacts that it hands on.
-        after: Names of steps that it was asked to wait for (`--after`).
+        parameters: The parameters that it uses.
+        inputs: Its inputs from other steps.
+        outputs: Its outputs to other steps.
+        after: The steps of its `--after`.
         metrics: The variables that it logs as metrics.
-        packages: Requirements for pip, beyond what the runtime needs.
-        modules: Modules of the user's own that it uses, by their top-level names.
-        missing: Why a module that it uses cannot be had elsewhere, by its name.
-        options: What is asked for it beside its code.
-        facts: What its code says about what it uses beside its inputs.
-        varies: Why it may give something else each time, as its code tells: "it calls time.time (In [5], line
-            2)"; may be empty.
-        submodules: Those that its code takes for attributes of their packages without importing them.
-        late: For names that the prelude imports and the step most likely does not use, what they are: a
-            module, and what is taken from it; empty for the module itself.
+        packages: Requirements for pip, in addition to those of the runtime.
+        modules: The user's own modules that it uses, by their top-level names.
+        unavailable: Modules that it uses and that are not available elsewhere: name and reason.
+        options: Its options.
+        facts: Facts from its code, about what it uses besides its inputs.
+        nondeterminism: Why its results may differ from run to run, according to its code: "it calls time.time
+            (In [5], line 2)"; empty if they do not.
+        submodules: Submodules that its code uses as attributes of their packages without importing them.
+        late: Names that the prelude imports and the step probably does not use, each with its module and the
+            attribute of the module; empty for the module itself.
     """
 
     name: str
@@ -131,27 +131,27 @@ class Step:
     metrics: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
-    missing: tuple[tuple[str, str], ...] = ()
+    unavailable: tuple[tuple[str, str], ...] = ()
     options: StepOptions = NO_OPTIONS
     facts: CodeFacts = field(default_factory=CodeFacts)
-    varies: str = ""
+    nondeterminism: str = ""
     submodules: tuple[str, ...] = ()
     late: tuple[tuple[str, tuple[str, str]], ...] = ()
 
     @property
     def attempts(self) -> Attempts:
-        """How often, and for how long, it is tried."""
+        """Its retries and its timeout."""
         options = self.options
         return Attempts(options.retries or 0, options.delay or 0.0, options.timeout)
 
     @property
     def cache(self) -> bool:
-        """Whether what it did in an earlier run may stand for running it."""
+        """Whether results of an earlier run may be used."""
         return self.options.cache is not False
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The names of the steps that must have succeeded before this one starts, each once."""
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the steps that it depends on, each once."""
         return tuple(dict.fromkeys((*(i.step for i in self.inputs), *self.after)))
 
 
@@ -160,11 +160,11 @@ class Loop:
     """Nodes that run once for each item of a list.
 
     Attributes:
-        name: As shown to people.
+        name: The displayed name.
         over: The list: an output of a step, or a parameter of the pipeline.
-        item: The variable that has the item.
-        nodes: What runs for each item.
-        parallelism: How many items are worked on at a time; None for any number.
+        item: The variable with the item.
+        nodes: The nodes that run for each item.
+        parallelism: The maximum number of items that run at the same time; None for no limit.
     """
 
     name: str
@@ -179,10 +179,10 @@ class Conditional:
     """Nodes that run if a condition is true, and others that run if it is false.
 
     Attributes:
-        name: As shown to people.
+        name: The displayed name.
         test: The condition: a bool that a step outputs, or a parameter of the pipeline.
-        nodes: What runs if it is true.
-        otherwise: What runs if it is false.
+        nodes: The nodes that run if it is true.
+        otherwise: The nodes that run if it is false.
     """
 
     name: str
@@ -196,7 +196,7 @@ class Finally:
     """Nodes that run when all others have ended, whatever their state.
 
     Attributes:
-        nodes: What runs then.
+        nodes: The nodes.
     """
 
     nodes: tuple[Node, ...]
@@ -206,7 +206,7 @@ Node = Step | Loop | Conditional | Finally
 
 
 def walk(nodes: Iterable[Node], around: tuple[Node, ...] = ()) -> Iterator[tuple[Step, tuple[Node, ...]]]:
-    """Go through a tree in order, and yield every step with the nodes around it, the outermost first."""
+    """Yield every step of a tree in order, with the nodes around it, the outermost first."""
     for node in nodes:
         if isinstance(node, Step):
             yield node, around
@@ -217,11 +217,11 @@ def walk(nodes: Iterable[Node], around: tuple[Node, ...] = ()) -> Iterator[tuple
 
 
 def map_steps(nodes: Iterable[Node], change: Callable[[Step], Step | None]) -> tuple[Node, ...]:
-    """Return a tree with other steps; what has no step left is left out.
+    """Return a tree with other steps, without nodes that are left empty.
 
     Args:
         nodes: The tree.
-        change: Returns the step to put in a step's place; None for none.
+        change: Returns the replacement of a step; None to remove it.
     """
     found: list[Node] = []
     for node in nodes:
@@ -240,13 +240,13 @@ def map_steps(nodes: Iterable[Node], change: Callable[[Step], Step | None]) -> t
 
 @dataclass(frozen=True)
 class Edge:
-    """A step that depends on another one.
+    """A dependency of a step on another one.
 
     Attributes:
         source: The name of the upstream step.
         target: The name of the downstream step.
-        inputs: What is passed on; empty where only `--after` orders the two.
-        after: Whether `--after` orders them.
+        inputs: The inputs that are passed; empty for `--after` alone.
+        after: Whether there is an `--after`.
     """
 
     source: str
@@ -256,12 +256,12 @@ class Edge:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The variables that are passed on, in the order in which the step takes them."""
+        """The variables that are passed, in the order of the step's inputs."""
         return tuple(name for i in self.inputs for name in i.names)
 
     @property
     def size(self) -> int | None:
-        """About how many bytes are passed on; None where some of it is not known."""
+        """The approximate number of bytes that are passed; None if unknown."""
         sizes = [i.output.size for i in self.inputs]
         known = [size for size in sizes if size is not None]
         return sum(known) if known and len(known) == len(sizes) else None
@@ -272,11 +272,11 @@ class Environment:
     """Where steps run on a cluster.
 
     Attributes:
-        image: The container image of steps that do not ask for another one.
-        index_urls: Where pip finds packages, the first one instead of its own; none for its own.
-        trusted_hosts: Hosts of these that need no valid certificate.
-        workspace_size: How much the shared volume of a run holds, as in "10Gi".
-        storage_class: Of that volume; empty for the cluster's own.
+        image: The container image of steps without an option for it.
+        index_urls: Package indexes for pip, the first one instead of its own; empty for its own.
+        trusted_hosts: Hosts of these indexes that need no valid certificate.
+        workspace_size: The size of a run's shared volume, as in "10Gi".
+        storage_class: The storage class of that volume; empty for the cluster's own.
     """
 
     image: str = ""
@@ -286,17 +286,17 @@ class Environment:
     storage_class: str = ""
 
 
-THIS_IMAGE = Environment()
-"""The Python that runs here, and nothing else said."""
+DEFAULT_ENVIRONMENT = Environment()
+"""The image of the session's Python, and no other settings."""
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A tree of nodes, in an order in which they could run one by one, and the inputs of the whole.
+    """A tree of nodes in topological order, and the inputs of the whole.
 
     Attributes:
-        name: As shown to people; KFP's name of the pipeline is derived from it.
-        nodes: Each after all that it depends on.
+        name: The displayed name; KFP's name of the pipeline is derived from it.
+        nodes: The nodes in topological order.
         parameters: The pipeline's inputs, in the order of the notebook.
         description: Free text.
         environment: Where its steps run on a cluster.
@@ -306,7 +306,7 @@ class Pipeline:
     nodes: tuple[Node, ...]
     parameters: tuple[Parameter, ...] = ()
     description: str = ""
-    environment: Environment = THIS_IMAGE
+    environment: Environment = DEFAULT_ENVIRONMENT
 
     @functools.cached_property
     def steps(self) -> tuple[Step, ...]:
@@ -319,10 +319,10 @@ class Pipeline:
 
     @functools.cached_property
     def graph(self) -> Graph[str]:
-        """Which step depends on which, by their names; steps that are not in the pipeline are left out.
+        """The dependencies between the steps, by name; steps that are not in the pipeline are left out.
 
-        A step in a loop or a branch depends on the step that makes the list or the condition; a final step
-        depends on all that are not final.
+        A step in a loop or a branch depends on the step that outputs the list or the condition; a final step
+        depends on all others.
         """
         ends = [step.name for step, around in walk(self.nodes) if not _is_final(around)]
         upstream: dict[str, list[str]] = {}
@@ -330,17 +330,17 @@ class Pipeline:
             lists = [node.over for node in around if isinstance(node, Loop)]
             tests = [node.test for node in around if isinstance(node, Conditional)]
             sources = [source.step for source in (*lists, *tests) if isinstance(source, Input)]
-            upstream[step.name] = [*step.needs, *sources]
+            upstream[step.name] = [*step.upstream, *sources]
             upstream[step.name] += ends if _is_final(around) else []
         return Graph(upstream)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
-        """All edges, each once, in the order of the downstream steps; from steps outside (`only`) too."""
+        """All edges in the order of the downstream steps, including those from steps outside (`only`)."""
         return tuple(
             Edge(name, step.name, tuple(i for i in step.inputs if i.step == name), name in step.after)
             for step in self.steps
-            for name in step.needs
+            for name in step.upstream
         )
 
     def map_steps(self, change: Callable[[Step], Step | None]) -> Pipeline:
@@ -348,7 +348,7 @@ class Pipeline:
         return replace(self, nodes=map_steps(self.nodes, change))
 
     def until(self, names: Iterable[str]) -> Pipeline:
-        """Return the pipeline with these steps and all that they depend on, and no others.
+        """Return the pipeline with these steps and all steps that they depend on.
 
         Raises:
             KeyError: No step has such a name.
@@ -356,7 +356,7 @@ class Pipeline:
         return self.only(self.graph.with_ancestors(self.step(name).name for name in names))
 
     def only(self, names: Iterable[str]) -> Pipeline:
-        """Return the pipeline with these steps alone; their inputs from others must come from elsewhere.
+        """Return the pipeline with these steps alone; their other inputs come from earlier runs.
 
         Raises:
             KeyError: No step has such a name.

@@ -1,18 +1,17 @@
-"""The program of a step: the source of one function, as a pod and the embedded engine run it.
+"""Generates the program of a step: the source of one function, for a pod or the local engine.
 
     def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
         arguments = {**locals()}
         import ast, base64, builtins, importlib
         step = {...}             # the step, in literals; the user's code line by line
-        packed = '...'           # the text of `step_runtime`, compressed
-        unpack = ...             # `zlib`'s, or `lzma`'s where the program would be too large
+        packed = '...'           # the source of `step_runtime`, compressed
+        unpack = ...             # of `zlib`, or of `lzma` where the program would be too large
         runtime = {...}
         exec(...)
         runtime['run_step'](step, arguments)
 
-KFP puts values in the places of `{{$...}}`, Argo in those of `{{...}}`, wherever they stand in a program, and
-Kubernetes in those of `$(...)`, and one `$` in the place of two. So no such two stand side by side here: in
-literals one of them is an escape.
+In a program, KFP replaces `{{$...}}`, Argo `{{...}}`, and Kubernetes `$(...)` and `$$`. So no such pair of
+characters is in it: in literals, one of them is escaped.
 """
 
 from __future__ import annotations
@@ -35,39 +34,39 @@ from kale_magics.model.diagnostics import Where, refuse
 from kale_magics.model.pipeline import CodeBlock, Step
 from kale_magics.step_runtime.parameters import input_form
 
-LARGEST_PROGRAM = 120_000
-"""Bytes: Linux ends an argument at 128 KiB, and KFP adds some lines of its own."""
+MAX_PROGRAM = 120_000
+"""Bytes: Linux limits an argument to 128 KiB, and KFP adds some lines of its own."""
 
 LZMA = b"\xfd"
-"""How what `lzma` has compressed begins; `zlib` begins otherwise."""
+"""The first byte of data compressed by `lzma`; that of `zlib` is another."""
 
-LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""The first time that a ZIP knows."""
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time in a ZIP."""
 
-LONGEST_READABLE = 20_000
-"""Bytes of a pod's program beyond which its literals are compressed: a cluster keeps several copies of each,
-in which a quote or a line's end takes two bytes, and `<` six."""
+MAX_READABLE = 20_000
+"""Bytes of a pod's program with uncompressed literals: a cluster stores several copies, in which a quote or a
+newline takes two bytes, and `<` six."""
 
-WIDTH = 90
-"""Characters that a list or a dict may take on one line."""
+MAX_WIDTH = 90
+"""Characters of a list or a dict on one line."""
 
-LEFT_OUT = ("__future__", "collections.abc", "typing", "kale_magics")
-"""From what the runtime imports only for annotations, or finds in its own text."""
+OMITTED_MODULES = ("__future__", "collections.abc", "typing", "kale_magics")
+"""Imports that the runtime needs only for annotations, or that are in its own source."""
 
 
 @dataclass(frozen=True)
 class Pod:
-    """What the program of a step is told for a pod.
+    """The parts of a step's program that only a pod needs.
 
     Attributes:
-        files: What it finds in its folder, by relative path.
-        report: Whether it makes a report: one more output, `report`.
-        shared: Where inputs and outputs are on the run's shared volume, by key, if they are; one more
-            parameter, `kale_workspace`, says where that volume is.
-        runtime: From which step it gets the text of `step_runtime`, as one more input, `kale_runtime`;
-            empty if that is in the program.
-        gives: Whether it hands that text on, as one more output, `kale_runtime`.
-        readable: Whether people should be able to read the code in it, as far as it is short enough for that.
+        files: Files for its working directory, by relative path.
+        report: Whether it writes a report, as an additional output `report`.
+        shared: The paths of inputs and outputs on the run's shared volume, by key; an additional parameter,
+            `kale_workspace`, has the path of the volume.
+        runtime: The step that outputs the source of `step_runtime`, which is an additional input,
+            `kale_runtime`; empty if the source is in the program.
+        gives: Whether it outputs that source, as an additional output `kale_runtime`.
+        readable: Whether a short program has its code in plain text.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -79,49 +78,48 @@ class Pod:
 
 
 def render_program(step: Step, pod: Pod | None = None) -> str:
-    """The program of a step, in ASCII.
+    """Return the program of a step, in ASCII.
 
     Args:
-        step: Its keys are distinct identifiers and none of `naming.RESERVED`.
-        pod: What it is told where it runs in a pod; None where it runs on this machine.
+        step: The step; its keys are distinct identifiers, and none is in `naming.RESERVED`.
+        pod: The parts for a pod; None on this machine.
 
     Returns:
-        Python text that defines a function of the name `step.key`. Its arguments are named by the keys of
-        the step's parameters, inputs and outputs; `metrics` is one more output if the step logs any. A pod
-        adds those that `Pod` says.
+        Python source of a function with the name `step.key`. Its arguments are the keys of the step's
+        parameters, inputs and outputs, `metrics` if the step logs any, and those that `pod` adds.
 
     Raises:
-        KaleError: The text is too large for an argument of a process.
+        KaleError: The program is too large for an argument of a process.
     """
     spec = specification(step, pod)
     program = _assemble(step, f"step = {literal(spec, 1)}", pod)
-    if len(program) > (LARGEST_PROGRAM if pod is None else LONGEST_READABLE if pod.readable else 0):
+    if len(program) > (MAX_PROGRAM if pod is None else MAX_READABLE if pod.readable else 0):
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
-    if len(program) > LARGEST_PROGRAM:
+    if len(program) > MAX_PROGRAM:
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"), "lzma")
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod, "lzma")
-    if len(program) > LARGEST_PROGRAM:
+    if len(program) > MAX_PROGRAM:
         raise _too_large(step, pod)
     return program
 
 
 def _too_large(step: Step, pod: Pod | None) -> Exception:
-    message = f"the code of step {step.name} takes more than {LARGEST_PROGRAM:,} bytes, even compressed"
-    fix = "read long texts and tables from a file or an address instead of writing them into a cell"
-    if pod and sum(map(len, pod.files.values())) > LARGEST_PROGRAM // 2:
+    message = f"the code of step {step.name} is larger than {MAX_PROGRAM:,} bytes, even compressed"
+    fix = "load long texts and tables from a file or a URL instead of writing them in a cell"
+    if pod and sum(map(len, pod.files.values())) > MAX_PROGRAM // 2:
         largest = sorted(pod.files, key=lambda name: -len(pod.files[name]))[:3]
         names = ", ".join(f"{name} ({len(pod.files[name]):,} bytes)" for name in largest)
-        message = f"step {step.name} takes along more than the {LARGEST_PROGRAM:,} bytes that fit: {names}"
-        fix = "put large files on a volume (--pvc) or in a store, and large modules into the image (--image)"
+        message = f"the files and modules of step {step.name} exceed {MAX_PROGRAM:,} bytes: {names}"
+        fix = "put large files on a volume (--pvc) or in a store, and large modules in the image (--image)"
     return refuse(ErrorCode.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
 
 
 def read_specification(program: str) -> dict[str, Any]:
-    """The step of a program that `render_program` has written; KFP puts imports before it.
+    """Return the specification of the step in a program of `render_program`, also after KFP's imports.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not such a program.
     """
     try:
         functions = [node for node in ast.parse(program).body if isinstance(node, ast.FunctionDef)]
@@ -134,7 +132,7 @@ def read_specification(program: str) -> dict[str, Any]:
             return dict(ast.literal_eval(unpack(data).decode()))
         return dict(ast.literal_eval(value))
     except (SyntaxError, IndexError, StopIteration, TypeError, zlib.error) as error:
-        raise ValueError("this is no program of a step") from error
+        raise ValueError("not the program of a step") from error
 
 
 def _name_of(statement: ast.Assign) -> str:
@@ -143,21 +141,21 @@ def _name_of(statement: ast.Assign) -> str:
 
 
 def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
-    """A step as `step_runtime.runtime.run_step` takes it."""
+    """Return the specification of a step for `step_runtime.runtime.run_step`."""
 
     def pieces(codes: tuple[CodeBlock, ...]) -> list[tuple[str, str, dict[str, str]]]:
-        # Numbers of cells change when cells run again; a cluster that sees the same text need not run it.
+        # Cells get new numbers when they run again; a cluster reuses a result only for the same text.
         names = [code.place or code.filename if pod else code.filename for code in codes]
         return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]
 
-    about: dict[str, Any] = (
+    optional: dict[str, Any] = (
         {} if pod is None else {"pod": archive(pod.files), "report": pod.report, "shared": dict(pod.shared)}
     )
     if step.submodules:
-        about["submodules"] = list(step.submodules)
+        optional["submodules"] = list(step.submodules)
     if step.late:
-        about["late"] = dict(step.late)
-    return about | {
+        optional["late"] = dict(step.late)
+    return optional | {
         "step": step.name,
         "parameters": {p.key: (p.name, p.default, p.type) for p in step.parameters},
         "inputs": {i.key: list(i.names) for i in step.inputs},
@@ -169,22 +167,22 @@ def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
 
 
 def archive(files: Mapping[str, bytes]) -> str:
-    """Files as one text: a ZIP in base64, the same for the same files; empty for none."""
+    """Return files as a ZIP in base64, the same for the same files; empty for none."""
     if not files:
         return ""
     memory = io.BytesIO()
     with zipfile.ZipFile(memory, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
         for name in sorted(files):
-            out.writestr(zipfile.ZipInfo(name, LONG_AGO), files[name], zipfile.ZIP_DEFLATED, 9)
+            out.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), files[name], zipfile.ZIP_DEFLATED, 9)
     return base64.b64encode(memory.getvalue()).decode()
 
 
 def literal(value: Any, depth: int = 0) -> str:
-    """Python's literal for a value of JSON or a tuple: ASCII, with nothing that KFP or Kubernetes replaces.
+    """Return a Python literal in ASCII, without text that KFP or Kubernetes would replace.
 
     Args:
-        value: The value; a text of several lines becomes a literal a line.
-        depth: How far the literal is indented, in steps of four spaces.
+        value: A value of JSON, or a tuple; a text of several lines becomes one literal for each line.
+        depth: The indentation, in steps of four spaces.
     """
     inner = "\n" + "    " * (depth + 1)
     if isinstance(value, str):
@@ -197,7 +195,7 @@ def literal(value: Any, depth: int = 0) -> str:
     left, right = {dict: ("{", "}"), list: ("[", "]")}.get(type(value), ("(", ")"))
     items = [f"{item}," for item in _items(value, depth + 1)]
     flat = " ".join(items)
-    if len(flat) > WIDTH or "\n" in flat:
+    if len(flat) > MAX_WIDTH or "\n" in flat:
         return f"{left}{inner}{inner.join(items)}{inner[:-4]}{right}"
     flat = flat if isinstance(value, tuple) and len(value) == 1 else flat.rstrip(",")
     return f"{left}{flat}{' ' * (flat[-1:] == right == '}')}{right}"
@@ -247,7 +245,7 @@ def _signature(step: Step, pod: Pod) -> str:
 
 
 def _pack(text: bytes, module: str = "zlib") -> str:
-    """An expression that gives a text; by `lzma`, which not every Python has, where it must be short."""
+    """Return an expression for a text; `lzma`, which some Pythons lack, makes it shorter than `zlib`."""
     packed = base64.b64encode(_compressed(text, module)).decode()
     return f"importlib.import_module('{module}').decompress(base64.b64decode('{packed}'))"
 
@@ -262,7 +260,7 @@ def _compressed(text: bytes, module: str) -> bytes:
 
 @functools.cache
 def runtime_source() -> str:
-    """The text of `step_runtime` that is in every program."""
+    """Return the source of `step_runtime`, minified."""
     folder = Path(step_runtime.__file__).parent
     texts = [(folder / f"{name}.py").read_text(encoding="utf-8") for name in step_runtime.MODULES]
     return "\n".join(map(minify, texts))
@@ -270,12 +268,12 @@ def runtime_source() -> str:
 
 @functools.cache
 def packed_runtime(module: str = "zlib") -> str:
-    """The text of `step_runtime`, compressed by a module, in base64."""
+    """Return the source of `step_runtime`, compressed by a module, in base64."""
     return base64.b64encode(_compressed(runtime_source().encode(), module)).decode()
 
 
 def minify(source: str) -> str:
-    """A module of the runtime without comments, docstrings, annotations and what is imported for these."""
+    """Remove comments, docstrings, annotations and their imports from a module of the runtime."""
     return ast.unparse(ast.fix_missing_locations(_Minifier().visit(ast.parse(source))))
 
 
@@ -285,7 +283,7 @@ class _Minifier(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
         module = node.module or ""
-        return None if any(module == m or module.startswith(m + ".") for m in LEFT_OUT) else node
+        return None if any(module == m or module.startswith(m + ".") for m in OMITTED_MODULES) else node
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
         self.generic_visit(node)

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class TaskId:
-    """A task: one execution of a step in a run. A step in a loop has one for each item.
-
-    Folders, logs, results, events, cache entries and pods are found by it.
+    """Identifies a task: one execution of a step in a run. A step in a loop has one for each item.
 
     Attributes:
         step: The step's name.
-        iteration: The number of the item, from 0, in each loop around the step, the outermost first.
+        iteration: The index of the item, from 0, in each loop around the step, the outermost first.
     """
 
     step: str
@@ -23,5 +21,5 @@ class TaskId:
         return self.step + "".join(f"[{number}]" for number in self.iteration)
 
     def folder(self, key: str) -> str:
-        """The path of its folder in the folder of the run, for a step with this key."""
+        """Return the path of its folder in the run's folder, for a step with this key."""
         return "/".join([key, *(f"item-{number}" for number in self.iteration)])

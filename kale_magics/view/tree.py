@@ -129,13 +129,13 @@ class _Lanes:
     """The lanes below the last line, each with the step that it comes from."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
-        self._last_use = {name: step.name for step in steps for name in step.needs}
+        self._last_use = {name: step.name for step in steps for name in step.upstream}
         self._lanes: list[str | None] = []
         self._dead_end = -1
 
     def add(self, step: Step, symbol: str) -> _Line:
         """Return the line of the next step; a blank line separates it from a step without downstream."""
-        joined = {self._lanes.index(name) for name in step.needs if name in self._lanes}
+        joined = {self._lanes.index(name) for name in step.upstream if name in self._lanes}
         ending = {place for place in joined if self._last_use[self._lanes[place] or ""] == step.name}
         if not ending and None not in self._lanes:
             self._lanes.append(None)
