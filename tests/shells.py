@@ -16,7 +16,14 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+_DIAGNOSTICS = re.compile(r"^(?=KALE\d{3} )", re.MULTILINE)
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shows(text: str, code: str, *parts: str) -> bool:
+    """Whether a text has a diagnostic of a code with all parts in its message, place or fix."""
+    diagnostics = (each for each in _DIAGNOSTICS.split(text) if each.startswith(f"{code} "))
+    return any(all(part in each for part in parts) for each in diagnostics)
 
 
 @dataclass(frozen=True)

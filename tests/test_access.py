@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.kfp_server import KfpServer
-from tests.shells import Shell
+from tests.shells import Shell, shows
 
 TOKEN = "secret-token"
 
@@ -68,8 +68,7 @@ def test_what_can_be_no_token_is_not_shown(
 ) -> None:
     monkeypatch.setenv(variable, "first-half\nsecond-half")
     told = shell.refusal(f"%kale_run --host {server.url}")
-    assert "KALE503" in told
-    assert "something in it is no printable ASCII character" in told
+    assert shows(told, "KALE503", "ASCII")
     assert "half" not in told
 
 
@@ -77,21 +76,21 @@ def test_who_was_not_let_in_is_told_what_was_sent(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = f"%kale_run --host {server.url}"
-    assert "it was sent no token and no cookies" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE503", "no token and no cookies")
     monkeypatch.setenv("KALE_TOKEN", "another-one")
-    assert "it was sent the token" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE503", "with the token:")
     monkeypatch.delenv("KALE_TOKEN")
     Path("token").write_text("another-one")
     shell.run("%config KaleMagics.token_file = 'token'")
-    assert "it was sent the token in token" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE503", "with the token in token:")
 
 
 def test_a_file_without_a_token_is_told(shell: Shell, server: KfpServer) -> None:
     shell.run("%config KaleMagics.token_file = 'token'")
     line = f"%kale_run --host {server.url}"
-    assert "KALE503 no token can be read from token: No such file or directory" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE503", "file token ", "No such file or directory")
     Path("token").write_text("\n")
-    assert "KALE503 no token is in token: it is empty" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE503", "file token is empty")
     Path("token").write_text(f"{TOKEN}\n")
     assert shell.run(line).success
 
@@ -100,27 +99,27 @@ def test_a_file_without_certificates_is_told(shell: Shell, server: KfpServer) ->
     line = f"%kale_run --host {server.url}"
     shell.run("%config KaleMagics.ca_cert = '~/nowhere/ca.pem'")
     told = shell.refusal(line)
-    assert f"KALE502 there is no file {Path.home()}/nowhere/ca.pem with certificates" in told
+    assert shows(told, "KALE502", f"{Path.home()}/nowhere/ca.pem does not exist")
     Path("ca.pem").write_text("nothing of the kind")
     shell.run("%config KaleMagics.ca_cert = 'ca.pem'")
-    assert "KALE502 no certificate can be read from ca.pem" in shell.refusal(line)
+    assert shows(shell.refusal(line), "KALE502", "ca.pem contains no certificate")
 
 
 ADDRESSES = {
-    "http:/kfp.example.org": "KALE501 'http:/kfp.example.org' is no address of a server",
-    "http//kfp.example.org": "KALE501 'http//kfp.example.org' is no address of a server",
-    "http://127.0.0.1:abc": "KALE501 'http://127.0.0.1:abc' is no address of a server",
-    "http://127.0.0.1:999999": "KALE501 'http://127.0.0.1:999999' is no address of a server",
-    "'http://127.0.0.1/?token=pa55word'": "KALE501 http://127.0.0.1/?... is no address of a server",
-    "http://ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
-    "ann:pa55word@127.0.0.1": "KALE501 the address of the server has a user or a password in it",
+    "http:/kfp.example.org": "'http:/kfp.example.org'",
+    "http//kfp.example.org": "'http//kfp.example.org'",
+    "http://127.0.0.1:abc": "'http://127.0.0.1:abc'",
+    "http://127.0.0.1:999999": "'http://127.0.0.1:999999'",
+    "'http://127.0.0.1/?token=pa55word'": "http://127.0.0.1/?... ",
+    "http://ann:pa55word@127.0.0.1": "a user name or a password",
+    "ann:pa55word@127.0.0.1": "a user name or a password",
 }
 
 
 @pytest.mark.parametrize(("host", "told"), ADDRESSES.items())
 def test_what_is_no_address_is_told_and_no_password_shown(shell: Shell, host: str, told: str) -> None:
     shown = shell.refusal(f"%kale_run --host {host}")
-    assert told in shown
+    assert shows(shown, "KALE501", told)
     assert "pa55word" not in shown.replace(host, "")
 
 
@@ -136,20 +135,17 @@ def test_whether_tls_is_spoken_is_told(shell: Shell, server: KfpServer, tmp_path
     place = server.url.partition("://")[2]
     for host in (f"https://{place}", place):
         told = shell.refusal(f"%kale_run --host {host}")
-        assert f"KALE502 at https://{place} no TLS is spoken" in told
-        assert f"fix: write it as http://{place}" in told
+        assert shows(told, "KALE502", f"https://{place} does not use TLS", f" http://{place}")
     with KfpServer(tmp_path / "tls", tls=True) as safe:
         place = safe.url.partition("://")[2]
         told = shell.refusal(f"%kale_run --host http://{place}")
-        assert f"KALE502 at http://{place} TLS is spoken" in told
-        assert f"fix: write it as https://{place}" in told
+        assert shows(told, "KALE502", f"http://{place} uses TLS", f" https://{place}")
 
 
 def test_a_server_of_another_kind_is_told(shell: Shell, other: tuple[str, list[str | None]]) -> None:
     told = shell.refusal(f"%kale_run --host {other[0]}")
-    assert f"KALE501 there is no Kubeflow Pipelines at {other[0]}" in told
-    assert "its end may be /pipeline" in told
-    assert "its end may be" not in shell.refusal(f"%kale_run --host {other[0]}/pipeline")
+    assert shows(told, "KALE501", f" {other[0]}\n", " /pipeline")
+    assert not shows(shell.refusal(f"%kale_run --host {other[0]}/pipeline"), "KALE501", " /pipeline\n")
 
 
 def test_a_folder_does_not_say_where_a_token_goes(
@@ -199,7 +195,7 @@ def test_secrets_do_not_get_out_by_any_way(
         shell.run("%kale_reset more")
     shell.run(f"%config KaleMagics.description = 'with {TOKEN}'")
     sent.append(shell.refusal("%kale_compile p.yaml"))
-    assert all("KALE405 your token or your cookies for the server stand in" in told for told in sent)
+    assert all(shows(told, "KALE405", "your token or your cookies") for told in sent)
     sent += [str(request.body) for request in server.requests]
     assert not [text for text in sent if TOKEN in text]
     assert not Path("p.yaml").exists()
@@ -217,7 +213,7 @@ def test_secrets_are_found_as_they_are_spelled(
     monkeypatch.setenv("KALE_TOKEN", secret)
     shell.run(f"%%kale step more --no-run\n{cell.format(secret)}\nmore = 1")
     told = shell.refusal("%kale_compile p.yaml")
-    assert "KALE405 your token or your cookies for the server stand in step more" in told
+    assert shows(told, "KALE405", "your token or your cookies", "step more")
 
 
 def test_a_cookie_that_says_nothing_is_no_secret(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +248,7 @@ def test_a_token_that_kfp_gets_by_itself_is_used(
 
 def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, tmp_path: Path) -> None:
     with KfpServer(tmp_path / "users", multi_user=True) as users:
-        assert "wants to know your namespace" in shell.refusal(f"%kale_run --host {users.url}")
+        assert "multi-user installation" in shell.refusal(f"%kale_run --host {users.url}")
         assert not users.pipelines
 
 

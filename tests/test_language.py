@@ -20,7 +20,7 @@ DIALECT = re.compile(
     r"(?<![\w-])(?:tells?|told|telling|(?:hand|hang)(?:s|ed|ing)?(?: it| them)? on|hung on|mend(?:s|ed|ing)?|"
     r"(?:come|comes|came|coming|let|lets)(?: you)? in(?!to)|lets? go|letting go|anew|again and again|nobody|"
     r"whoever|cannot cross|cross(?:es|ed)|thr(?:ow|ows|ew|own|owing)(?: it| them)? away|"
-    r"refus(?:e|es|ed|ing|al|als)|"
+    r"(?<!connection )refus(?:e|es|ed|ing|al|als)|"
     r"looking on|pointed out|only here|given twice|outlook|cargo|keeper|hears?|heard|"
     r"tak(?:e|es|en|ing)(?: it| them)? along)(?!\w)",
     re.IGNORECASE,
@@ -28,7 +28,7 @@ DIALECT = re.compile(
 """Words that the glossary of CONTRIBUTING.md has a better term for."""
 
 PENDING = {
-    "execution", "kubeflow", "local", "magics", "model",
+    "execution", "local", "magics", "model",
 }  # fmt: skip
 """Folders that still have such words."""
 

@@ -1,22 +1,22 @@
 """Kubeflow Pipelines: the only place that knows kfp's API.
 
-    task_options    what is asked for a step, said to a task of KFP
-    only_here   what steps use that is on this machine only
-    cargo       what steps take along into their pods
-    secrecy     what must not go to a cluster
-    compiler    a `Pipeline` as the YAML that KFP runs
-    reading     what a pipeline on a server is
-    workflow_nodes  where a server keeps what a step has left
-    access      where a server is, and how to come in
-    answers     what of a server's answer counts, and for how long it is waited
-    explaining  what it means when a server does not do what it was asked for
-    server      the connection to a server
-    submission  a pipeline on its way to a server
-    schedules   recurring runs
-    pod_log     what the log of a step's pod contains
-    server_source   the source of a run's facts
-    following   a run on a server as events
-    kubeflow_backend    runs pipelines on a server
+    task_options      sets the options of a step on a task of KFP
+    portability       warnings for what steps use that pods do not have
+    pod_contents      what the pods of steps contain
+    secret_scan       searches what goes to a cluster for secrets
+    compiler          a `Pipeline` as the YAML that KFP runs
+    pipeline_spec     reads a pipeline from its specification on a server
+    workflow_nodes    where a server stores the results of a step
+    access            the address of a server, and the credentials for it
+    responses         limits and checks for the responses of a server
+    server_errors     diagnostics for failed requests
+    client            the client of a server
+    submission        submits a pipeline to a server
+    schedules         recurring runs
+    pod_log           what the log of a step's pod contains
+    server_source     the source of a run's facts
+    following         a run on a server as events
+    kubeflow_backend  runs pipelines on a server
 
-Each knows only those above it.
+Each imports only those above it.
 """

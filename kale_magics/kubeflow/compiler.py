@@ -1,7 +1,7 @@
-"""A pipeline as KFP's intermediate representation, a YAML file that needs nothing else.
+"""Compiles a pipeline to KFP's intermediate representation: a YAML file that needs no other file.
 
-Every step becomes a lightweight component whose function is the step's program; KFP's own decorators make the
-components and the pipeline, as they would if somebody had written all that by hand.
+Every step becomes a lightweight component whose function is the step's program. KFP's own decorators make the
+components and the pipeline, as if they were written by hand.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.kubeflow.cargo import packages_of, pods_of, with_carrier
-from kale_magics.kubeflow.secrecy import refuse_passwords, refuse_secrets
+from kale_magics.kubeflow.pod_contents import packages_of, pods_of, with_runtime_step
+from kale_magics.kubeflow.secret_scan import check_passwords, check_secrets
 from kale_magics.kubeflow.task_options import default_image, set_options
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Where, refuse
@@ -29,11 +29,11 @@ from kale_magics.step_runtime.parameters import encode_parameter, input_form
 
 SUFFIXES = (".yaml", ".yml")
 
-LONGEST_STEM = 200
-"""Characters of a file's name that the file beside it has too, while it is written."""
+MAX_STEM = 200
+"""Characters of a file's name in the name of the temporary file that is written first."""
 
-LONGEST_NAME = 128
-"""Characters that KFP takes for the name of a pipeline."""
+MAX_PIPELINE_NAME = 128
+"""Characters of the name of a pipeline in KFP."""
 
 ANNOTATIONS: dict[str, type] = {
     "int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "text": str,
@@ -41,13 +41,13 @@ ANNOTATIONS: dict[str, type] = {
 
 
 def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequence[str] = ()) -> None:
-    """Write the YAML of a pipeline; a file that is there is replaced, or left alone if this fails.
+    """Write the YAML of a pipeline; an existing file is replaced, or kept if this fails.
 
     Args:
         pipeline: At least one step.
-        path: Where to.
-        folder: That of the notebook, from which steps take files along.
-        secrets: Texts that must not stand in it.
+        path: The file.
+        folder: The notebook's folder, which the files of steps are relative to.
+        secrets: Texts that must not be in it.
 
     Raises:
         KaleError: The name of the file has no suffix of YAML, it cannot be written, or a step is too large.
@@ -56,8 +56,8 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequ
         named = path.with_suffix(".yaml").name if path.name else "pipeline.yaml"
         raise refuse(
             Code.BAD_FILE_NAME,
-            f"a pipeline is written as YAML, not to {path.name!r}",
-            f"give a name that ends in .yaml: {named}",
+            f"{path.name!r} is not the name of a YAML file",
+            f"choose a name that ends in .yaml, such as {named}",
         )
     text = pipeline_yaml(pipeline, folder, secrets)
     try:
@@ -66,16 +66,16 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequ
         raise refuse(
             Code.BAD_FILE_NAME,
             f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
-            "choose a folder that exists, with room, in which you may write",
+            "choose an existing folder with free space and write permission",
         ) from error
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a text so that a reader finds the old file or the new one; what is no file is only written to."""
+    """Write a text so that a reader finds the old file or the new one; a device is only written to."""
     if path.exists() and not path.is_file():
         path.write_text(text, encoding="ascii")
         return
-    part = path.with_name(f"{path.name[:LONGEST_STEM]}.part")
+    part = path.with_name(f"{path.name[:MAX_STEM]}.part")
     try:
         part.write_text(text, encoding="ascii")
         os.replace(part, path)
@@ -86,30 +86,30 @@ def _write(path: Path, text: str) -> None:
 
 
 def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ()) -> str:
-    """The YAML of a pipeline, in ASCII; the same for a pipeline that is the same.
+    """Return the YAML of a pipeline, in ASCII; equal for equal pipelines.
 
     Args:
         pipeline: At least one step.
-        folder: That of the notebook, from which steps take files along.
-        secrets: Texts that must not stand in it.
+        folder: The notebook's folder, which the files of steps are relative to.
+        secrets: Texts that must not be in it.
 
     Raises:
-        KaleError: A step is too large, or needs what a pod cannot have; a secret would stand in the file.
+        KaleError: A step is too large, or needs what a pod cannot have; a secret would be in the file.
     """
     import yaml
     from google.protobuf import json_format
     from kfp import dsl
 
-    pipeline = with_carrier(pipeline)
+    pipeline = with_runtime_step(pipeline)
     packages = {step.name: packages_of(step, folder) for step in pipeline.steps}
     for words in (pipeline.environment.index_urls, *packages.values()):
-        refuse_passwords(words)
+        check_passwords(words)
     pods = pods_of(pipeline, folder)
     for step in pipeline.steps:
         what = (step, pods[step.name].files, packages[step.name])
-        refuse_secrets(secrets, f"step {step.name}", what, Where(step=step.name))
+        check_secrets(secrets, f"step {step.name}", what, Where(step=step.name))
     rest = "the pipeline's name, description, parameters or settings"
-    refuse_secrets(secrets, rest, replace(pipeline, nodes=()))
+    check_secrets(secrets, rest, replace(pipeline, nodes=()))
     graph = dsl.pipeline(
         _pipeline_function(pipeline, pods, packages),
         name=pipeline_name(pipeline.name),
@@ -129,16 +129,16 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
 
 
 def documents(text: str) -> Iterator[dict[str, Any]]:
-    """The specification of a pipeline in its YAML, and what follows it."""
+    """Yield the specification of a pipeline in its YAML, and that of the platform if there is one."""
     import yaml
 
     yield from yaml.load_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def pipeline_name(name: str) -> str:
-    """KFP's name of a pipeline: small letters, digits and single dashes."""
+    """Return KFP's name of a pipeline: lower-case letters, digits and single dashes."""
     words = naming.encode(name).lower().replace("_", "-").split("-")
-    return "-".join(filter(None, words))[:LONGEST_NAME].rstrip("-")
+    return "-".join(filter(None, words))[:MAX_PIPELINE_NAME].rstrip("-")
 
 
 def _represent_text(dumper: Any, text: str) -> Any:
@@ -147,7 +147,7 @@ def _represent_text(dumper: Any, text: str) -> Any:
 
 
 def _header(pipeline: Pipeline) -> str:
-    # As KFP's compiler writes it, which reads the description from here.
+    # KFP's compiler writes the same header, and reads the description from it.
     lines = [f"Name: {pipeline_name(pipeline.name)}"]
     if pipeline.description:
         lines.append("Description: " + "\n             ".join(pipeline.description.splitlines()))
@@ -161,7 +161,7 @@ def _header(pipeline: Pipeline) -> str:
 def _pipeline_function(
     pipeline: Pipeline, pods: Mapping[str, Pod], packages: Mapping[str, Sequence[str]]
 ) -> Callable[..., None]:
-    """What would be written under `@dsl.pipeline`."""
+    """Return the function that would be written under `@dsl.pipeline`."""
     components = {
         step.name: _component(step, pods[step.name], packages[step.name], pipeline) for step in pipeline.steps
     }
@@ -172,19 +172,19 @@ def _pipeline_function(
         for step in pipeline.steps:
             arguments = {p.key: inputs[p.key] for p in step.parameters}
             arguments |= {i.key: tasks[i.step].outputs[i.output.key] for i in step.inputs}
-            giver = pods[step.name].runtime
-            arguments |= {"kale_runtime": tasks[giver].outputs["kale_runtime"]} if giver else {}
+            source = pods[step.name].runtime
+            arguments |= {"kale_runtime": tasks[source].outputs["kale_runtime"]} if source else {}
             arguments |= {"kale_workspace": _workspace_place()} if pods[step.name].shared else {}
             task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
-            # What is on the volume of one run is in no other.
+            # Other runs do not have the volume of this run.
             if not step.cache or step.nondeterminism or step.options.kubernetes.workspace:
                 task.set_caching_options(False)
             set_options(task, step)
             if hasattr(task, "set_display_name"):
                 task.set_display_name(step.name)
 
-    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions may have one
+    build.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # functions may have this attribute
         [
             inspect.Parameter(key, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value, annotation=kind)
             for key, kind, value in map(_input, pipeline.parameters)
@@ -208,10 +208,10 @@ def _workspace_place() -> str:
 
 
 def _configuration(pipeline: Pipeline) -> dict[str, Any]:
-    """What the decorator of a pipeline is told if steps use the run's shared volume.
+    """Return the arguments of the pipeline's decorator for the run's shared volume, if steps use it.
 
     Raises:
-        KaleError: The kfp that is installed knows no such volume.
+        KaleError: The installed version of kfp does not support it.
     """
     users = [step.name for step in pipeline.steps if step.options.kubernetes.workspace]
     if not users:
@@ -220,8 +220,8 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
     from kfp import dsl
 
     if not hasattr(dsl, "WorkspaceConfig"):
-        message = f"kfp {kfp.__version__} knows no shared volume of a run, which --workspace asks for"
-        fix = "upgrade it here, to 2.15 or newer, or leave out --workspace"
+        message = f"kfp {kfp.__version__} does not support the shared volume of --workspace"
+        fix = "upgrade kfp to 2.15 or newer, or remove --workspace"
         raise refuse(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
     environment = pipeline.environment
     patch = {"storageClassName": environment.storage_class} if environment.storage_class else {}
@@ -233,7 +233,7 @@ def _component(step: Step, pod: Pod, packages: Sequence[str], pipeline: Pipeline
     from kfp import dsl
 
     types = ("Artifact", "Dataset", "HTML", "Input", "Metrics", "Model", "Output")
-    # KFP asks for the module of a function, and searches all there are if it has none.
+    # KFP searches all modules for a function without a module.
     namespace: dict[str, Any] = {name: getattr(dsl, name) for name in types} | {"__name__": __name__}
     program, filename = render_program(step, pod), f"<program of step {step.name}>"
     linecache.cache[filename] = (len(program), None, program.splitlines(True), filename)
@@ -253,5 +253,5 @@ def _component(step: Step, pod: Pod, packages: Sequence[str], pipeline: Pipeline
 
 @functools.cache
 def _pickler() -> str:
-    # What one version of cloudpickle wrote, another one need not understand.
+    # One version of cloudpickle may not read what another one wrote.
     return f"cloudpickle=={importlib.metadata.version('cloudpickle')}"

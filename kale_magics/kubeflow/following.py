@@ -8,7 +8,7 @@ from collections import Counter
 from kale_magics.execution.events import LinePrinted, Listener, RunStarted, TaskEnded, TaskStarted, Ticked
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.kubeflow import server_source
-from kale_magics.kubeflow.server import LONG
+from kale_magics.kubeflow.client import MAX_RETRY_FOLLOWING
 from kale_magics.kubeflow.server_source import ServerSource
 from kale_magics.model.task_id import TaskId
 
@@ -46,7 +46,7 @@ class Follower:
         try:
             self.emit(RunStarted(self.run))
             while True:
-                self.source.refresh(self.run, LONG)
+                self.source.refresh(self.run, MAX_RETRY_FOLLOWING)
                 self.report()
                 if self.run.known_state != "running" and self.ended.issuperset(self.run.known_tasks):
                     break
@@ -77,7 +77,7 @@ class Follower:
 
     def report_log(self, state: TaskRun) -> None:
         """Report the lines of a task that are new."""
-        self.source.fetch_log(state, LONG)
+        self.source.fetch_log(state, MAX_RETRY_FOLLOWING)
         *lines, rest = self.source.kept_log(state).split("\n")
         if rest and self.source.pods[state.task].complete:
             lines.append(rest)

@@ -12,11 +12,11 @@ from kale_magics.execution.backend import Capability, RunSummary
 from kale_magics.execution.events import Listener, RunEnded, RunSubmitted
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run
+from kale_magics.kubeflow.client import TIMEOUTS, KfpClient, interrupt_message
 from kale_magics.kubeflow.following import Follower
-from kale_magics.kubeflow.only_here import only_here
-from kale_magics.kubeflow.reading import RemotePipeline, read_pipeline
-from kale_magics.kubeflow.secrecy import literal_secrets
-from kale_magics.kubeflow.server import TIMES, Server, told_when_interrupted
+from kale_magics.kubeflow.pipeline_spec import RemotePipeline, read_pipeline
+from kale_magics.kubeflow.portability import portability_warnings
+from kale_magics.kubeflow.secret_scan import literal_secrets
 from kale_magics.kubeflow.server_source import ENDED, ServerSource, terminate
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
 from kale_magics.model.diagnostics import Diagnostic, KaleError
@@ -40,11 +40,11 @@ class KubeflowBackend:
     elsewhere = "run on this machine"
     capabilities: frozenset[Capability] = frozenset({"detached", "survives interrupts"})
 
-    def __init__(self, connect: Callable[[], Server], runs_folder: Path, experiment: str = "") -> None:
+    def __init__(self, connect: Callable[[], KfpClient], runs_folder: Path, experiment: str = "") -> None:
         self._connect, self._runs_folder, self._experiment = connect, runs_folder, experiment
 
     @functools.cached_property
-    def server(self) -> Server:
+    def server(self) -> KfpClient:
         """The server, which has answered once.
 
         Raises:
@@ -54,7 +54,7 @@ class KubeflowBackend:
 
     def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
         """Return what may go wrong with a pipeline in a cluster."""
-        return [*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)]
+        return [*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)]
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
         """Start a run on the server, and follow it if that is asked for.
@@ -68,7 +68,7 @@ class KubeflowBackend:
             KeyboardInterrupt: The user interrupted; a run that had begun by then is reported and kept too.
         """
         pipeline, name = request.pipeline, request.name or request.pipeline.name
-        with told_when_interrupted(lambda: "no run has been started"):
+        with interrupt_message(lambda: "no run has been started"):
             known = self._experiment
             prepared = prepare(self.server, pipeline, Path.cwd(), request.values, known, request.cache)
         label = label_of(name)
@@ -76,8 +76,8 @@ class KubeflowBackend:
         try:
             run_id = submit(self.server, prepared, label)
         except KeyboardInterrupt as interrupted:
-            interrupt, listing = interrupted, self.server.listing
-            with told_when_interrupted(lambda: f"if it has been started, {listing} has it as {label!r}"):
+            interrupt, listing = interrupted, self.server.list_command
+            with interrupt_message(lambda: f"if it has been started, {listing} lists it as {label!r}"):
                 run_id = find_run(self.server, prepared, label)
                 if not run_id:
                     raise
@@ -88,7 +88,7 @@ class KubeflowBackend:
         listener(RunSubmitted(run))
         source.keep(run)
         if interrupt is not None:
-            with told_when_interrupted(lambda: _interrupted(source, request.cancel_on_interrupt)):
+            with interrupt_message(lambda: _interrupted(source, request.cancel_on_interrupt)):
                 raise interrupt
         if request.wait:
             self.follow(run, listener, request.cancel_on_interrupt)
@@ -101,17 +101,17 @@ class KubeflowBackend:
             KaleError: There is none, or this project has not written its pipeline.
         """
         answer = self.server.read(
-            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMES),
-            f"run {run_id} was looked up",
+            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUTS),
+            f"looking up run {run_id}",
         )
         document = answer.pipeline_spec
         at = answer.pipeline_version_reference
         if document is None and at is not None:
             document = self.server.read(
                 lambda client: client.pipelines.pipeline_service_get_pipeline_version(
-                    at.pipeline_id, at.pipeline_version_id, _request_timeout=TIMES
+                    at.pipeline_id, at.pipeline_version_id, _request_timeout=TIMEOUTS
                 ),
-                f"the pipeline of run {run_id} was looked up",
+                f"looking up the pipeline of run {run_id}",
             ).pipeline_spec
         remote = read_pipeline(document or {}, answer.display_name)
         given = (answer.runtime_config.parameters or {}) if answer.runtime_config else {}
@@ -135,7 +135,7 @@ class KubeflowBackend:
         """
         source = cast("ServerSource", run.source)
         try:
-            with told_when_interrupted(lambda: _interrupted(source, cancel_on_interrupt)):
+            with interrupt_message(lambda: _interrupted(source, cancel_on_interrupt)):
                 Follower(run, source, listener).follow()
         except KaleError as error:
             fix = f"{error.diagnostics[0].fix}\nto look at the run again: {source.again}"
@@ -144,11 +144,12 @@ class KubeflowBackend:
 
     def runs(self) -> list[RunSummary]:
         """Return the latest runs of the server, the newest first."""
+        namespace = self.server.namespace_argument
         page = self.server.read(
             lambda client: client.runs.run_service_list_runs(
-                page_size=MAX_RUNS, sort_by="created_at desc", _request_timeout=TIMES, **self.server.scope
+                page_size=MAX_RUNS, sort_by="created_at desc", _request_timeout=TIMEOUTS, **namespace
             ),
-            "the runs were looked up",
+            "listing the runs",
         )
         return [
             RunSummary(run.run_id, run.display_name, _state_of(run), run.created_at)

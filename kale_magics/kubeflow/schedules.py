@@ -1,4 +1,4 @@
-"""Recurring runs of a server: a pipeline that is started again and again."""
+"""Schedules: recurring runs on a server."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from typing import Any
 
 import kfp_server_api
 
-from kale_magics.kubeflow.secrecy import refuse_secrets
-from kale_magics.kubeflow.server import TIMES, Server
-from kale_magics.kubeflow.submission import Prepared, finder, label_of, write_once
+from kale_magics.kubeflow.client import TIMEOUTS, KfpClient
+from kale_magics.kubeflow.secret_scan import check_secrets
+from kale_magics.kubeflow.submission import PreparedRun, create_once, finder, label_of
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.syntax.arguments import length, parse_duration, whole_number
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
 
-SHORTEST = timedelta(minutes=1)
-"""Between two starts; what is shorter is a mistake."""
+MIN_INTERVAL = timedelta(minutes=1)
+"""Between two starts."""
 
 
 @dataclass(frozen=True)
 class _Field:
-    """A field of a cron expression: its bounds, and names that its numbers may have, from the least on."""
+    """A field of a cron expression: its bounds, and the names that its numbers may have, in order."""
 
     name: str
     least: int
     most: int
     names: tuple[str, ...] = ()
+
+    @property
+    def article(self) -> str:
+        return "an" if self.name == "hour" else "a"
 
     @property
     def bounds(self) -> str:
@@ -53,10 +57,10 @@ class Schedule:
     """A recurring run.
 
     Attributes:
-        id: The server's.
-        name: For people.
+        id: The server's id.
+        name: The display name.
         when: When it starts runs, in words.
-        enabled: Whether it does so at present.
+        enabled: Whether it is enabled.
     """
 
     id: str
@@ -66,39 +70,39 @@ class Schedule:
 
 
 def cron_of(text: str, where: Where | None = None) -> str:
-    """A cron expression as KFP takes it, which begins with seconds.
+    """Return a cron expression for KFP, which starts with seconds.
 
-    KFP reads it with robfig/cron 1.2, which knows none of the signs L, W and #, and Sunday as 0 only.
+    KFP parses it with robfig/cron 1.2, which has none of the signs L, W and #, and Sunday only as 0.
 
     Args:
         text: Five fields, as in a crontab, or six with the seconds first.
-        where: Where it stands, for the refusal.
+        where: Where the user wrote it.
 
     Raises:
-        KaleError: It is none.
+        KaleError: It is not a cron expression.
     """
     typed = text.split()
     fix = "write minute, hour, day, month and weekday: --cron '0 6 * * *' is every day at 6, in UTC"
     if len(typed) not in (5, 6):
-        raise refuse(Code.BAD_ARGUMENTS, f"{text!r} is no time of cron", fix, where)
+        raise refuse(Code.BAD_ARGUMENTS, f"{text!r} is not a cron expression", fix, where)
     typed = typed if len(typed) == 6 else ["0", *typed]
     numbers: dict[str, set[int]] = {}
     for field, part in zip(_FIELDS, typed, strict=True):
         numbers[field.name] = _numbers(field, part.upper())
         if not numbers[field.name]:
-            message = f"{part!r} is no {field.name} of cron, which is {field.bounds}"
+            message = f"{part!r} is not {field.article} {field.name} of cron, which is {field.bounds}"
             raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
     day = min(numbers["day"])
-    # Where a weekday is given too, cron starts on the one as on the other.
+    # With a weekday too, cron starts on either.
     longest = max(calendar.monthrange(2024, month)[1] for month in numbers["month"])
     if day > longest and re.search(r"[*?]", typed[-1]):
-        message = f"{text!r} never comes: no month that it names has a day {day}"
-        raise refuse(Code.BAD_ARGUMENTS, message, "give another day or month", where)
+        message = f"{text!r} never starts a run: none of its months has a day {day}"
+        raise refuse(Code.BAD_ARGUMENTS, message, "change the day or the month", where)
     return " ".join(typed)
 
 
 def _numbers(field: _Field, text: str) -> set[int]:
-    """What a field of a cron expression means; nothing if it cannot be read."""
+    """Return the numbers that a field of a cron expression matches; empty if it cannot be parsed."""
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part)
@@ -114,7 +118,7 @@ def _numbers(field: _Field, text: str) -> set[int]:
 
 
 def _number(field: _Field, text: str) -> int:
-    """Of a number or a name; one that no field takes if it is neither."""
+    """Return the value of a number or a name; -1, which no field allows, if it is neither."""
     if text in field.names:
         return field.least + field.names.index(text)
     number = whole_number(text)
@@ -122,42 +126,42 @@ def _number(field: _Field, text: str) -> int:
 
 
 def every_of(text: str, where: Where | None = None) -> timedelta:
-    """The time between two starts.
+    """Return the time between two starts.
 
     Args:
-        text: As typed.
-        where: Where it stands, for the refusal.
+        text: The user's text.
+        where: Where the user wrote it.
 
     Raises:
-        KaleError: It is none, or shorter than anybody means.
+        KaleError: It is not a duration, or too short.
     """
-    fix = "write it as in --every 30m, 6h or 1d"
+    fix = "write a duration such as --every 30m, 6h or 1d"
     if text.isdecimal():
-        raise refuse(Code.BAD_ARGUMENTS, f"--every {text} does not say of which unit", fix, where)
+        raise refuse(Code.BAD_ARGUMENTS, f"--every {text} has no unit", fix, where)
     time = parse_duration(text, where)
-    if time < SHORTEST:
-        message = f"--every {text} is less than a minute, in which no run ends"
+    if time < MIN_INTERVAL:
+        message = f"--every {text} is shorter than a minute"
         raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
     return time
 
 
 def create(
-    server: Server, prepared: Prepared, name: str, cron: str = "", every: timedelta | None = None
+    server: KfpClient, prepared: PreparedRun, name: str, cron: str = "", every: timedelta | None = None
 ) -> Schedule:
-    """Have a pipeline started again and again.
+    """Create a schedule.
 
     Args:
         server: The server.
         prepared: The pipeline there.
         name: The beginning of the schedule's name.
-        cron: When, as `cron_of` gives it; empty for `every`.
-        every: Between two starts; a day if neither is given.
+        cron: A cron expression (`cron_of`); empty for `every`.
+        every: The time between two starts; a day if neither is given.
 
     Raises:
-        KaleError: The server cannot be reached, or does not take it.
+        KaleError: The server cannot be reached, or rejects the schedule.
     """
     label = label_of(name)
-    refuse_secrets(server.access.secrets, "the schedule's name", label)
+    check_secrets(server.access.secrets, "the schedule's name", label)
     wanted = kfp_server_api.V2beta1RecurringRun(
         display_name=label,
         experiment_id=prepared.experiment_id,
@@ -170,19 +174,19 @@ def create(
     )
 
     def schedules(client: Any) -> Callable[..., list[Any] | None]:
-        ask = client.recurring_runs.recurring_run_service_list_recurring_runs
-        return lambda **asked: ask(**asked).recurring_runs
+        list_all = client.recurring_runs.recurring_run_service_list_recurring_runs
+        return lambda **query: list_all(**query).recurring_runs
 
-    made: Any = write_once(
+    created: Any = create_once(
         server,
         lambda client: client.recurring_runs.recurring_run_service_create_recurring_run(
-            wanted, _request_timeout=TIMES
+            wanted, _request_timeout=TIMEOUTS
         ),
         finder(server, prepared, label, schedules),
-        "a schedule was to be made",
-        f"%kale_schedule{server.named or ' --host'} has it as {label!r}",
+        "creating the schedule",
+        f"%kale_schedule{server.host_option or ' --host'} lists it as {label!r}",
     )
-    return _schedule(made)
+    return _schedule(created)
 
 
 def _trigger(cron: str, every: timedelta) -> Any:
@@ -192,49 +196,50 @@ def _trigger(cron: str, every: timedelta) -> Any:
     return kfp_server_api.V2beta1Trigger(periodic_schedule=periodic)
 
 
-def schedules(server: Server) -> list[Schedule]:
-    """The recurring runs of a server, all pages of them."""
+def schedules(server: KfpClient) -> list[Schedule]:
+    """Return all schedules of a server."""
     found: list[Schedule] = []
     token = ""
     while True:
 
-        def ask(client: Any, token: str = token) -> Any:
+        def request(client: Any, token: str = token) -> Any:
             return client.recurring_runs.recurring_run_service_list_recurring_runs(
-                page_token=token, page_size=100, _request_timeout=TIMES, **server.scope
+                page_token=token, page_size=100, _request_timeout=TIMEOUTS, **server.namespace_argument
             )
 
-        page = server.read(ask, "the schedules were looked up")
+        page = server.read(request, "listing the schedules")
         found += map(_schedule, page.recurring_runs or ())
         token = page.next_page_token or ""
         if not token:
             return found
 
 
-def change(server: Server, schedule_id: str, action: str) -> None:
-    """Enable, disable or delete a recurring run.
+def change(server: KfpClient, schedule_id: str, action: str) -> None:
+    """Enable, disable or delete a schedule.
 
     Args:
         server: The server.
-        schedule_id: Its id.
+        schedule_id: The schedule's id.
         action: "enable", "disable" or "delete".
 
     Raises:
-        KaleError: There is none.
+        KaleError: The server has no such schedule, or the request failed.
     """
     operation = f"recurring_run_service_{action}_recurring_run"
     server.read(
-        lambda client: getattr(client.recurring_runs, operation)(schedule_id, _request_timeout=TIMES),
-        f"schedule {schedule_id} was to be changed",
-        lists="%kale_schedule",
+        lambda client: getattr(client.recurring_runs, operation)(schedule_id, _request_timeout=TIMEOUTS),
+        f"changing schedule {schedule_id}",
+        list_command="%kale_schedule",
     )
 
 
-def _schedule(told: Any) -> Schedule:
-    trigger = told.trigger
+def _schedule(run: Any) -> Schedule:
+    """Return a schedule from KFP's `V2beta1RecurringRun`."""
+    trigger = run.trigger
     if trigger and trigger.cron_schedule and trigger.cron_schedule.cron:
-        # As it is typed in a crontab, which has no seconds.
+        # A crontab has no seconds.
         when = re.sub(r"^0 (?=(\S+ ){4}\S+$)", "", trigger.cron_schedule.cron)
     else:
         periodic = trigger.periodic_schedule if trigger else None
         when = f"every {length(timedelta(seconds=int(periodic.interval_second)))}" if periodic else ""
-    return Schedule(told.recurring_run_id, told.display_name, when, told.status == "ENABLED")
+    return Schedule(run.recurring_run_id, run.display_name, when, run.status == "ENABLED")

@@ -22,10 +22,16 @@ from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run, RunState, SkipCause, TaskError, TaskRun, TaskState
 from kale_magics.execution.run_store import LOG, task_folder, write_bytes, writing
 from kale_magics.execution.signing import is_signed_by_user, sign
+from kale_magics.kubeflow.client import (
+    MAX_RETRY,
+    MAX_RETRY_FOLLOWING,
+    TIMEOUTS,
+    KfpClient,
+    interrupt_message,
+)
+from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
-from kale_magics.kubeflow.reading import RemotePipeline
-from kale_magics.kubeflow.server import LONG, SHORT, TIMES, Server, told_when_interrupted
-from kale_magics.kubeflow.workflow_nodes import pods_of_task, value_place
+from kale_magics.kubeflow.workflow_nodes import artifact_path, pods_of_task
 from kale_magics.model.diagnostics import Code, KaleError, refuse
 from kale_magics.model.pipeline import Json
 from kale_magics.model.task_id import TaskId
@@ -86,7 +92,7 @@ class ServerSource:
     """
 
     def __init__(
-        self, server: Server, remote: RemotePipeline, folder: Path, request: RunRequest | None = None
+        self, server: KfpClient, remote: RemotePipeline, folder: Path, request: RunRequest | None = None
     ) -> None:
         self.server, self.remote, self.folder, self.request = server, remote, folder, request
         self.run_id = folder.name
@@ -116,7 +122,7 @@ class ServerSource:
     @property
     def again(self) -> str:
         """The line that attaches the run again."""
-        return f"%kale_attach {self.run_id}{self.server.named}"
+        return f"%kale_attach {self.run_id}{self.server.host_option}"
 
     def keep(self, run: Run) -> None:
         """Write down where the run is; from then on it is known as this user's.
@@ -139,11 +145,11 @@ class ServerSource:
                 if task.state in ENDED_TASK.values():
                     self.fetch_log(task)
 
-    def refresh(self, run: Run, patience: float = SHORT) -> None:
+    def refresh(self, run: Run, patience: float = MAX_RETRY) -> None:
         """Ask the server for the state of the run."""
         answer = self.server.read(
-            lambda client: client.runs.run_service_get_run(self.run_id, _request_timeout=TIMES),
-            f"run {self.run_id} was looked at",
+            lambda client: client.runs.run_service_get_run(self.run_id, _request_timeout=TIMEOUTS),
+            f"requesting the state of run {self.run_id}",
             patience,
         )
         self.take(run, answer)
@@ -183,10 +189,10 @@ class ServerSource:
     def wait(self, run: Run, timeout: float | None) -> None:
         """Wait for the end of the run; an interrupt ends only the waiting. See `Run.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with told_when_interrupted(lambda: f"the run goes on; to look at it again: {self.again}"):
+        with interrupt_message(lambda: f"the run goes on; to look at it again: {self.again}"):
             while True:
-                left = LONG if deadline is None else max(0.0, deadline - time.monotonic())
-                self.refresh(run, min(LONG, left))
+                left = MAX_RETRY_FOLLOWING if deadline is None else max(0.0, deadline - time.monotonic())
+                self.refresh(run, min(MAX_RETRY_FOLLOWING, left))
                 if run.known_state != "running":
                     break
                 if deadline is not None and time.monotonic() > deadline:
@@ -217,7 +223,7 @@ class ServerSource:
         self.fetch_log(task)
         return self.pods[task.task].fingerprints
 
-    def fetch_log(self, task: TaskRun, patience: float = SHORT) -> None:
+    def fetch_log(self, task: TaskRun, patience: float = MAX_RETRY) -> None:
         """Fetch the log of a task, as far as it is there, and the result at its end."""
         pod = self.pods[task.task]
         if pod.complete:
@@ -250,19 +256,19 @@ class ServerSource:
         fields = {name: reported[name] for name in vars(TaskError("", "")) if name in reported}
         return TaskError(**{**fields, "cell": known.get(place, place).rpartition(", ")[2]})
 
-    def _first(self, task: TaskRun, paths: Sequence[str], patience: float = SHORT) -> bytes | None:
+    def _first(self, task: TaskRun, paths: Sequence[str], patience: float = MAX_RETRY) -> bytes | None:
         """The content at the first path that the server has, for the names that the task's pod may have."""
         names = self.pods[task.task].names
         places = (path.format(run=self.run_id, node=quote(name)) for path in paths for name in names)
         found = (
-            self.server.get(self._scoped(place), f"step {task.task} was looked at", patience)
+            self.server.download(self._scoped(place), f"downloading from step {task.task}", patience)
             for place in places
         )
         return next((content for content in found if content is not None), None)
 
     def _scoped(self, place: str) -> str:
         """A path at the server of KFP's page, with the user's namespace, which that server needs."""
-        namespace = self.server.scope.get("namespace", "")
+        namespace = self.server.namespace_argument.get("namespace", "")
         if not namespace or place.startswith("/apis"):
             return place
         name = "podnamespace" if place.startswith("/k8s") else "namespace"
@@ -300,8 +306,8 @@ class ServerSource:
             return base64.b64decode(json.loads(answer)["data"])
         # Only Argo's own artifacts are found there; KFP's page returns those of KFP too.
         self.fetch_log(task)
-        place = value_place(self.pods[task.task].places.get(key, ""))
-        content = self.server.get(self._scoped(place), f"{what} was asked for") if place else None
+        place = artifact_path(self.pods[task.task].places.get(key, ""))
+        content = self.server.download(self._scoped(place), f"downloading {what}") if place else None
         if content is None:
             message = f"the server does not return {what}"
             raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {run.link}")
@@ -313,7 +319,7 @@ class ServerSource:
             write_bytes(path, content)
 
 
-def terminate(server: Server, run_id: str) -> str:
+def terminate(server: KfpClient, run_id: str) -> str:
     """Ask a server to end a run; nothing happens to one that has ended.
 
     Returns:
@@ -325,8 +331,8 @@ def terminate(server: Server, run_id: str) -> str:
 
     def state() -> str:
         answer = server.read(
-            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMES),
-            f"run {run_id} was looked up",
+            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUTS),
+            f"looking up run {run_id}",
         )
         return str(answer.state or "")
 
@@ -336,8 +342,8 @@ def terminate(server: Server, run_id: str) -> str:
         return f"run {run_id} has ended: it has {how}"
     try:
         server.read(
-            lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMES),
-            f"run {run_id} was to be ended",
+            lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMEOUTS),
+            f"ending run {run_id}",
         )
     except KaleError:
         # The answer to the first request may have been lost, or the run may have ended meanwhile.

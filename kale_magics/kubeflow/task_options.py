@@ -1,4 +1,4 @@
-"""What is asked for a step, said to a task of KFP."""
+"""Sets the options of a step on a task of KFP."""
 
 from __future__ import annotations
 
@@ -11,39 +11,38 @@ from kale_magics.model.pipeline import Step
 from kale_magics.syntax.step_options import NVIDIA
 
 USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which has one user
-"""Where pip puts packages in a pod whose user may not write to its Python, nor to its home."""
+"""Where pip installs packages in a pod whose user may write neither to its Python nor to its home."""
 
-SURROUNDINGS = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+POD_VARIABLES = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 """Environment variables of every step."""
 
-
-RETRIED_FOR = "30d"
-"""Since its first attempt began, as long as a step may be tried again; KFP's default is an hour."""
+MAX_RETRY_TIME = "30d"
+"""From the first attempt of a step to the last retry; KFP's default is an hour."""
 
 
 def default_image() -> str:
-    """The image with the Python that runs here."""
+    """Return the image with the version of Python that runs here."""
     return f"python:{sys.version_info.major}.{sys.version_info.minor}-slim"
 
 
 def set_options(task: Any, step: Step) -> None:
-    """Give a task what is asked for its step.
+    """Set the options of a step on its task.
 
     Args:
         task: A `kfp.dsl.PipelineTask`.
         step: The step.
     """
     options = step.options
-    # As `set_env_variable` does, which looks through the source of the whole call stack each time.
-    given = {name: _literal(value) for name, value in options.env}
-    task.container_spec.env = {**(task.container_spec.env or {}), **SURROUNDINGS, **given}
+    # `set_env_variable` does the same, but reads the source of the whole call stack each time.
+    given = {name: _escaped(value) for name, value in options.env}
+    task.container_spec.env = {**(task.container_spec.env or {}), **POD_VARIABLES, **given}
     _set_attempts(task, step.attempts)
     _set_resources(task, options)
     _set_pod(task, options.kubernetes)
 
 
-def _literal(text: str) -> str:
-    """A text as it must stand where Kubernetes replaces `$(...)`, and `$$` by `$`."""
+def _escaped(text: str) -> str:
+    """Return a text escaped for Kubernetes, which replaces `$(...)`, and `$$` by `$`."""
     return text.replace("$", "$$") if "$$" in text or "$(" in text else text
 
 
@@ -52,7 +51,7 @@ def _set_attempts(task: Any, attempts: Attempts) -> None:
 
     if attempts.retries:
         delay = f"{round(attempts.delay)}s"
-        task.set_retry(attempts.retries, delay, 1.0, RETRIED_FOR)
+        task.set_retry(attempts.retries, delay, 1.0, MAX_RETRY_TIME)
     if attempts.timeout is not None:
         kubernetes.set_timeout(task, math.ceil(attempts.timeout))
 

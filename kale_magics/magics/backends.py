@@ -16,8 +16,8 @@ from kale_magics.syntax.arguments import quoted
 if TYPE_CHECKING:
     from kale_magics.execution.backend import Backend
     from kale_magics.kubeflow.access import Access
+    from kale_magics.kubeflow.client import KfpClient
     from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
-    from kale_magics.kubeflow.server import Server
     from kale_magics.local.local_backend import LocalBackend
 
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
@@ -124,15 +124,15 @@ class Backends:
             own.ca_cert,
         )
 
-    def _connect(self, options: Options) -> Server:
+    def _connect(self, options: Options) -> KfpClient:
         """The server that is named, or the configured one, which has answered.
 
         Raises:
             KaleError: There is none, or authorization fails.
         """
-        from kale_magics.kubeflow.server import Server
+        from kale_magics.kubeflow.client import KfpClient
 
         host = "".join(options.get("--host", ()))
-        server = Server(lambda: self.access(host), f" --host {quoted(host)}" if host else "")
+        server = KfpClient(lambda: self.access(host), f" --host {quoted(host)}" if host else "")
         self._named_hosts.add(server.address)
         return server

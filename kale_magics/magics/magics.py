@@ -123,12 +123,12 @@ class KaleMagics(KaleSettings):
         """Write the pipeline as one YAML file for Kubeflow Pipelines 2."""
         path = Path(self.workspace.parse(commands.COMPILE, line).words[0]).expanduser()
         from kale_magics.kubeflow.compiler import compile_pipeline
-        from kale_magics.kubeflow.only_here import only_here
-        from kale_magics.kubeflow.secrecy import literal_secrets
+        from kale_magics.kubeflow.portability import portability_warnings
+        from kale_magics.kubeflow.secret_scan import literal_secrets
         from kale_magics.view.words import plural
 
         pipeline = self.workspace.pipeline()
-        show_warnings([*only_here(pipeline, Path.cwd()), *literal_secrets(pipeline)])
+        show_warnings([*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)])
         compile_pipeline(pipeline, path, Path.cwd(), self.backends.access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 

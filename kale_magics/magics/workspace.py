@@ -123,7 +123,7 @@ class Workspace:
 
     def _read(self) -> NotebookState:
         from kale_magics.dataflow.assemble import Settings, assemble
-        from kale_magics.kubeflow.only_here import variables_given_otherwise
+        from kale_magics.kubeflow.portability import changed_variables
         from kale_magics.session.namespace import Session
 
         path = find_notebook(self._shell.user_ns)
@@ -139,7 +139,7 @@ class Workspace:
         diagnostics = [*notebook.diagnostics(cells), *assembly.diagnostics]
         if assembly.draft is not None:
             diagnostics += self.modules.warnings(assembly.draft)
-            diagnostics += variables_given_otherwise(assembly.draft, assembly.cells)
+            diagnostics += changed_variables(assembly.draft, assembly.cells)
         return NotebookState(cells, notebook.states(cells), replace(assembly, diagnostics=tuple(diagnostics)))
 
     def read_valid(self) -> NotebookState:
