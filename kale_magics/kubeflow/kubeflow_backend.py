@@ -57,7 +57,7 @@ class KubeflowBackend:
         return [*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)]
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
-        """Start a run on the server, and follow it if that is asked for.
+        """Start a run on the server, and follow it if the request says so.
 
         Args:
             request: What is to be run; what only this machine can do is ignored.

@@ -1,4 +1,4 @@
-"""A run on a server: its state is asked for, its logs and values are fetched when they are read, and kept.
+"""A run on a server: its state is requested, and its logs and values are downloaded when they are read.
 
 remote/<run id>/run.json          the server and the name of the run: they attach it in another session
                 <step key>/log.txt, <artifact key>
@@ -44,7 +44,7 @@ ENDED: Mapping[str, RunState] = {"SUCCEEDED": "succeeded", "FAILED": "failed", "
 ENDED_TASK: Mapping[str, TaskState] = {**ENDED, "SKIPPED": "skipped"}
 
 ENDING = ("CANCELING", "CANCELED")
-"""KFP's states of a run that somebody has ended."""
+"""KFP's states of a run that was cancelled."""
 
 PAUSE = 1.0
 """Seconds between two requests for the state of a run."""
@@ -80,14 +80,14 @@ class ServerSource:
         server: The server.
         remote: The run's pipeline there.
         folder: Where what is fetched is kept.
-        request: What was asked for; None for a run that was attached.
+        request: The request that started the run; None for a run that was attached.
 
     Attributes:
         server: As above.
         remote: As above.
         request: As above.
         mine: Whether this user started the run from this folder.
-        followed: Whether somebody asks for the state regularly, so that nobody else has to.
+        followed: Whether a follower requests the state regularly, so that `update` need not.
         pods: The pods of the tasks.
     """
 
@@ -282,7 +282,7 @@ class ServerSource:
         """
         path, what = task.artifacts[variable], f"{variable} of step {task.name}"
         look = f"look at it on Kubeflow's page: {run.link}"
-        if not (path.name.isascii() and path.name.isidentifier()):  # anybody may have written that pipeline
+        if not (path.name.isascii() and path.name.isidentifier()):  # another tool may have written that pipeline
             raise refuse(Code.NO_SUCH_RUN, f"{what} has a name that is none of this project's", look)
         if run.trusted and _is_as_fetched(path):
             return path
