@@ -78,7 +78,7 @@ def test_all_is_there_as_if_it_had_run(kale):
 def test_what_a_cell_is_called_is_no_part_of_it(kale):
     def labelled(label):
         made = step("a", "x = 1", gives=["x"])
-        return type(made)(**{**vars(made), "cells": (CodeBlock("x = 1", f"step a, {label}"),)})
+        return type(made)(**{**vars(made), "cells": (CodeBlock("x = 1", "step a", label),)})
 
     kale(labelled("In [1]"))
     assert cached(kale(labelled("In [7]"))) == {"a"}
@@ -153,7 +153,7 @@ def test_what_a_library_has_put_aside_for_the_next_time_is_no_change(kale, monke
 def test_what_a_library_has_read_before_the_step_counts(kale, monkeypatch):
     monkeypatch.chdir(kale.folder)
     write("matplotlibrc", "lines.linewidth: 3")(kale.folder)
-    imports = (CodeBlock("import matplotlib", "imports, In [1]"),)
+    imports = (CodeBlock("import matplotlib", "imports", "In [1]"),)
     use = step("a", "print(matplotlib.rcParams['lines.linewidth'])", setup=imports)
     close_servers()
     assert kale(use).steps["a"].log == "3.0\n"
@@ -573,7 +573,7 @@ def test_a_damaged_entry_is_a_miss(kale, harm):
         "x = list(range(1000)); print('made')",
         gives=["x"],
         metrics=("n",),
-        setup=(CodeBlock("n = 1", "imports, In [0]"),),
+        setup=(CodeBlock("n = 1", "imports", "In [0]"),),
     )
     use = step("b", "assert x == list(range(1000))", {"x": "a"})
     first = kale(make, use)

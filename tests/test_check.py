@@ -439,7 +439,8 @@ def test_a_change_that_a_later_step_does_not_get_is_seen(tmp_path: Path) -> None
     for number, (name, values) in enumerate(made.items(), 1):
         steps.append(
             Step(
-                name, name, (), (CodeBlock(sources[name], name),), inputs=takes.get(name, ()),
+                name, name, (), (CodeBlock(sources[name], f"step {name}", "In [1]"),),
+                inputs=takes.get(name, ()),
                 outputs=(rows,) * (name == "load"),
             )
         )  # fmt: skip

@@ -28,7 +28,7 @@ from kale_magics.model.pipeline import (
 from kale_magics.step_runtime.parameters import encode_parameter
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
-SETUP = (CodeBlock(CLASS, "functions, In [1]", (("Account", "Account@1"),)),)
+SETUP = (CodeBlock(CLASS, "functions", "In [1]", (("Account", "Account@1"),)),)
 ACCOUNT = Output(("account",), "out_account", "Model")
 TOTAL = Output(("total", "count"), "out_total", "Dataset")
 
@@ -67,7 +67,7 @@ VALUES: list[tuple[str, Any, Json]] = [
 
 
 def step(name: str, key: str, source: str, number: int, **more: Any) -> Step:
-    return Step(name, key, SETUP, (CodeBlock(source, f"step {name}, In [{number}]"),), **more)
+    return Step(name, key, SETUP, (CodeBlock(source, f"step {name}", f"In [{number}]"),), **more)
 
 
 def everything() -> tuple[Pipeline, dict[str, Json]]:
@@ -96,7 +96,7 @@ def everything() -> tuple[Pipeline, dict[str, Json]]:
     )  # fmt: skip
     values = "values = [" + ", ".join(p.name for p in parameters) + "]\ntotal_of = lambda a: len(a.sums)\n"
     last = Step(
-        "Input", "Input", SETUP, (CodeBlock(values + end, "step Input, In [5]"),), parameters=parameters,
+        "Input", "Input", SETUP, (CodeBlock(values + end, "step Input", "In [5]"),), parameters=parameters,
         inputs=(Input(("count",), "in_total", "a", TOTAL), both[1]), after=("A", "a"),
     )  # fmt: skip
     return Pipeline("Überall, 2!", (*steps, last), (*parameters, unused), "Line one\nline two: größe"), given

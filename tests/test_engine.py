@@ -57,7 +57,7 @@ def step(name, source, takes=None, gives=(), **more):
         Input((v,), f"in_{v}", maker, Output((v,), f"out_{v}")) for v, maker in (takes or {}).items()
     )
     outputs = tuple(Output((v,), f"out_{v}") for v in gives)
-    cell, setup = CodeBlock(source, f"step {name}, In [1]"), more.pop("setup", ())
+    cell, setup = CodeBlock(source, f"step {name}", "In [1]"), more.pop("setup", ())
     with contextlib.suppress(SyntaxError):
         more["facts"] = code_facts(tuple(code.source for code in (*setup, cell)))
     return Step(name, name, setup, (cell,), inputs=inputs, outputs=outputs, **more)
@@ -195,7 +195,7 @@ def test_a_failure_skips_what_depends_on_it_and_nothing_else(kale):
 
 
 def test_an_error_names_cell_and_line_and_shows_no_frame_of_ours(kale):
-    helper = CodeBlock("\ndef half(x):\n    return x / 0", "step train, In [3]")
+    helper = CodeBlock("\ndef half(x):\n    return x / 0", "step train", "In [3]")
     cell = "import json\ntry:\n    json.loads('{')\nexcept ValueError:\n    half(2)"
     run = kale(step("train", cell, setup=(helper,)))
     error = run.steps["train"].error
@@ -276,7 +276,7 @@ CLASSES = "class Net:\n    class Layer: pass\n    def __init__(self): self.layer
 
 @pytest.fixture
 def trained(kale):
-    setup = (CodeBlock(CLASSES, "functions, In [1]", (("Net", "Net@12ab"),)),)
+    setup = (CodeBlock(CLASSES, "functions", "In [1]", (("Net", "Net@12ab"),)),)
     return kale(step("train", "net = Net()", gives=["net"], setup=setup))
 
 

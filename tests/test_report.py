@@ -42,7 +42,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def played(*cells: str, report: bool = True) -> Any:
     """Run a step in this process, and give the artifact of its report."""
-    step = Step("a", "a", (), tuple(CodeBlock(cell, f"step a, In [{n}]") for n, cell in enumerate(cells, 1)))
+    step = Step(
+        "a", "a", (), tuple(CodeBlock(cell, "step a", f"In [{n}]") for n, cell in enumerate(cells, 1))
+    )
     namespace: dict[str, Any] = {"Artifact": object, "HTML": object, "Input": list, "Output": list}
     exec(
         compile(render_program(step, Pod(report=report)), "program.py", "exec", dont_inherit=True), namespace

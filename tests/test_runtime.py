@@ -66,7 +66,8 @@ class Steps:
         prelude = tuple(
             CodeBlock(
                 clean(p if isinstance(p, str) else p[0]),
-                f"imports, In [{n}]",
+                "imports",
+                f"In [{n}]",
                 () if isinstance(p, str) else p[1],
             )
             for n, p in enumerate(setup, 1)
@@ -75,7 +76,7 @@ class Steps:
             name,
             "step_" + name,
             prelude,
-            tuple(CodeBlock(clean(c), f"step {name}, In [{n}]") for n, c in enumerate(cells, 10)),
+            tuple(CodeBlock(clean(c), f"step {name}", f"In [{n}]") for n, c in enumerate(cells, 10)),
             parameters=parameters,
             inputs=tuple(Input((v,), f"in_{v}", "before", Output((v,), f"out_{v}")) for v in needs.split()),
             outputs=tuple(Output((v,), f"out_{v}") for v in makes.split()),
@@ -147,13 +148,13 @@ def test_values_cross_as_they_are(steps: Steps) -> None:
 def test_names_of_one_artifact_share_their_object(steps: Steps) -> None:
     both = Output(("a", "b"), "out_ab")
     steps.call(
-        Step("m", "m", (), (CodeBlock("a = [1]; b = {'a': a}", "step m, In [1]"),), outputs=(both,)), {}
+        Step("m", "m", (), (CodeBlock("a = [1]; b = {'a': a}", "step m", "In [1]"),), outputs=(both,)), {}
     )
     taker = Step(
         "t",
         "t",
         (),
-        (CodeBlock("a.append(2)", "step t, In [2]"),),
+        (CodeBlock("a.append(2)", "step t", "In [2]"),),
         inputs=(Input(("a", "b"), "in_ab", "m", both),),
     )
     assert steps.call(taker, {})["b"] == {"a": [1, 2]}
@@ -228,7 +229,7 @@ CLOSURES = """
 def test_functions_travel_without_their_globals(steps: Steps) -> None:
     steps.run(CLOSURES, makes="inc get fact late annotated model Model")
     pair = Output(("inc", "get"), "out_pair")
-    code = (CodeBlock(clean(CLOSURES), "step m, In [1]"),)
+    code = (CodeBlock(clean(CLOSURES), "step m", "In [1]"),)
     steps.call(Step("m", "m", (), code, outputs=(pair,)), {})
     after = steps.run(
         """
@@ -243,7 +244,7 @@ def test_functions_travel_without_their_globals(steps: Steps) -> None:
         "doc",
         {"x": int, "return": "str"},
     )
-    cells = (CodeBlock("k = 100; r = inc(), get()", "step t, In [2]"),)
+    cells = (CodeBlock("k = 100; r = inc(), get()", "step t", "In [2]"),)
     taker = Step("t", "t", (), cells, inputs=(Input(("inc", "get"), "in_pair", "m", pair),))
     assert steps.call(taker, {})["r"] == (102, 2)
 
@@ -453,8 +454,8 @@ def test_failures(source: str, kind: str, line: int, failure: Failure) -> None:
 
 
 def test_pieces_of_one_cell_keep_their_lines(steps: Steps, capsys: pytest.CaptureFixture[str]) -> None:
-    first = CodeBlock("def f():\n    return 1 / 0\n", "step a, In [1]")
-    second = CodeBlock("\n\nf()\n", "step a, In [1]")
+    first = CodeBlock("def f():\n    return 1 / 0\n", "step a", "In [1]")
+    second = CodeBlock("\n\nf()\n", "step a", "In [1]")
     with pytest.raises(SystemExit):
         steps.call(Step("a", "a", (first,), (second,)), {})
     err = capsys.readouterr().err
@@ -555,14 +556,12 @@ def test_a_large_program_is_compressed_and_a_huge_one_refused(steps: Steps) -> N
     noise = "".join(chr(33 + (n * n * 7919 + n * 31) % 90) for n in range(400)) + str(
         os.urandom(200_000).hex()
     )
-    with pytest.raises(
-        KaleError, match=r"KALE402 .* step huge .*120,000 bytes"
-    ):
+    with pytest.raises(KaleError, match=r"KALE402 .* step huge .*120,000 bytes"):
         steps.run(f"t = {noise!r}", name="huge")
 
 
 def test_the_program_needs_nothing_of_this_package(steps: Steps) -> None:
-    program = render_program(Step("a", "a", (), (CodeBlock("x = 1", "step a, In [1]"),)))
+    program = render_program(Step("a", "a", (), (CodeBlock("x = 1", "step a", "In [1]"),)))
     assert "kale_magics" not in program
     namespace = types.SimpleNamespace(**KFP).__dict__
     exec(program, namespace)
@@ -724,7 +723,7 @@ for owner, names in [
 def test_what_the_notebook_patches_is_not_used_here(tmp_path: Path) -> None:
     worker = Path(runtime.__file__).parents[1] / "local" / "worker.py"
     output = Output(("x",), "out_x")
-    cell = CodeBlock("n = 2\n" + PATCHES, "step a, In [1]")
+    cell = CodeBlock("n = 2\n" + PATCHES, "step a", "In [1]")
     step = Step("a", "a", (), (cell,), outputs=(output,), metrics=("n",))
     (tmp_path / "program.py").write_text(render_program(step))
     paths = {
@@ -813,7 +812,9 @@ def test_submodules_are_there_on_first_use(steps: Steps, monkeypatch: pytest.Mon
 
     monkeypatch.delattr(xml.dom, "pulldom", raising=False)
     cell = CodeBlock(
-        "import xml.dom\nr = xml.dom.pulldom.PullDOM.__name__, hasattr(xml.dom, 'nothing')", "step a, In [1]"
+        "import xml.dom\nr = xml.dom.pulldom.PullDOM.__name__, hasattr(xml.dom, 'nothing')",
+        "step a",
+        "In [1]",
     )
     after = steps.call(Step("a", "a", (), (cell,), submodules=("xml.dom.pulldom",)), {})
     assert after["r"] == ("PullDOM", False)

@@ -16,7 +16,7 @@ from kale_magics.local.schedule import remaining_times
 from kale_magics.model.pipeline import CodeBlock, Pipeline
 from tests.test_engine import STAY, Runner, states, step
 
-IMPORTS = CodeBlock("import numpy as np\nimport fractions", "imports, In [1]")
+IMPORTS = CodeBlock("import numpy as np\nimport fractions", "imports", "In [1]")
 FORKED = pytest.param(True, marks=pytest.mark.skipif(not CAN_FORK, reason="steps are forked on Linux"))
 MODES = pytest.mark.parametrize("fork", [FORKED, False])
 THREADS = """
@@ -54,7 +54,7 @@ def test_a_step_has_modules_as_if_it_had_imported_them(kale):
 
 def test_one_process_serves_the_runs_of_a_session(kale):
     parent = step("a", "import os\nparent = os.getppid()", gives=["parent"], setup=(IMPORTS,))
-    other = CodeBlock("import numpy as np\nimport json", "imports, In [1]")
+    other = CodeBlock("import numpy as np\nimport json", "imports", "In [1]")
     first, second = (kale(parent).outputs["a"]["parent"] for _ in range(2))
     assert first == second
     source = "import os\nparent = os.getppid()"
@@ -180,7 +180,7 @@ def test_who_says_how_many_threads_is_obeyed(kale, monkeypatch):
 def test_what_is_imported_once_for_all(source, imports, tmp_path, monkeypatch):
     (tmp_path / "mine.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    cells = (CodeBlock(source, "imports, In [1]"), CodeBlock("import csv", "functions, In [2]"))
+    cells = (CodeBlock(source, "imports", "In [1]"), CodeBlock("import csv", "functions", "In [2]"))
     assert list(shared_imports(Pipeline("p", (step("a", "", setup=cells),)))) == imports
 
 

@@ -268,10 +268,8 @@ class _Assembler:
         )
         kind = f"step {read.cell.name}" if read.cell.kind == "step" else read.cell.kind
         label = read.cell.label if read.cell.execution.count is not None else f"cell {number + 1}"
-        place = f"{kind}, marked cell {number + 1}"
-        return CodeBlock(
-            source if whole else keep_statements(source, kept), f"{kind}, {label}", defines, place
-        )
+        text = source if whole else keep_statements(source, kept)
+        return CodeBlock(text, kind, label, defines, number + 1)
 
     def _replaced(self, number: int, definition: Definition) -> set[str]:
         """Return the names of a definition that its cell binds again below."""

@@ -243,18 +243,19 @@ class ServerSource:
             task.metrics = result.get("metrics", {})
             pod.places = result.get("artifacts", {})
             pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
-            task.error = self._error(result.get("error")) or task.error
+            task.error = self._error(task, result.get("error")) or task.error
 
-    def _error(self, reported: Mapping[str, Any] | None) -> TaskError | None:
+    def _error(self, task: TaskRun, reported: Mapping[str, Any] | None) -> TaskError | None:
         """The error of a task; its cell gets the number that it has in this session, if it is known here."""
         if not reported:
             return None
         codes = (code for step in self.remote.pipeline.steps for code in (*step.setup, *step.cells))
-        known = {code.place: code.filename for code in codes}
+        labels = {code.place: code.label for code in codes}
         place = str(reported.get("cell", ""))
         # Another version may have written more fields.
         fields = {name: reported[name] for name in vars(TaskError("", "")) if name in reported}
-        return TaskError(**{**fields, "cell": known.get(place, place).rpartition(", ")[2]})
+        label = labels.get(place) or place.removeprefix(f"step {task.name}, ")
+        return TaskError(**{**fields, "cell": label})
 
     def _first(self, task: TaskRun, paths: Sequence[str], patience: float = MAX_RETRY) -> bytes | None:
         """The content at the first path that the server has, for the names that the task's pod may have."""

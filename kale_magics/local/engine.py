@@ -376,7 +376,7 @@ class _Execution:
             if not reader.at_end:
                 self.selector.unregister(reader.fd)
                 self.print(running, stream, reader.drain())
-        result = result_of(state.folder, process)
+        result = result_of(running.step, state.folder, process)
         if running.late:
             limit = _limit(running.step.attempts.timeout or 0.0)
             result = StepResult(

@@ -66,8 +66,8 @@ def task_arguments(
     }
 
 
-def result_of(folder: Path, process: StepProcess) -> StepResult:
-    """How a step ended, from its process and the files that it left."""
+def result_of(step: Step, folder: Path, process: StepProcess) -> StepResult:
+    """Return how a task ended, from its process and the files that it left."""
     if process.returncode is None:
         return StepResult(TaskError("StepDied", f"its process could not be started: {process.failure}"))
     if process.returncode == 0 and (folder / RESULT).exists():
@@ -75,8 +75,8 @@ def result_of(folder: Path, process: StepProcess) -> StepResult:
     error = folder / ERROR
     if error.exists():
         content = from_json(error.read_text(encoding="utf-8"))
-        # "step train, In [5]": the cell alone is what the user knows.
-        content["cell"] = content.get("cell", "").rpartition(", ")[2]
+        labels = {code.filename: code.label for code in (*step.setup, *step.cells)}
+        content["cell"] = labels.get(content.get("cell", ""), "")
         return StepResult(TaskError(**content))
     return StepResult(TaskError("StepDied", _death(process.returncode)))
 

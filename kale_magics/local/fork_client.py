@@ -55,7 +55,7 @@ def shared_imports(pipeline: Pipeline) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for cell in dict.fromkeys(code for step in pipeline.steps for code in step.setup):
-        if cell.filename.startswith("imports, "):
+        if cell.kind == "imports":
             found |= dict.fromkeys(_shared_imports_in(cell.source))
     return tuple(found)
 

@@ -78,20 +78,32 @@ class Input:
 
 @dataclass(frozen=True)
 class CodeBlock:
-    """A piece of Python source, with its file name in tracebacks.
+    """A piece of Python source of one cell.
 
     Attributes:
-        source: Python text, with the line numbers of the notebook's cell.
-        filename: Its name in tracebacks, as in "step train, In [5]".
-        place: Its name where cells have no numbers, as in "step train, marked cell 2".
-        defines: Its definitions: variable name to an identity that is the same in every step that replays
-            the definition, so that a pickled instance finds its class.
+        source: Python text. Its lines have the numbers that they have in the notebook's cell.
+        kind: The cell's kind, with the step's name: "step train", "imports".
+        label: The cell's label in the notebook: "In [5]".
+        defines: The definitions that it makes: variable name to an identity that is the same in every step
+            that replays this definition (so that a pickled instance finds its class).
+        number: The cell's number among the marked cells, from 1; 0 if it has none.
     """
 
     source: str
-    filename: str
+    kind: str
+    label: str
     defines: tuple[tuple[str, str], ...] = ()
-    place: str = ""
+    number: int = 0
+
+    @property
+    def filename(self) -> str:
+        """The file name in tracebacks."""
+        return f"{self.kind}, {self.label}"
+
+    @property
+    def place(self) -> str:
+        """The same for a cluster, where the numbers of executions must not change the code."""
+        return f"{self.kind}, marked cell {self.number}" if self.number else self.filename
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
 
     def pieces(codes: tuple[CodeBlock, ...]) -> list[tuple[str, str, dict[str, str]]]:
         # Cells get new numbers when they run again; a cluster reuses a result only for the same text.
-        names = [code.place or code.filename if pod else code.filename for code in codes]
+        names = [code.place if pod else code.filename for code in codes]
         return [(name, code.source, dict(code.defines)) for name, code in zip(names, codes, strict=True)]
 
     optional: dict[str, Any] = (

@@ -1,8 +1,8 @@
 """The code that runs inside a step: the same text in a pod and on this machine.
 
 `kale_magics` is not installed in pods, so these modules are sent as one text (`program`). That is why they
-import the standard library only (and cloudpickle when a value is pickled or loaded), why their names are
-distinct across modules, and why they run on Python 3.8 once annotations are removed.
+import the standard library only (and cloudpickle when a value is pickled or loaded), and why their names
+are distinct across modules.
 
     unpatched             the standard library before the notebook's code could patch it
     truncation            shortening of long texts

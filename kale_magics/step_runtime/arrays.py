@@ -7,6 +7,7 @@ part is in the same artifact: this is known after all is written, and then all i
 from __future__ import annotations
 
 import importlib
+import itertools
 import mmap
 import pickle
 import sys
@@ -57,7 +58,7 @@ class Arrays:
         split_arrays = set(self.copied) & self.used
         for owner, bounds in self.copied.items():
             bounds.sort()
-            if any(one[1] > other[0] for one, other in zip(bounds, bounds[1:])):  # noqa: B905, RUF007 - Python 3.8
+            if any(one[1] > other[0] for one, other in itertools.pairwise(bounds)):
                 split_arrays.add(owner)
         return frozenset(split_arrays)
 

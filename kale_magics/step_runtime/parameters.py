@@ -44,9 +44,7 @@ def alternatives_in(node: Any) -> list[Any]:
     if not isinstance(node, ast.Subscript):
         name = ast.literal_eval(node) if isinstance(node, ast.Constant) else getattr(node, "id", "Any")
         return [(str(name), None)]
-    # Python 3.8 has one more node around it.
-    content: Any = node.slice
-    content = content.value if type(content).__name__ == "Index" else content
+    content = node.slice
     parts = content.elts if isinstance(content, ast.Tuple) else [content]
     name = getattr(node.value, "id", "Any")
     if name == "Literal":

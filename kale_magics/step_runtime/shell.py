@@ -31,7 +31,7 @@ SCRIPT_FLAGS = ("--no-raise-error", "--out", "--err")
 """Options of `%%bash` itself."""
 
 
-class Lines(list):  # type: ignore[type-arg]  # Python 3.8 cannot write it
+class Lines(list[str]):
     """The lines that a command printed, as IPython's `SList`: `.l`, `.n` (by newlines), `.s` (by spaces)."""
 
     l = list = property(lambda self: self)  # noqa: E741 - IPython's name

@@ -12,7 +12,6 @@ from kale_magics.view.states import StateStyle, state_style
 from kale_magics.view.style import ACCENT, INK, MONO, PAPER, SANS, SOFT, mono_width, title, xml
 from kale_magics.view.words import (
     assignment,
-    cell_labels,
     columns,
     describe_variables,
     first_names,
@@ -138,7 +137,7 @@ def step_title(step: Step, mark: StateMark) -> str:
     """Return the details of a step, one a line."""
     facts = [
         ("error", mark.error),
-        ("cells", ", ".join(cell_labels(step))),
+        ("cells", ", ".join(code.label for code in step.cells)),
         *(("parameter", assignment(parameter)) for parameter in step.parameters),
         *(("input", describe_variables(i.names, i.output, i.step)) for i in step.inputs),
         *(("output", describe_variables(output.names, output)) for output in step.outputs),

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, takewhile
 
-from kale_magics.model.pipeline import Output, Parameter, Step
+from kale_magics.model.pipeline import Output, Parameter
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
@@ -99,9 +99,3 @@ def plan_text(cached: bool, reason: str) -> str:
 def assignment(parameter: Parameter) -> str:
     """Return a parameter with its default, as Python code."""
     return f"{parameter.name} = {parameter.default!r}"
-
-
-def cell_labels(step: Step) -> tuple[str, ...]:
-    """Return the labels of a step's cells, as in "In [5]", from their file names in tracebacks."""
-    prefix = f"step {step.name}, "
-    return tuple(cell.filename.removeprefix(prefix) for cell in step.cells)
