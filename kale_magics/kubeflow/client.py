@@ -134,9 +134,9 @@ class KfpClient:
             )
         self._check_responses()
         # From environment variables of kfp, as on Google's cloud.
-        self._kfp_keys = dict(self.client._run_api.api_client.configuration.api_key)
+        self._kfp_keys = dict(self.client.runs.api_client.configuration.api_key)
         health: Any = self.read(
-            lambda client: client._healthz_api.healthz_service_get_healthz(_request_timeout=FIRST_TIMEOUTS),
+            lambda client: client.healthz.healthz_service_get_healthz(_request_timeout=FIRST_TIMEOUTS),
             CONNECTING,
         )
         if health.multi_user and not self.namespace_argument:
@@ -146,7 +146,7 @@ class KfpClient:
 
     def _check_responses(self) -> None:
         """Limit and check every response, before kfp's client makes an object of it."""
-        api = self.client._run_api.api_client
+        api = self.client.runs.api_client
         api.rest_client.pool_manager = self._pool = BoundedPool(api.rest_client.pool_manager)
         make = api.deserialize
 
@@ -291,7 +291,7 @@ class KfpClient:
         """
 
         def request(client: Any) -> bytes | None:
-            api = client._run_api.api_client
+            api = client.runs.api_client
             headers = {**api.default_headers, **({"Cookie": api.cookie} if api.cookie else {})}
             api.update_params_for_auth(headers, [], ["Bearer"])
             self._pool.limits = MAX_FILE_SECONDS, MAX_FILE_BYTES
@@ -310,7 +310,7 @@ class KfpClient:
 
     def _send(self, request: Callable[[Any], Response]) -> Response:
         """Send a request once, with the current credentials."""
-        api = self.client._run_api.api_client
+        api = self.client.runs.api_client
         token, cookies = self.access.bearer, self.access.cookie_header
         api.cookie = cookies or None
         api.configuration.api_key = {"authorization": token} if token else dict(self._kfp_keys)

@@ -283,7 +283,9 @@ class ServerSource:
         """
         path, what = task.artifacts[variable], f"{variable} of step {task.name}"
         look = f"look at it on Kubeflow's page: {run.link}"
-        if not (path.name.isascii() and path.name.isidentifier()):  # another tool may have written that pipeline
+        if not (
+            path.name.isascii() and path.name.isidentifier()
+        ):  # another tool may have written that pipeline
             raise refuse(Code.NO_SUCH_RUN, f"{what} has a name that is none of this project's", look)
         if run.trusted and _is_as_fetched(path):
             return path
