@@ -136,7 +136,7 @@ class KfpClient:
         # From environment variables of kfp, as on Google's cloud.
         self._kfp_keys = dict(self.client.runs.api_client.configuration.api_key)
         health: Any = self.read(
-            lambda client: client.healthz.healthz_service_get_healthz(_request_timeout=FIRST_TIMEOUTS),
+            lambda client: client.healthzs.healthz_service_get_healthz(_request_timeout=FIRST_TIMEOUTS),
             CONNECTING,
         )
         if health.multi_user and not self.namespace_argument:
