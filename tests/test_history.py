@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import kale_magics
-from kale_magics.local.past_runs import clean, going_on, past_runs
+from kale_magics.local.past_runs import clean, locked, past_runs
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.syntax.arguments import parse_duration
 from tests.shells import Shell, fresh_shell
@@ -82,7 +82,7 @@ def test_a_run_without_a_process_has_been_cancelled(kale, lives):
     told.update(state="running", ended=None, seconds=None)
     told["steps"]["b"]["state"] = "running"
     (run.folder / "run.json").write_text(json.dumps(told))
-    with going_on(run.folder) if lives else contextlib.nullcontext():
+    with locked(run.folder) if lives else contextlib.nullcontext():
         (again,) = past_runs(kale.runs)
         gone, _ = clean(kale.runs, None, None)
     expected = "running" if lives else "cancelled"

@@ -13,7 +13,7 @@ import pytest
 from kale_magics.dataflow.assemble import assemble
 from kale_magics.execution.events import TaskStarted
 from kale_magics.local import engine
-from kale_magics.local.process import LineReader
+from kale_magics.local.step_process import LineReader
 from kale_magics.model.task_id import TaskId
 from kale_magics.view import svg, tree
 from kale_magics.view.live import LiveView
@@ -76,7 +76,7 @@ def test_the_record_of_a_run_is_not_written_for_every_step(tmp_path: Path, monke
     run = engine.run_pipeline(pipeline, {}, **places, listener=lambda event: None)
     assert run.state == "succeeded"
     records = sum(path.name == "run.json" for path in written)
-    assert 2 <= records <= 2 + (run.seconds or 0) / engine.BETWEEN_SAVES
+    assert 2 <= records <= 2 + (run.seconds or 0) / engine.SAVE_INTERVAL
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from kale_magics.execution.events import TaskStarted
 from kale_magics.local.engine import CAN_FORK
 from kale_magics.local.fork_client import close_servers, shared_imports
-from kale_magics.local.schedule import remaining_times
+from kale_magics.local.scheduling import remaining_times
 from kale_magics.model.pipeline import CodeBlock, Pipeline
 from tests.test_engine import STAY, Runner, states, step
 
@@ -113,7 +113,7 @@ def test_a_server_that_dies_fails_what_runs_and_nothing_else(kale):
         step("bad", source), step("skipped", "", after=("bad",)), step("good", "x = 1"), max_parallel=1
     )
     assert states(run) == {"bad": "failed", "skipped": "skipped", "good": "succeeded"}
-    assert "the process that starts the steps has died" in run.steps["bad"].error.message
+    assert "the process that starts the steps died" in run.steps["bad"].error.message
 
 
 KERNEL = """

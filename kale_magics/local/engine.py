@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -42,32 +43,32 @@ from kale_magics.execution.run_store import (
 )
 from kale_magics.execution.step_environment import common_environment, step_environment
 from kale_magics.execution.step_result import StepResult, read_result
-from kale_magics.local.cancel import Canceller
-from kale_magics.local.exchange import result_of, task_arguments
+from kale_magics.local.cancellation import Canceller
 from kale_magics.local.fork_client import ForkServerClient, acquire_server, release_server
 from kale_magics.local.local_source import LocalSource
-from kale_magics.local.past_runs import going_on, last_times
-from kale_magics.local.process import LineReader, StepProcess
-from kale_magics.local.schedule import ReadyQueue, available_cores, remaining_times
+from kale_magics.local.past_runs import last_times, locked
+from kale_magics.local.scheduling import ReadyQueue, available_cores, remaining_times
+from kale_magics.local.step_process import LineReader, StepProcess
+from kale_magics.local.worker_files import task_arguments, worker_result
 from kale_magics.model.graph import Graph
 from kale_magics.model.pipeline import Json, Pipeline, Step
 from kale_magics.model.program import render_program
 from kale_magics.model.task_id import TaskId
 
 CAN_FORK = sys.platform == "linux"
-"""Whether steps are forked unless asked otherwise: the frameworks of macOS do not bear it."""
+"""Whether steps are forked by default: the frameworks of macOS do not support it."""
 
-BETWEEN_SAVES = 0.2
-"""Seconds between two versions of `run.json` while a run goes on."""
+SAVE_INTERVAL = 0.2
+"""Seconds between two versions of `run.json` during a run."""
 
 MAX_REASON = 90
-"""Characters of an error that a retry is announced with; all of it is in the log."""
+"""Characters of an error in the line that announces a retry; the log has all of it."""
 
-TICK = 0.5
-"""Seconds between two `Ticked`, while steps run."""
+TICK_INTERVAL = 0.5
+"""Seconds between two `Ticked` events."""
 
-GRACE = 0.5
-"""Seconds between the request to end and the end, for the processes of a cancelled run."""
+MAX_TERMINATION = 0.5
+"""Seconds that the processes of a cancelled run have between SIGTERM and SIGKILL."""
 
 
 def run_pipeline(
@@ -88,24 +89,22 @@ def run_pipeline(
 ) -> Run:
     """Run a pipeline and wait for its end.
 
-    A step starts when all that it needs have succeeded. When one fails, those that depend on it are skipped
+    A step starts when all its upstream steps have succeeded. When one fails, its downstream steps are skipped
     and the others finish.
 
     Args:
-        pipeline: What to run.
-        arguments: Values of parameters, by the user's name; the others have their default.
-        runs_folder: The run's files go into a new folder in `runs` there.
-        working_directory: Where the steps run: the notebook's folder.
-        listener: Is told each event as it happens, in the calling thread. What it raises ends the run.
+        pipeline: The pipeline.
+        arguments: Values of parameters, by the user's names; the others have their defaults.
+        runs_folder: The folder of runs; the run gets a new folder in its folder `runs`.
+        working_directory: The working directory of the steps: the notebook's folder.
+        listener: Receives each event, in the calling thread. An error that it raises ends the run.
         max_parallel: How many steps may run at the same time; by default one for every core.
-        name: Of the run; by default the pipeline's.
-        fork: Whether steps are forked from a process that has executed the imports of the imports cells, or
-            each starts a fresh interpreter.
-        cache: Whether what a step did in an earlier run may stand for running it.
-        resumed: A run from which steps that succeeded are taken, though they would run each time, as far as
-            nothing is known to have changed.
-        given: The folders of steps in earlier runs from which steps take what no step of the pipeline makes.
-        canceller: Can ask the run to end.
+        name: The run's name; by default the pipeline's.
+        fork: Whether steps are forked from a process that has executed the imports cells' imports.
+        cache: Whether results of earlier runs may replace running a step.
+        resumed: A run whose successful steps are reused if nothing has changed, also those that always run.
+        given: The folders of steps in earlier runs that replace steps which the pipeline does not have.
+        canceller: Can cancel the run.
         source: Where the run's handle reads logs and values; by default the run's folder.
 
     Returns:
@@ -114,7 +113,7 @@ def run_pipeline(
     Raises:
         KaleError: The run's files cannot be written.
         KeyboardInterrupt: The user interrupted; no process is left and the run is cancelled.
-        CancelledError: The same came of `canceller`.
+        CancelledError: `canceller` cancelled the run; no process is left.
     """
     programs = [(step, render_program(step)) for step in pipeline.steps]
     folder = create_run_folder(runs_folder)
@@ -126,7 +125,7 @@ def run_pipeline(
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline.graph, last_times(folder))
     earlier = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
-    with going_on(folder):
+    with locked(folder):
         execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, earlier)
         if canceller is not None:
             execution.selector.register(canceller.receiver, selectors.EVENT_READ, canceller.raise_error)
@@ -141,31 +140,30 @@ def _task_run(folder: Path, step: Step, source: RunSource) -> TaskRun:
     return TaskRun(task, place, artifacts, source)
 
 
+@dataclass(eq=False)
 class _Running:
-    """What belongs to a task while its process lives."""
+    """A task whose process runs."""
 
-    def __init__(
-        self,
-        state: TaskRun,
-        step: Step,
-        process: StepProcess,
-        log: TextIO,
-        began: float,
-        parts: Mapping[str, str],
-    ) -> None:
-        self.state, self.step, self.process, self.log = state, step, process, log
-        self.task = state.task
-        self.began, self.parts = began, parts
-        self.late = False
+    state: TaskRun
+    step: Step
+    process: StepProcess
+    log: TextIO
+    began: float
+    parts: Mapping[str, str]
+    late: bool = False
+
+    @property
+    def task(self) -> TaskId:
+        return self.state.task
 
     def close(self) -> None:
         self.process.close()
-        with contextlib.suppress(OSError):  # lines that could not be written have been told of
+        with contextlib.suppress(OSError):  # `writing` has reported lines that could not be written
             self.log.close()
 
 
 class _Execution:
-    """The state of one run: which tasks are ready, which run, and what they gave."""
+    """The state of one run: the tasks that are ready, those that run, and the results of the others."""
 
     def __init__(
         self,
@@ -204,12 +202,13 @@ class _Execution:
         try:
             self.save(now=True)
             self.emit(RunStarted(self.run))
-            self.timers.enter(TICK, 0, self.tick)
+            self.timers.enter(TICK_INTERVAL, 0, self.tick)
             while self.ready or self.running or self.pausing:
-                while self.ready and len(self.running) < self.max_parallel:
+                while self.can_start:
                     self.start(self.ready.pop())
                 if self.running or self.pausing:
-                    for key, _ in self.selector.select(self.timers.run(blocking=False)):
+                    pause = self.timers.run(blocking=False)  # a timer may make a task ready
+                    for key, _ in self.selector.select(0 if self.can_start else pause):
                         key.data()
             failed = any(task.state == "failed" for task in self.run.known_tasks.values())
             self.end("failed" if failed else "succeeded")
@@ -225,6 +224,11 @@ class _Execution:
                 release_server(self.server)
         self.emit(RunEnded(self.run.state, self.run.seconds or 0.0))
 
+    @property
+    def can_start(self) -> bool:
+        """Whether a task is ready, and may run beside those that run."""
+        return bool(self.ready) and len(self.running) < self.max_parallel
+
     def serve(self) -> ForkServerClient:
         """Return the fork server; a run that finds everything in the cache needs none."""
         if self.server is None:
@@ -235,11 +239,11 @@ class _Execution:
     def tick(self) -> None:
         """Report that time passes."""
         self.emit(Ticked())
-        self.timers.enter(TICK, 0, self.tick)
+        self.timers.enter(TICK_INTERVAL, 0, self.tick)
 
     def save(self, now: bool = False) -> None:
-        """Update `run.json`, at most every `BETWEEN_SAVES` seconds unless it must be now."""
-        if now or time.monotonic() - self.saved > BETWEEN_SAVES:
+        """Update `run.json`, at most every `SAVE_INTERVAL` seconds unless it must be now."""
+        if now or time.monotonic() - self.saved > SAVE_INTERVAL:
             with writing(self.run.folder):
                 write_json(self.run.folder / "run.json", record(self.run))
             self.saved = time.monotonic()
@@ -252,18 +256,18 @@ class _Execution:
         self.save(now=True)
 
     def start(self, task: TaskId) -> None:
-        """Start a task, unless an earlier run has its results."""
+        """Start a task, unless the results of an earlier run replace it."""
         step = self.steps[task]
-        made = {i.key: self.results[TaskId(i.step)].metadata[i.output.key] for i in step.inputs}
-        digests = {key: str(metadata["sha256"]) for key, metadata in made.items()}
+        inputs = {i.key: self.results[TaskId(i.step)].metadata[i.output.key] for i in step.inputs}
+        digests = {key: str(metadata["sha256"]) for key, metadata in inputs.items()}
         environment = step_environment(step, self.environment)
         parts = key_parts(step, self.run.parameters, digests, self.directory, environment)
         found = self.earlier.find(step, parts) if task not in self.attempts else None
-        if found is None or not self.take(task, found):
+        if found is None or not self.reuse(task, found):
             self.launch(task, parts, environment)
 
-    def take(self, task: TaskId, found: Path) -> bool:
-        """Take the results of an earlier run; return whether they are still there."""
+    def reuse(self, task: TaskId, found: Path) -> bool:
+        """Reuse the results of an earlier run; return whether they still exist."""
         began = time.monotonic()
         state = self.run.known_tasks[task]
         try:
@@ -300,7 +304,7 @@ class _Execution:
         threads = None if busy == 1 else max(1, available_cores() // busy)
         number = self.numbers[task]
         self.serve().start(number, arguments, self.directory, environment, threads, process.writers)
-        process.begun()
+        process.release_writers()
         if step.attempts.timeout is not None:
             self.timers.enter(step.attempts.timeout, 0, partial(self.end_late, running))
         if not again:
@@ -331,7 +335,7 @@ class _Execution:
         return True
 
     def make_ready(self, task: TaskId) -> None:
-        """Let a task start whose pause is over."""
+        """Make a task ready when the pause before its retry is over."""
         self.pausing.discard(task)
         self.ready.add(task)
 
@@ -350,11 +354,11 @@ class _Execution:
         server.close()
         self.server = None
         for left in running.values():
-            left.process.failure = "the process that starts the steps has died"
+            left.process.failure = "the process that starts the steps died"
             self.finish(left)
 
     def read_output(self, running: _Running, stream: Stream, reader: LineReader) -> None:
-        """Pass on what a task has printed."""
+        """Read and report what a task has printed."""
         if not reader.at_end:
             self.print(running, stream, reader.read())
             if reader.at_end:
@@ -376,12 +380,10 @@ class _Execution:
             if not reader.at_end:
                 self.selector.unregister(reader.fd)
                 self.print(running, stream, reader.drain())
-        result = result_of(running.step, state.folder, process)
+        result = worker_result(running.step, state.folder, process)
         if running.late:
             limit = _limit(running.step.attempts.timeout or 0.0)
-            result = StepResult(
-                TaskError("Timeout", f"it took longer than {limit}, its --timeout, and was ended")
-            )
+            result = StepResult(TaskError("Timeout", f"it exceeded its --timeout of {limit} and was killed"))
         self.results[running.task] = result
         if result.error:
             with writing(self.run.folder):
@@ -429,7 +431,7 @@ class _Execution:
         try:
             if server is not None:
                 server.send_signal(signal.SIGTERM, left)
-                deadline = time.monotonic() + GRACE
+                deadline = time.monotonic() + MAX_TERMINATION
                 while left and server.alive and (rest := deadline - time.monotonic()) > 0:
                     if select.select([server.socket], [], [], rest)[0]:
                         left -= {message["ended"] for message in server.read_ended()}

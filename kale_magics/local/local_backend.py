@@ -11,7 +11,7 @@ from kale_magics.execution.backend import Capability, RunSummary
 from kale_magics.execution.events import ErrorRaised, Event, Listener, RunEnded, RunStarted
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run, RunSource
-from kale_magics.local.cancel import CancelledError, Canceller
+from kale_magics.local.cancellation import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
 from kale_magics.local.local_source import BackgroundSource
 from kale_magics.local.past_runs import past_runs

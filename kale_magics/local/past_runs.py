@@ -1,4 +1,4 @@
-"""The runs that were: read from their folders, in a new kernel too, and thrown away."""
+"""Reads past runs from their folders, and deletes them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.unpatched import from_json
 
 ALIVE = "alive"
-"""The file in a run's folder that the process of a run holds locked as long as it lives."""
+"""The file in a run's folder that the run's process locks as long as it runs."""
 
 
 @contextlib.contextmanager
-def going_on(folder: Path) -> Iterator[None]:
-    """Show in this context that a run goes on; if the process dies, the system shows that it does not.
+def locked(folder: Path) -> Iterator[None]:
+    """Mark a run as running in this context, by a lock that the system releases if the process dies.
 
     Raises:
         KaleError: The file cannot be written.
@@ -41,7 +41,7 @@ def going_on(folder: Path) -> Iterator[None]:
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether the process of a run still lives."""
+    """Whether the process of a run is running."""
     try:
         with open(folder / ALIVE, encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -53,10 +53,10 @@ def is_alive(folder: Path) -> bool:
 
 
 def past_runs(runs_folder: Path) -> list[Run]:
-    """The runs that a folder keeps, the newest first; what is no run, or damaged, is left out.
+    """Return the stored runs, the newest first; damaged ones are left out.
 
     Args:
-        runs_folder: Where `engine.run_pipeline` has put them.
+        runs_folder: The folder of runs.
     """
     return list(_runs(runs_folder))
 
@@ -70,41 +70,41 @@ def _runs(runs_folder: Path) -> Iterator[Run]:
 
 
 def read_run(folder: Path) -> Run:
-    """A run as its `run.json` tells; one that goes on without a process has been cancelled by its death.
+    """Read a run from its `run.json`; one that was running when its process died is cancelled.
 
     Raises:
         OSError: There is no such file.
-        ValueError, KeyError, TypeError: It is damaged.
+        ValueError, KeyError, TypeError: The file is damaged.
     """
-    told = from_json((folder / "run.json").read_text(encoding="utf-8"))
-    died = told["state"] == "running" and not is_alive(folder)
+    content = from_json((folder / "run.json").read_text(encoding="utf-8"))
+    died = content["state"] == "running" and not is_alive(folder)
     source = LocalSource()
-    tasks = [_read_task(folder, TaskId(name), task, died, source) for name, task in told["steps"].items()]
-    run = Run(told["name"], folder, told["parameters"], tasks, source)
-    run.state = "cancelled" if died else told["state"]
-    run.started = datetime.fromisoformat(told["started"])
-    run.ended = datetime.fromisoformat(told["ended"]) if told["ended"] else None
-    run.seconds = told["seconds"]
+    tasks = [_read_task(folder, TaskId(name), task, died, source) for name, task in content["steps"].items()]
+    run = Run(content["name"], folder, content["parameters"], tasks, source)
+    run.state = "cancelled" if died else content["state"]
+    run.started = datetime.fromisoformat(content["started"])
+    run.ended = datetime.fromisoformat(content["ended"]) if content["ended"] else None
+    run.seconds = content["seconds"]
     return run
 
 
-def _read_task(folder: Path, task: TaskId, told: dict[str, Any], died: bool, source: RunSource) -> TaskRun:
-    place = _within(folder, told["folder"])
-    artifacts = {variable: _within(place, path) for variable, path in told["outputs"].items()}
-    state = TaskRun(task, place, artifacts, source, told["state"], told["seconds"], told["metrics"])
-    state.error = TaskError(**told["error"]) if told["error"] else None
-    state.cached = told.get("cached", False)
-    state.cause = SkipCause(**told["cause"]) if told.get("cause") else None
+def _read_task(folder: Path, task: TaskId, content: dict[str, Any], died: bool, source: RunSource) -> TaskRun:
+    own = _within(folder, content["folder"])
+    artifacts = {variable: _within(own, path) for variable, path in content["outputs"].items()}
+    state = TaskRun(task, own, artifacts, source, content["state"], content["seconds"], content["metrics"])
+    state.error = TaskError(**content["error"]) if content["error"] else None
+    state.cached = content.get("cached", False)
+    state.cause = SkipCause(**content["cause"]) if content.get("cause") else None
     if died and state.state in ("running", "waiting"):
         state.state = "cancelled"
     return state
 
 
 def _within(folder: Path, path: str) -> Path:
-    """A path in a folder.
+    """Return a path in a folder.
 
     Raises:
-        ValueError: It leads out of it.
+        ValueError: The path leads out of the folder.
     """
     place = folder / path
     if ".." in place.relative_to(folder).parts:
@@ -113,7 +113,7 @@ def _within(folder: Path, path: str) -> Path:
 
 
 def last_times(folder: Path) -> dict[str, float]:
-    """How many seconds the steps of the latest run before a new one took; none if nobody knows.
+    """Return how many seconds the steps took in the run before a new one; empty without a run before.
 
     Args:
         folder: The folder of the new run.
@@ -122,12 +122,12 @@ def last_times(folder: Path) -> dict[str, float]:
     for name in earlier[-1:]:
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
             steps = read_run(folder.parent / name).steps.values()
-            return {step.name: seconds for step in steps if (seconds := _work_of(step)) is not None}
+            return {step.name: seconds for step in steps if (seconds := _execution_time(step)) is not None}
     return {}
 
 
-def _work_of(step: TaskRun) -> float | None:
-    """How long a step took when it was executed."""
+def _execution_time(step: TaskRun) -> float | None:
+    """Return how many seconds a step took when it was executed, also for a cached one."""
     if not step.cached:
         return step.seconds
     entry = read_entry(step.folder)
@@ -135,32 +135,32 @@ def _work_of(step: TaskRun) -> float | None:
 
 
 def folder_size(folder: Path) -> int:
-    """The bytes that the files of a folder take; one that several runs share counts once."""
+    """Return the bytes of the files below a folder; a file that several runs share counts once."""
     files = (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
     return sum({about.st_ino: about.st_size for about in map(os.lstat, files)}.values())
 
 
 def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> tuple[list[Run], int]:
-    """Throw runs away, and what the cache has of them alone; those that go on are kept.
+    """Delete runs that are not running, and the cache entries that only they have.
 
     Args:
-        runs_folder: Where they are.
-        keep: How many of the newest are kept, whatever their age; None for none.
-        older_than: The age from which on they go; None for any.
+        runs_folder: The folder of runs.
+        keep: How many of the newest to keep, whatever their age; None for none.
+        older_than: The age above which runs are deleted; None for any.
 
     Returns:
-        The runs that are gone, and how many bytes that has freed.
+        The deleted runs, and how many bytes this has freed.
 
     Raises:
-        KaleError: A folder cannot be removed.
+        KaleError: A folder cannot be deleted.
     """
     now = datetime.now(timezone.utc)
-    going: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
-    going = [run for run in going if older_than is None or now - run.started > older_than]
-    going = [run for run in going if not is_alive(run.folder)]
+    deleted: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
+    deleted = [run for run in deleted if older_than is None or now - run.started > older_than]
+    deleted = [run for run in deleted if not is_alive(run.folder)]
     before = folder_size(runs_folder)
     with writing(runs_folder):
-        for run in going:
+        for run in deleted:
             shutil.rmtree(run.folder)
     CacheStore(runs_folder).prune()
-    return going, before - folder_size(runs_folder)
+    return deleted, before - folder_size(runs_folder)

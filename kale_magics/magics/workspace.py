@@ -169,7 +169,7 @@ class Workspace:
         """
         from kale_magics.checking.expected import expected_of
         from kale_magics.execution.request import RunRequest
-        from kale_magics.local.inputs import past_inputs
+        from kale_magics.local.past_inputs import past_inputs
 
         for step in (*options.get("--until", ()), *options.get("--only", ())):
             self.check_step(step, where, kinds=False)

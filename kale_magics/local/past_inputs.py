@@ -1,4 +1,4 @@
-"""What steps that run alone take from earlier runs."""
+"""The inputs of steps that run alone: outputs of earlier runs."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from kale_magics.model.pipeline import Input, Json, Pipeline
 
 @dataclass(frozen=True)
 class PastStep:
-    """A step of an earlier run from which something is taken.
+    """A step of an earlier run whose outputs are used.
 
     Attributes:
-        run: That run.
-        step: The step there.
-        names: The variables that are taken.
-        changed: Why the step would make others now, as in "parameter lr has changed"; may be empty.
+        run: The run.
+        step: The step.
+        names: The variables that are used.
+        changed: What has changed since, as in "parameter lr has changed"; empty if nothing has.
     """
 
     run: Run
@@ -34,24 +34,24 @@ class PastStep:
     changed: str
 
     def __str__(self) -> str:
-        since = f"; since then {self.changed}" if self.changed else ""
+        since = f"; since then, {self.changed}" if self.changed else ""
         return f"{', '.join(self.names)} of step {self.step.name}: from run {self.run.id}{since}"
 
 
 def past_inputs(
     pipeline: Pipeline, only: Collection[str], values: Mapping[str, Json], runs_folder: Path, where: Where
 ) -> dict[str, PastStep]:
-    """For every step that does not run and that those that run need: the last run that has what they take.
+    """Return, for every other step that steps need, the last run that has the outputs that they need.
 
     Args:
         pipeline: All steps.
-        only: The names of those that are to run.
-        values: Of the parameters, by the user's names.
-        runs_folder: Where earlier runs are.
-        where: What asks for it, for the refusal.
+        only: The names of the steps that are to run.
+        values: Values of the parameters, by the user's names.
+        runs_folder: The folder of earlier runs.
+        where: Where the user asked for these steps.
 
     Raises:
-        KaleError: No run has it.
+        KaleError: No run has the outputs.
     """
     own = set(only)
     needed: dict[str, list[tuple[str, Input]]] = {}
@@ -61,33 +61,33 @@ def past_inputs(
                 needed.setdefault(i.step, []).append((step.name, i))
     runs = past_runs(runs_folder) if needed else []
     found = {}
-    for maker, taken in needed.items():
-        inputs = [i for _, i in taken]
+    for producer, uses in needed.items():
+        inputs, user = [i for _, i in uses], uses[0][0]
         names = tuple(dict.fromkeys(name for i in inputs for name in i.names))
-        past = next(_having(runs, maker, inputs), None)
+        past = next(_runs_with(runs, producer, inputs), None)
         if past is None:
-            message = f"no run that is kept has {', '.join(names)} of step {maker}, which {taken[0][0]} takes"
-            fix = f"%kale_run --until {taken[0][0]} runs what it needs as well"
+            message = f"no stored run has {', '.join(names)} of step {producer}, an input of step {user}"
+            fix = f"run its upstream steps too: %kale_run --until {user}"
             raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
-        found[maker] = PastStep(*past, names, _changed(pipeline, maker, past[0], values))
+        found[producer] = PastStep(*past, names, _change(pipeline, producer, past[0], values))
     return found
 
 
-def _changed(pipeline: Pipeline, maker: str, run: Run, values: Mapping[str, Json]) -> str:
-    """Why a step, or one that it hangs on, would not do now what it did in a run; the first reason."""
-    for step in pipeline.until([maker]).steps:
+def _change(pipeline: Pipeline, name: str, run: Run, values: Mapping[str, Json]) -> str:
+    """Return the first change since a run of a step and of those upstream of it; empty if there is none."""
+    for step in pipeline.until([name]).steps:
         own = step_environment(step, common_environment())
         parts = key_parts(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
         entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
         if entry is not None and (reason := reason_to_run(replace(entry, reason=""), parts, inputs=False)):
-            return reason if step.name == maker else f"step {step.name} has changed: {reason}"
+            return reason if step.name == name else f"step {step.name} has changed: {reason}"
     return ""
 
 
-def _having(runs: list[Run], maker: str, inputs: list[Input]) -> Iterator[tuple[Run, TaskRun]]:
-    """The runs that have all of these inputs, undamaged."""
+def _runs_with(runs: list[Run], producer: str, inputs: list[Input]) -> Iterator[tuple[Run, TaskRun]]:
+    """Yield the runs that have all of these inputs, undamaged."""
     for run in runs:
-        step = run.steps.get(maker)
+        step = run.steps.get(producer)
         if step is not None and step.state == "succeeded" and all(_has(step, i) for i in inputs):
             yield run, step
 

@@ -1,4 +1,4 @@
-"""What comes out of the process of a step: its printed lines, as descriptors to wait for, and its end."""
+"""The process of a step, as the engine sees it: the lines that it prints, and its end."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import select
 from kale_magics.execution.events import Stream
 
 CHUNK = 1 << 16
-"""Bytes a read: what a pipe holds on Linux."""
+"""Bytes of a read: the capacity of a pipe on Linux."""
 
-LONGEST_LINE = 1 << 20
-"""Bytes after which a line is given out in pieces."""
+MAX_LINE = 1 << 20
+"""Bytes of a line; a longer one is returned in pieces."""
 
 
 class LineReader:
-    """The lines that come out of a pipe, as soon as they are complete.
+    """Reads the complete lines of a pipe.
 
-    What a carriage return takes the line back from is written over: of a progress bar only the last state is
-    given out, with the end of its line. Each byte is looked at once, whatever the lines are like.
+    Text after a carriage return overwrites the line: of a progress bar, only the last state is returned, at
+    the end of its line. Each byte is processed once, whatever the lines are.
 
     Attributes:
         fd: The end to read from; it does not block.
-        at_end: True when nothing more can come.
+        writer: The end to write to.
+        at_end: Whether all lines have been returned.
     """
 
     def __init__(self) -> None:
@@ -33,7 +34,7 @@ class LineReader:
         self._overwritten = b""
 
     def read(self) -> list[str]:
-        """The lines that have become complete; at the end also what is left without a line end."""
+        """Return the lines that are complete now; at the end, also the rest without a line end."""
         try:
             chunk = os.read(self.fd, CHUNK)
         except BlockingIOError:
@@ -42,9 +43,9 @@ class LineReader:
         return self._take(chunk)
 
     def drain(self) -> list[str]:
-        """The lines that are still in the pipe; what a stray process adds later is not waited for."""
+        """Return the lines that are still in the pipe, without waiting for processes that are left."""
         lines: list[str] = []
-        for _ in range(LONGEST_LINE // CHUNK):
+        for _ in range(MAX_LINE // CHUNK):
             if self.at_end or not select.select([self.fd], [], [], 0)[0]:
                 break
             lines += self.read()
@@ -54,7 +55,7 @@ class LineReader:
         return lines
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the end to read from."""
         os.close(self.fd)
 
     def _take(self, chunk: bytes) -> list[str]:
@@ -66,16 +67,16 @@ class LineReader:
         self._add(rest)
         if self.at_end:
             lines += filter(None, [self._complete()])
-        elif len(self._line) > LONGEST_LINE:
+        elif len(self._line) > MAX_LINE:
             cut = _whole_characters(self._line)
-            begun = bytes(self._line[cut:])
+            rest = bytes(self._line[cut:])
             del self._line[cut:]
             lines.append(self._complete())
-            self._line += begun
+            self._line += rest
         return [line.decode("utf-8", "backslashreplace") for line in lines]
 
     def _add(self, piece: bytes) -> None:
-        """Go on with the line: what is behind its last carriage return is its state now."""
+        """Add text to the line; what follows the last carriage return replaces it."""
         before, returned, after = piece.rpartition(b"\r")
         if returned:
             self._line += before
@@ -91,20 +92,20 @@ class LineReader:
 
 
 def _whole_characters(text: bytearray) -> int:
-    """How many bytes are characters of UTF-8 that are complete for certain."""
+    """Return how many bytes are certainly complete characters of UTF-8."""
     for back in range(1, 5):
-        if text[-back] & 0xC0 != 0x80:  # it begins a character
+        if text[-back] & 0xC0 != 0x80:  # the first byte of a character
             return len(text) - back if text[-back] >= 0xC0 else len(text)
     return len(text)
 
 
 class StepProcess:
-    """What is known here of the process of a step, which the server starts and waits for.
+    """The process of a step, which the fork server starts and waits for.
 
     Attributes:
-        streams: What it prints: "stdout" and "stderr".
-        returncode: As in `subprocess`; None as long as it has not ended, or if it never started.
-        failure: Why it could not be started.
+        streams: The readers of "stdout" and "stderr".
+        returncode: As in `subprocess`; None while the process runs, or if it never started.
+        failure: Why the process could not be started.
     """
 
     def __init__(self) -> None:
@@ -114,15 +115,15 @@ class StepProcess:
 
     @property
     def writers(self) -> list[int]:
-        """The ends of the streams that are the process's."""
+        """The ends of the streams for the process."""
         return [reader.writer for reader in self.streams.values()]
 
-    def begun(self) -> None:
-        """The process has its ends of the streams: when it closes them, they are at their end."""
+    def release_writers(self) -> None:
+        """Close the ends of the streams that the process has now: they end when it closes its own."""
         for writer in self.writers:
             os.close(writer)
 
     def close(self) -> None:
-        """Give the descriptors back."""
+        """Close the ends to read from."""
         for reader in self.streams.values():
             reader.close()

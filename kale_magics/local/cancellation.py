@@ -1,4 +1,4 @@
-"""Asking a run to end."""
+"""Cancels a run from another thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ import socket
 
 
 class CancelledError(Exception):
-    """A run was asked to end."""
+    """A run was cancelled."""
 
 
 class Canceller:
-    """Asks a run to end, from any thread."""
+    """Cancels a run, from any thread.
+
+    Attributes:
+        receiver: Readable when the run is to end.
+    """
 
     def __init__(self) -> None:
         self.receiver, self._sender = socket.socketpair()
@@ -28,7 +32,7 @@ class Canceller:
         self._sender.close()
 
     def raise_error(self) -> None:
-        """End the run that received the request.
+        """End the run.
 
         Raises:
             CancelledError: Always.

@@ -1,4 +1,4 @@
-"""What the engine tells the process of a step, and what it hears from it: the files that `launcher` knows."""
+"""The files through which the engine and the process of a step (`worker`) communicate."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from typing import Any
 from kale_magics.execution.run import TaskError
 from kale_magics.execution.run_store import ERROR, RESULT, USES
 from kale_magics.execution.step_result import StepResult, read_result
-from kale_magics.local.process import StepProcess
+from kale_magics.local.step_process import StepProcess
 from kale_magics.model.distributions import INSTALL_FOLDERS
 from kale_magics.model.pipeline import Json, Step
 from kale_magics.step_runtime.unpatched import from_json
 
 HINTS = {
-    signal.SIGKILL: ": often because memory ran out",
+    signal.SIGKILL: ": often because it ran out of memory",
     signal.SIGSEGV: ": a crash in compiled code",
-    signal.SIGABRT: ": compiled code gave up",
+    signal.SIGABRT: ": compiled code aborted",
 }
+"""The usual causes of signals."""
 
 
 def task_arguments(
@@ -33,26 +34,26 @@ def task_arguments(
     """Return the content of a task's `arguments.json`.
 
     Args:
-        step: The step of the task that is about to start.
+        step: The step of the task.
         folder: The task's folder.
         parameters: The values of the run's parameters, by name.
-        inputs: For each input's key the folder of the task that made it, and that task's result.
-        named_paths: Kinds and paths of what its code names.
+        inputs: For each input's key the folder of the task that output it, and that task's result.
+        named_paths: Kinds and paths of what the step names (`entry.named_paths`).
     """
     outputs = {a.key: _artifact(a.kind, folder, a.key) for a in step.outputs}
     if step.metrics:
         outputs["metrics"] = _artifact("Metrics", folder, "metrics")
-    made = {i.key: (i.output, *inputs[i.key]) for i in step.inputs}
+    sources = {i.key: (i.output, *inputs[i.key]) for i in step.inputs}
     return {
         "program": str(folder / "program.py"),
         "function": step.key,
         "parameters": {p.key: parameters[p.name] for p in step.parameters},
         "inputs": {
             key: {
-                **_artifact(artifact.kind, source, artifact.key),
-                "metadata": result.metadata[artifact.key],
+                **_artifact(output.kind, source, output.key),
+                "metadata": result.metadata[output.key],
             }
-            for key, (artifact, source, result) in made.items()
+            for key, (output, source, result) in sources.items()
         },
         "outputs": outputs,
         "result": str(folder / RESULT),
@@ -61,13 +62,13 @@ def task_arguments(
         "named_paths": named_paths,
         "install_folders": INSTALL_FOLDERS,
         "ignored": [
-            f"{place}{os.sep}" for place in (*INSTALL_FOLDERS, folder.parents[2], Path(__file__).parents[1])
+            f"{path}{os.sep}" for path in (*INSTALL_FOLDERS, folder.parents[2], Path(__file__).parents[1])
         ],
     }
 
 
-def result_of(step: Step, folder: Path, process: StepProcess) -> StepResult:
-    """Return how a task ended, from its process and the files that it left."""
+def worker_result(step: Step, folder: Path, process: StepProcess) -> StepResult:
+    """Return how a step ended, from its process and the files in its folder."""
     if process.returncode is None:
         return StepResult(TaskError("StepDied", f"its process could not be started: {process.failure}"))
     if process.returncode == 0 and (folder / RESULT).exists():
@@ -87,7 +88,7 @@ def _artifact(kind: str, folder: Path, key: str) -> dict[str, Any]:
 
 def _death(returncode: int) -> str:
     if returncode >= 0:
-        return f"its process ended with exit code {returncode} before the step was done"
+        return f"its process ended with exit code {returncode} before the step was complete"
     try:
         number = signal.Signals(-returncode)
     except ValueError:  # a real-time signal has no name
