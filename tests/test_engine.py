@@ -150,7 +150,7 @@ def test_outputs_load_when_asked_for_and_say_what_there_is(kale):
     with pytest.raises(KaleError, match=r"KALE303 the run has no step 'tain'\n.*did you mean 'train'\?"):
         run.steps["tain"]
     assert run.steps.get("tain") is None
-    with pytest.raises(KaleError, match=r"KALE303 .*train.*'x'.*\n.*there is: model"):
+    with pytest.raises(KaleError, match=r"KALE303 .*train.*'x'.*\n.*: model"):
         run.outputs["train"]["x"]
 
 

@@ -1,1 +1,1 @@
-"""What a run is, wherever it runs."""
+"""Runs: their handle, events, results and files; and the interface of backends."""

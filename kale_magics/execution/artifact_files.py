@@ -15,11 +15,11 @@ def load_values(path: Path, what: str) -> Mapping[str, Any]:
     """Load the variables of an artifact; the session's classes and functions replace those of the step.
 
     Args:
-        path: A file that is trusted: loading it can execute code.
+        path: A trusted file: loading it can execute code.
         what: Its name in messages, "model of step train".
 
     Raises:
-        KaleError: It is gone or damaged, or the session lacks what its values need.
+        KaleError: The file is missing or damaged, or a class or function is not in the session.
     """
     from kale_magics.step_runtime.artifacts import load_artifact
     from kale_magics.step_runtime.pickling import StepError
@@ -33,7 +33,7 @@ def load_values(path: Path, what: str) -> Mapping[str, Any]:
             return functools.reduce(getattr, members, namespace[name])
         except (KeyError, AttributeError) as error:
             needed = ".".join([name, *members])
-            message = f"{what} cannot be loaded: it needs {needed}, which this session does not have"
+            message = f"{what} cannot be loaded: it needs {needed}, which this session does not define"
             fix = f"run the cell that defines {name}, then try again"
             raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error
 
@@ -41,8 +41,8 @@ def load_values(path: Path, what: str) -> Mapping[str, Any]:
         return load_artifact(str(path), namespace, resolve)
     except KaleError:
         raise
-    except Exception as error:  # loading runs code of the libraries that the values come from
+    except Exception as error:  # loading executes code of libraries
         reason = error if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
         message = f"{what} cannot be loaded: {reason}"
-        fix = "run the pipeline again, in a session that has what the step had"
+        fix = "run the pipeline again, in a session with the same packages and definitions"
         raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error

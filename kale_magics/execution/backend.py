@@ -1,4 +1,4 @@
-"""The seam between what is to be run and who runs it."""
+"""The interface of backends, which run pipelines."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from kale_magics.model.diagnostics import Diagnostic
 from kale_magics.model.pipeline import Json, Pipeline
 
 Capability = Literal["background", "detached", "earlier outputs", "survives interrupts"]
-"""A run beside the session's work; one that outlives the session; steps that take outputs of earlier runs; a
-run that an interrupt need not end."""
+"""Runs in the background; runs that outlive the session; inputs from earlier runs; runs that go on after an
+interrupt."""
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One line of a list of runs.
+    """A run in a list of runs.
 
     Attributes:
-        id: The run's.
-        name: The run's.
-        state: The run's; another backend may have states of its own.
-        started: When, in UTC.
-        seconds: How long it took; None until it has ended, or if that is unknown.
-        parameters: The values of its parameters, as far as they are known.
-        metrics: The numbers that its steps logged, as far as they are known.
+        id: The run's id.
+        name: The run's name.
+        state: The run's state; a backend may have additional states.
+        started: The time of its start, in UTC.
+        seconds: How long it took; None if it has not ended, or if unknown.
+        parameters: The known values of its parameters.
+        metrics: The known metrics of its steps.
     """
 
     id: str
@@ -45,9 +45,9 @@ class Backend(Protocol):
     """Runs pipelines.
 
     Attributes:
-        place: Where its runs are, in words: "on this machine".
-        elsewhere: How to run on another backend: "name a server: --host".
-        capabilities: What its runs can do that those of another backend may not; options name what they need.
+        place: Where it runs pipelines, for messages: "on this machine".
+        elsewhere: How to run on another backend, as a fix: "name a server: --host".
+        capabilities: The features that not every backend has; options name those that they need.
     """
 
     place: str
@@ -55,13 +55,13 @@ class Backend(Protocol):
     capabilities: frozenset[Capability]
 
     def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
-        """Return what may go wrong with a pipeline on this backend."""
+        """Return warnings about a pipeline on this backend."""
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
-        """Start a run, and wait for its end if that is asked for.
+        """Start a run, and wait for its end if requested.
 
         Args:
-            request: What is to be run.
+            request: The pipeline and the options of the run.
             listener: Receives the run's events.
 
         Raises:
@@ -70,14 +70,14 @@ class Backend(Protocol):
         """
 
     def attach(self, run_id: str) -> Run:
-        """Return the handle of a run of any session.
+        """Return the handle of a run, which another session may have started.
 
         Raises:
             KaleError: There is no such run.
         """
 
     def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
-        """Report the progress of a run to its end.
+        """Report the events of a run to its end.
 
         Raises:
             KaleError: Steps have failed.

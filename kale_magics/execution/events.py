@@ -16,7 +16,7 @@ Stream = Literal["stdout", "stderr"]
 
 @dataclass(frozen=True)
 class RunSubmitted:
-    """A server has accepted the run; it goes on whatever happens here."""
+    """A server accepted the run, which does not depend on this session any more."""
 
     run: Run
 
@@ -37,7 +37,7 @@ class TaskStarted:
 
 @dataclass(frozen=True)
 class LinePrinted:
-    """A task printed a line, given here without its end."""
+    """A task printed a line; the text has no newline."""
 
     task: TaskId
     stream: Stream
@@ -48,7 +48,7 @@ class LinePrinted:
 class TaskEnded:
     """A task succeeded, failed or was skipped (then `seconds` is None).
 
-    A task that is taken from the cache ends without a start; the lines of its log come before its end.
+    A task whose results come from the cache ends without a start, after the lines of its log.
     """
 
     task: TaskId
@@ -72,7 +72,7 @@ class RunEnded:
 
 @dataclass(frozen=True)
 class ErrorRaised:
-    """A run in the background failed: there is no cell into which the error could be raised."""
+    """A run in the background failed; the error cannot be raised in a cell."""
 
     error: BaseException
 
@@ -80,4 +80,4 @@ class ErrorRaised:
 Event = RunSubmitted | RunStarted | TaskStarted | LinePrinted | TaskEnded | Ticked | RunEnded | ErrorRaised
 
 Listener = Callable[[Event], None]
-"""Receives each event as it happens. What it raises ends the run."""
+"""Receives each event as it happens. An exception from it ends the run."""

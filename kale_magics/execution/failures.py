@@ -16,7 +16,7 @@ def failures_of(tasks: Iterable[TaskRun]) -> list[Diagnostic]:
 
 
 def _failure(task: TaskRun, error: TaskError) -> Diagnostic:
-    """A diagnostic of ours under its own code, else the traceback of the user's code."""
+    """Return the step's own diagnostic, or one with the traceback of the user's code."""
     where = Where(error.cell, task.name, error.line, error.code)
     codes = {code.code: code for code in Code}
     code = codes.get(error.kale_code, Code.STEP_FAILED)
@@ -28,6 +28,6 @@ def _failure(task: TaskRun, error: TaskError) -> Diagnostic:
     return Diagnostic(
         code,
         f"step {task.task} failed\n{indent(report, '    ')}",
-        f"{fix}\nall that the step printed: {log}",
+        f"{fix}\nthe step's log: {log}",
         where,
     )

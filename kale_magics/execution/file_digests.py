@@ -9,20 +9,20 @@ import stat
 from pathlib import Path
 
 CHUNK = 1 << 20
-"""Bytes a read."""
+"""Bytes read at a time."""
 
 
 def file_digest(file: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits.
+    """Return the SHA-256 of a file's content, in hexadecimal digits.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is not a regular file.
     """
     digest = hashlib.sha256()
-    # What is no file may have no end, as /dev/zero, and a pipe waits for who writes.
+    # A device such as /dev/zero has no end, and opening a pipe blocks until somebody writes.
     with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as content:
         if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", str(file))
+            raise OSError(errno.EINVAL, "not a regular file", str(file))
         while chunk := content.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The folder of a run as the source of its facts."""
+"""The source of a run whose files are in a folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ DAMAGED_LOG = "(the log is damaged: \ufffd stands for bytes that are not UTF-8)"
 
 
 class FolderSource:
-    """Reads what the tasks of a run wrote; the run has ended, or this process updates its state."""
+    """Reads the files of a run that has ended, or whose handle this process updates."""
 
     def update(self, run: Run, results: bool = False) -> None:
-        """Nothing is newer than the handle."""
+        """Do nothing: the handle is up to date."""
 
     def wait(self, run: Run, timeout: float | None) -> None:
-        """There is nothing to wait for."""
+        """Do nothing: the run has ended."""
 
     def cancel(self, run: Run) -> None:
-        """There is nothing to end."""
+        """Do nothing: the run has ended."""
 
     def log(self, task: TaskRun) -> str:
-        """Return all that a task printed so far."""
+        """Return all that a task has printed so far."""
         file = task.folder / "log.txt"
         try:
             text = file.read_text(encoding="utf-8", errors="replace")
@@ -34,11 +34,11 @@ class FolderSource:
             return ""
         except OSError as error:
             return f"(the log cannot be read: {error.strerror or error})\n"
-        # The end of a log that is being written may be cut.
+        # In a running task, the last character of the log may be incomplete.
         return f"{text.rstrip()}\n{DAMAGED_LOG}\n" if damaged and task.state != "running" else text
 
     def fingerprints(self, task: TaskRun) -> Mapping[str, Any]:
-        """Return the fingerprints of a task's variables; none before its end."""
+        """Return the fingerprints of a task's variables; empty before its end."""
         try:
             result = json.loads((task.folder / "result.json").read_text(encoding="utf-8"))
             return dict(result["fingerprints"])
@@ -46,13 +46,13 @@ class FolderSource:
             return {}
 
     def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
-        """Return the file of a variable, as it is."""
+        """Return the file of a variable, without verification."""
         del run
         return task.artifacts[variable]
 
 
 def _is_utf8(file: Path) -> bool:
-    """Whether a file is UTF-8, as everything is that a step's log gets."""
+    """Whether a file is UTF-8, the encoding of logs."""
     try:
         file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""What is to be run, and how."""
+"""The request for a run: a pipeline, parameter values and options."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What is to be run, and how.
+    """A request for a run.
 
     Attributes:
-        pipeline: The steps.
-        values: Of parameters, by the user's names.
-        name: Of the run; empty for the pipeline's.
+        pipeline: The pipeline to run.
+        values: Parameter values by name.
+        name: The run's name; empty for the pipeline's.
         cache: Whether results of earlier runs are used where nothing has changed.
         resumed: The failed run whose successful steps are used.
-        given: The folders of steps in earlier runs that replace steps that are not in the pipeline.
-        expected: The notebook's values; None if the run is not checked against them.
+        given: The folders of steps in earlier runs that provide inputs, by step.
+        expected: The notebook's values; None for a run without a check.
         strict: Whether a value that differs from the notebook's is an error.
         wait: Whether to wait for the run's end.
-        cancel_on_interrupt: Whether an interrupt ends a run that could go on.
+        cancel_on_interrupt: Whether an interrupt also ends a run on a server.
     """
 
     pipeline: Pipeline

@@ -1,7 +1,7 @@
 """The handle of a run, the same for every backend.
 
-A backend updates the handle while the run goes on; everybody else reads it. What is not in the handle itself,
-such as logs and values, comes from the run's source: the folder of the run, or a server.
+A backend updates the handle while the run goes on. Logs and values are not in the handle; they come from the
+run's source: the folder of the run, or a server.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from kale_magics.model.task_id import TaskId
 if TYPE_CHECKING:
     from kale_magics.checking.check import Check
 
-KEPT = "only the inputs of later steps, and models, are kept"
-"""What `Run.outputs` has."""
+STORED_OUTPUTS = "only inputs of other steps, and models, are stored"
+"""What `Run.outputs` contains."""
 
 NO_OUTPUTS_YET = {
     "waiting": "try again when it has ended",
     "running": "try again when it has ended",
     "cancelled": "run the pipeline again",
 }
-"""The fix where a step has no outputs, by its state."""
+"""The fix for a step without outputs, by its state."""
 
 NO_SUCH_STEP = "the run has no step {!r}"
 
@@ -43,9 +43,9 @@ class TaskError:
     """Why a task failed.
 
     Attributes:
-        type: The name of the exception's class; "StepDied" when the process ended without one.
+        type: The name of the exception's class; "StepDied" if the process ended without an exception.
         message: The exception's message.
-        traceback: As Python prints it, without frames of this package; empty if there is none.
+        traceback: Python's traceback without frames of this package; empty if there is none.
         cell: The innermost cell in the traceback, "In [5]"; empty if unknown.
         line: The line in that cell, from 1.
         code: That line.
@@ -71,7 +71,7 @@ class SkipCause:
     """Why a task was skipped.
 
     Attributes:
-        kind: "failure" if a task upstream failed; "condition" if its branch was not taken.
+        kind: "failure" if an upstream task failed; "condition" if its branch was not taken.
         step: The step that failed, or that has the condition.
     """
 
@@ -88,9 +88,9 @@ class TaskRun:
 
     Attributes:
         task: Its identity.
-        folder: Where its files are.
+        folder: The folder of its files.
         artifacts: The file of every variable that it outputs.
-        source: Where its log and the like come from.
+        source: The source of its log and fingerprints.
         state: Its state.
         seconds: How long it took; None until it has ended, or if it never started.
         metrics: The numbers that it logged.
@@ -117,12 +117,12 @@ class TaskRun:
 
     @property
     def log(self) -> str:
-        """All that it printed so far, stdout and stderr in the order in which they came."""
+        """All that it has printed so far, stdout and stderr in the order of their lines."""
         return self.source.log(self)
 
     @property
     def fingerprints(self) -> Mapping[str, Any]:
-        """The fingerprints of its variables after its cells ran; none before its end."""
+        """The fingerprints of its variables after its cells ran; empty before its end."""
         return self.source.fingerprints(self)
 
     def __repr__(self) -> str:
@@ -131,10 +131,10 @@ class TaskRun:
 
 
 class RunSource(Protocol):
-    """Where a run's facts come from when they are read."""
+    """Provides the state, logs and values of a run on access."""
 
     def update(self, run: Run, results: bool = False) -> None:
-        """Bring the run and its tasks up to date; with `results` the metrics of tasks that ended too."""
+        """Update the run and its tasks; with `results`, also the metrics of tasks that ended."""
 
     def wait(self, run: Run, timeout: float | None) -> None:
         """Wait for the end of a run; see `Run.wait`."""
@@ -143,7 +143,7 @@ class RunSource(Protocol):
         """End a run; see `Run.cancel`."""
 
     def log(self, task: TaskRun) -> str:
-        """Return all that a task printed so far."""
+        """Return all that a task has printed so far."""
 
     def fingerprints(self, task: TaskRun) -> Mapping[str, Any]:
         """Return the fingerprints of a task's variables after its cells ran."""
@@ -152,23 +152,23 @@ class RunSource(Protocol):
         """Return the file of a variable, after it has been verified.
 
         Raises:
-            KaleError: It is not there, is damaged, or was written by somebody who is not trusted.
+            KaleError: It is missing or damaged, or its author is not trusted.
         """
 
 
 class NoSuchOutputError(KaleError, KeyError):
-    """A step or a variable that a run does not have; a KeyError too, as for any mapping."""
+    """Raised for a step or a variable that a run does not have; also a KeyError."""
 
     __str__ = Exception.__str__
 
 
 class LazyMapping(Mapping[str, Value], Generic[Value]):
-    """A mapping whose values are made when they are read.
+    """A mapping whose values are computed on access.
 
     Args:
         names: The keys.
         make: Returns the value of a key.
-        explain: Returns the message for a key that is missing, and the fix; empty for a similar key.
+        explain: Returns the message for a missing key, and the fix; an empty fix suggests a similar key.
     """
 
     def __init__(
@@ -205,15 +205,15 @@ class Run:
     """A run of a pipeline.
 
     Args:
-        name: The pipeline's, or the one given to the run.
-        folder: Where its files are; its last part is the run's id.
+        name: The name of the run, or of the pipeline.
+        folder: The folder of its files; its last part is the run's id.
         parameters: The values of the pipeline's parameters.
         tasks: Every task, in the pipeline's order.
-        source: Where logs, values and, for a run elsewhere, its state come from.
+        source: The source of logs, values and, for a run on a server, of its state.
         link: The page of a run on a server.
 
     Attributes:
-        id: Unique; sorts by the time of the start.
+        id: The unique id; local ones sort by the time of the start.
         name: As above.
         folder: As above.
         parameters: As above.
@@ -221,11 +221,11 @@ class Run:
         link: As above; empty for a run on this machine.
         known_state: The state when it was last updated.
         known_tasks: The tasks when they were last updated.
-        started: When, in UTC.
-        ended: When, in UTC; None until then.
+        started: The time of its start, in UTC.
+        ended: The time of its end, in UTC; None until then.
         seconds: How long it took; None until it has ended.
-        trusted: Whether its values, which are pickles, may be loaded though their author is unknown; those of
-            the user's own runs may be loaded in any case.
+        trusted: Whether its values, which are pickles, may be loaded even if their author is unknown; those
+            of the user's own runs may always be loaded.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """The state of the run, brought up to date."""
+        """The state of the run, updated on access."""
         self.source.update(self)
         return self.known_state
 
@@ -264,44 +264,44 @@ class Run:
 
     @property
     def tasks(self) -> Mapping[TaskId, TaskRun]:
-        """Every task, brought up to date."""
+        """Every task, updated on access."""
         self.source.update(self)
         return self.known_tasks
 
     @property
     def steps(self) -> Steps:
-        """Every step outside of loops, brought up to date: `run.steps["train"].log`."""
+        """Every step outside of loops, updated on access: `run.steps["train"].log`."""
         self.source.update(self)
         return self._steps
 
     def wait(self, timeout: float | None = None) -> Run:
-        """Wait for the end of a run in the background or on a server; any other one has ended.
+        """Wait for the end of a run in the background or on a server; any other run has ended.
 
         Args:
-            timeout: Seconds; None for as long as it takes.
+            timeout: Seconds; None for no limit.
 
         Returns:
             The run itself, succeeded or cancelled.
 
         Raises:
             KaleError: Steps have failed.
-            TimeoutError: It is still running.
+            TimeoutError: The run is still in progress after `timeout` seconds.
         """
         self.source.wait(self, timeout)
         return self
 
     def cancel(self) -> None:
-        """End a run in the background or on a server; any other one has ended."""
+        """End a run in the background or on a server; any other run has ended."""
         self.source.cancel(self)
 
     @property
     def outputs(self) -> Mapping[str, Mapping[str, Any]]:
         """The outputs of the steps that succeeded: `run.outputs["train"]["model"]`.
 
-        A value is loaded when it is read, and kept. Names that share an object in the step share it here.
+        A value is loaded on the first access. Names that share an object in the step share it here.
 
         Raises:
-            KaleError: On access, if there is no such step or variable; the message names what there is.
+            KaleError: On access, if there is no such step or variable; the message lists the existing ones.
         """
         steps = self.steps
         done = tuple(name for name, step in steps.items() if step.state == "succeeded")
@@ -318,7 +318,7 @@ class Run:
 
     @property
     def check(self) -> Check:
-        """The comparison of its values with the notebook's, made when the run ended."""
+        """The comparison of its values with the notebook's at the run's end."""
         from kale_magics.checking.check import read_check
 
         return read_check(self.folder)
@@ -330,7 +330,7 @@ class Run:
         return {name: value for task in self.known_tasks.values() for name, value in task.metrics.items()}
 
     def __repr__(self) -> str:
-        # No update here: a server may be down, and a debugger shows every object.
+        # No update here: a debugger shows every object, and a server may be down.
         return f"<run {self.name} {self.id}: {self.known_state}{_duration(self.seconds)}>"
 
     def _outputs_of(self, step: TaskRun) -> Mapping[str, Any]:
@@ -344,13 +344,14 @@ class Run:
         return LazyMapping(
             tuple(step.artifacts),
             load,
-            lambda variable: (f"step {step.name} has no output {variable!r}; {KEPT}", ""),
+            lambda variable: (f"step {step.name} has no output {variable!r}; {STORED_OUTPUTS}", ""),
         )
 
 
 def _no_such(name: str, names: tuple[str, ...], message: str, fix: str = "") -> NoSuchOutputError:
     near = difflib.get_close_matches(str(name), names, n=1)
-    guess = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(names) or 'nothing'}"
+    names_fix = f"use one of: {', '.join(names)}" if names else "use a step that has outputs"
+    guess = f"did you mean {near[0]!r}?" if near else names_fix
     return NoSuchOutputError(Diagnostic(Code.NO_SUCH_OUTPUT, message, fix or guess))
 
 

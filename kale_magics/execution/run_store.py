@@ -1,6 +1,6 @@
-"""Where a run keeps its files, and what is said when that cannot be written.
+"""The files of a run.
 
-<runs folder>/runs/<id>/run.json            state, times, parameters and metrics, for people and for later
+<runs folder>/runs/<id>/run.json            state, times, parameters and metrics
                        <step key>/program.py, arguments.json, log.txt, result.json or error.json,
                                   uses.jsonl, cache.json
                        <step key>/outputs/<artifact key>
@@ -27,42 +27,42 @@ from kale_magics.step_runtime.unpatched import to_json
 
 LOG, RESULT, ERROR = "log.txt", "result.json", "error.json"
 USES = "uses.jsonl"
-"""What `cache.file_access` has recorded."""
+"""The file accesses that `cache.file_access` recorded."""
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Say it plainly when a file of the run cannot be written.
+    """Convert an `OSError` of writing to a `KaleError`.
 
     Raises:
-        KaleError: The system refused; its reason is in the message.
+        KaleError: A file could not be written; the message has the system's reason.
     """
     try:
         yield
     except OSError as error:
         message = f"the files of the run cannot be written to {folder}: {error.strerror or error}"
-        fix = "make room there, or choose another folder: %config KaleMagics.runs_folder = 'FOLDER'"
+        fix = "free space there, or choose another folder: %config KaleMagics.runs_folder = 'FOLDER'"
         raise refuse(Code.RUN_FOLDER, message, fix) from error
 
 
 def create_run_folder(runs_folder: Path) -> Path:
-    """Make the folder of a new run, which only this user can read.
+    """Create the folder of a new run, which only this user can read.
 
     Args:
-        runs_folder: Where runs are kept; made, and hidden from git, if it is not there.
+        runs_folder: The folder of all runs; if it does not exist, it is created and ignored by git.
 
     Returns:
-        An absolute path. The last part sorts by time (UTC) and is the run's id.
+        An absolute path. Its last part is the run's id, which sorts by time (UTC).
 
     Raises:
-        KaleError: It cannot be made.
+        KaleError: The folder cannot be created.
     """
     runs_folder = runs_folder.absolute()
     now = datetime.now(timezone.utc)
     run_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond // 1000:03d}-{secrets.token_hex(2)}"
     folder = runs_folder / "runs" / run_id
     with writing(runs_folder):
-        # A folder that was there may hold the user's own files, which git must go on seeing.
+        # An existing folder may have files of the user's, which git must not ignore.
         if not runs_folder.exists():
             runs_folder.mkdir(parents=True, exist_ok=True)
             (runs_folder / ".gitignore").write_text("*\n")
@@ -75,18 +75,18 @@ def task_folder(folder: Path, step: Step, task: TaskId) -> Path:
     """Return the folder of a task in the run's folder.
 
     Raises:
-        ValueError: The step's key is no plain identifier, so it might lead elsewhere.
+        ValueError: The step's key is not an identifier, so the path might be outside the run's folder.
     """
     if not (step.key.isascii() and step.key.isidentifier()):
-        raise ValueError(f"no key for a step: {step.key!r}")
+        raise ValueError(f"invalid key of a step: {step.key!r}")
     return folder / task.folder(step.key)
 
 
 def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
-    """Make every step's folder, with the program in it; all of them or none.
+    """Create the folder of every step, with its program; all or none.
 
     Raises:
-        KaleError: They cannot be written.
+        KaleError: A file cannot be written.
     """
     try:
         with writing(folder):
@@ -94,41 +94,41 @@ def write_programs(folder: Path, programs: list[tuple[Step, str]]) -> None:
                 place = task_folder(folder, step, TaskId(step.name))
                 (place / "outputs").mkdir(parents=True)
                 (place / "program.py").write_text(program, encoding="utf-8")
-    except BaseException:  # an interrupt too leaves no part of a run
+    except BaseException:  # also after an interrupt, no part of a run is left
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never a part."""
+    """Write a value as JSON, atomically."""
     write_text(path, to_json(value, indent=1))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text so that a reader finds the old file or the new one, never a part."""
+    """Write a text, atomically."""
     write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes so that a reader finds the old file or the new one, never a part."""
+    """Write bytes atomically: a reader finds the old file or the new one, never a part."""
     part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     part.write_bytes(content)
     os.replace(part, path)
 
 
 def clear_attempt(folder: Path) -> None:
-    """Take away what a failed attempt of a step has left, but for its log."""
+    """Delete the files of a failed attempt of a step, except its log."""
     for file in (folder / RESULT, folder / ERROR, *(folder / "outputs").iterdir()):
         file.unlink(missing_ok=True)
 
 
 def open_log(path: Path, again: bool) -> TextIO:
-    """A file for the lines of a step, whatever is in them; `again` for one that goes on."""
+    """Open the log of a step for writing; with `again`, for appending."""
     return open(path, "a" if again else "w", encoding="utf-8", errors="backslashreplace", newline="")
 
 
 def record(run: Run) -> dict[str, Any]:
-    """What `run.json` says."""
+    """Return the content of `run.json`."""
     return {
         "id": run.id,
         "name": run.name,

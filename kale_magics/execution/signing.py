@@ -1,7 +1,7 @@
-"""What this user's own runs have written, and nobody else: known by a key that is in no folder of runs.
+"""Signatures of files that this user's runs wrote, with a key outside the folders of runs.
 
-A folder of runs may have come with a clone, or from a colleague. What is in it is read; its pickles, which
-run code when they are loaded, only if the user says that whoever wrote them is trusted.
+A folder of runs may come from a clone or from a colleague. Loading a pickle can execute code, so pickles
+without a valid signature are loaded only if the user trusts their author.
 """
 
 from __future__ import annotations
@@ -17,41 +17,41 @@ KEY_BYTES = 32
 
 
 def sign(text: str) -> str:
-    """The signature of a text, which only who has this user's key can make: HMAC-SHA256, as hexadecimals."""
+    """Return the signature of a text with this user's key: HMAC-SHA256, in hexadecimal digits."""
     return hmac.new(_key(), text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def is_signed_by_user(text: str, signature: object) -> bool:
-    """Whether a text was signed by this user."""
+    """Whether a signature of a text is this user's."""
     return isinstance(signature, str) and hmac.compare_digest(sign(text).encode(), signature.encode())
 
 
 def key_file() -> Path:
-    """Where the key is (XDG Base Directory Specification: state that is no document of the user's)."""
+    """Return the path of the key (a state file of the XDG Base Directory Specification)."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "kale_magics" / "key"
 
 
 @functools.lru_cache(maxsize=1)
 def _key() -> bytes:
-    """The user's key; made when it is asked for first.
+    """Return the user's key; create it at the first use.
 
-    One that cannot be kept holds for this session only: what it has signed is not known later.
+    If it cannot be stored, its signatures are valid in this process only.
     """
-    made = secrets.token_bytes(KEY_BYTES)
+    created = secrets.token_bytes(KEY_BYTES)
     try:
         place = key_file()
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = place.with_name(f"key.{os.getpid()}.{secrets.token_hex(4)}")
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(made)
+            file.write(created)
         try:
-            os.link(part, place)  # the first one counts, whichever session made it
+            os.link(part, place)  # of several sessions, the first one stores its key
         except FileExistsError:
             pass
         finally:
             part.unlink()
-        kept = place.read_bytes()
+        stored = place.read_bytes()
     except (OSError, RuntimeError):  # no home, a full disk, a system without links
-        return made
-    return kept if len(kept) >= KEY_BYTES else made
+        return created
+    return stored if len(stored) >= KEY_BYTES else created

@@ -1,4 +1,4 @@
-"""How a step ended, and what a step that succeeded has written about its outputs."""
+"""The result of a step: its error, or its metrics and the metadata of its outputs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from kale_magics.step_runtime.unpatched import from_json
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended.
+    """The result of a step.
 
     Attributes:
         error: Why it failed; None if it succeeded.
-        metadata: What is known about each output, by the artifact's key.
+        metadata: The metadata of each output, by the output's key.
         metrics: The numbers that it logged.
     """
 
