@@ -17,7 +17,7 @@ import kale_magics
 from kale_magics.local.past_runs import clean, locked, past_runs
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.syntax.arguments import parse_duration
-from tests.shells import Shell, fresh_shell
+from tests.shells import Shell, fresh_shell, mentions
 from tests.test_engine import Runner, step
 
 NOTEBOOK = (
@@ -113,7 +113,7 @@ def test_cleaning_keeps_what_it_should(kale):
 
 def test_the_magics(shell: Shell, tmp_path: Path):
     assert re.search(r"No run .*%kale_run ", shell.run("%kale_runs").printed)
-    assert "KALE303 no run is kept" in shell.refusal("%kale_logs train")
+    assert mentions(shell.refusal("%kale_logs train"), "KALE303 no run")
     assert shell.run("%kale_run --name first").success
     assert shell.run("%kale_run -p rate=2").success
     told = shell.run("%kale_runs").printed.splitlines()
@@ -129,7 +129,7 @@ def test_the_magics(shell: Shell, tmp_path: Path):
     assert "did you mean 'train'?" in shell.run("%kale_logs trian").printed
     assert "KALE103" in shell.refusal("%kale_clean")
     assert "'soon'" in shell.refusal("%kale_clean --older-than soon")
-    assert "'all' is no number of runs" in shell.refusal("%kale_clean --keep all")
+    assert mentions(shell.refusal("%kale_clean --keep all"), "KALE103 --keep number 'all'")
     assert re.fullmatch(r"1 run .*, \d+ KB freed\n", shell.run("%kale_clean --keep 1").printed)
     assert not first.folder.exists()
     assert len(os.listdir(tmp_path / ".kale" / "runs")) == 1

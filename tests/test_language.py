@@ -28,7 +28,7 @@ DIALECT = re.compile(
 """Words that the glossary of CONTRIBUTING.md has a better term for."""
 
 PENDING = {
-    "magics", "model",
+    "model",
 }  # fmt: skip
 """Folders that still have such words."""
 

@@ -15,7 +15,7 @@ import pytest
 from kale_magics.kubeflow.schedules import cron_of
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
-from tests.shells import Shell, fresh_shell, shows
+from tests.shells import Shell, fresh_shell, mentions, shows
 
 NOTEBOOK = (
     "%%kale parameters\nfactor = 2",
@@ -214,7 +214,7 @@ def test_what_only_this_machine_can_do_is_refused(shell: Shell, server: KfpServe
         assert told.startswith(f"KALE103 {option.split()[0]} ")
     server.hold("load")
     shell.run(f"%kale_run --host {server.url} --no-wait")
-    assert "was on a server: there is nothing to resume here" in shell.refusal("%kale_run --resume")
+    assert mentions(shell.refusal("%kale_run --resume"), "KALE103 last run server --resume local")
 
 
 def test_a_login_that_has_ended_is_no_answer(shell: Shell, server: KfpServer) -> None:
@@ -545,10 +545,10 @@ def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
     server.wait_for(run_id, "SUCCEEDED")
     assert "Train model | trained 18" in shell.run(f"%kale_attach {run_id}").printed
     told = shell.run(f"%kale_schedule --pause {identity}").printed
-    assert told == f"schedule {identity} starts no runs for now\n"
+    assert told == f"schedule {identity} is paused\n"
     assert shell.run("%kale_schedule").printed == f"{identity}  paused  0 6 * * *  {name}\n"
     told = shell.run(f"%kale_schedule --resume {identity}").printed
-    assert told == f"schedule {identity} starts runs again\n"
+    assert told == f"schedule {identity} is resumed\n"
     assert shell.run("%kale_schedule").printed == f"{identity}  on      0 6 * * *  {name}\n"
     assert shell.run(f"%kale_schedule --delete {identity}").printed == f"schedule {identity} is deleted\n"
     assert "There is no schedule." in shell.run("%kale_schedule").printed
@@ -953,5 +953,5 @@ def test_an_interrupt_while_a_slow_server_is_at_it_ends_the_run(
 
 
 def test_lists_with_nothing_in_them(shell: Shell, server: KfpServer) -> None:
-    assert shell.run(f"%kale_runs --host {server.url}").printed.startswith("No run is kept.")
+    assert shell.run(f"%kale_runs --host {server.url}").printed.startswith("No run is stored.")
     assert shell.run(f"%kale_schedule --host {server.url}").printed.startswith("There is no schedule.")

@@ -1,1 +1,1 @@
-"""The magics: parse, call one thing, show it."""
+"""The magics of IPython, with their completion, settings and state."""

@@ -1,4 +1,4 @@
-"""The choice of a backend, and the server's address and credentials."""
+"""Chooses the backend of a magic, with the server's address and credentials."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from kale_magics.local.local_backend import LocalBackend
 
 TOKEN_VARIABLE, COOKIES_VARIABLE = "KALE_TOKEN", "KALE_COOKIES"
-"""Environment variables with secrets."""
+"""Environment variables with credentials."""
 
 
 class Backends:
-    """Returns the backend that a line means.
+    """Chooses a backend by the options of a magic and the settings.
 
     Args:
-        settings: The user's.
-        workspace: The session's.
+        settings: The user's settings.
+        workspace: The session's state.
     """
 
     def __init__(self, settings: KaleSettings, workspace: Workspace) -> None:
@@ -37,12 +37,12 @@ class Backends:
         self._named_hosts: set[str] = set()
 
     def of(self, options: Options) -> Backend:
-        """Return a server if one is named or configured, else this machine."""
+        """Return the backend of a server if one is named or configured, else the local one."""
         is_server = "--host" in options or self._settings.names_server
         return self.kubeflow(options) if is_server else self.local()
 
     def local(self) -> LocalBackend:
-        """Return this machine."""
+        """Return the local backend."""
         from kale_magics.local.local_backend import LocalBackend
 
         own = self._settings
@@ -50,41 +50,40 @@ class Backends:
         return LocalBackend(self._workspace.runs_folder, own.max_parallel or None, fork)
 
     def kubeflow(self, options: Options) -> KubeflowBackend:
-        """Return the server that is named, or the configured one; it is connected to when it is needed."""
+        """Return the backend of the named server, or of the configured one; it connects at the first use."""
         from kale_magics.kubeflow.kubeflow_backend import KubeflowBackend
 
         folder, experiment = self._workspace.runs_folder, self._settings.experiment_name
         return KubeflowBackend(lambda: self._connect(options), folder, experiment)
 
     def kubeflow_of(self, run_id: str, options: Options, where: Where) -> KubeflowBackend:
-        """Return the server that has a run: the one that is named, else the one on which it was started.
+        """Return the backend of the server of a run: the named one, else the one that started the run.
 
         Raises:
-            KaleError: The user has not named that server in this session. Files do not decide where
+            KaleError: The user has not named that server in this session: a file must not decide where
                 credentials are sent.
         """
-        kept = self._kept(run_id)
-        if "".join(options.get("--host", ())) or not self._is_kept(run_id):
+        if "".join(options.get("--host", ())) or not self._is_stored(run_id):
             return self.kubeflow(options)
         try:
-            host = str(json.loads(kept.read_text(encoding="utf-8"))["host"])
-        except (ValueError, LookupError, TypeError):  # it is damaged
+            host = str(json.loads(self._stored(run_id).read_text(encoding="utf-8"))["host"])
+        except (ValueError, LookupError, TypeError):  # the file is damaged
             return self.kubeflow(options)
         if host in self._named_hosts:
             return self.kubeflow({**options, "--host": (host,)})
         if self._settings.names_server and self.access("").address == host:
             return self.kubeflow(options)
-        fix = f"if it is yours, name it: --host {host}"
+        fix = f"if you trust that server, name it: --host {host}"
         raise refuse(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
 
     def run_of(self, options: Options, where: Where) -> Run:
-        """Return the run that a line means: of an id, here or on a server, or the last one.
+        """Return the run of the option `--run`, local or on a server, or the last one.
 
         Raises:
-            KaleError: There is none.
+            KaleError: There is no such run.
         """
         wanted = options.get("--run", ())
-        if wanted and ("--host" in options or self._is_kept(wanted[0])):
+        if wanted and ("--host" in options or self._is_stored(wanted[0])):
             return self._attach(wanted[0], options, where)
         try:
             run = self._workspace.past_run(wanted, where)
@@ -100,18 +99,18 @@ class Backends:
         run.trusted = run.trusted or "--trust" in options
         return run
 
-    def _kept(self, run_id: str) -> Path:
-        """The file that names the server of a run that was started from here."""
+    def _stored(self, run_id: str) -> Path:
+        """Return the file with the server of a run that was started from this folder."""
         return self._workspace.runs_folder / "remote" / run_id / "run.json"
 
-    def _is_kept(self, run_id: str) -> bool:
+    def _is_stored(self, run_id: str) -> bool:
         try:
-            return self._kept(run_id).is_file()
-        except (OSError, ValueError):  # no file can have that name
+            return self._stored(run_id).is_file()
+        except (OSError, ValueError):  # the id is not a valid file name
             return False
 
     def access(self, host: str) -> Access:
-        """Return the present address and credentials of a server; of the configured one if none is named."""
+        """Return the current address and credentials of a server, by default of the configured one."""
         from kale_magics.kubeflow.access import Access
 
         own = self._settings
@@ -125,10 +124,10 @@ class Backends:
         )
 
     def _connect(self, options: Options) -> KfpClient:
-        """The server that is named, or the configured one, which has answered.
+        """Connect to the named server, or to the configured one.
 
         Raises:
-            KaleError: There is none, or authorization fails.
+            KaleError: There is no server, or authentication or authorization failed.
         """
         from kale_magics.kubeflow.client import KfpClient
 

@@ -1,4 +1,4 @@
-"""What the Tab key offers behind the magics: kinds, options, and the names of steps and parameters."""
+"""Tab completion for the lines of magics: kinds, options, and names of steps and parameters."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _KINDS: dict[str, Syntax] = dict([*KINDS.items(), *((synonym, KINDS[k]) for syno
 
 
 class Candidates(NamedTuple):
-    """What may stand at the cursor.
+    """The completions at the cursor.
 
     Attributes:
-        fragment: The end of the line that is to be replaced.
-        words: By what.
+        fragment: The end of the line that a completion replaces.
+        words: The completions.
     """
 
     fragment: str = ""
@@ -43,8 +43,8 @@ class Completion:
     """Completes the lines of the magics.
 
     Args:
-        registry: The marked cells: what steps and parameters there are.
-        syntaxes: What each line magic takes, by its name.
+        registry: The marked cells, with the names of steps and parameters.
+        syntaxes: The syntax of each line magic, by name.
     """
 
     def __init__(self, registry: Registry, syntaxes: Mapping[str, Syntax]) -> None:
@@ -53,7 +53,7 @@ class Completion:
 
     @_matcher
     def match(self, context: CompletionContext) -> SimpleMatcherResult:
-        """IPython's protocol for what completes."""
+        """Return the completions of a line (IPython's protocol)."""
         found = self.candidates(context.text_until_cursor)
         if not found.words:
             return SimpleMatcherResult(completions=[])
@@ -61,7 +61,7 @@ class Completion:
         return SimpleMatcherResult(completions=completions, matched_fragment=found.fragment, suppress=True)
 
     def candidates(self, line: str) -> Candidates:
-        """What may follow.
+        """Return the completions of a line.
 
         Args:
             line: The line up to the cursor.
@@ -106,7 +106,7 @@ class Completion:
 
 
 def _open_option(syntax: Syntax, before: Sequence[str]) -> Option | None:
-    """The option that the word at the cursor belongs to."""
+    """Return the option whose value is at the cursor."""
     for distance, word in enumerate(reversed(before)):
         if word.startswith("-"):
             option = syntax.option(word)
@@ -122,7 +122,7 @@ def _starting(fragment: str, words: Iterable[str]) -> Candidates:
 def _assigned(source: str) -> Iterator[str]:
     try:
         tree = ast.parse(source)
-    except SyntaxError:  # the run refuses the cell; here there is only nothing to offer
+    except SyntaxError:  # the next run reports it
         return
     for statement in tree.body:
         targets = getattr(statement, "targets", [getattr(statement, "target", None)])

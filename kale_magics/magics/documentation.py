@@ -1,4 +1,4 @@
-"""What `%name?` shows of a magic."""
+"""The help of magics, which `%name?` shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def documented(*syntaxes: Syntax) -> Callable[[Function], Function]:
-    """Add to a magic's docstring how the magic is written, so that `%name?` helps."""
+    """Return a decorator that adds the usage of a magic to its docstring."""
 
     def add(function: Function) -> Function:
         function.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\n{arguments.usage(syntaxes)}\n"

@@ -1,8 +1,8 @@
-"""Variables in the text behind a magic: `{name}`, `{k + 1}` and `$name`, as IPython expands them.
+"""Expands variables in the line of a magic: `{name}`, `{k + 1}` and `$name`, as IPython does.
 
-IPython's own `var_expand` leaves the whole line as it is if one part cannot be evaluated, and it puts values
-in before the line is split into words. Here only that part stays as it is, a value stays within its word, and
-a dict of JSON or Python is never a variable.
+IPython's `var_expand` leaves the whole line unchanged if one part cannot be evaluated, and it inserts values
+before the line is split into words. Here only that part is unchanged, a value does not split its word, and a
+dict of JSON or Python is never a variable.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _DOLLAR = re.compile(r"\$(\$?[\w.]+)")
 
 
 def expanding(magic: Magic) -> Magic:
-    """Give a line magic the local variables of its caller, which its line may use; it is guarded too."""
+    """Decorate a line magic so that its line can use the caller's local variables; also guard it."""
     magic = guarded(magic)
 
     @no_var_expand
@@ -43,20 +43,20 @@ def expanding(magic: Magic) -> Magic:
 
 
 def expand_arguments(text: str, variables: Mapping[str, Any]) -> str:
-    """Put the values of variables and of expressions into the arguments of a magic.
+    """Insert the values of variables and expressions into the arguments of a magic.
 
     Args:
         text: The arguments, without a comment.
         variables: Values by name.
 
     Returns:
-        The arguments with values in quotes where they need them. What cannot be evaluated stays as typed.
+        The arguments; values are quoted where necessary. Parts that cannot be evaluated are unchanged.
     """
     return _Expansion(text, variables).expanded()
 
 
 class _Expansion:
-    """One reading of a text, from its beginning to its end."""
+    """The state of one expansion of a text."""
 
     def __init__(self, text: str, variables: Mapping[str, Any]) -> None:
         self.text, self.variables = text, variables
@@ -71,16 +71,16 @@ class _Expansion:
         return "".join(parts)
 
     def _next(self) -> str:
-        """What the text has at its present place, expanded; the place is behind it then."""
+        """Expand the next part of the text, and move behind it."""
         text, start = self.text, self.at
-        sign = text[start]
-        if sign == "\\" and self.quote != "'":
+        character = text[start]
+        if character == "\\" and self.quote != "'":
             return self._as_typed(start + 2)
-        if sign in "\"'" and self.quote in ("", sign):
-            self.quote = "" if self.quote else sign
-        if sign == "{":
+        if character in "\"'" and self.quote in ("", character):
+            self.quote = "" if self.quote else character
+        if character == "{":
             return self._brace()
-        if sign == "}":
+        if character == "}":
             return self._closing_brace()
         match = _DOLLAR.match(text, start)
         if match and self.quote != "'":
@@ -125,11 +125,11 @@ class _Expansion:
     def _value(self, field: str) -> str | None:
         try:
             return DollarFormatter().vformat(field, [], self.variables)
-        except Exception:  # as in IPython: whatever is wrong with it, it is a text then
+        except Exception:  # as in IPython, a field that cannot be evaluated is plain text
             return None
 
     def _in_place(self, value: str, end: int) -> str:
-        """A value as it has to be typed where a field ends."""
+        """Quote or escape a value for the place of its field, which ends at `end`."""
         alone = not self.text[: self.at][-1:].strip() and not self.text[end : end + 1].strip()
         self.at = end
         if self.quote == "'":
@@ -146,6 +146,6 @@ def _is_dict(text: str) -> bool:
     for read in (json.loads, ast.literal_eval):
         try:
             return isinstance(read(text), dict)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # it is none
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # not a literal
             continue
     return False

@@ -1,4 +1,4 @@
-"""The magics: each parses its line, calls one thing, and shows the result."""
+"""The magics: each parses its line, calls one function, and shows the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KaleMagics(KaleSettings):
     """Marks the cells of a notebook and runs them as a pipeline.
 
     Args:
-        shell: IPython's; its annotations differ from release to release.
+        shell: IPython's shell; its annotations differ from release to release.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -42,14 +42,14 @@ class KaleMagics(KaleSettings):
         self._completion = Completion(own.registry, _SYNTAXES)
 
     def load(self) -> None:
-        """Make everything known to the shell."""
+        """Register the magics, the marks, the completion and the formatter in the shell."""
         self._shell.register_magics(self)
         self._marking.load()
         self._shell.Completer.custom_matchers.append(self._completion.match)
         self._shell.display_formatter.ipython_display_formatter.for_type(Run, self._hide)
 
     def unload(self) -> None:
-        """Take back what `load` did."""
+        """Undo `load`."""
         self._shell.display_formatter.ipython_display_formatter.pop(Run)
         self._shell.Completer.custom_matchers.remove(self._completion.match)
         self._marking.unload()
@@ -144,7 +144,7 @@ class KaleMagics(KaleSettings):
         backend = self.backends.of(options) if asked else self.backends.local()
         print(runs_text(backend.runs(), "%kale_run --host" if asked else "%kale_run"))
         if self.names_server and not asked:
-            print("These are on this machine; %kale_runs --host lists those of the server.")
+            print("These runs are on this machine; %kale_runs --host lists those of the server.")
 
     @expanding
     @line_magic
@@ -172,12 +172,12 @@ class KaleMagics(KaleSettings):
         where = self.workspace.where(commands.CLEAN, line)
         options = self.workspace.parse(commands.CLEAN, line).options
         if not options:
-            message = "%kale_clean does not say which runs"
+            message = "%kale_clean needs --keep or --older-than"
             raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
         keep, age = options.get("--keep", ()), options.get("--older-than", ())
         kept = arguments.whole_number(keep[0]) if keep else None
         if keep and kept is None:
-            message = f"{keep[0]!r} is no number of runs"
+            message = f"--keep takes a number of runs, not {keep[0]!r}"
             raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
         from kale_magics.local.past_runs import clean
         from kale_magics.view.words import human_size, plural
@@ -264,8 +264,8 @@ class KaleMagics(KaleSettings):
         from kale_magics.kubeflow.submission import prepare
 
         actions = {
-            "--pause": ("disable", "starts no runs for now"),
-            "--resume": ("enable", "starts runs again"),
+            "--pause": ("disable", "is paused"),
+            "--resume": ("enable", "is resumed"),
             "--delete": ("delete", "is deleted"),
         }
         chosen = [name for name in actions if name in options]
@@ -281,15 +281,15 @@ class KaleMagics(KaleSettings):
             return
         if chosen:
             (option,) = chosen
-            action, told = actions[option]
+            action, outcome = actions[option]
             schedules.change(server, options[option][0], action)
-            print(f"schedule {options[option][0]} {told}")
+            print(f"schedule {options[option][0]} {outcome}")
             return
         known = schedules.schedules(server)
         for found in known:
             print(f"{found.id}  {'on    ' if found.enabled else 'paused'}  {found.when}  {found.name}")
         if not known:
-            print("There is no schedule. %kale_schedule --every 6h makes one")
+            print("There is no schedule. Create one: %kale_schedule --every 6h")
 
     def _show(self) -> None:
         from kale_magics.view import TableView, cell_rows, diagnostics_text
@@ -305,7 +305,7 @@ class KaleMagics(KaleSettings):
             print(diagnostics_text(assembly.diagnostics))
 
     def _plans(self, pipeline: Pipeline) -> dict[str, str]:
-        """What a run would do with each step now, in words; nothing before the first run."""
+        """Return what a run would do with each step now, in words; empty before the first run."""
         from kale_magics.cache.plan import plan_run
         from kale_magics.view.words import plan_text
 
@@ -314,10 +314,10 @@ class KaleMagics(KaleSettings):
         return {step: plan_text(plan.cached, plan.reason) for step, plan in plans.items()}
 
     def _hide(self, run: Run) -> None:
-        """Display nothing for a run as the result of the cell that has shown its summary.
+        """Display nothing for a run as the result of the cell that displayed its summary.
 
         Raises:
-            NotImplementedError: Everywhere else, and in terminals, which have written "Out[n]:" by then.
+            NotImplementedError: In other cells, and in terminals, which have printed "Out[n]:" already.
         """
         if not self.workspace.is_shown(run):
             raise NotImplementedError

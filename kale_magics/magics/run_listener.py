@@ -1,4 +1,4 @@
-"""Shows the events of a run below the cell that started it."""
+"""Displays the events of a run below the cell that started it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from kale_magics.view.run_display import RunDisplay
 
 
 class RunListener:
-    """Shows a run: its progress, its summary, its errors.
+    """Displays a run: its progress, its summary, its errors.
 
     Args:
-        pipeline: What runs.
-        rich: Whether there is a notebook that shows pictures.
-        started: Receives the run when it begins.
-        request: What was asked for; None for a run that was attached.
+        pipeline: The pipeline of the run.
+        rich: Whether the frontend is a notebook, which displays pictures.
+        started: Receives the run when it starts.
+        request: The request for the run; None for an attached run.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class RunListener:
         self._run: Run | None = None
 
     def __call__(self, event: Event) -> None:
-        """Show an event.
+        """Display an event.
 
         Raises:
             KaleError: The run has ended, and steps have failed.
@@ -57,9 +57,9 @@ class RunListener:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:  # an interrupt too ends with a picture of the state of the run
+        if kind is not None:  # display the state also after an interrupt
             self.close()
 
     def close(self) -> None:
-        """Show the end of a run that was cancelled or is no longer followed."""
+        """Display the state of a run that was cancelled or is no longer followed."""
         self._display.end()

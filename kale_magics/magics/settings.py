@@ -19,14 +19,14 @@ from kale_magics.syntax import commands
 from kale_magics.syntax.step_options import check_files, image, size
 
 EXPERIMENT_VARIABLES = ("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", "KF_PIPELINES_DEFAULT_EXPERIMENT_NAME")
-"""kfp's own: the experiment that overrides the setting, and the one that is used without it."""
+"""Variables of kfp: the experiment that overrides the setting, and its default."""
 
-_READERS: dict[str, Callable[[str, Where], Any]] = {
+_PARSERS: dict[str, Callable[[str, Where], Any]] = {
     "base_image": image,
     "step_options": commands.parse_step_options,
     "workspace_size": partial(size, "workspace_size"),
 }
-"""How settings are parsed that are written like an option of a step."""
+"""Parsers of the settings that are written like options of a step."""
 
 
 class Hidden(str):
@@ -38,16 +38,16 @@ class Hidden(str):
         return "'***'" if self else "''"
 
 
-class Secret(Unicode):  # type: ignore[type-arg]  # traitlets' own annotations want more
+class Secret(Unicode):  # type: ignore[type-arg]  # traitlets' annotation has more type parameters
     """A setting that is shown as three asterisks."""
 
     def validate(self, obj: Any, value: Any) -> Any:
-        """Return the text, hidden."""
+        """Return the text as `Hidden`."""
         return Hidden(super().validate(obj, value))
 
 
 class KaleSettings(Magics):
-    """The settings, as attributes of the magics' own class, under whose name `%config` finds them."""
+    """The settings, as attributes of the class of the magics, whose name `%config` uses."""
 
     pipeline_name = Unicode(
         help="Name of the pipeline. If empty, the name of the notebook's file; 'pipeline' if unknown."
@@ -118,11 +118,11 @@ class KaleSettings(Magics):
 
         return default_image()
 
-    @observe(*_READERS)
+    @observe(*_PARSERS)
     def _report_mistake(self, change: Any) -> None:
-        """Report at once what is wrong with a setting; a run raises it.
+        """Print what is wrong with a setting; a run raises it.
 
-        If this raised, %config would log the exception and keep the old value.
+        An exception from here would make `%config` log a traceback and keep the old value.
         """
         try:
             found = self.parsed(change.name)
@@ -132,12 +132,12 @@ class KaleSettings(Magics):
             print(error, file=sys.stderr)
 
     def parsed(self, setting: str) -> Any:
-        """Return the parsed value of a setting of `_READERS`.
+        """Return the parsed value of a setting of `_PARSERS`.
 
         Raises:
-            KaleError: A cluster would not accept it.
+            KaleError: A cluster would reject it.
         """
-        return _READERS[setting](getattr(self, setting), self._where_set(setting))
+        return _PARSERS[setting](getattr(self, setting), self._where_set(setting))
 
     def _where_set(self, setting: str) -> Where:
         return Where(f"%config KaleMagics.{setting} = {getattr(self, setting)!r}")
@@ -155,7 +155,7 @@ class KaleSettings(Magics):
         """Where steps run on a cluster.
 
         Raises:
-            KaleError: A cluster would not accept a setting.
+            KaleError: A cluster would reject a setting.
         """
         for setting in ("base_image", "workspace_size"):
             self.parsed(setting)

@@ -1,4 +1,4 @@
-"""The notebook as the magics see it: marked cells, the pipeline of them, and the runs."""
+"""The state of a session for the magics: marked cells, their pipeline, and runs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class NotebookState:
     """The marked cells and their pipeline at one moment.
 
     Attributes:
-        cells: In the order of the notebook.
-        states: The state of each.
-        assembly: The pipeline, or why there is none.
+        cells: The marked cells, in the order of the notebook.
+        states: The state of each cell.
+        assembly: The pipeline, or the errors in it.
     """
 
     cells: tuple[Cell, ...]
@@ -46,14 +46,14 @@ class Workspace:
     """The state of a session.
 
     Args:
-        shell: IPython's; its annotations differ from release to release.
-        settings: The user's.
+        shell: IPython's shell; its annotations differ from release to release.
+        settings: The user's settings.
 
     Attributes:
         registry: The marked cells.
         modules: The user's own modules.
         last_run: The run that was started or attached last; None before the first.
-        local_variables: Those of the function, or of the cell, that called the present magic.
+        local_variables: The local variables of the caller of the current magic.
     """
 
     def __init__(self, shell: Any, settings: KaleSettings) -> None:
@@ -66,12 +66,12 @@ class Workspace:
 
     @property
     def is_rich(self) -> bool:
-        """Whether there is a notebook that shows pictures."""
+        """Whether the frontend is a notebook, which displays pictures."""
         return hasattr(self._shell, "kernel")
 
     @property
     def runs_folder(self) -> Path:
-        """The folder that keeps the runs of this notebook."""
+        """The folder for the runs of this notebook."""
         path = find_notebook(self._shell.user_ns)
         return (path.parent if path else Path.cwd()) / Path(self._settings.runs_folder).expanduser()
 
@@ -80,23 +80,23 @@ class Workspace:
         self.last_run = run
 
     def set_shown(self, run: Run) -> None:
-        """Make a run the last one, whose summary the present cell has shown."""
+        """Make a run the last one, and record that the current cell displayed its summary."""
         self.last_run, self._shown_in = run, self._shell.displayhook.prompt_count
 
     def is_shown(self, run: Run) -> bool:
-        """Whether the present cell has shown the summary of a run, in a notebook."""
+        """Whether the current cell of a notebook displayed the summary of a run."""
         fresh = run is self.last_run and self._shown_in == self._shell.displayhook.prompt_count
         return fresh and self.is_rich
 
     def where(self, syntax: Syntax, line: str) -> Where:
-        """Return where a magic stands, for its diagnostics."""
+        """Return the place of a magic, for its diagnostics."""
         return Where(f"In [{self._shell.displayhook.prompt_count}]", text=f"{syntax.magic} {line}")
 
     def parse(self, syntax: Syntax, line: str) -> Arguments:
-        """Parse the line of a magic, with the values of variables in it.
+        """Parse the line of a magic, after the expansion of variables.
 
         Raises:
-            KaleError: It does not fit the syntax.
+            KaleError: The line does not match the syntax.
         """
         variables = {**self._shell.user_ns, **self.local_variables}
         text = expand_arguments(arguments.without_comment(line), variables)
@@ -106,13 +106,14 @@ class Workspace:
         """Check that a step, or a kind of cell, is marked.
 
         Raises:
-            KaleError: There is none.
+            KaleError: It is not marked.
         """
         others = dict.fromkeys(c.kind for c in self.registry.cells if c.kind != "step")
         known = (*self.registry.steps, *(others if kinds else ()))
         if step not in known:
             guess = arguments.closest(step, known)
-            fix = f"did you mean {guess}?" if guess else f"there is: {', '.join(known) or 'none'}"
+            marked = f"use one of: {', '.join(known)}" if known else "mark a cell: %%kale step NAME"
+            fix = f"did you mean {guess}?" if guess else marked
             raise refuse(Code.UNKNOWN_STEP, f"no step {step!r} is marked", fix, where)
 
     def read(self) -> NotebookState:
@@ -162,10 +163,10 @@ class Workspace:
         return cast("Pipeline", self.read_valid().assembly.pipeline)
 
     def request(self, options: Options, where: Where) -> RunRequest:
-        """Return what a magic with the options of `%kale_run` is to run.
+        """Return the request for a run with the options of `%kale_run`.
 
         Raises:
-            KaleError: The pipeline has errors, an option does not fit it, or there is nothing to resume.
+            KaleError: The pipeline has errors, an option is invalid for it, or there is no run to resume.
         """
         from kale_magics.checking.expected import expected_of
         from kale_magics.execution.request import RunRequest
@@ -208,7 +209,7 @@ class Workspace:
         """Return the run of an id, or the last one.
 
         Raises:
-            KaleError: There is none.
+            KaleError: There is no such run.
         """
         if not wanted and self.last_run is not None:
             return self.last_run
@@ -219,31 +220,31 @@ class Workspace:
             return next(iter(known.values()))
         if wanted and wanted[0] in known:
             return known[wanted[0]]
-        message = f"there is no run {wanted[0]}" if wanted else "no run is kept"
-        fix = "%kale_runs lists those that are kept" if known else "%kale_run makes one"
+        message = f"there is no run {wanted[0]}" if wanted else "there is no stored run"
+        fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
         raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
 
     def _failed_run(self, where: Where) -> Run:
-        """The last run, which failed or was cancelled.
+        """Return the last run, if it failed or was cancelled.
 
         Raises:
-            KaleError: It succeeded, is running, was on a server, or there is none.
+            KaleError: It succeeded, is running, is on a server, or there is no run.
         """
         run = self.past_run((), where)
         if run.link:
-            message = f"the last run, {run.id}, was on a server: there is nothing to resume here"
+            message = f"the last run, {run.id}, is on a server: --resume is for local runs"
             raise refuse(Code.BAD_ARGUMENTS, message, "run the pipeline: %kale_run", where)
         state = run.state
         if state in ("failed", "cancelled"):
             return run
-        how, fix = f"run {run.id} is running", "wait for its end, or run.cancel()"
+        reason, fix = f"run {run.id} is still running", "wait for its end, or run.cancel()"
         if state == "succeeded":
-            how, fix = f"the last run, {run.id}, succeeded", "%kale_run runs what has changed since"
-        raise refuse(Code.BAD_ARGUMENTS, f"{how}: there is nothing to resume", fix, where)
+            reason, fix = f"the last run, {run.id}, succeeded", "run what has changed since: %kale_run"
+        raise refuse(Code.BAD_ARGUMENTS, f"there is nothing to resume: {reason}", fix, where)
 
 
 def show_warnings(warnings: Sequence[Diagnostic]) -> None:
-    """Print diagnostics, if there are any."""
+    """Print warnings, if there are any."""
     from kale_magics.view import diagnostics_text
 
     if warnings:
