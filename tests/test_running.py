@@ -10,11 +10,7 @@ import pytest
 
 import kale_magics
 from kale_magics.execution.folder_source import DAMAGED_LOG
-<<<<<<< HEAD
-from tests.shells import Shell, fresh_shell, shows
-=======
-from tests.shells import Shell, fresh_shell, mentions
->>>>>>> 40b73fd (Write the magics in the terms of the field)
+from tests.shells import Shell, fresh_shell, mentions, shows
 
 NOTEBOOK = (
     "%load_ext kale_magics",
