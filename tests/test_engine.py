@@ -428,7 +428,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(kale):
 
 
 def test_a_step_never_leaves_the_run_folder(kale):
-    with pytest.raises(ValueError, match="no key"):
+    with pytest.raises(ValueError, match="key of a step"):
         kale(step("../train", ""))
 
 

@@ -834,7 +834,7 @@ def test_an_interrupt_before_anything_has_begun(
     shell.run("run = %kale_run --no-wait")
     monkeypatch.setattr("kale_magics.kubeflow.server_source.ServerSource.refresh", interrupted)
     outcome = shell.run("run.wait()")
-    assert "KeyboardInterrupt: the run goes on; to look at it again: %kale_attach" in outcome.printed
+    assert "KeyboardInterrupt: the run goes on; to follow it again: %kale_attach" in outcome.printed
     assert "server_source.py" not in outcome.printed
 
 

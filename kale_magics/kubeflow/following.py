@@ -1,4 +1,4 @@
-"""Follows a run on a server, and reports the same events as the embedded engine."""
+"""Follows a run on a server, and reports the same events as the local engine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from kale_magics.kubeflow.server_source import ServerSource
 from kale_magics.model.task_id import TaskId
 
 LOGS_EVERY = 5
-"""Requests for the state of a run between two requests for the logs of tasks that run."""
+"""Requests for the state of a run between two requests for the logs of running tasks."""
 
 MAX_LATE_LOGS = 3
-"""Requests for the log of a task that has ended until it is taken as it is: a cluster may be late with it."""
+"""Requests for the log of a task that has ended: a cluster may complete the log later."""
 
 
 class Follower:
@@ -37,7 +37,7 @@ class Follower:
         self.late: Counter[TaskId] = Counter()
 
     def follow(self) -> None:
-        """Report everything up to the run's end.
+        """Report all events to the run's end.
 
         Raises:
             KaleError: The server is down for too long, or authorization fails.
@@ -56,7 +56,7 @@ class Follower:
             self.source.followed = False
 
     def report(self) -> None:
-        """Report what is new."""
+        """Report what has happened since the last report."""
         for task, state in self.run.known_tasks.items():
             if state.state not in ("waiting", "skipped") and task not in self.begun:
                 self.begun.add(task)
@@ -70,19 +70,19 @@ class Follower:
         self.rounds += 1
 
     def is_late(self, state: TaskRun) -> bool:
-        """Whether more of the log of a task that has ended may come."""
+        """Whether the log of a task that has ended may still be incomplete."""
         self.late[state.task] += 1
         pod = self.source.pods[state.task]
         return not (pod.complete or not pod.names) and self.late[state.task] < MAX_LATE_LOGS
 
     def report_log(self, state: TaskRun) -> None:
-        """Report the lines of a task that are new."""
+        """Report the new lines of a task."""
         self.source.fetch_log(state, MAX_RETRY_FOLLOWING)
         *lines, rest = self.source.kept_log(state).split("\n")
         if rest and self.source.pods[state.task].complete:
             lines.append(rest)
         before = self.printed.get(state.task, [])
-        # Another attempt begins a new log.
+        # A retry starts a new log.
         for line in lines[len(before) :] if lines[: len(before)] == before else lines:
             self.emit(LinePrinted(state.task, "stdout", line))
         self.printed[state.task] = lines

@@ -24,15 +24,15 @@ from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.step_runtime.parameters import decode_parameter
 
 MAX_RUNS = 50
-"""Runs that are listed."""
+"""Runs in a list."""
 
 
 class KubeflowBackend:
     """Runs pipelines on a server.
 
     Args:
-        connect: Returns the server; called when it is needed first.
-        runs_folder: Where what is fetched from the server is kept.
+        connect: Returns the client of the server; called at the first use.
+        runs_folder: The folder for files that are downloaded from the server.
         experiment: The experiment of new runs; empty for one of the pipeline's name.
     """
 
@@ -45,27 +45,27 @@ class KubeflowBackend:
 
     @functools.cached_property
     def server(self) -> KfpClient:
-        """The server, which has answered once.
+        """The client of the server, connected.
 
         Raises:
-            KaleError: There is none, or authorization fails.
+            KaleError: There is no server, or authentication or authorization failed.
         """
         return self._connect()
 
     def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
-        """Return what may go wrong with a pipeline in a cluster."""
+        """Return warnings about a pipeline in a cluster."""
         return [*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)]
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
         """Start a run on the server, and follow it if the request says so.
 
         Args:
-            request: What is to be run; what only this machine can do is ignored.
+            request: The pipeline and the options of the run; options for local runs are ignored.
             listener: Receives the run's events.
 
         Raises:
-            KaleError: The server cannot be reached, or rejects it; steps have failed.
-            KeyboardInterrupt: The user interrupted; a run that had begun by then is reported and kept too.
+            KaleError: The server cannot be reached, or rejects the run; steps have failed.
+            KeyboardInterrupt: The user interrupted; a run that was started is reported and stored anyway.
         """
         pipeline, name = request.pipeline, request.name or request.pipeline.name
         with interrupt_message(lambda: "no run has been started"):
@@ -95,10 +95,10 @@ class KubeflowBackend:
         return run
 
     def attach(self, run_id: str) -> Run:
-        """Return the handle of a run that the server has.
+        """Return the handle of a run on the server.
 
         Raises:
-            KaleError: There is none, or this project has not written its pipeline.
+            KaleError: There is no such run, or kale_magics did not write its pipeline.
         """
         answer = self.server.read(
             lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUTS),
@@ -123,11 +123,11 @@ class KubeflowBackend:
         return run
 
     def pipeline_of(self, run: Run) -> Pipeline:
-        """Return the pipeline of a run of this backend, as far as the server describes it."""
+        """Return the pipeline of a run of this backend, as the server describes it."""
         return cast("ServerSource", run.source).remote.pipeline
 
     def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
-        """Report the progress of a run to its end.
+        """Report the events of a run to its end.
 
         Raises:
             KaleError: Steps have failed, or the server is down for too long.
@@ -138,7 +138,7 @@ class KubeflowBackend:
             with interrupt_message(lambda: _interrupted(source, cancel_on_interrupt)):
                 Follower(run, source, listener).follow()
         except KaleError as error:
-            fix = f"{error.diagnostics[0].fix}\nto look at the run again: {source.again}"
+            fix = f"{error.diagnostics[0].fix}\nto follow the run again: {source.again}"
             raise KaleError(replace(error.diagnostics[0], fix=fix)) from error
         listener(RunEnded(run.known_state, run.seconds or 0.0))
 
@@ -157,7 +157,7 @@ class KubeflowBackend:
         ]
 
     def cancel(self, run_id: str) -> str:
-        """Ask the server to end a run; nothing happens to one that has ended."""
+        """Request the end of a run; without effect on a run that has ended."""
         return terminate(self.server, run_id)
 
     def _folder_of(self, run_id: str) -> Path:
@@ -165,20 +165,20 @@ class KubeflowBackend:
 
 
 def _state_of(run: Any) -> str:
-    """Our word for the state of a run, or KFP's where it has not ended."""
+    """Return the state of a run that has ended, or KFP's state of another one."""
     state = run.state or ""
     return ENDED.get(state, state.lower())
 
 
 def _value(parameter: Parameter, given: Any) -> Any:
-    """The value of a parameter in a run; as it is there if the step cannot read it either."""
+    """Return the value of a parameter in a run; an invalid one unchanged."""
     try:
         return decode_parameter(given, parameter.default, parameter.type)
-    except ValueError:  # it was typed on Kubeflow's page: the step's error explains it
+    except ValueError:  # it was entered on Kubeflow's page; the step reports the error
         return given
 
 
 def _interrupted(source: ServerSource, cancel: bool) -> str:
     if cancel:
         return terminate(source.server, source.run_id)
-    return f"the run goes on; to look at it again: {source.again}; kale_magics.last_run() gives it"
+    return f"the run goes on; to follow it again: {source.again}; kale_magics.last_run() returns it"

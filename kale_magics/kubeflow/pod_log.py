@@ -1,4 +1,4 @@
-"""What the log of a step's pod contains: the step's own output, and its result."""
+"""The log of a step's pod: the step's output, and its result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
     """Split the log of a pod into what the step printed and the result that it reported.
 
     Args:
-        text: The log; where the step has not begun, as when pip fails, all of it is returned.
+        text: The log. If the step has not begun, as when pip fails, all of it is returned.
     """
     _, begins, rest = text.partition(BEGINS + "\n")
     if not begins:

@@ -1,6 +1,6 @@
 """A run on a server: its state is requested, and its logs and values are downloaded when they are read.
 
-remote/<run id>/run.json          the server and the name of the run: they attach it in another session
+remote/<run id>/run.json          the server and the name of the run, to attach it in another session
                 <step key>/log.txt, <artifact key>
 """
 
@@ -39,7 +39,7 @@ from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ON_VOLUME
 
 ENDED: Mapping[str, RunState] = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "cancelled"}
-"""KFP's final states, and ours."""
+"""The final states of KFP, and of a `Run`."""
 
 ENDED_TASK: Mapping[str, TaskState] = {**ENDED, "SKIPPED": "skipped"}
 
@@ -53,18 +53,18 @@ LOGS = (
     "/apis/v1alpha1/runs/{run}/nodes/{node}/log",
     "/k8s/pod/logs?podname={node}&runid={run}",
 )
-"""Where the log of a pod is: at KFP's API server, and at the server of its page, which may be before it."""
+"""Paths of the log of a pod: at KFP's API server, and at the server of its web page."""
 
 
 @dataclass
 class PodFacts:
-    """What is known of the pod of a task.
+    """The pod of a task.
 
     Attributes:
         names: The names that the pod may have.
-        complete: Whether all of its log has been fetched.
-        places: Where its artifacts are in the cluster's store, by key, as the step reported.
-        fingerprints: Those of its variables after its cells ran, as the step reported.
+        complete: Whether its whole log has been downloaded.
+        places: The paths of its artifacts in the cluster's store, by key, as the step reported them.
+        fingerprints: The fingerprints of its variables after its cells ran, as the step reported them.
     """
 
     names: tuple[str, ...] = ()
@@ -78,8 +78,8 @@ class ServerSource:
 
     Args:
         server: The server.
-        remote: The run's pipeline there.
-        folder: Where what is fetched is kept.
+        remote: The run's pipeline on the server.
+        folder: The folder for downloaded files.
         request: The request that started the run; None for a run that was attached.
 
     Attributes:
@@ -99,13 +99,13 @@ class ServerSource:
         self.mine = _is_own(folder / "run.json")
         self.followed = False
         self.pods = {TaskId(step.name): PodFacts() for step in remote.pipeline.steps}
-        self._asked = float("-inf")
+        self._requested = float("-inf")
 
     def make_run(self, name: str, parameters: Mapping[str, Json]) -> Run:
-        """Make the handle of the run.
+        """Return a handle of the run.
 
         Args:
-            name: The run's.
+            name: The run's name.
             parameters: The values of its parameters.
         """
         tasks = []
@@ -125,7 +125,7 @@ class ServerSource:
         return f"%kale_attach {self.run_id}{self.server.host_option}"
 
     def keep(self, run: Run) -> None:
-        """Write down where the run is; from then on it is known as this user's.
+        """Store the server of the run, and sign that this user started it.
 
         Raises:
             KaleError: The folder cannot be written.
@@ -136,8 +136,8 @@ class ServerSource:
         self.mine = run.trusted = True
 
     def update(self, run: Run, results: bool = False) -> None:
-        """Ask the server for the state, unless it was asked a moment ago or the run has ended."""
-        recent = time.monotonic() - self._asked <= PAUSE
+        """Request the state, unless it was requested a moment ago or the run has ended."""
+        recent = time.monotonic() - self._requested <= PAUSE
         if run.known_state == "running" and not self.followed and not recent:
             self.refresh(run)
         if results:
@@ -146,7 +146,7 @@ class ServerSource:
                     self.fetch_log(task)
 
     def refresh(self, run: Run, patience: float = MAX_RETRY) -> None:
-        """Ask the server for the state of the run."""
+        """Request the state of the run."""
         answer = self.server.read(
             lambda client: client.runs.run_service_get_run(self.run_id, _request_timeout=TIMEOUTS),
             f"requesting the state of run {self.run_id}",
@@ -156,7 +156,7 @@ class ServerSource:
 
     def take(self, run: Run, answer: Any) -> None:
         """Update a run from the server's description of it."""
-        self._asked = time.monotonic()
+        self._requested = time.monotonic()
         details = answer.run_details.task_details if answer.run_details else None
         nodes = {node.display_name: node for node in details or ()}
         ended = ENDED.get(answer.state or "")
@@ -189,7 +189,7 @@ class ServerSource:
     def wait(self, run: Run, timeout: float | None) -> None:
         """Wait for the end of the run; an interrupt ends only the waiting. See `Run.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        with interrupt_message(lambda: f"the run goes on; to look at it again: {self.again}"):
+        with interrupt_message(lambda: f"the run goes on; to follow it again: {self.again}"):
             while True:
                 left = MAX_RETRY_FOLLOWING if deadline is None else max(0.0, deadline - time.monotonic())
                 self.refresh(run, min(MAX_RETRY_FOLLOWING, left))
@@ -203,28 +203,28 @@ class ServerSource:
         raise_failures(run, self.request is not None and self.request.strict)
 
     def cancel(self, run: Run) -> None:
-        """Ask the server to end the run; nothing happens to a run that has ended."""
+        """Request the end of the run; without effect on a run that has ended."""
         terminate(self.server, run.id)
 
     def log(self, task: TaskRun) -> str:
-        """Fetch and return all that a task printed so far."""
+        """Download and return all that a task has printed so far."""
         self.fetch_log(task)
         return self.kept_log(task)
 
     def kept_log(self, task: TaskRun) -> str:
-        """Return what has been fetched of a task's log."""
+        """Return the downloaded part of a task's log."""
         try:
             return (task.folder / LOG).read_text(encoding="utf-8", errors="replace")
-        except OSError:  # nothing yet
+        except OSError:  # nothing has been downloaded yet
             return ""
 
     def fingerprints(self, task: TaskRun) -> Mapping[str, Any]:
-        """Return the fingerprints of a task's variables; they are at the end of its log."""
+        """Return the fingerprints of a task's variables, from the end of its log."""
         self.fetch_log(task)
         return self.pods[task.task].fingerprints
 
     def fetch_log(self, task: TaskRun, patience: float = MAX_RETRY) -> None:
-        """Fetch the log of a task, as far as it is there, and the result at its end."""
+        """Download the log of a task, as far as it exists, with the result at its end."""
         pod = self.pods[task.task]
         if pod.complete:
             return
@@ -232,11 +232,11 @@ class ServerSource:
         if text is None:
             return
         over = task.state in ENDED_TASK.values()
-        # Before the step begins, its pod installs packages: that is shown only if nothing follows.
+        # A pod first installs packages; that output is shown only if the step never begins.
         log = text.decode("utf-8", "replace")
         body, result = split_log(log) if over or BEGINS in log else ("", None)
         if result is not None and result.get("step", task.name) != task.name:
-            return  # a guess at the pod's name was wrong
+            return  # the log of another pod: the guessed name was wrong
         self._write(task.folder / LOG, body.encode())
         pod.complete = over and result is not None
         if result is not None:
@@ -258,7 +258,7 @@ class ServerSource:
         return TaskError(**{**fields, "cell": label})
 
     def _first(self, task: TaskRun, paths: Sequence[str], patience: float = MAX_RETRY) -> bytes | None:
-        """The content at the first path that the server has, for the names that the task's pod may have."""
+        """Download the first path that exists, for the names that the task's pod may have; else None."""
         names = self.pods[task.task].names
         places = (path.format(run=self.run_id, node=quote(name)) for path in paths for name in names)
         found = (
@@ -268,7 +268,7 @@ class ServerSource:
         return next((content for content in found if content is not None), None)
 
     def _scoped(self, place: str) -> str:
-        """A path at the server of KFP's page, with the user's namespace, which that server needs."""
+        """Add the user's namespace to a path, if it is one of the server of KFP's web page."""
         namespace = self.server.namespace_argument.get("namespace", "")
         if not namespace or place.startswith("/apis"):
             return place
@@ -276,29 +276,31 @@ class ServerSource:
         return f"{place}{'&' if '?' in place else '?'}{name}={quote(namespace)}"
 
     def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
-        """Fetch the file of a variable, unless it is here as it was fetched.
+        """Download the file of a variable, unless a signed copy is stored.
 
         Raises:
-            KaleError: The server does not return it, it is not of this project, or its author is not trusted.
+            KaleError: The server does not return it, kale_magics did not write it, or its author is not
+                trusted.
         """
         path, what = task.artifacts[variable], f"{variable} of step {task.name}"
-        look = f"look at it on Kubeflow's page: {run.link}"
-        if not (
-            path.name.isascii() and path.name.isidentifier()
-        ):  # another tool may have written that pipeline
-            raise refuse(Code.NO_SUCH_RUN, f"{what} has a name that is none of this project's", look)
-        if run.trusted and _is_as_fetched(path):
+        fix = f"download it from Kubeflow's page: {run.link}"
+        # Another tool may have written that pipeline.
+        if not (path.name.isascii() and path.name.isidentifier()):
+            raise refuse(Code.NO_SUCH_RUN, f"{what} has a key that kale_magics does not use", fix)
+        if run.trusted and _is_signed(path):
             return path
         if not run.trusted:
             message = f"{what} comes from a run that was not started here; loading it can execute code"
-            raise refuse(Code.NO_SUCH_RUN, message, f"if you trust its author: {self.again} --trust")
+            raise refuse(
+                Code.NO_SUCH_RUN, message, f"pass --trust if you trust its author: {self.again} --trust"
+            )
         content = self._read_artifact(run, task, path.name, what)
         if content.startswith(ON_VOLUME.encode()):
-            message = f"{what} was passed on over the run's shared volume, which is gone"
-            raise refuse(Code.NO_SUCH_RUN, message, "run the step without --workspace to keep it")
+            message = f"{what} was on the run's shared volume, which is deleted"
+            raise refuse(Code.NO_SUCH_RUN, message, "run the step without --workspace to store it")
         if not content.startswith(MAGIC):
-            message = f"{what} was not written by this project, and is not loaded"
-            raise refuse(Code.NO_SUCH_RUN, message, look)
+            message = f"{what} was not written by kale_magics, and is not loaded"
+            raise refuse(Code.NO_SUCH_RUN, message, fix)
         self._write(path, content)
         self._write(_signature_of(path), sign(hashlib.sha256(content).hexdigest()).encode())
         return path
@@ -307,13 +309,13 @@ class ServerSource:
         answer = self._first(task, (f"/apis/v2beta1/runs/{{run}}/nodes/{{node}}/artifacts/{key}:read",))
         if answer is not None:
             return base64.b64decode(json.loads(answer)["data"])
-        # Only Argo's own artifacts are found there; KFP's page returns those of KFP too.
+        # That path has only Argo's own artifacts; KFP's web page also returns those of KFP.
         self.fetch_log(task)
         place = artifact_path(self.pods[task.task].places.get(key, ""))
         content = self.server.download(self._scoped(place), f"downloading {what}") if place else None
         if content is None:
-            message = f"the server does not return {what}"
-            raise refuse(Code.NO_SUCH_RUN, message, f"download it from Kubeflow's page: {run.link}")
+            fix = f"download it from Kubeflow's page: {run.link}"
+            raise refuse(Code.NO_SUCH_RUN, f"the server does not return {what}", fix)
         return content
 
     def _write(self, path: Path, content: bytes) -> None:
@@ -323,7 +325,7 @@ class ServerSource:
 
 
 def terminate(server: KfpClient, run_id: str) -> str:
-    """Ask a server to end a run; nothing happens to one that has ended.
+    """Request the end of a run; without effect on a run that has ended.
 
     Returns:
         What happened, as a sentence.
@@ -356,7 +358,7 @@ def terminate(server: KfpClient, run_id: str) -> str:
 
 
 def _is_own(place: Path) -> bool:
-    """Whether a file of a run was written by this user."""
+    """Whether the file of a run is signed by this user."""
     try:
         about = json.loads(place.read_text(encoding="utf-8"))
         signature = about.pop("signature")
@@ -369,8 +371,8 @@ def _signature_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.signature")
 
 
-def _is_as_fetched(path: Path) -> bool:
-    """Whether an artifact is here as it was fetched."""
+def _is_signed(path: Path) -> bool:
+    """Whether a downloaded artifact exists, with a valid signature."""
     try:
         return is_signed_by_user(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -388,12 +390,12 @@ def _update_task(state: TaskRun, node: Any, cancelled: bool) -> None:
 
 
 def _final_state(run: RunState, task: TaskState) -> TaskState:
-    """The state of a task whose end the server has not reported, when its run has ended."""
-    if run == "succeeded":  # a server may report its tasks late, or never
+    """Return the state of a task whose end the server has not reported, when its run has ended."""
+    if run == "succeeded":  # a server may report tasks late, or never
         return "succeeded"
     return "skipped" if run == "failed" and task == "waiting" else "cancelled"
 
 
 def _happened(moment: Any) -> bool:
-    """Whether a time has come; KFP says 1970 for one that has not."""
+    """Whether a moment is known; KFP's value for an unknown one is in 1970."""
     return moment is not None and moment.year > 1970

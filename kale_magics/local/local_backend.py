@@ -22,12 +22,12 @@ INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is 
 
 
 class LocalBackend:
-    """Runs pipelines with the embedded engine.
+    """Runs pipelines with the local engine.
 
     Args:
-        runs_folder: Where runs are kept.
-        max_parallel: How many steps may run at a time; None for one for every core.
-        fork: Whether steps are forked; None for what this system can.
+        runs_folder: The folder of runs.
+        max_parallel: How many steps may run at the same time; None for one per core.
+        fork: Whether steps are forked; None for the default of this system.
     """
 
     place = "on this machine"
@@ -39,16 +39,16 @@ class LocalBackend:
         self._fork = CAN_FORK if fork is None else fork
 
     def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
-        """Return nothing: the steps find what the notebook has."""
+        """Return no warnings: steps run in the environment of the notebook."""
         del pipeline
         return ()
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
-        """Run a pipeline, in a thread unless its end is waited for.
+        """Run a pipeline, in a thread unless the request waits for its end.
 
         Args:
-            request: What is to be run.
-            listener: Receives the run's events; in a thread what it prints belongs to the present cell.
+            request: The pipeline and the options of the run.
+            listener: Receives the run's events; in a thread, its output appears below the current cell.
 
         Raises:
             KaleError: Steps have failed, or the run's files cannot be written.
@@ -80,7 +80,7 @@ class LocalBackend:
                 self._run(request, listen, canceller, source)
             except CancelledError:
                 listener(RunEnded("cancelled", runs[0].seconds or 0.0))
-            except BaseException as error:  # no cell is left into which it could be raised: `Run.wait` does
+            except BaseException as error:  # the cell has ended: `Run.wait` raises it
                 source.error = error
                 if runs:
                     listener(ErrorRaised(error))
@@ -89,7 +89,7 @@ class LocalBackend:
                 begun.set()
                 canceller.close()
 
-        # What a thread prints belongs to the cell whose context it has.
+        # The output of a thread appears below the cell whose context it has.
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(work,), name="kale run", daemon=True).start()
         begun.wait()
@@ -121,25 +121,25 @@ class LocalBackend:
         )
 
     def attach(self, run_id: str) -> Run:
-        """Return the handle of a run that is kept.
+        """Return the handle of a stored run.
 
         Raises:
-            KaleError: There is none.
+            KaleError: There is no such run.
         """
         known = {run.id: run for run in past_runs(self._runs_folder)}
         if run_id in known:
             return known[run_id]
-        fix = "%kale_runs lists those that are kept" if known else "%kale_run makes one"
+        fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
         raise refuse(Code.NO_SUCH_OUTPUT, f"there is no run {run_id}", fix)
 
     def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
-        """Report the end of a run, when it has come."""
+        """Wait for the end of a run, and report it."""
         del cancel_on_interrupt
         run.wait()
         listener(RunEnded(run.state, run.seconds or 0.0))
 
     def runs(self) -> list[RunSummary]:
-        """Return the runs that are kept, the newest first."""
+        """Return the stored runs, the newest first."""
         return [
             RunSummary(
                 run.id, run.name, run.state, run.started, run.seconds, dict(run.parameters), run.metrics
@@ -148,10 +148,10 @@ class LocalBackend:
         ]
 
     def cancel(self, run_id: str) -> str:
-        """Reject it: the session that started a run has its handle.
+        """Raise an error: only the session that started a local run can end it.
 
         Raises:
             KaleError: Always.
         """
-        fix = "in the session that started it: run.cancel()"
+        fix = "call run.cancel() in the session that started it"
         raise refuse(Code.BAD_ARGUMENTS, f"run {run_id} is on this machine", fix)

@@ -1,4 +1,4 @@
-"""The sources of runs on this machine: a folder whose values are verified, and a thread."""
+"""The sources of local runs: a folder with verified values, and a thread."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from kale_magics.model.diagnostics import Code, refuse
 
 
 class LocalSource(FolderSource):
-    """Reads the folder of a run; loads values only if this user's run wrote them, or they are trusted."""
+    """Reads the folder of a run; its values must be signed by this user, or trusted."""
 
     def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
-        """Return the file of a variable, after its digest has been compared with the signed cache entry.
+        """Return the file of a variable, after a comparison of its digest with the signed cache entry.
 
         Raises:
-            KaleError: Somebody else wrote it, or it is damaged.
+            KaleError: It is not signed by this user, or it is damaged.
         """
         path, what = task.artifacts[variable], f"{variable} of step {task.name}"
         entry = read_entry(task.folder)
-        kept = entry.files.get(str(path.relative_to(task.folder))) if entry else None
-        if kept is None and not run.trusted:
+        digest = entry.files.get(str(path.relative_to(task.folder))) if entry else None
+        if digest is None and not run.trusted:
             message = f"{what} was not written by a run of yours; loading it can execute code"
-            fix = "if you trust its author: --trust, or run.trusted = True; else run the pipeline again"
+            fix = "pass --trust or set run.trusted = True if you trust its author, or run the pipeline again"
             raise refuse(Code.NO_SUCH_OUTPUT, message, fix)
         try:
-            damaged = kept is not None and file_digest(path) != kept
+            damaged = digest is not None and file_digest(path) != digest
         except OSError as error:
             message = f"{what} cannot be read: {error.strerror or error}"
             raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again") from error
         if damaged:
-            message = f"{what} is damaged: its file is not the one that the step wrote"
+            message = f"{what} is damaged: its file has changed since the step wrote it"
             raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
         return path
 
@@ -44,11 +44,11 @@ class BackgroundSource(LocalSource):
     """The source of a run in a thread of this process.
 
     Args:
-        cancel: Asks the run to end.
+        cancel: Requests the end of the run.
 
     Attributes:
-        ended: Is set when the run has ended and everything is reported.
-        error: What a run in the foreground would have raised.
+        ended: Is set when the run has ended and all events are reported.
+        error: The exception that a run in the foreground would have raised.
     """
 
     def __init__(self, cancel: Callable[[], None]) -> None:
