@@ -441,7 +441,7 @@ def test_packages_that_were_imported_while_a_cell_ran_are_added(
     written = Path("p.yaml").read_text()
     for cell in "abc":
         source = next(c for c in shell.registry.cells if c.name == cell)
-        shell.run(source.mark + source.source, cell)
+        shell.run(source.line + source.source, cell)
     assert asked("a") == expected
     assert Path("p.yaml").read_text() == written
     shell.run("%%kale step a\ntext = tables.shown([2])", "a")

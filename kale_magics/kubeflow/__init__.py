@@ -1,4 +1,4 @@
-"""Kubeflow Pipelines: the only place that knows kfp's API.
+"""Kubeflow Pipelines: the only package that uses kfp's API.
 
     task_options      sets the options of a step on a task of KFP
     portability       warnings for what steps use that pods do not have

@@ -53,7 +53,7 @@ def hashed(name: str) -> int:
 
 
 def artifact_path(uri: str) -> str:
-    """Return the path of an artifact at the server of KFP's page; empty for a store that it does not know.
+    """Return the path of an artifact at the server of KFP's page; empty for other stores.
 
     Args:
         uri: The artifact's URI, as in `minio://mlpipeline/v2/artifacts/...`.
