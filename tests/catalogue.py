@@ -1,4 +1,4 @@
-"""`python -m tests.catalogue`: run the example of every code, and write down what its user is told."""
+"""`python -m tests.catalogue`: run the example of every code, and write its output to docs/diagnostics.md."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "diagnostics.md"
 
 DIAGNOSTIC = re.compile(r"^KALE\d+(?= )", re.MULTILINE)
-"""How a diagnostic begins."""
+"""The beginning of a diagnostic."""
 
 ADDRESS = "http://localhost:8080"
-"""Where an example has a server."""
+"""The address of an example's server."""
 
 SERVERS: dict[str, dict[str, Any]] = {
     "": {},
@@ -39,7 +39,7 @@ SERVERS: dict[str, dict[str, Any]] = {
     "for users only": {"auth": "token"},
     "old": {"rejects": ("workspace",)},
 }
-"""The kinds of server that an example may have, and what makes them so."""
+"""The kinds of server that an example may have, with the options of `KfpServer`."""
 
 INTRODUCTION = """\
 # Diagnostics
@@ -74,7 +74,7 @@ SECTION = """
 {text}
 ```
 
-To fix it: {fix}.
+Fix: {fix}.
 """
 
 
@@ -88,31 +88,31 @@ Before its last cell runs, the notebook is edited and saved as:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What came of an example.
+class ExampleOutput:
+    """The output of an example.
 
     Attributes:
-        before: What the cells above the last one printed.
-        text: What the last cell printed, from the first diagnostic on.
-        refused: Whether the last cell failed.
+        before: The output of the cells above the last one.
+        text: The output of the last cell, from the first diagnostic on.
+        failed: Whether the last cell failed.
     """
 
     before: str
     text: str
-    refused: bool
+    failed: bool
 
 
 @functools.cache
-def told(code: Code) -> Told:
+def output_of(code: Code) -> ExampleOutput:
     """Run the example of a code."""
     *above, last = outcomes(CATALOGUE[code])
     start = DIAGNOSTIC.search(last.printed)
     text = last.printed[start.start() :].rstrip("\n") if start else ""
-    return Told("".join(outcome.printed for outcome in above), text, refused=not last.success)
+    return ExampleOutput("".join(outcome.printed for outcome in above), text, failed=not last.success)
 
 
 def outcomes(entry: Entry) -> list[Outcome]:
-    """What comes of the cells of an example in a shell of this process, in a folder of their own."""
+    """Run the cells of an example in a shell of this process, in a new folder."""
     printed = io.StringIO()
 
     def read() -> str:
@@ -146,7 +146,7 @@ def _identity(cell: str) -> str:
 
 
 def save(cells: list[str], folder: Path) -> str:
-    """Write a notebook, later than any of its cells has run; a cell is known by its first line."""
+    """Write a notebook with a time after the execution of its cells; a cell's id is its first line."""
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(cell, id=_identity(cell)) for cell in cells]
     )
@@ -158,22 +158,22 @@ def save(cells: list[str], folder: Path) -> str:
 
 
 def sections() -> Iterator[str]:
-    """What the page says of each code."""
+    """Yield the section of each code."""
     for code in Code:
-        seen = told(code)
+        output = output_of(code)
         yield SECTION.format(
             code=code.code,
             meaning=code.meaning[:1].upper() + code.meaning[1:],
             example="\n\n".join(CATALOGUE[code].cells),
             saved=SAVED.format(example="\n\n".join(saved)) if (saved := CATALOGUE[code].saved_cells) else "",
-            heading="You are told:" if seen.refused else "You are warned:",
-            text=seen.text,
+            heading="Error:" if output.failed else "Warning:",
+            text=output.text,
             fix=CATALOGUE[code].fix,
         )
 
 
 def page() -> str:
-    """The page."""
+    """Return the page."""
     families = "\n".join(f"| {start}xx | {when} |" for start, when in FAMILIES.items())
     codes = "\n".join(f"| [{code.code}](#{code.code.lower()}) | {code.meaning} |" for code in Code)
     return "".join([INTRODUCTION.format(families=families, codes=codes), *sections()])

@@ -1,6 +1,6 @@
-"""What there is to know of each code beside its meaning: a notebook that provokes it, and what to do then.
+"""An example and a fix for each code.
 
-`docs/diagnostics.md` is made of this by `make docs`, which runs every example to see what the user is told.
+`make docs` writes docs/diagnostics.md from them; it runs every example and records the output.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from kale_magics.model.diagnostics import Code
 
 FAMILIES = {
-    "KALE1": "what is typed: the marks of cells, and what stands behind a magic",
-    "KALE2": "the marked cells, and the pipeline that is made of them",
-    "KALE3": "a run on this machine",
-    "KALE4": "what goes to a cluster",
-    "KALE5": "a server of Kubeflow Pipelines",
+    "KALE1": "marks of cells, and arguments of magics",
+    "KALE2": "marked cells, and their pipeline",
+    "KALE3": "runs",
+    "KALE4": "pipelines for a cluster",
+    "KALE5": "servers of Kubeflow Pipelines",
     "KALE9": "the package itself",
 }
-"""How the codes begin, and what they are about."""
+"""The first digit of the codes, and their subject."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One code.
+    """The entry of a code.
 
     Attributes:
-        fix: What helps, whatever the notebook; one sentence without its full stop.
-        example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Its last cell
-            is the one that tells the code; no other cell tells any.
-        saved: The notebook as it is saved before its last cell runs; empty if nobody saves it.
-        server: What kind of server is at http://localhost:8080: "good", "of version 1", "for users only",
+        fix: The fix for any notebook; one sentence without its full stop.
+        example: A notebook after `%load_ext kale_magics`, with empty lines between its cells. Only its last
+            cell shows a diagnostic, with this code.
+        saved: The notebook as it is saved before its last cell runs; empty if it is not saved.
+        server: The kind of server at http://localhost:8080: "good", "of version 1", "for users only",
             "failing" or "old"; empty for none.
     """
 
@@ -58,14 +58,14 @@ rows = [1, 2, 3]
 
 CATALOGUE: dict[Code, Entry] = {
     Code.UNKNOWN_KIND: Entry(
-        "write one of the kinds behind `%%kale`: imports, functions, parameters, step, metrics or skip",
+        "use one of the kinds of `%%kale`: imports, functions, parameters, step, metrics or skip",
         """
 %%kale stage load
 rows = [1, 2, 3]
 """,
     ),
     Code.UNKNOWN_OPTION: Entry(
-        "use an option that the magic has; `%%kale?`, `%kale_run?` and so on list them",
+        "use an option of the magic; `%%kale?`, `%kale_run?` and so on list them",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -75,21 +75,21 @@ model = 1
 """,
     ),
     Code.BAD_ARGUMENTS: Entry(
-        "write the line as its help shows it, as in `%kale_run?`; what has spaces in it stands in quotes",
+        "follow the help of the magic, such as `%kale_run?`; put names with spaces in quotes",
         """
 %%kale step train model
 model = 1
 """,
     ),
     Code.STEP_WITHOUT_NAME: Entry(
-        "give the step a name, any you like; cells of one name are one step",
+        "give the step a name; cells with the same name are one step",
         """
 %%kale step
 rows = [1, 2, 3]
 """,
     ),
     Code.NOT_FIRST_LINE: Entry(
-        "move the magic to the top of its cell; a cell with parts of two kinds becomes two cells",
+        "move the magic to the first line of its cell; split a cell with parts of two kinds",
         """
 import json
 %%kale step load
@@ -97,13 +97,13 @@ rows = json.loads("[1, 2, 3]")
 """,
     ),
     Code.EMPTY_BODY: Entry(
-        "put the code into the cell that is marked, below the magic; the next cell is one of its own",
+        "write the code below the magic, in the same cell; the next cell is not part of it",
         """
 %%kale step load
 """,
     ),
     Code.UNKNOWN_STEP: Entry(
-        "use the name of a step whose cell is marked and has been run; `%kale` lists them",
+        "use the name of a step that is marked; `%kale` lists them",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -139,14 +139,14 @@ model = epochs * 2
 """,
     ),
     Code.BAD_STEP_OPTION: Entry(
-        "write units, names and paths as Kubernetes does; `%%kale?` shows how",
+        "write units, names and paths as in Kubernetes; `%%kale?` has examples",
         """
 %%kale step load --memory 4GB
 rows = [1, 2, 3]
 """,
     ),
     Code.NOTHING_MARKED: Entry(
-        "mark at least one cell as a step, and run it; a cell is part of the pipeline once it has been run",
+        "mark at least one cell as a step, and run it; a cell is marked when it runs",
         """
 %%kale imports
 import json
@@ -164,7 +164,7 @@ rows = [1, 2, 3
 """,
     ),
     Code.FOREIGN_LINE: Entry(
-        "keep a parameters cell to lines like `epochs = 3`, a metrics cell to names; the rest goes elsewhere",
+        "write only lines like `epochs = 3` in a parameters cell, and only names in a metrics cell",
         """
 %%kale parameters
 epochs = 3
@@ -177,7 +177,7 @@ model = epochs * 2
 """,
     ),
     Code.UNKNOWN_NAME: Entry(
-        "mark the cell that defines the name, above its use; a step sees nothing else of the session",
+        "mark the cell that defines the name, above its use; steps have only what marked cells define",
         """
 scale = 10
 
@@ -188,7 +188,7 @@ rows = [scale, 2 * scale]
 """,
     ),
     Code.CYCLE: Entry(
-        "remove the `--after`; if another step stands between cells of a step, rename the later cell's step",
+        "remove the `--after`; if another step is between the cells of a step, rename the later cell's step",
         """
 %%kale step load --after train
 rows = [1, 2, 3]
@@ -200,7 +200,7 @@ model = sum(rows)
 """,
     ),
     Code.METRIC_WITHOUT_STEP: Entry(
-        "list a variable that a step above defines; parameters are shown with every run anyway",
+        "list a variable that a step above defines; parameters are stored with every run anyway",
         """
 %%kale step train
 model = 1
@@ -505,7 +505,7 @@ if epochs > 100:
 """,
     ),
     Code.RUN_FOLDER: Entry(
-        "make room on the disk, or set `runs_folder` to a folder in which you may write",
+        "free space on the disk, or set `runs_folder` to a writable folder",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -516,7 +516,7 @@ rows = [1, 2, 3]
 """,
     ),
     Code.NO_SUCH_OUTPUT: Entry(
-        "ask for what a step that succeeded hands on, or for a model; `run.steps` has the states of all",
+        "use an output of a step that succeeded; `run.steps` has the states of all steps",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -530,7 +530,7 @@ run.outputs["load"]["row"]
 """,
     ),
     Code.VALUE_DIFFERS: Entry(
-        "see `run.check`; then remove what is non-deterministic, as with a seed, or run the cells again",
+        "see `run.check`; then make the code deterministic, for example with a seed, or run the cells again",
         """
 !echo 1 > count.txt
 
@@ -547,7 +547,7 @@ print(count)
 """,
     ),
     Code.BAD_FILE_NAME: Entry(
-        "end the name in `.yaml` or `.yml`, in a folder that exists and in which you may write",
+        "use a name that ends in `.yaml` or `.yml`, in a writable folder",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -556,7 +556,7 @@ rows = [1, 2, 3]
 """,
     ),
     Code.PROGRAM_TOO_LARGE: Entry(
-        "keep data out of cells, and read it from a file or an address",
+        "load data from a file or a URL instead of writing it in a cell",
         """
 import random
 table = [random.random() for _ in range(20_000)]
@@ -579,7 +579,7 @@ rows = [1, 2, 3]
 """,
     ),
     Code.FILE_ONLY_HERE: Entry(
-        "let the step take a small file along (`--file`); put a large one on a volume or into a store",
+        "copy a small file into the pod (`--file`); put a large one on a volume or in a store",
         """
 !echo 1,2,3 > rows.csv
 
@@ -591,7 +591,7 @@ rows = Path("rows.csv").read_text().split(",")
 """,
     ),
     Code.SECRET_IN_FILE: Entry(
-        "keep it in a secret of the cluster, and name that: `--secret NAME:KEY:VARIABLE`",
+        "store it in a secret of the cluster, and name the secret: `--secret NAME:KEY:VARIABLE`",
         """
 %config KaleMagics.pip_index_urls = ["https://ann:pa55@packages.example.org/simple"]
 
@@ -602,7 +602,7 @@ rows = [1, 2, 3]
 """,
     ),
     Code.VARIABLE_DIFFERS: Entry(
-        "give it to the step, `--env NAME=VALUE` or `--secret NAME:KEY:VARIABLE`; and the notebook the same",
+        "set it for the step, with `--env NAME=VALUE` or `--secret NAME:KEY:VARIABLE`",
         """
 %env TABLE=sales
 
@@ -614,12 +614,12 @@ table = os.environ["TABLE"]
 """,
     ),
     Code.NO_SERVER: Entry(
-        "check the address; pipelines of this project need a server of version 2",
+        "check the address; a server of version 2 is required",
         SUBMITTED,
         server="of version 1",
     ),
     Code.UNREACHABLE: Entry(
-        "check the address, the network, and whether what forwards the port still runs",
+        "check the address, the network, and whether the port forwarding is running",
         """
 %%kale step load
 rows = [1, 2, 3]
@@ -628,17 +628,17 @@ rows = [1, 2, 3]
 """,
     ),
     Code.NOT_LET_IN: Entry(
-        "set what lets you in: a token, cookies, or your namespace; README, On a cluster, says how",
+        "set a token, cookies or your namespace; see [Authentication](cluster.md#authentication)",
         SUBMITTED,
         server="for users only",
     ),
     Code.SERVER_FAILS: Entry(
-        "try again later, or ask who runs the server",
+        "try again later, or contact the administrator of the server",
         SUBMITTED,
         server="failing",
     ),
     Code.SERVER_REFUSES: Entry(
-        "leave out what it does not know, or have it upgraded",
+        "remove the option that the server does not support, or upgrade the server",
         """
 %%kale step load --workspace
 rows = [1, 2, 3]
@@ -648,14 +648,14 @@ rows = [1, 2, 3]
         server="old",
     ),
     Code.NO_SUCH_RUN: Entry(
-        "take the id that was shown when the run began, or that Kubeflow's page has",
+        "use the id that was printed when the run started, or that is on Kubeflow's page",
         """
 %kale_attach 5f0c2d3a-7b1e-4c7e-9a52-0d1f6e2b8c44 --host http://localhost:8080
 """,
         server="good",
     ),
     Code.OWN_FAULT: Entry(
-        "report it to those who maintain the package, with the file that is named",
+        "report it to the maintainers of the package, with the named file",
         """
 get_ipython().magics_manager.registry["KaleMagics"].workspace.registry = None
 

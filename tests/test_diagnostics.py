@@ -1,4 +1,4 @@
-"""The catalogue of diagnostics: each code has an entry, each example tells its code, the page is current."""
+"""The catalogue of diagnostics: each code has an entry, each example shows its code, the page is current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from kale_magics.model.diagnostics import Code
 from tests import catalogue
-from tests.catalogue import DIAGNOSTIC, told
+from tests.catalogue import DIAGNOSTIC, output_of
 from tests.diagnostic_examples import CATALOGUE, FAMILIES
 
 
@@ -21,10 +21,11 @@ def test_no_two_codes_are_the_same() -> None:
 
 
 @pytest.mark.parametrize("code", CATALOGUE, ids=lambda code: code.code)
-def test_an_example_tells_its_code_and_no_other(code: Code) -> None:
-    assert DIAGNOSTIC.findall(told(code).text) == [code.code], told(code).before
-    assert "\n  fix: " in told(code).text
-    assert not DIAGNOSTIC.search(told(code).before)
+def test_an_example_shows_its_code_and_no_other(code: Code) -> None:
+    output = output_of(code)
+    assert DIAGNOSTIC.findall(output.text) == [code.code], output.before
+    assert "\n  fix: " in output.text
+    assert not DIAGNOSTIC.search(output.before)
 
 
 def test_the_page_is_current() -> None:

@@ -258,5 +258,5 @@ def wrong(fault: Fault) -> Answer:
         return Answer(200, fault.text, fault.content_type)
     headers = () if fault.retry_after is None else (("Retry-After", str(fault.retry_after)),)
     return Answer(
-        fault.status, gateway_error(code_of(fault.status), f"told to fail by {fault.status}"), "", headers
+        fault.status, gateway_error(code_of(fault.status), f"injected fault {fault.status}"), "", headers
     )
