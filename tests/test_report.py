@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kale_magics.model.pipeline import CodeBlock, Step
-from kale_magics.model.program import Pod, render_program
+from kale_magics.model.program import PodOptions, render_program
 
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])"
 
@@ -47,7 +47,8 @@ def played(*cells: str, report: bool = True) -> Any:
     )
     namespace: dict[str, Any] = {"Artifact": object, "HTML": object, "Input": list, "Output": list}
     exec(
-        compile(render_program(step, Pod(report=report)), "program.py", "exec", dont_inherit=True), namespace
+        compile(render_program(step, PodOptions(report=report)), "program.py", "exec", dont_inherit=True),
+        namespace,
     )
     artifact = SimpleNamespace(path=str(Path.cwd() / "report.html"), metadata={})
     namespace["a"](**({"report": artifact} if report else {}))

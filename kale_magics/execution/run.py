@@ -1,6 +1,6 @@
 """The handle of a run, the same for every backend.
 
-A backend updates the handle while the run goes on. Logs and values are not in the handle; they come from the
+A backend updates the handle during the run. Logs and values are not in the handle; they come from the
 run's source: the folder of the run, or a server.
 """
 

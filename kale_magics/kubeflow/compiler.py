@@ -24,7 +24,7 @@ from kale_magics.kubeflow.task_options import default_image, set_options
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Where, refuse
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
-from kale_magics.model.program import Pod, render_program
+from kale_magics.model.program import PodOptions, render_program
 from kale_magics.step_runtime.parameters import encode_parameter, input_form
 
 SUFFIXES = (".yaml", ".yml")
@@ -159,7 +159,7 @@ def _header(pipeline: Pipeline) -> str:
 
 
 def _pipeline_function(
-    pipeline: Pipeline, pods: Mapping[str, Pod], packages: Mapping[str, Sequence[str]]
+    pipeline: Pipeline, pods: Mapping[str, PodOptions], packages: Mapping[str, Sequence[str]]
 ) -> Callable[..., None]:
     """Return the function that would be written under `@dsl.pipeline`."""
     components = {
@@ -229,7 +229,7 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
     return {"pipeline_config": dsl.PipelineConfig(workspace=volume)}
 
 
-def _component(step: Step, pod: Pod, packages: Sequence[str], pipeline: Pipeline) -> Any:
+def _component(step: Step, pod: PodOptions, packages: Sequence[str], pipeline: Pipeline) -> Any:
     from kfp import dsl
 
     types = ("Artifact", "Dataset", "HTML", "Input", "Metrics", "Model", "Output")

@@ -13,7 +13,7 @@ from kale_magics.kubeflow.task_options import default_image
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
 from kale_magics.model.pipeline import Pipeline, Step
-from kale_magics.model.program import MAX_PROGRAM, Pod
+from kale_magics.model.program import MAX_PROGRAM, PodOptions
 from kale_magics.syntax.step_options import check_duplicates, check_files
 
 MAX_RUNTIMES = 4
@@ -56,7 +56,7 @@ def is_runtime_step(step: Step) -> bool:
     return step.name == RUNTIME_STEP
 
 
-def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
+def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, PodOptions]:
     """Return what each step's pod contains, by the step's name.
 
     Args:
@@ -74,7 +74,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
     shared = {step.name: step.key for step in pipeline.steps if step.options.kubernetes.workspace}
     sources = _runtime_sources(pipeline)
     return {
-        step.name: Pod(
+        step.name: PodOptions(
             files=_modules(step) | _files(step, folder),
             report=step.options.report is not False,
             shared={
@@ -82,7 +82,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, Pod]:
                 **{a.key: f"{step.key}/{a.key}" for a in step.outputs if step.name in shared},
             },
             runtime=sources[step.name],
-            gives=step.name in sources.values(),
+            outputs_runtime=step.name in sources.values(),
             readable=len(pipeline.steps) <= MAX_READABLE,
         )
         for step in pipeline.steps

@@ -246,7 +246,7 @@ class ServerSource:
             task.error = self._error(task, result.get("error")) or task.error
 
     def _error(self, task: TaskRun, reported: Mapping[str, Any] | None) -> TaskError | None:
-        """The error of a task; its cell gets the number that it has in this session, if it is known here."""
+        """Return the error of a task, with the number that its cell has in this session, if known."""
         if not reported:
             return None
         codes = (code for step in self.remote.pipeline.steps for code in (*step.setup, *step.cells))

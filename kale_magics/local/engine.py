@@ -226,7 +226,7 @@ class _Execution:
 
     @property
     def can_start(self) -> bool:
-        """Whether a task is ready, and may run beside those that run."""
+        """Whether another task can start now."""
         return bool(self.ready) and len(self.running) < self.max_parallel
 
     def serve(self) -> ForkServerClient:

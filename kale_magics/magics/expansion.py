@@ -71,7 +71,7 @@ class _Expansion:
         return "".join(parts)
 
     def _next(self) -> str:
-        """Expand the next part of the text, and move behind it."""
+        """Expand the next part of the text, and move past it."""
         text, start = self.text, self.at
         character = text[start]
         if character == "\\" and self.quote != "'":

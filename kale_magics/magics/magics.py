@@ -70,8 +70,8 @@ class KaleMagics(KaleSettings):
     def kale(self, line: str, cell: str | None = None) -> None:
         """Show the marked cells: kind, state, inputs, outputs, what the next run would do, and problems.
 
-        As the first line of a cell, with a kind behind it, it marks the cell. A marked cell runs as if that
-        line were not there. `%kale KIND` does the same as `%%kale KIND`, and keeps the cell valid Python for
+        As the first line of a cell, followed by a kind, it marks the cell. A marked cell runs as if that line
+        were not there. `%kale KIND` does the same as `%%kale KIND`, and keeps the cell valid Python for
         editors and formatters.
         """
         if arguments.has_words(line) or cell is not None or self._marking.lacks_kind:
@@ -255,7 +255,7 @@ class KaleMagics(KaleSettings):
     @line_magic
     @documented(commands.SCHEDULE)
     def kale_schedule(self, line: str) -> None:
-        """Let a server run the pipeline on a schedule; without options, list its schedules."""
+        """Schedule runs of the pipeline on a server; without options, list its schedules."""
         options, where = (
             self.workspace.parse(commands.SCHEDULE, line).options,
             self.workspace.where(commands.SCHEDULE, line),

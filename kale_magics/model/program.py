@@ -55,8 +55,8 @@ OMITTED_MODULES = ("__future__", "collections.abc", "typing", "kale_magics")
 
 
 @dataclass(frozen=True)
-class Pod:
-    """The parts of a step's program that only a pod needs.
+class PodOptions:
+    """Options of a step's program for a pod.
 
     Attributes:
         files: Files for its working directory, by relative path.
@@ -65,7 +65,7 @@ class Pod:
             `kale_workspace`, has the path of the volume.
         runtime: The step that outputs the source of `step_runtime`, which is an additional input,
             `kale_runtime`; empty if the source is in the program.
-        gives: Whether it outputs that source, as an additional output `kale_runtime`.
+        outputs_runtime: Whether it outputs that source, as an additional output `kale_runtime`.
         readable: Whether a short program has its code in plain text.
     """
 
@@ -73,16 +73,16 @@ class Pod:
     report: bool = False
     shared: Mapping[str, str] = field(default_factory=dict)
     runtime: str = ""
-    gives: bool = False
+    outputs_runtime: bool = False
     readable: bool = True
 
 
-def render_program(step: Step, pod: Pod | None = None) -> str:
+def render_program(step: Step, pod: PodOptions | None = None) -> str:
     """Return the program of a step, in ASCII.
 
     Args:
         step: The step; its keys are distinct identifiers, and none is in `naming.RESERVED`.
-        pod: The parts for a pod; None on this machine.
+        pod: The options for a pod; None on this machine.
 
     Returns:
         Python source of a function with the name `step.key`. Its arguments are the keys of the step's
@@ -104,7 +104,7 @@ def render_program(step: Step, pod: Pod | None = None) -> str:
     return program
 
 
-def _too_large(step: Step, pod: Pod | None) -> Exception:
+def _too_large(step: Step, pod: PodOptions | None) -> Exception:
     message = f"the code of step {step.name} is larger than {MAX_PROGRAM:,} bytes, even compressed"
     fix = "load long texts and tables from a file or a URL instead of writing them in a cell"
     if pod and sum(map(len, pod.files.values())) > MAX_PROGRAM // 2:
@@ -140,7 +140,7 @@ def _name_of(statement: ast.Assign) -> str:
     return target.id if isinstance(target, ast.Name) else ""
 
 
-def specification(step: Step, pod: Pod | None = None) -> dict[str, Any]:
+def specification(step: Step, pod: PodOptions | None = None) -> dict[str, Any]:
     """Return the specification of a step for `step_runtime.runtime.run_step`."""
 
     def pieces(codes: tuple[CodeBlock, ...]) -> list[tuple[str, str, dict[str, str]]]:
@@ -212,12 +212,12 @@ def _text(text: str) -> str:
     return text.replace("$$", r"$\x24").replace("$(", r"\x24(")
 
 
-def _assemble(step: Step, spec: str, pod: Pod | None, module: str = "zlib") -> str:
-    pod = pod or Pod()
+def _assemble(step: Step, spec: str, pod: PodOptions | None, module: str = "zlib") -> str:
+    pod = pod or PodOptions()
     packed = f"packed = '{packed_runtime(module)}'"
     if pod.runtime:
         packed = "with open(kale_runtime.path) as file: packed = file.read()"
-    elif pod.gives:
+    elif pod.outputs_runtime:
         packed += "\n    with open(kale_runtime.path, 'w') as file: file.write(packed)"
     return f"""\
 def {step.key}({_signature(step, pod)}):
@@ -233,14 +233,14 @@ def {step.key}({_signature(step, pod)}):
 """
 
 
-def _signature(step: Step, pod: Pod) -> str:
+def _signature(step: Step, pod: PodOptions) -> str:
     inputs = [f"{p.key}: {input_form(p.type).replace('text', 'str')}" for p in step.parameters]
     inputs += [f"{i.key}: Input[{i.output.kind}]" for i in step.inputs]
     inputs += ["kale_workspace: str"] * bool(pod.shared)
     inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)
     outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
     outputs += ["metrics: Output[Metrics]"] * bool(step.metrics) + ["report: Output[HTML]"] * pod.report
-    outputs += ["kale_runtime: Output[Artifact]"] * pod.gives
+    outputs += ["kale_runtime: Output[Artifact]"] * pod.outputs_runtime
     return ", ".join([*inputs, *outputs])
 
 

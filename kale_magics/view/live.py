@@ -1,4 +1,4 @@
-"""The picture that `%kale_run` updates in a notebook while the run goes on."""
+"""The picture that `%kale_run` updates in a notebook during a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WAITING = StateMark("waiting", "waiting", "waiting")
 
 
 class LiveView:
-    """Displays a run while it goes on.
+    """Displays a run in progress.
 
     The caller passes it every event, and displays it again when `handle` or `close` returns True. Changes
     within `MIN_INTERVAL` of the last picture appear with a later event; while steps run, events keep coming.

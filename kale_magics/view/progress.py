@@ -1,4 +1,4 @@
-"""The text that `%kale_run` prints: lines while a run goes on, and a summary at its end."""
+"""The text that `%kale_run` prints: lines during a run, and a summary at its end."""
 
 from __future__ import annotations
 

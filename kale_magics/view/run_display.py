@@ -1,4 +1,4 @@
-"""Displays a run while it goes on: as a picture in a notebook, as lines elsewhere."""
+"""Displays a run in progress: as a picture in a notebook, as lines elsewhere."""
 
 from __future__ import annotations
 

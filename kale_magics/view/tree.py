@@ -35,7 +35,7 @@ MAX_NAME = 32
 """Columns of a step's name."""
 
 MAX_WIDTH, MIN_TEXT_WIDTH = 100, 40
-"""Columns of the tree, and of the text behind a step's name, which is wrapped."""
+"""Columns of the tree, and of the wrapped text after a step's name."""
 
 # Where a lane is joined: does it continue, is there a line to the left, and one to the right?
 _JUNCTIONS = {
