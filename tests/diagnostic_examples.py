@@ -163,7 +163,7 @@ rows = [1, 2, 3
 %kale_run
 """,
     ),
-    Code.FOREIGN_LINE: Entry(
+    Code.INVALID_LINE: Entry(
         "write only lines like `epochs = 3` in a parameters cell, and only names in a metrics cell",
         """
 %%kale parameters
@@ -225,7 +225,7 @@ losses
 %kale_run
 """,
     ),
-    Code.CANNOT_CROSS: Entry(
+    Code.NOT_SERIALIZABLE: Entry(
         "pass what it is created from, such as a path or a list, and create the value where it is used",
         """
 %%kale step load
@@ -262,7 +262,7 @@ print(rows)
 %kale_run
 """,
     ),
-    Code.PRELUDE_READS_STEP: Entry(
+    Code.PRELUDE_USES_STEP: Entry(
         "move the code that uses the value into a step; in a function, take the value as an argument",
         """
 %%kale step load
@@ -390,7 +390,7 @@ rows = [1, 2, 3]
 %kale
 """,
     ),
-    Code.GUESSED_CHANGE: Entry(
+    Code.ASSUMED_CHANGE: Entry(
         "if the cell only reads the variable, declare it with `--reads`, or run the cell in the session",
         """
 %%kale functions
@@ -424,7 +424,7 @@ print(os.environ.get("REGION"))
 %kale
 """,
     ),
-    Code.DIFFERS_BY_STEP: Entry(
+    Code.NONDETERMINISTIC: Entry(
         "compute the value in one step, which passes it to the others",
         """
 %%kale imports
@@ -442,7 +442,7 @@ print(run_id)
 %kale_run
 """,
     ),
-    Code.MEMORY_BY_STEP: Entry(
+    Code.CACHE_NOT_SHARED: Entry(
         "call the function in one step, and use its result in the others",
         """
 %%kale functions
@@ -460,7 +460,7 @@ print(settings())
 %kale
 """,
     ),
-    Code.FILE_WITHOUT_EDGE: Entry(
+    Code.FILE_WITHOUT_DEPENDENCY: Entry(
         "add `--after` with the writing step to the step that uses the file",
         """
 %%kale step load
@@ -578,7 +578,7 @@ rows = [1, 2, 3]
 %kale_compile pipeline.yaml
 """,
     ),
-    Code.FILE_ONLY_HERE: Entry(
+    Code.LOCAL_FILE: Entry(
         "copy a small file into the pod (`--file`); put a large one on a volume or in a store",
         """
 !echo 1,2,3 > rows.csv
@@ -601,7 +601,7 @@ rows = [1, 2, 3]
 %kale_compile pipeline.yaml
 """,
     ),
-    Code.VARIABLE_DIFFERS: Entry(
+    Code.ENVIRONMENT_DIFFERS: Entry(
         "set it for the step, with `--env NAME=VALUE` or `--secret NAME:KEY:VARIABLE`",
         """
 %env TABLE=sales
@@ -627,17 +627,17 @@ rows = [1, 2, 3]
 %kale_run --host http://127.0.0.1:9
 """,
     ),
-    Code.NOT_LET_IN: Entry(
+    Code.NOT_AUTHORIZED: Entry(
         "set a token, cookies or your namespace; see [Authentication](cluster.md#authentication)",
         SUBMITTED,
         server="for users only",
     ),
-    Code.SERVER_FAILS: Entry(
+    Code.SERVER_ERROR: Entry(
         "try again later, or contact the administrator of the server",
         SUBMITTED,
         server="failing",
     ),
-    Code.SERVER_REFUSES: Entry(
+    Code.REQUEST_REJECTED: Entry(
         "remove the option that the server does not support, or upgrade the server",
         """
 %%kale step load --workspace
@@ -654,7 +654,7 @@ rows = [1, 2, 3]
 """,
         server="good",
     ),
-    Code.OWN_FAULT: Entry(
+    Code.INTERNAL_ERROR: Entry(
         "report it to the maintainers of the package, with the named file",
         """
 get_ipython().magics_manager.registry["KaleMagics"].workspace.registry = None

@@ -27,16 +27,11 @@ DIALECT = re.compile(
 )
 """Words that the glossary of CONTRIBUTING.md has a better term for."""
 
-PENDING = {
-    "model",
-}  # fmt: skip
-"""Folders that still have such words."""
-
 ALLOWED: dict[str, str] = {}
 """Texts that may contain one, and why."""
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent.name for path in PACKAGE.glob("*/*.py")} - PENDING))
+@pytest.mark.parametrize("folder", sorted({path.parent.name for path in PACKAGE.glob("*/*.py")}))
 def test_modules_use_the_terms_of_the_field(folder: str) -> None:
     found = [
         f"{path.name}: {word} in {text[:80]!r}"

@@ -463,7 +463,7 @@ def test_pieces_of_one_cell_keep_their_lines(steps: Steps, capsys: pytest.Captur
     assert "    return 1 / 0\n" in err
 
 
-CANNOT_CROSS = [
+NOT_SERIALIZABLE = [
     ("generator", "v = (x for x in [])", "v is a generator"),
     ("lock", "import threading; v = {'a': [threading.Lock()]}", "v['a'][0] is a _thread.lock"),
     ("attribute", "import sqlite3\nclass A: pass\nv = A(); v.db = {'c': sqlite3.connect(':memory:')}",
@@ -475,7 +475,7 @@ CANNOT_CROSS = [
 
 
 @pytest.mark.parametrize(
-    ("source", "sentence"), [c[1:] for c in CANNOT_CROSS], ids=[c[0] for c in CANNOT_CROSS]
+    ("source", "sentence"), [c[1:] for c in NOT_SERIALIZABLE], ids=[c[0] for c in NOT_SERIALIZABLE]
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore:coroutine:RuntimeWarning")

@@ -103,7 +103,7 @@ def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 
 def _not_an_assignment(node: ast.stmt | ast.expr) -> CellProblemError:
     return CellProblemError(
-        Code.FOREIGN_LINE,
+        Code.INVALID_LINE,
         "a parameters cell can contain only assignments to names",
         "move this line to a step, or to a %%kale functions cell",
         node.lineno,
@@ -157,7 +157,7 @@ def _listed(node: ast.expr) -> Iterator[str]:
 
 def _no_metric(node: ast.stmt) -> CellProblemError:
     return CellProblemError(
-        Code.FOREIGN_LINE,
+        Code.INVALID_LINE,
         "a metrics cell can contain only names of variables, one per line",
         "compute the value in a step and name its variable here",
         node.lineno,

@@ -6,7 +6,7 @@ from kale_magics.checking.check import check_run, show_differences
 from kale_magics.execution.failures import failures_of
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 from kale_magics.view import summary
 
 
@@ -48,5 +48,5 @@ def raise_failures(run: Run, strict: bool) -> None:
         raise KaleError(*failures)
     if run.known_state == "failed":
         message = f"run {run.id} failed, and no step reported an error"
-        raise refuse(Code.STEP_FAILED, message, f"see the page of the run: {run.link}")
+        raise kale_error(Code.STEP_FAILED, message, f"see the page of the run: {run.link}")
     show_differences(run, strict)

@@ -98,7 +98,7 @@ class Edges:
             if waiting and name.isidentifier():
                 users = f"{', '.join(waiting)} depend{'' if len(waiting) > 1 else 's'} on {step.name}"
                 self.flow.report(
-                    Code.GUESSED_CHANGE,
+                    Code.ASSUMED_CHANGE,
                     f"step {step.name} may change {name}: the effect of {what} is unknown, so {users}",
                     f"if it only reads {name}, declare it: %%kale step {quoted(step.name)} --reads {name}",
                     self.flow.place(step.cells[0]),
@@ -118,7 +118,7 @@ class Edges:
         for earlier, later in files.unordered(self.graph):
             first, second = ("writes", "uses") if earlier.use.writes else ("uses", "writes")
             self.flow.report(
-                Code.FILE_WITHOUT_EDGE,
+                Code.FILE_WITHOUT_DEPENDENCY,
                 f"step {earlier.step} {first} the file {earlier.use.text}, which step {later.step} {second}"
                 f" without depending on {earlier.step}",
                 f"add the dependency: %%kale step {quoted(later.step)} --after {quoted(earlier.step)}",
@@ -198,7 +198,7 @@ class Edges:
         whole = "" if path == binding.name or facts is None else f" (a {facts.type_name})"
         what, fix = explain_unpicklable(kind, reason, f"step {step.name}")
         self.flow.report(
-            Code.CANNOT_CROSS,
+            Code.NOT_SERIALIZABLE,
             f"{binding.name}{whole} cannot be passed from step {producer.name} to step {step.name}:"
             f" {path} is {what}",
             fix,

@@ -74,7 +74,7 @@ def _check_isolation(flow: NotebookFlow) -> None:
         )
     for binding, users in shared_nondeterministic(flow.flow.state.varying, flow.steps):
         flow.report(
-            Code.DIFFERS_BY_STEP,
+            Code.NONDETERMINISTIC,
             f"{binding.name} is non-deterministic, and every step computes its own:"
             f" {', '.join(users)} use it",
             f"move the line into a step, which passes {binding.name} to the others",
@@ -85,7 +85,7 @@ def _check_isolation(flow: NotebookFlow) -> None:
 
 def _report_cache_use(flow: NotebookFlow, use: CacheUse, other: str) -> None:
     flow.report(
-        Code.MEMORY_BY_STEP,
+        Code.CACHE_NOT_SHARED,
         f"{use.path} is cached; step {other} runs in its own process, and does not see what step"
         f" {use.step} did to the cache of {use.path}",
         f"call {use.path} in one step, and use its result in the others",

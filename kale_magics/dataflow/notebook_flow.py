@@ -219,7 +219,7 @@ class NotebookFlow:
         self.flow.walk(self.prelude, number, read.facts, read.kept, read.cell.execution.evidence)
         for binding in self.prelude.inputs.values():
             self.report(
-                Code.PRELUDE_READS_STEP,
+                Code.PRELUDE_USES_STEP,
                 f"the {read.cell.kind} cell runs before every step but uses {binding.name}, which step"
                 f" {binding.producer} defines",
                 "move the code that uses it into a step",
@@ -312,7 +312,7 @@ class NotebookFlow:
         if not step.name and below is not None and self.cells[below].cell.kind == "step":
             producer = self.cells[below].cell.name
             self.report(
-                Code.PRELUDE_READS_STEP,
+                Code.PRELUDE_USES_STEP,
                 f"this cell runs before every step but uses {name}, which step {producer} defines",
                 "move the code that uses it into a step", where, about=name,
             )  # fmt: skip

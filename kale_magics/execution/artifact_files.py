@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 
 
 def load_values(path: Path, what: str) -> Mapping[str, Any]:
@@ -35,7 +35,7 @@ def load_values(path: Path, what: str) -> Mapping[str, Any]:
             needed = ".".join([name, *members])
             message = f"{what} cannot be loaded: it needs {needed}, which this session does not define"
             fix = f"run the cell that defines {name}, then try again"
-            raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, fix) from error
 
     try:
         return load_artifact(str(path), namespace, resolve)
@@ -45,4 +45,4 @@ def load_values(path: Path, what: str) -> Mapping[str, Any]:
         reason = error if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
         message = f"{what} cannot be loaded: {reason}"
         fix = "run the pipeline again, in a session with the same packages and definitions"
-        raise refuse(Code.NO_SUCH_OUTPUT, message, fix) from error
+        raise kale_error(Code.NO_SUCH_OUTPUT, message, fix) from error

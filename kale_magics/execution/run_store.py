@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from kale_magics.execution.run import Run
-from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.pipeline import Step
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.unpatched import to_json
@@ -42,7 +42,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         message = f"the files of the run cannot be written to {folder}: {error.strerror or error}"
         fix = "free space there, or choose another folder: %config KaleMagics.runs_folder = 'FOLDER'"
-        raise refuse(Code.RUN_FOLDER, message, fix) from error
+        raise kale_error(Code.RUN_FOLDER, message, fix) from error
 
 
 def create_run_folder(runs_folder: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 from kale_magics.syntax.commands import HOST_VARIABLE
 
 TOKEN_FILE_VARIABLE = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of a variable of kfp's
@@ -53,19 +53,23 @@ class Access:
         given = self._given
         if not given:
             fix = "add --host https://kfp.example.org, or set %config KaleMagics.host = ..."
-            raise refuse(Code.NO_SERVER, "the address of the server is not set", fix)
+            raise kale_error(Code.NO_SERVER, "the address of the server is not set", fix)
         if "@" in re.split(r"[/?#]", re.sub(r"^\w*:/*", "", given))[0] or "@" in given.partition("/")[0]:
             fix = "remove it, and set KALE_TOKEN or KALE_COOKIES in the environment"
-            raise refuse(Code.NO_SERVER, "the address of the server contains a user name or a password", fix)
+            raise kale_error(
+                Code.NO_SERVER, "the address of the server contains a user name or a password", fix
+            )
         host = re.split(r"/(?:#|apis(?:/|$))", given)[0].rstrip("/")
         scheme, _, rest = host.rpartition("://")
         address = f"{(scheme or 'https').lower()}://{rest}"
         if "?" in given:
             fix = "remove the question mark and what follows it"
-            raise refuse(Code.NO_SERVER, f"{given.partition('?')[0]}?... is not the address of a server", fix)
+            raise kale_error(
+                Code.NO_SERVER, f"{given.partition('?')[0]}?... is not the address of a server", fix
+            )
         if re.match(r"https?[:/](?!//)", host) or not _is_address(address):
             message = f"{given!r} is not the address of a server"
-            raise refuse(Code.NO_SERVER, message, "write an address such as https://kfp.example.org")
+            raise kale_error(Code.NO_SERVER, message, "write an address such as https://kfp.example.org")
         return address
 
     @property
@@ -87,9 +91,11 @@ class Access:
             text = path.read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "it is not text"
-            raise refuse(Code.NOT_LET_IN, f"the token file {path} cannot be read: {reason}", fix) from error
+            raise kale_error(
+                Code.NOT_AUTHORIZED, f"the token file {path} cannot be read: {reason}", fix
+            ) from error
         if not text.strip():
-            raise refuse(Code.NOT_LET_IN, f"the token file {path} is empty", fix)
+            raise kale_error(Code.NOT_AUTHORIZED, f"the token file {path} is empty", fix)
         return _in_one_line(text, "token")
 
     def _token_path(self) -> Path | None:
@@ -126,11 +132,13 @@ class Access:
         if not self.ca_cert:
             fix += f"; this file is from the environment variable {named}"
         if not path.is_file():
-            raise refuse(Code.UNREACHABLE, f"the certificate file {path} does not exist", fix)
+            raise kale_error(Code.UNREACHABLE, f"the certificate file {path} does not exist", fix)
         try:
             ssl.create_default_context(cafile=path)
         except (ssl.SSLError, OSError) as error:
-            raise refuse(Code.UNREACHABLE, f"{path} contains no certificate that can be read", fix) from error
+            raise kale_error(
+                Code.UNREACHABLE, f"{path} contains no certificate that can be read", fix
+            ) from error
         return str(path)
 
     @property
@@ -185,5 +193,5 @@ def _in_one_line(text: str, what: str) -> str:
     clean = text.strip()
     if not clean.isprintable() or not clean.isascii():
         message = f"a character of the {what} for the server is not printable ASCII"
-        raise refuse(Code.NOT_LET_IN, message, "copy it again, as one line")
+        raise kale_error(Code.NOT_AUTHORIZED, message, "copy it again, as one line")
     return clean

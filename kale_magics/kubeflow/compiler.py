@@ -22,7 +22,7 @@ from kale_magics.kubeflow.pod_contents import packages_of, pods_of, with_runtime
 from kale_magics.kubeflow.secret_scan import check_passwords, check_secrets
 from kale_magics.kubeflow.task_options import default_image, set_options
 from kale_magics.model import naming
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
 from kale_magics.model.program import PodOptions, render_program
 from kale_magics.step_runtime.parameters import encode_parameter, input_form
@@ -54,7 +54,7 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequ
     """
     if path.suffix not in SUFFIXES:
         named = path.with_suffix(".yaml").name if path.name else "pipeline.yaml"
-        raise refuse(
+        raise kale_error(
             Code.BAD_FILE_NAME,
             f"{path.name!r} is not the name of a YAML file",
             f"choose a name that ends in .yaml, such as {named}",
@@ -63,7 +63,7 @@ def compile_pipeline(pipeline: Pipeline, path: Path, folder: Path, secrets: Sequ
     try:
         _write(path.resolve() if path.is_symlink() else path, text)
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a null byte
-        raise refuse(
+        raise kale_error(
             Code.BAD_FILE_NAME,
             f"{path} cannot be written: {getattr(error, 'strerror', None) or error}",
             "choose an existing folder with free space and write permission",
@@ -222,7 +222,7 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
     if not hasattr(dsl, "WorkspaceConfig"):
         message = f"kfp {kfp.__version__} does not support the shared volume of --workspace"
         fix = "upgrade kfp to 2.15 or newer, or remove --workspace"
-        raise refuse(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
+        raise kale_error(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
     environment = pipeline.environment
     patch = {"storageClassName": environment.storage_class} if environment.storage_class else {}
     volume = dsl.WorkspaceConfig(environment.workspace_size, dsl.KubernetesWorkspaceConfig(patch))

@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from kale_magics.kubeflow.pod_contents import is_runtime_step
-from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.graph import Graph
 from kale_magics.model.pipeline import Input, Output, OutputKind, Parameter, Pipeline, Step
 from kale_magics.model.program import read_specification
@@ -90,7 +90,7 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
             steps[key] = _with_edges(tasks[key], _step(spec, tasks[key]), steps)
     except (KeyError, ValueError, StopIteration) as error:
         message = f"the pipeline of run {run_name} was not written by kale_magics"
-        raise refuse(Code.NO_SUCH_RUN, message, "open the run on Kubeflow's page") from error
+        raise kale_error(Code.NO_SUCH_RUN, message, "open the run on Kubeflow's page") from error
     steps = {key: step for key, step in steps.items() if not is_runtime_step(step)}
     info = spec.get("pipelineInfo", {})
     name = info.get("displayName") or info.get("name") or run_name

@@ -11,7 +11,7 @@ from kale_magics.analysis.packages import files_of, project, source_of
 from kale_magics.analysis.pip import PodUnsupportedError, installed, is_of_this_machine
 from kale_magics.kubeflow.task_options import default_image
 from kale_magics.model import naming
-from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, raise_errors, refuse
+from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, kale_error, raise_errors
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import MAX_PROGRAM, PodOptions
 from kale_magics.syntax.step_options import check_duplicates, check_files
@@ -155,7 +155,7 @@ def _plain(text: str) -> list[str]:
 
 def _bad_requirements(message: str, step: Step) -> KaleError:
     fix = "fix that file, or name the packages of the step with --packages"
-    return refuse(Code.NO_PACKAGE, message, fix, Where(step=step.name))
+    return kale_error(Code.NO_PACKAGE, message, fix, Where(step=step.name))
 
 
 def _missing_modules(step: Step) -> Iterator[Diagnostic]:
@@ -180,7 +180,7 @@ def _modules(step: Step) -> dict[str, bytes]:
         if sum(path.stat().st_size for _, path in files) > MAX_SHIPPED_BYTES:
             message = f"module {module} of step {step.name} is too large for the program of a pod"
             fix = "install it in the image (--image), or from an index or a repository (--packages)"
-            raise refuse(Code.NO_PACKAGE, message, fix, Where(step=step.name))
+            raise kale_error(Code.NO_PACKAGE, message, fix, Where(step=step.name))
         found |= {name: path.read_bytes() for name, path in files}
     return found
 
@@ -196,6 +196,6 @@ def _files(step: Step, folder: Path) -> dict[str, bytes]:
         if sum(path.stat().st_size for path in paths) > MAX_SHIPPED_BYTES:
             message = f"{name} is larger than the {MAX_PROGRAM:,} bytes of the program of a step"
             fix = "put it on a volume (--pvc), or into object storage"
-            raise refuse(Code.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
+            raise kale_error(Code.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
         found |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
     return found

@@ -59,7 +59,7 @@ def _file_warnings(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
             else:
                 continue
             where = Where(step=step.name)
-            found.append(Diagnostic(Code.FILE_ONLY_HERE, message, fix, where, "warning"))
+            found.append(Diagnostic(Code.LOCAL_FILE, message, fix, where, "warning"))
     return found
 
 
@@ -109,7 +109,7 @@ def _variable_warnings(pipeline: Pipeline) -> list[Diagnostic]:
                 readers.setdefault(name, []).append(step.name)
     return [
         Diagnostic(
-            Code.VARIABLE_DIFFERS,
+            Code.ENVIRONMENT_DIFFERS,
             f"{_readers(steps)} the environment variable {name}, which is only set on this machine",
             _variable_fix(steps, name),
             Where(step=steps[0]),
@@ -140,7 +140,7 @@ def changed_variables(pipeline: Pipeline, cells: Sequence[Cell]) -> list[Diagnos
     """
     return [
         Diagnostic(
-            Code.VARIABLE_DIFFERS,
+            Code.ENVIRONMENT_DIFFERS,
             f"step {step.name} sets the environment variable {name} to another value than its cells had",
             f'set os.environ["{name}"] = ... in the notebook too, and run the cells again',
             Where(step=step.name),

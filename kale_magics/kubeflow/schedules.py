@@ -14,7 +14,7 @@ import kfp_server_api
 from kale_magics.kubeflow.client import TIMEOUTS, KfpClient
 from kale_magics.kubeflow.secret_scan import check_secrets
 from kale_magics.kubeflow.submission import PreparedRun, create_once, finder, label_of
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.syntax.arguments import length, parse_duration, whole_number
 
 _PART = re.compile(r"([*?]|(?P<first>[0-9A-Z]+)(-(?P<last>[0-9A-Z]+))?)(/(?P<step>0*[1-9][0-9]*))?")
@@ -84,20 +84,20 @@ def cron_of(text: str, where: Where | None = None) -> str:
     typed = text.split()
     fix = "write minute, hour, day, month and weekday: --cron '0 6 * * *' is every day at 6, in UTC"
     if len(typed) not in (5, 6):
-        raise refuse(Code.BAD_ARGUMENTS, f"{text!r} is not a cron expression", fix, where)
+        raise kale_error(Code.BAD_ARGUMENTS, f"{text!r} is not a cron expression", fix, where)
     typed = typed if len(typed) == 6 else ["0", *typed]
     numbers: dict[str, set[int]] = {}
     for field, part in zip(_FIELDS, typed, strict=True):
         numbers[field.name] = _numbers(field, part.upper())
         if not numbers[field.name]:
             message = f"{part!r} is not {field.article} {field.name} of cron, which is {field.bounds}"
-            raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, fix, where)
     day = min(numbers["day"])
     # With a weekday too, cron starts on either.
     longest = max(calendar.monthrange(2024, month)[1] for month in numbers["month"])
     if day > longest and re.search(r"[*?]", typed[-1]):
         message = f"{text!r} never starts a run: none of its months has a day {day}"
-        raise refuse(Code.BAD_ARGUMENTS, message, "change the day or the month", where)
+        raise kale_error(Code.BAD_ARGUMENTS, message, "change the day or the month", where)
     return " ".join(typed)
 
 
@@ -137,11 +137,11 @@ def every_of(text: str, where: Where | None = None) -> timedelta:
     """
     fix = "write a duration such as --every 30m, 6h or 1d"
     if text.isdecimal():
-        raise refuse(Code.BAD_ARGUMENTS, f"--every {text} has no unit", fix, where)
+        raise kale_error(Code.BAD_ARGUMENTS, f"--every {text} has no unit", fix, where)
     time = parse_duration(text, where)
     if time < MIN_INTERVAL:
         message = f"--every {text} is shorter than a minute"
-        raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
+        raise kale_error(Code.BAD_ARGUMENTS, message, fix, where)
     return time
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
-from kale_magics.model.diagnostics import Code, Diagnostic, Where, refuse
+from kale_magics.model.diagnostics import Code, Diagnostic, Where, kale_error
 from kale_magics.model.pipeline import Pipeline
 
 _WITH_PASSWORD = re.compile(r"://(?!git@)[^/\s@]+@(?P<host>[^/\s:]+)")
@@ -38,7 +38,7 @@ def check_passwords(words: Sequence[str]) -> None:
         if found:
             message = f"the URL of packages at {found['host']} contains a user name or a password"
             fix = "put the URL into a secret: --secret NAME:KEY:PIP_INDEX_URL (or PIP_EXTRA_INDEX_URL)"
-            raise refuse(Code.SECRET_IN_FILE, message, fix)
+            raise kale_error(Code.SECRET_IN_FILE, message, fix)
 
 
 def check_secrets(secrets: Sequence[str], place: str, content: object, where: Where | None = None) -> None:
@@ -58,7 +58,7 @@ def check_secrets(secrets: Sequence[str], place: str, content: object, where: Wh
     if spelled and any(secret in text for text in _texts(content) for secret in spelled):
         message = f"your token or your cookies for the server are in {place}"
         fix = "remove them, and give steps what they need with --secret NAME:KEY:VARIABLE"
-        raise refuse(Code.SECRET_IN_FILE, message, fix, where)
+        raise kale_error(Code.SECRET_IN_FILE, message, fix, where)
 
 
 def literal_secrets(pipeline: Pipeline) -> list[Diagnostic]:

@@ -12,7 +12,7 @@ import urllib3
 
 from kale_magics.kubeflow.access import Access
 from kale_magics.kubeflow.responses import InvalidResponseError
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 
 TEMPORARY = frozenset({429, 500, 502, 503, 504})
 """HTTP status codes of errors that may pass."""
@@ -61,10 +61,10 @@ def request_error(error: Exception, access: Access, action: str, list_command: s
         host = urlsplit(access.address).hostname
         message = f"{host} returned a web page, often a login page, instead of a response of the API"
         fix = "sign in, and set KALE_COOKIES in the environment to your browser's cookies, or set KALE_TOKEN"
-        return refuse(Code.NOT_LET_IN, message, fix)
+        return kale_error(Code.NOT_AUTHORIZED, message, fix)
     if isinstance(error, InvalidResponseError):
         message = f"{urlsplit(access.address).hostname} returned an invalid response while {action}: {error}"
-        return refuse(Code.SERVER_FAILS, message, TRY_LATER)
+        return kale_error(Code.SERVER_ERROR, message, TRY_LATER)
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _status_error(error, access, action, list_command)
     return _connection_error(error, access, action)
@@ -78,27 +78,29 @@ def _connection_error(error: Exception, access: Access, action: str) -> KaleErro
     if isinstance(error, kfp_server_api.ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
         return _tls_error(str(reason), access, host, port)
     if isinstance(reason, urllib3.exceptions.NameResolutionError):
-        return refuse(
+        return kale_error(
             Code.UNREACHABLE, f"there is no host {host}", "check the address, and your network or VPN"
         )
     if isinstance(reason, (urllib3.exceptions.NewConnectionError, ConnectionRefusedError)):
         fix = "check the port, and whether the port forwarding is running (kubectl port-forward)"
-        return refuse(Code.UNREACHABLE, f"connection refused by {address}", fix)
+        return kale_error(Code.UNREACHABLE, f"connection refused by {address}", fix)
     if isinstance(reason, (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError)):
         message = f"{address} did not respond in time while {action}"
-        return refuse(Code.UNREACHABLE, message, "check the address, and your network or VPN; then try again")
+        return kale_error(
+            Code.UNREACHABLE, message, "check the address, and your network or VPN; then try again"
+        )
     if parts.scheme == "http" and _uses_tls(host, port):
         return _needs_tls(address)
-    return refuse(Code.UNREACHABLE, f"the connection to {address} was lost while {action}", "try again")
+    return kale_error(Code.UNREACHABLE, f"the connection to {address} was lost while {action}", "try again")
 
 
 def _tls_error(reason: str, access: Access, host: str, port: int) -> KaleError:
     if "CERTIFICATE_VERIFY_FAILED" not in reason and not _uses_tls(host, port):
         fix = f"write the address as http://{access.address.partition('://')[2]}"
-        return refuse(Code.UNREACHABLE, f"{access.address} does not use TLS", fix)
+        return kale_error(Code.UNREACHABLE, f"{access.address} does not use TLS", fix)
     fix = "set the file of trusted certificates: %config KaleMagics.ca_cert = '/path/ca.pem'"
     file = f" by {access.certificates}" if access.certificates else ""
-    return refuse(Code.UNREACHABLE, f"the certificate of {host} is not trusted{file}", fix)
+    return kale_error(Code.UNREACHABLE, f"the certificate of {host} is not trusted{file}", fix)
 
 
 def _uses_tls(host: str, port: int) -> bool:
@@ -117,7 +119,7 @@ def _uses_tls(host: str, port: int) -> bool:
 
 def _needs_tls(address: str) -> KaleError:
     fix = f"write the address as https://{address.partition('://')[2]}"
-    return refuse(Code.UNREACHABLE, f"{address} uses TLS", fix)
+    return kale_error(Code.UNREACHABLE, f"{address} uses TLS", fix)
 
 
 def _status_error(
@@ -127,7 +129,9 @@ def _status_error(
     host = urlsplit(address).hostname
     if status == 401:
         fix = "set a valid token: KALE_TOKEN in the environment, or %config KaleMagics.token_file"
-        return refuse(Code.NOT_LET_IN, f"authentication failed at {host} with {access.sent}: {message}", fix)
+        return kale_error(
+            Code.NOT_AUTHORIZED, f"authentication failed at {host} with {access.sent}: {message}", fix
+        )
     if status == 400 and "empty namespace" in message:
         return needs_namespace(access)
     if status == 400 and "HTTPS server" in message:
@@ -135,37 +139,39 @@ def _status_error(
     if status == 403:
         where = f" in namespace {access.namespace}" if access.namespace else ""
         fix = "set your own namespace, %config KaleMagics.namespace = ..., or request the permission"
-        return refuse(Code.NOT_LET_IN, f"you are not authorized at {host}{where}: {message}", fix)
+        return kale_error(Code.NOT_AUTHORIZED, f"you are not authorized at {host}{where}: {message}", fix)
     if status in (404, 405, 501) and (action == CONNECTING or is_web_page(error)):
         return _no_pipelines(access)
     if status == 404:
         text = f"{host} returned 404 while {action}: {message}"
-        return refuse(Code.NO_SUCH_RUN, text, f"see what there is with {list_command}")
+        return kale_error(Code.NO_SUCH_RUN, text, f"see what there is with {list_command}")
     if status in TEMPORARY:
         text = f"{host} returned {status} while {action}: {message}"
-        return refuse(Code.SERVER_FAILS, text, TRY_LATER)
+        return kale_error(Code.SERVER_ERROR, text, TRY_LATER)
     if status == 413:
         text = f"the pipeline is too large for {host}, or for a proxy before it"
         fix = "let steps read files and modules from a volume (--pvc), object storage or the image"
-        return refuse(Code.SERVER_REFUSES, text, fix)
+        return kale_error(Code.REQUEST_REJECTED, text, fix)
     fix = "if the server is too old for an option of a step, remove the option or upgrade the server"
-    return refuse(Code.SERVER_REFUSES, f"{host} rejected the request while {action}: {message}", fix)
+    return kale_error(Code.REQUEST_REJECTED, f"{host} rejected the request while {action}: {message}", fix)
 
 
 def needs_namespace(access: Access) -> KaleError:
     """Return the diagnostic for a multi-user installation without a namespace."""
     host = urlsplit(access.address).hostname
     fix = "set %config KaleMagics.namespace = ..., which Kubeflow's page shows at its top"
-    return refuse(Code.NOT_LET_IN, f"{host} is a multi-user installation and needs your namespace", fix)
+    return kale_error(
+        Code.NOT_AUTHORIZED, f"{host} is a multi-user installation and needs your namespace", fix
+    )
 
 
 def _no_pipelines(access: Access) -> KaleError:
     if _is_v1(access):
         message = f"{urlsplit(access.address).hostname} is a server of Kubeflow Pipelines 1"
-        return refuse(Code.NO_SERVER, message, "use a server of version 2")
+        return kale_error(Code.NO_SERVER, message, "use a server of version 2")
     missing = "" if urlsplit(access.address).path else "; it may have to end in /pipeline"
     message = f"there is no server of Kubeflow Pipelines at {access.address}"
-    return refuse(Code.NO_SERVER, message, f"check the address{missing}")
+    return kale_error(Code.NO_SERVER, message, f"check the address{missing}")
 
 
 def _is_v1(access: Access) -> bool:

@@ -32,7 +32,7 @@ from kale_magics.kubeflow.client import (
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
 from kale_magics.kubeflow.workflow_nodes import artifact_path, pods_of_task
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 from kale_magics.model.pipeline import Json
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.artifacts import MAGIC
@@ -286,21 +286,21 @@ class ServerSource:
         fix = f"download it from Kubeflow's page: {run.link}"
         # Another tool may have written that pipeline.
         if not (path.name.isascii() and path.name.isidentifier()):
-            raise refuse(Code.NO_SUCH_RUN, f"{what} has a key that kale_magics does not use", fix)
+            raise kale_error(Code.NO_SUCH_RUN, f"{what} has a key that kale_magics does not use", fix)
         if run.trusted and _is_signed(path):
             return path
         if not run.trusted:
             message = f"{what} comes from a run that was not started here; loading it can execute code"
-            raise refuse(
+            raise kale_error(
                 Code.NO_SUCH_RUN, message, f"pass --trust if you trust its author: {self.again} --trust"
             )
         content = self._read_artifact(run, task, path.name, what)
         if content.startswith(ON_VOLUME.encode()):
             message = f"{what} was on the run's shared volume, which is deleted"
-            raise refuse(Code.NO_SUCH_RUN, message, "run the step without --workspace to store it")
+            raise kale_error(Code.NO_SUCH_RUN, message, "run the step without --workspace to store it")
         if not content.startswith(MAGIC):
             message = f"{what} was not written by kale_magics, and is not loaded"
-            raise refuse(Code.NO_SUCH_RUN, message, fix)
+            raise kale_error(Code.NO_SUCH_RUN, message, fix)
         self._write(path, content)
         self._write(_signature_of(path), sign(hashlib.sha256(content).hexdigest()).encode())
         return path
@@ -315,7 +315,7 @@ class ServerSource:
         content = self.server.download(self._scoped(place), f"downloading {what}") if place else None
         if content is None:
             fix = f"download it from Kubeflow's page: {run.link}"
-            raise refuse(Code.NO_SUCH_RUN, f"the server does not return {what}", fix)
+            raise kale_error(Code.NO_SUCH_RUN, f"the server does not return {what}", fix)
         return content
 
     def _write(self, path: Path, content: bytes) -> None:

@@ -21,7 +21,7 @@ from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yam
 from kale_magics.kubeflow.pipeline_spec import RemoteTask, tasks_of
 from kale_magics.kubeflow.responses import InvalidResponseError
 from kale_magics.kubeflow.secret_scan import check_secrets
-from kale_magics.model.diagnostics import Code, KaleError, refuse
+from kale_magics.model.diagnostics import Code, KaleError, kale_error
 from kale_magics.model.pipeline import Json, Parameter, Pipeline
 from kale_magics.step_runtime.parameters import decode_parameter, encode_parameter
 
@@ -197,7 +197,9 @@ def _check_finite(values: Mapping[str, Json], pipeline: Pipeline) -> None:
     for name, value in values.items():
         if value != defaults[name] and not _is_finite(value):
             message = f"{name} contains a number that is not finite, which Kubeflow cannot store"
-            raise refuse(Code.BAD_ARGUMENTS, message, "use a text or None instead, or run on this machine")
+            raise kale_error(
+                Code.BAD_ARGUMENTS, message, "use a text or None instead, or run on this machine"
+            )
 
 
 def _is_finite(value: Json) -> bool:

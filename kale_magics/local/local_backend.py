@@ -15,7 +15,7 @@ from kale_magics.local.cancellation import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
 from kale_magics.local.local_source import BackgroundSource
 from kale_magics.local.past_runs import past_runs
-from kale_magics.model.diagnostics import Code, Diagnostic, refuse
+from kale_magics.model.diagnostics import Code, Diagnostic, kale_error
 from kale_magics.model.pipeline import Pipeline
 
 INTERRUPTED = "KeyboardInterrupt: the run is cancelled, and no process of it is left"
@@ -130,7 +130,7 @@ class LocalBackend:
         if run_id in known:
             return known[run_id]
         fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
-        raise refuse(Code.NO_SUCH_OUTPUT, f"there is no run {run_id}", fix)
+        raise kale_error(Code.NO_SUCH_OUTPUT, f"there is no run {run_id}", fix)
 
     def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
         """Wait for the end of a run, and report it."""
@@ -154,4 +154,4 @@ class LocalBackend:
             KaleError: Always.
         """
         fix = "call run.cancel() in the session that started it"
-        raise refuse(Code.BAD_ARGUMENTS, f"run {run_id} is on this machine", fix)
+        raise kale_error(Code.BAD_ARGUMENTS, f"run {run_id} is on this machine", fix)

@@ -10,7 +10,7 @@ from kale_magics.cache.entry import read_entry
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.folder_source import FolderSource
 from kale_magics.execution.run import Run, TaskRun
-from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.diagnostics import Code, kale_error
 
 
 class LocalSource(FolderSource):
@@ -28,15 +28,15 @@ class LocalSource(FolderSource):
         if digest is None and not run.trusted:
             message = f"{what} was not written by a run of yours; loading it can execute code"
             fix = "pass --trust or set run.trusted = True if you trust its author, or run the pipeline again"
-            raise refuse(Code.NO_SUCH_OUTPUT, message, fix)
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, fix)
         try:
             damaged = digest is not None and file_digest(path) != digest
         except OSError as error:
             message = f"{what} cannot be read: {error.strerror or error}"
-            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again") from error
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, "run the pipeline again") from error
         if damaged:
             message = f"{what} is damaged: its file has changed since the step wrote it"
-            raise refuse(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
         return path
 
 

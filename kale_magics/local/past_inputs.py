@@ -13,7 +13,7 @@ from kale_magics.execution.run import Run, TaskRun
 from kale_magics.execution.step_environment import common_environment, step_environment
 from kale_magics.execution.step_result import read_result
 from kale_magics.local.past_runs import past_runs
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.model.pipeline import Input, Json, Pipeline
 
 
@@ -68,7 +68,7 @@ def past_inputs(
         if past is None:
             message = f"no stored run has {', '.join(names)} of step {producer}, an input of step {user}"
             fix = f"run its upstream steps too: %kale_run --until {user}"
-            raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, fix, where)
         found[producer] = PastStep(*past, names, _change(pipeline, producer, past[0], values))
     return found
 

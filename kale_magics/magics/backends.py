@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kale_magics.execution.run import Run
 from kale_magics.magics.settings import KaleSettings
 from kale_magics.magics.workspace import Options, Workspace
-from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.model.diagnostics import Code, KaleError, Where, kale_error
 from kale_magics.syntax.arguments import quoted
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Backends:
         if self._settings.names_server and self.access("").address == host:
             return self.kubeflow(options)
         fix = f"if you trust that server, name it: --host {host}"
-        raise refuse(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
+        raise kale_error(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
 
     def run_of(self, options: Options, where: Where) -> Run:
         """Return the run of the option `--run`, local or on a server, or the last one.

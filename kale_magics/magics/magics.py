@@ -16,7 +16,7 @@ from kale_magics.magics.documentation import documented
 from kale_magics.magics.expansion import expanding
 from kale_magics.magics.settings import KaleSettings
 from kale_magics.magics.workspace import Workspace, show_warnings
-from kale_magics.model.diagnostics import Code, refuse
+from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.guard import guarded
 from kale_magics.session.marking import Marking
@@ -173,12 +173,12 @@ class KaleMagics(KaleSettings):
         options = self.workspace.parse(commands.CLEAN, line).options
         if not options:
             message = "%kale_clean needs --keep or --older-than"
-            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, f"write it as in {commands.CLEAN.example}", where)
         keep, age = options.get("--keep", ()), options.get("--older-than", ())
         kept = arguments.whole_number(keep[0]) if keep else None
         if keep and kept is None:
             message = f"--keep takes a number of runs, not {keep[0]!r}"
-            raise refuse(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, "write it as in --keep 10", where)
         from kale_magics.local.past_runs import clean
         from kale_magics.view.words import human_size, plural
 

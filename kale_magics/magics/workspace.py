@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from kale_magics.execution.run import Run
 from kale_magics.magics.expansion import expand_arguments
 from kale_magics.magics.settings import KaleSettings
-from kale_magics.model.diagnostics import Code, Diagnostic, Where, raise_errors, refuse
+from kale_magics.model.diagnostics import Code, Diagnostic, Where, kale_error, raise_errors
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.notebook_file import CHANGED, find_notebook, read_notebook
 from kale_magics.session.own_modules import OwnModules
@@ -114,7 +114,7 @@ class Workspace:
             guess = arguments.closest(step, known)
             marked = f"use one of: {', '.join(known)}" if known else "mark a cell: %%kale step NAME"
             fix = f"did you mean {guess}?" if guess else marked
-            raise refuse(Code.UNKNOWN_STEP, f"no step {step!r} is marked", fix, where)
+            raise kale_error(Code.UNKNOWN_STEP, f"no step {step!r} is marked", fix, where)
 
     def read(self) -> NotebookState:
         """Assemble the marked cells."""
@@ -222,7 +222,7 @@ class Workspace:
             return known[wanted[0]]
         message = f"there is no run {wanted[0]}" if wanted else "there is no stored run"
         fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
-        raise refuse(Code.NO_SUCH_OUTPUT, message, fix, where)
+        raise kale_error(Code.NO_SUCH_OUTPUT, message, fix, where)
 
     def _failed_run(self, where: Where) -> Run:
         """Return the last run, if it failed or was cancelled.
@@ -233,14 +233,14 @@ class Workspace:
         run = self.past_run((), where)
         if run.link:
             message = f"the last run, {run.id}, is on a server: --resume is for local runs"
-            raise refuse(Code.BAD_ARGUMENTS, message, "run the pipeline: %kale_run", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, "run the pipeline: %kale_run", where)
         state = run.state
         if state in ("failed", "cancelled"):
             return run
         reason, fix = f"run {run.id} is still running", "wait for its end, or run.cancel()"
         if state == "succeeded":
             reason, fix = f"the last run, {run.id}, succeeded", "run what has changed since: %kale_run"
-        raise refuse(Code.BAD_ARGUMENTS, f"there is nothing to resume: {reason}", fix, where)
+        raise kale_error(Code.BAD_ARGUMENTS, f"there is nothing to resume: {reason}", fix, where)
 
 
 def show_warnings(warnings: Sequence[Diagnostic]) -> None:

@@ -36,15 +36,15 @@ class Code(Enum):
 
     NOTHING_MARKED = ("KALE201", "no marked step")
     SYNTAX = ("KALE202", "syntax error in a marked cell")
-    FOREIGN_LINE = ("KALE203", "line that is not allowed in a parameters or metrics cell")
+    INVALID_LINE = ("KALE203", "line that is not allowed in a parameters or metrics cell")
     UNKNOWN_NAME = ("KALE204", "name that no marked cell defines")
     CYCLE = ("KALE205", "steps that depend on each other")
     METRIC_WITHOUT_STEP = ("KALE206", "metric that no step defines")
     METRIC_NOT_A_NUMBER = ("KALE207", "metric that is not a number")
-    CANNOT_CROSS = ("KALE208", "value that cannot be passed between steps")
+    NOT_SERIALIZABLE = ("KALE208", "value that cannot be passed between steps")
     UNSUPPORTED_SYNTAX = ("KALE209", "notebook syntax that is not supported in a step")
     INTERLEAVED = ("KALE210", "cells of one step around a step that changes or uses the same variable")
-    PRELUDE_READS_STEP = ("KALE211", "imports, functions or parameters cell that uses a variable of a step")
+    PRELUDE_USES_STEP = ("KALE211", "imports, functions or parameters cell that uses a variable of a step")
     CELL_FAILED = ("KALE212", "marked cell whose last execution failed")
     DUPLICATE_PARAMETER = ("KALE213", "duplicate parameter")
     PRELUDE_CHANGED = (
@@ -57,11 +57,11 @@ class Code(Enum):
     CHANGED_OUTSIDE = ("KALE217", "cell outside the pipeline that changes a variable of a step")
     CELL_CHANGED = ("KALE218", "marked cell that was edited after it ran")
     CELL_DELETED = ("KALE219", "marked cell that was deleted from the notebook")
-    GUESSED_CHANGE = ("KALE220", "step that is assumed to change a variable")
+    ASSUMED_CHANGE = ("KALE220", "step that is assumed to change a variable")
     MODULE_CHANGED = ("KALE221", "step that changes the state of a module, which other steps do not see")
-    DIFFERS_BY_STEP = ("KALE222", "non-deterministic value that is computed separately in every step")
-    MEMORY_BY_STEP = ("KALE223", "cached function whose cache is not shared between steps")
-    FILE_WITHOUT_EDGE = ("KALE224", "file passed from step to step without a dependency")
+    NONDETERMINISTIC = ("KALE222", "non-deterministic value that is computed separately in every step")
+    CACHE_NOT_SHARED = ("KALE223", "cached function whose cache is not shared between steps")
+    FILE_WITHOUT_DEPENDENCY = ("KALE224", "file passed from step to step without a dependency")
     MODULE_EDITED = ("KALE225", "module that was edited after its import")
 
     STEP_FAILED = ("KALE301", "failed step")
@@ -72,18 +72,18 @@ class Code(Enum):
     BAD_FILE_NAME = ("KALE401", "invalid file name for a pipeline")
     PROGRAM_TOO_LARGE = ("KALE402", "step whose code is too large for a container")
     NO_PACKAGE = ("KALE403", "module that is not available in a pod")
-    FILE_ONLY_HERE = ("KALE404", "file that exists on this machine only")
+    LOCAL_FILE = ("KALE404", "file that exists on this machine only")
     SECRET_IN_FILE = ("KALE405", "secret in the pipeline's file")
-    VARIABLE_DIFFERS = ("KALE406", "environment variable that is different or missing in the cluster")
+    ENVIRONMENT_DIFFERS = ("KALE406", "environment variable that is different or missing in the cluster")
 
     NO_SERVER = ("KALE501", "no server of Kubeflow Pipelines 2 at the address")
     UNREACHABLE = ("KALE502", "server that cannot be reached")
-    NOT_LET_IN = ("KALE503", "failed authentication or authorization")
-    SERVER_FAILS = ("KALE504", "error of the server")
-    SERVER_REFUSES = ("KALE505", "request that the server rejected")
+    NOT_AUTHORIZED = ("KALE503", "failed authentication or authorization")
+    SERVER_ERROR = ("KALE504", "error of the server")
+    REQUEST_REJECTED = ("KALE505", "request that the server rejected")
     NO_SUCH_RUN = ("KALE506", "run or value that the server does not return")
 
-    OWN_FAULT = ("KALE901", "internal error of this package")
+    INTERNAL_ERROR = ("KALE901", "internal error of this package")
 
     def __init__(self, code: str, meaning: str) -> None:
         self.code = code
@@ -159,7 +159,7 @@ class KaleError(Exception):
         return str(self).splitlines()
 
 
-def refuse(code: Code, message: str, fix: str, where: Where | None = None) -> KaleError:
+def kale_error(code: Code, message: str, fix: str, where: Where | None = None) -> KaleError:
     """Return a `KaleError` with one diagnostic."""
     return KaleError(Diagnostic(code, message, fix, where or Where()))
 

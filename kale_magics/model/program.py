@@ -30,7 +30,7 @@ from typing import Any
 
 from kale_magics import step_runtime
 from kale_magics.model.diagnostics import Code as ErrorCode
-from kale_magics.model.diagnostics import Where, refuse
+from kale_magics.model.diagnostics import Where, kale_error
 from kale_magics.model.pipeline import CodeBlock, Step
 from kale_magics.step_runtime.parameters import input_form
 
@@ -112,7 +112,7 @@ def _too_large(step: Step, pod: PodOptions | None) -> Exception:
         names = ", ".join(f"{name} ({len(pod.files[name]):,} bytes)" for name in largest)
         message = f"the files and modules of step {step.name} exceed {MAX_PROGRAM:,} bytes: {names}"
         fix = "put large files on a volume (--pvc) or in a store, and large modules in the image (--image)"
-    return refuse(ErrorCode.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
+    return kale_error(ErrorCode.PROGRAM_TOO_LARGE, message, fix, Where(step=step.name))
 
 
 def read_specification(program: str) -> dict[str, Any]:

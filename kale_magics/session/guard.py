@@ -122,7 +122,7 @@ def internal_error(error: Exception) -> Diagnostic:
     place = _written(trace)
     message = f"internal error in kale_magics: {type(error).__name__}: {text}"
     fix = "report it to the maintainers of the package"
-    return Diagnostic(Code.OWN_FAULT, message, f"{fix}, with this file:\n{place}" if place else fix)
+    return Diagnostic(Code.INTERNAL_ERROR, message, f"{fix}, with this file:\n{place}" if place else fix)
 
 
 def _written(text: str) -> Path | None:

@@ -26,7 +26,7 @@ from IPython.core.inputtransformer2 import (
 )
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
-from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.model.diagnostics import Code, KaleError, Where, kale_error
 from kale_magics.session import process_state
 from kale_magics.session.guard import reported, run_uninterrupted
 from kale_magics.session.loaded_modules import loaded_since
@@ -171,7 +171,7 @@ class _Execution:
         mark = parse_mark(self.magic.arguments, where)
         check_files(mark.options, Path.cwd(), where)
         if self.magic.is_empty:
-            raise refuse(
+            raise kale_error(
                 Code.EMPTY_BODY,
                 "the marked cell contains no code",
                 "write the code below the magic, in the same cell",
@@ -243,7 +243,7 @@ class Marking:
         magic = execution.magic if execution else None
         if execution is None or magic is None or execution.cell or magic.arguments != arguments.strip():
             typed = f"kale {arguments}".strip()
-            raise refuse(
+            raise kale_error(
                 Code.NOT_FIRST_LINE,
                 f"the magic {typed} is not the first line of its cell",
                 "move it to the first line, above comments and other magics",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 
 Values = Literal["", "steps", "parameters"]
 
@@ -160,12 +160,12 @@ def parse_duration(text: str, where: Where | None = None) -> timedelta:
     parts = _TIMES.fullmatch(text)
     if parts is None or not text:
         message, fix = f"{text!r} is not a duration", "write it as in 90s, 10m, 1h30m, 7d or 2w"
-        raise refuse(Code.BAD_ARGUMENTS, message, fix, where)
+        raise kale_error(Code.BAD_ARGUMENTS, message, fix, where)
     weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
     total = 604_800 * weeks + 86_400 * days + 3_600 * hours + 60 * minutes + seconds
     if total > MAX_DURATION.total_seconds():  # also if it is infinite
         message = f"{text!r} is more than 100 years"
-        raise refuse(Code.BAD_ARGUMENTS, message, "use a shorter duration, or remove the option", where)
+        raise kale_error(Code.BAD_ARGUMENTS, message, "use a shorter duration, or remove the option", where)
     return timedelta(seconds=total)
 
 
@@ -250,7 +250,7 @@ def split(text: str, where: Where | None) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise refuse(
+        raise kale_error(
             Code.BAD_ARGUMENTS,
             f"the arguments cannot be split into words: {str(error).lower()}",
             'close the quote, as in "Train model 2"',
@@ -275,7 +275,7 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
         values = [value] if equals else _take_values(option, rest)
         if option.name in options and not option.many and option.metavar:
             message = f"duplicate option {option.name}"
-            raise refuse(Code.BAD_ARGUMENTS, message, "remove one of them", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, "remove one of them", where)
         options[name] = (*options.get(name, ()), *_values(option, values, bool(equals), where))
     if len(others) < syntax.min_words:
         raise too_few(syntax, where)
@@ -291,12 +291,12 @@ def _check_combination(syntax: Syntax, options: Mapping[str, tuple[str, ...]], w
         others = [name for name in option.excludes if name in options]
         if others:
             message = f"{option.name} and {others[0]} cannot be combined"
-            raise refuse(Code.BAD_ARGUMENTS, message, "remove one of them", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, "remove one of them", where)
     for option in given:
         if option.requires and not any(name in options for name in option.requires):
             names = [other.name for other in given if other.requires == option.requires]
             message = f"{' and '.join(names)} need{'s' * (len(names) == 1)} {' or '.join(option.requires)}"
-            raise refuse(Code.BAD_ARGUMENTS, message, "add one of these, or remove it", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, "add one of these, or remove it", where)
 
 
 def check_capabilities(
@@ -324,7 +324,7 @@ def check_capabilities(
         if option.name in options and option.needs and option.needs not in capabilities:
             fix = f"use {option.otherwise}" if option.otherwise else "remove it"
             message = f"{option.name} is not available for runs {place}"
-            raise refuse(Code.BAD_ARGUMENTS, message, f"{fix}, or {elsewhere}", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, f"{fix}, or {elsewhere}", where)
 
 
 def _take_values(option: Option, rest: list[str]) -> list[str]:
@@ -343,7 +343,7 @@ def _values(option: Option, words: Sequence[str], equals: bool, where: Where | N
     parts = [part for word in words for part in (word.split(",") if option.commas else [word])]
     values = tuple(unprotected(part) for part in parts if part)
     if not values and not option.optional:
-        raise refuse(
+        raise kale_error(
             Code.BAD_ARGUMENTS,
             f"{option.name} needs a value",
             f"write it as {option.usage}, or remove it",
@@ -364,18 +364,20 @@ def _unknown_option(syntax: Syntax, name: str, where: Where | None) -> Exception
     if len(known) > MAX_LISTED:
         options = f"{syntax.help_magic or syntax.magic.partition(' ')[0]}? lists its options"
     fix = syntax.unknown_fixes.get(name) or (f"did you mean {guess}?" if guess else options)
-    return refuse(Code.UNKNOWN_OPTION, f"{syntax.magic} has no option {name}", fix, where)
+    return kale_error(Code.UNKNOWN_OPTION, f"{syntax.magic} has no option {name}", fix, where)
 
 
 def too_few(syntax: Syntax, where: Where | None) -> Exception:
     """Return the error for a magic with too few words."""
     what = "a name" if syntax.missing is Code.STEP_WITHOUT_NAME else syntax.metavar
-    return refuse(syntax.missing, f"{syntax.magic} needs {what}", f"write it as in {syntax.example}", where)
+    return kale_error(
+        syntax.missing, f"{syntax.magic} needs {what}", f"write it as in {syntax.example}", where
+    )
 
 
 def _takes_no_value(option: Option, where: Where | None) -> Exception:
     message, fix = f"{option.name} takes no value", option.flag_fix or f"write {option.name} without a value"
-    return refuse(Code.BAD_ARGUMENTS, message, fix, where)
+    return kale_error(Code.BAD_ARGUMENTS, message, fix, where)
 
 
 def _too_many(
@@ -396,7 +398,7 @@ def _too_many(
     elif option and option.metavar:
         excess = unprotected(" ".join(extra))
         fix = f"{option.name} takes one word: remove {excess}, or put it in quotes with {behind[0]}"
-    return refuse(Code.BAD_ARGUMENTS, message, fix, where)
+    return kale_error(Code.BAD_ARGUMENTS, message, fix, where)
 
 
 def _cut_short(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.model.options import NO_OPTIONS, StepOptions
 from kale_magics.syntax.arguments import (
     Option,
@@ -242,10 +242,10 @@ def parse_step_options(text: str, where: Where | None = None) -> StepOptions:
 def _kind(words: Sequence[str], where: Where | None) -> Kind:
     forms = ", ".join(syntax.usage.removeprefix("%%kale ").partition(" [")[0] for syntax in KINDS.values())
     if not words:
-        raise refuse(Code.UNKNOWN_KIND, "%%kale needs the kind of the cell", f"add one: {forms}", where)
+        raise kale_error(Code.UNKNOWN_KIND, "%%kale needs the kind of the cell", f"add one: {forms}", where)
     for kind in KINDS:
         if words[0] in (kind, *(synonym for synonym, meant in SYNONYMS.items() if meant == kind)):
             return kind
     guess = _without_tags(words) or closest(words[0].partition(":")[0].lower(), (*KINDS, *SYNONYMS))
     fix = f"did you mean %%kale {guess}?" if guess else f"write one of: {forms}"
-    raise refuse(Code.UNKNOWN_KIND, f"unknown kind of cell {words[0]!r}", fix, where)
+    raise kale_error(Code.UNKNOWN_KIND, f"unknown kind of cell {words[0]!r}", fix, where)

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kale_magics.model.diagnostics import Code, Where, refuse
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.model.pipeline import Json, Parameter
 from kale_magics.step_runtime.parameters import alternatives_of, read_value
 from kale_magics.step_runtime.unpatched import to_json
@@ -45,11 +45,11 @@ def parameter_values(
         name, equals, text = pair.partition("=")
         if not equals or not name:
             message = f"-p takes NAME=VALUE without spaces around the =, not {pair!r}"
-            raise refuse(Code.BAD_ARGUMENTS, message, f"write it as in {RUN.example}", where)
+            raise kale_error(Code.BAD_ARGUMENTS, message, f"write it as in {RUN.example}", where)
         if name not in known:
             raise _unknown_parameter(name, known, where)
         if name in values:
-            raise refuse(
+            raise kale_error(
                 Code.DUPLICATE_PARAMETER, f"-p sets parameter {name} twice", "remove one of them", where
             )
         values[name] = _typed(known[name], text, where)
@@ -61,7 +61,7 @@ def _unknown_parameter(name: str, known: Iterable[str], where: Where | None) -> 
     fix = f"did you mean {guess}?" if guess else f"the parameters are: {names}"
     if not names:
         fix = "there is none yet: define it with a default in a cell marked %%kale parameters"
-    return refuse(Code.UNKNOWN_PARAMETER, f"the pipeline has no parameter {name!r}", fix, where)
+    return kale_error(Code.UNKNOWN_PARAMETER, f"the pipeline has no parameter {name!r}", fix, where)
 
 
 def _typed(parameter: Parameter, text: str, where: Where | None) -> Json:
@@ -83,7 +83,7 @@ def _bad_value(parameter: Parameter, text: str, where: Where | None) -> Exceptio
     like = "like its default" if parameter.default is not None else "as in"
     fix = f"write it {like}: -p {shlex.quote(f'{parameter.name}={sample}')}"
     guess = closest(text, words)
-    return refuse(Code.BAD_VALUE, message, f"did you mean {guess}?" if guess else fix, where)
+    return kale_error(Code.BAD_VALUE, message, f"did you mean {guess}?" if guess else fix, where)
 
 
 def _form(alternatives: Sequence[tuple[str, Any]]) -> str:

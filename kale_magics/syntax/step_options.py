@@ -15,7 +15,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from kale_magics.model.diagnostics import Code, KaleError, Where, refuse
+from kale_magics.model.diagnostics import Code, KaleError, Where, kale_error
 from kale_magics.model.options import StepOptions
 from kale_magics.syntax.arguments import Option, closest, parse_duration, whole_number
 
@@ -49,7 +49,7 @@ MIN_MEGABYTES = 128
 
 
 def _invalid(what: str, fix: str, where: Where | None) -> KaleError:
-    return refuse(Code.BAD_STEP_OPTION, what, fix, where)
+    return kale_error(Code.BAD_STEP_OPTION, what, fix, where)
 
 
 def _checked(pattern: re.Pattern[str], text: str, what: str, fix: str, where: Where | None) -> str:
@@ -63,7 +63,7 @@ def _checked(pattern: re.Pattern[str], text: str, what: str, fix: str, where: Wh
 def _retries(values: Values, where: Where | None) -> dict[str, Any]:
     number = whole_number(values[0])
     if number is None:
-        raise refuse(
+        raise kale_error(
             Code.BAD_ARGUMENTS,
             f"{values[0]!r} is not a number of retries",
             "write it as in --retries 3",
@@ -468,4 +468,4 @@ def check_duplicates(options: StepOptions, where: Where | None = None) -> None:
         twice = next((name for name in given if given.count(name) > 1), None)
         if twice is not None:
             message = f"the options of the step set {twice} twice"
-            raise refuse(Code.BAD_STEP_OPTION, message, "remove one of the two", where)
+            raise kale_error(Code.BAD_STEP_OPTION, message, "remove one of the two", where)

@@ -26,7 +26,7 @@ from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program
 from tests.fuzz.forks import in_child
 
-CANNOT_CROSS = Code.CANNOT_CROSS.code
+NOT_SERIALIZABLE = Code.NOT_SERIALIZABLE.code
 """The one thing that may be told only when a step runs, as a value may be of any type then."""
 
 compiled = functools.lru_cache(maxsize=4)(functools.partial(compile, dont_inherit=True))
@@ -85,7 +85,7 @@ def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tup
 
 
 def _failure(code: str, error: str) -> str:
-    return f"refused late: {code}" if code == CANNOT_CROSS else f"failed: {code or error}"
+    return f"refused late: {code}" if code == NOT_SERIALIZABLE else f"failed: {code or error}"
 
 
 def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
