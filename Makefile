@@ -6,20 +6,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_BROWSER := $(VENV)/.installed-browser
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
-.PHONY: demo test test-browser test-all lint docs probe bench fuzz campaigns clean
+.PHONY: demo test test-kfp test-slow test-browser test-all lint docs probe bench fuzz campaigns clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
 
-test: $(INSTALLED)  ## the test suite
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+test: $(INSTALLED)  ## the tests that a change needs, in a few minutes
+	$(PYTEST) -m 'not (kfp or slow or exhaustive)'
+
+test-kfp: $(INSTALLED)  ## pipelines in KFP's runner, and on a server that runs them with it
+	$(PYTEST) -m kfp
+
+test-slow: $(INSTALLED)  ## random hunts, large inputs, and all cases in the embedded engine
+	$(PYTEST) -m slow
 
 test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, as a user sees them; screenshots in build/browser
 	.ci/chromium
 	$(BIN)/python -m pytest tests/browser
 
-test-all:  ## the suite on every supported Python that is found, with the oldest and newest IPython, all of it with KFP
+test-all:  ## all tests on every supported Python that is found, and with the oldest IPython; the browser; all cases in KFP's runner
 	PYTHONS="$(PYTHONS)" .ci/test-all
 
 lint: $(INSTALLED)  ## style and types

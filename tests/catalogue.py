@@ -125,7 +125,7 @@ def outcomes(entry: Entry) -> list[Outcome]:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        KfpServer(Path(folder, "server"), **SERVERS[entry.server]) as server,
+        KfpServer(Path(folder, "server"), script={}, **SERVERS[entry.server]) as server,
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(printed),
         redirect_stderr(printed),

@@ -6,25 +6,34 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-from tests.notebooks import ENVIRONMENT, Players
+from tests.notebooks import Players
 from tests.shells import Shell, fresh_shell
 
 
+class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist's own annotations are not exported
+    """The tests of a file run in one process; of a table of notebooks, those of each notebook do."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        return test.partition("[")[2] if file.endswith(NOTEBOOKS) else file
+
+
+NOTEBOOKS = ("test_semantics.py", "test_fuzz.py", "test_campaigns.py")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    return Schedule(config, log)
+
+
 @pytest.fixture(scope="session")
-def players(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Players]:
-    """Processes that play the cases of all the tests that are going to run, some at a time."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        players = Players(tmp_path_factory.mktemp("cases"))
-    tests = [item for item in request.session.items if "players" in getattr(item, "fixturenames", ())]
-    cases = {item.callspec.params["case"].id: item.callspec.params["case"] for item in tests}
-    with_kfp = {item.callspec.params["case"].id for item in tests if "kfp" in item.originalname}
-    for case in cases.values():
-        players.begin(case, case.id in with_kfp)
+def players(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Players]:
+    """What plays notebooks in processes of their own."""
+    players = Players(tmp_path_factory.mktemp("cases"))
     yield players
     players.close()
 

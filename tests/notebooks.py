@@ -1,4 +1,4 @@
-"""The harness of the table: what comes of a notebook in IPython, in the embedded engine and in KFP's runner.
+"""The harness of the table: what comes of a notebook in IPython, and of its pipeline in each way to run it.
 
 Everything that a notebook does stays in a process of its own, forked from a server that has the slow imports
 done; what came of it is a `Report`.
@@ -7,32 +7,45 @@ done; what came of it is a `Report`.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import re
 import sys
 import traceback
-import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from multiprocessing.pool import AsyncResult, Pool
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from kale_magics.checking.check import check_run, diagnostics_of
+from kale_magics.checking.expected import Expected, expected_of
+from kale_magics.dataflow.assemble import assemble
+from kale_magics.execution.run import Run
+from kale_magics.kubeflow.compiler import compile_pipeline
+from kale_magics.local.engine import run_pipeline
+from kale_magics.model.pipeline import Pipeline
+from kale_magics.session.namespace import Session
+from kale_magics.step_runtime.fingerprint import fingerprint
+from kale_magics.step_runtime.parameters import encode_parameter
 from tests.cases import Case
+from tests.forks import ForkServer, in_child
+from tests.fuzz import judge, runs
+from tests.kfp_tasks import run_yaml
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from kale_magics.execution.run import Run
-    from kale_magics.model.pipeline import Pipeline
+Result = TypeVar("Result")
 
-PRELOADED = (
-    "__main__ tests.notebooks pytest IPython.core.interactiveshell kfp.components kfp.local pandas"
-    " sklearn.compose sklearn.datasets sklearn.ensemble sklearn.linear_model sklearn.model_selection"
-    " tests.warm"
+MODULES = (
+    "IPython.core.interactiveshell IPython.core.application IPython.core.completerlib IPython.core.logger"
+    " IPython.core.magics IPython.core.oinspect sqlite3 mmap cloudpickle tests.notebooks tests.warm"
 ).split()
-"""What the server imports, once for all processes."""
+"""What is imported once for all notebooks."""
+
+LIBRARIES = [*runs.LIBRARIES, "sklearn.compose", "sklearn.datasets", "sklearn.ensemble"]
+"""What is imported once for those with data; without it a process is forked in half the time."""
+
+OF_DATA = re.compile("numpy|pandas|scipy|sklearn|matplotlib")
 
 TIMEOUT = 120
 """Seconds after which a case counts as hanging."""
@@ -41,8 +54,6 @@ RESULT = re.compile(r"^ *RESULT (.*)$", re.MULTILINE)
 """KFP's runner indents what a step prints."""
 
 MARK = re.compile(r"%%?kale .*\n?")
-
-STAND_INS = Path(__file__).parent / "stand_ins"
 
 ENVIRONMENT = {
     # One thread a process: cases run side by side, and a fork must not lose the threads of a library.
@@ -61,37 +72,27 @@ class Report:
     """What came of a case.
 
     Attributes:
-        plain: What the notebook printed in IPython without the extension.
-        marked: What it printed with the extension.
+        notebook: What the notebook printed in IPython with the extension.
         diagnostics: What assembling it gave, as code, severity and text.
         assembled: Whether that gave a pipeline.
         needs: The steps, and those that each must wait for, at once or through others.
         takes: The variables that each step takes from other steps.
-        engine: What the steps printed in the embedded engine.
-        metrics: What the engine's run logged.
-        again: What the steps printed, or had printed, when the pipeline was run once more.
-        metrics_again: What that run logged.
-        check: What the check of the engine's runs against the notebook has found.
+        runs: What the steps printed, for each run of the pipeline.
+        metrics: What each run logged.
+        check: What the check of the runs against the notebook has found.
         differences: The values of these runs that are not the notebook's.
-        kfp: What KFP's runner printed.
-        unrun: What came of the notebook whose steps were not run in the session, for a case that asks for it.
         trouble: A traceback for every stage that raised, by the stage's name.
     """
 
-    plain: str = ""
-    marked: str = ""
+    notebook: str = ""
     diagnostics: list[tuple[str, str, str]] = field(default_factory=list)
     assembled: bool = False
     needs: dict[str, set[str]] = field(default_factory=dict)
     takes: dict[str, set[str]] = field(default_factory=dict)
-    engine: str = ""
-    metrics: dict[str, float] = field(default_factory=dict)
-    again: str = ""
-    metrics_again: dict[str, float] = field(default_factory=dict)
+    runs: list[str] = field(default_factory=list)
+    metrics: list[dict[str, float]] = field(default_factory=list)
     check: str = ""
     differences: list[str] = field(default_factory=list)
-    kfp: str = ""
-    unrun: Report | None = None
     trouble: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,7 +102,7 @@ def results(printed: str) -> list[str]:
 
 
 class Players:
-    """Processes that play cases; every case has a fresh one.
+    """Plays cases, each in a fresh process; what is asked for again is remembered.
 
     Args:
         folder: Where the cases may leave files.
@@ -109,38 +110,27 @@ class Players:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
-        self.pool: Pool = context.Pool(os.cpu_count(), maxtasksperchild=1)
-        self.plays: dict[str, tuple[AsyncResult[Report], AsyncResult[str]]] = {}
-        self.unrun: dict[str, AsyncResult[Report]] = {}
+        self.quick = ForkServer(MODULES, ENVIRONMENT)
+        self.data = ForkServer([*LIBRARIES, *MODULES], ENVIRONMENT)
+        self.known: dict[tuple[Callable[..., Any], str, str], Any] = {}
 
-    def begin(self, case: Case, with_kfp: bool) -> None:
-        """Play a case some time soon; KFP's runner takes much longer than everything else."""
-        self.plays[case.id] = (
-            self.pool.apply_async(play, (case, self.folder / case.id, with_kfp)),
-            self.pool.apply_async(play_plain, (case.typed(), self.folder / f"{case.id}-plain")),
-        )
-        if case.cold:
-            folder = self.folder / f"{case.id}-unrun"
-            self.unrun[case.id] = self.pool.apply_async(play, (case.unrun(), folder, False))
-
-    def report(self, case: Case) -> Report:
-        """What came of a case that was begun."""
-        play, plain = self.plays[case.id]
-        report = play.get(TIMEOUT)
-        report.plain = plain.get(TIMEOUT)
-        if case.cold:
-            report.unrun = self.unrun[case.id].get(TIMEOUT)
-        return report
+    def play(self, way: Callable[..., Result], case: Case, *more: Any) -> Result:
+        """Play a case in one of the ways that are functions of this module."""
+        key = way, case.name, case.text
+        if key not in self.known:
+            server = self.data if OF_DATA.search(case.text) else self.quick
+            folder = self.folder / str(len(self.known))
+            self.known[key] = server.call(way, case, folder, *more, seconds=TIMEOUT)
+        found: Result = self.known[key]
+        return found
 
     def close(self) -> None:
         """End all processes."""
-        self.pool.terminate()
-        self.pool.join()
+        self.quick.close()
+        self.data.close()
 
 
-def play_plain(case: Case, folder: Path) -> str:
+def unmarked(case: Case, folder: Path) -> str:
     """What a notebook prints in IPython if its marks are taken away."""
     with workplace(folder, case), printed(folder / "printed.txt") as output:
         shell = fresh_shell(folder)
@@ -150,28 +140,79 @@ def play_plain(case: Case, folder: Path) -> str:
     return output.read_text(encoding="utf-8")
 
 
-def play(case: Case, folder: Path, with_kfp: bool) -> Report:
-    """Run a notebook with the extension, assemble it and run the pipeline by the engines."""
+def in_forks(case: Case, folder: Path) -> Report:
+    """Run a notebook with the extension, and the steps of its pipeline in the quickest way.
+
+    That is in forks of this process, which has the libraries loaded and has not seen the notebook.
+    """
+    report, pipeline, expected = in_child(_session, case, folder, seconds=TIMEOUT)
+    if pipeline is not None:
+        sys.path.insert(0, "")
+        (folder / "runs").mkdir()
+        with stage(report, "run"), workplace(folder / "steps", case):
+            ran = runs.in_forks(pipeline, case.given, folder / "runs")
+            report.runs, report.metrics = [ran.text], [ran.metrics]
+            if not ran.failure:
+                with stage(report, "check"):
+                    check(report, pipeline, expected, [judge.as_run(pipeline, folder / "runs")])
+    return report
+
+
+def _session(case: Case, folder: Path) -> tuple[Report, Pipeline | None, Expected | None]:
+    """What a process that has not seen the notebook has to know of it."""
+    with session(case, folder) as (report, shell, pipeline):
+        expected = pipeline and expected_by(shell)
+    if pipeline is not None and expected is not None:
+        values = {
+            name: shell.user_ns.get(name) for step in pipeline.steps for a in step.outputs for name in a.names
+        }
+        now = {name: fingerprint(value) for name, value in values.items() if value is not None}
+        expected = replace(expected, current=now.get)
+    return report, pipeline, expected
+
+
+def in_engine(case: Case, folder: Path) -> Report:
+    """Run a notebook with the extension, and its pipeline in the embedded engine, twice."""
+    with session(case, folder) as (report, shell, pipeline):
+        if pipeline is not None:
+            with stage(report, "run"):
+                done = run_engine(case, pipeline, folder)
+                report.runs, report.metrics = [*map(printed_by, done)], [run.metrics for run in done]
+                with stage(report, "check"):
+                    check(report, pipeline, expected_by(shell), done)
+    return report
+
+
+def in_kfp(case: Case, folder: Path, python: str) -> Report:
+    """Run a notebook with the extension, and its pipeline with KFP's own local runner.
+
+    Args:
+        case: The case.
+        folder: Where it may leave files.
+        python: What stands for Python in the commands of the tasks.
+    """
+    with session(case, folder) as (report, _, pipeline):
+        if pipeline is not None:
+            with stage(report, "run"):
+                report.runs = [run_kfp(case, pipeline, folder, python)]
+    return report
+
+
+@contextlib.contextmanager
+def session(case: Case, folder: Path) -> Iterator[tuple[Report, InteractiveShell, Pipeline | None]]:
+    """Run a notebook with the extension and assemble it; be in its folder meanwhile."""
     report = Report()
-    with stage(report, "marked"), workplace(folder / "notebook", case):
+    with workplace(folder / "notebook", case), without_modules("tests"):
         with printed(folder / "notebook" / "printed.txt") as output:
             shell = fresh_shell(folder)
             shell.run_line_magic("load_ext", "kale_magics")
             for cell in case.cells:
                 shell.run_cell(cell, store_history=True)
-        report.marked = output.read_text(encoding="utf-8")
+        report.notebook = output.read_text(encoding="utf-8")
+        pipeline = None
         with stage(report, "assemble"):
             pipeline = assembled(shell, report)
-            if pipeline is not None:
-                describe(pipeline, report)
-                with stage(report, "engine"):
-                    runs = run_engine(case, pipeline, folder, report)
-                    with stage(report, "check"):
-                        check_runs(shell, pipeline, runs, report)
-                if with_kfp:
-                    with stage(report, "kfp"):
-                        run_kfp(case, pipeline, folder, report)
-    return report
+        yield report, shell, pipeline
 
 
 @contextlib.contextmanager
@@ -195,6 +236,16 @@ def workplace(folder: Path, case: Case) -> Iterator[None]:
         yield
     finally:
         os.chdir(previous)
+
+
+@contextlib.contextmanager
+def without_modules(package: str) -> Iterator[None]:
+    """Take the modules of a package out of this process: to a session they would be its user's own."""
+    hidden = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == package}
+    try:
+        yield
+    finally:
+        sys.modules.update(hidden)
 
 
 @contextlib.contextmanager
@@ -237,13 +288,13 @@ def fresh_shell(folder: Path) -> InteractiveShell:
 
 
 def assembled(shell: InteractiveShell, report: Report) -> Pipeline | None:
-    """Assemble the cells that are registered in a session."""
-    from kale_magics.dataflow.assemble import assemble
-    from kale_magics.session.namespace import Session
-
+    """Assemble the cells that are registered in a session, and note what came of that."""
     assembly = assemble(registered_cells(shell), Session(shell))
     report.diagnostics = [(d.code.code, d.severity, str(d)) for d in assembly.diagnostics]
     report.assembled = assembly.pipeline is not None
+    for step in assembly.pipeline.steps if assembly.pipeline else ():
+        report.takes[step.name] = {name for i in step.inputs for name in i.names}
+        report.needs[step.name] = set(step.upstream).union(*(report.needs[name] for name in step.upstream))
     return assembly.pipeline
 
 
@@ -252,34 +303,24 @@ def registered_cells(shell: InteractiveShell) -> Any:
     return shell.magics_manager.registry["KaleMagics"].workspace.registry.cells
 
 
-def describe(pipeline: Pipeline, report: Report) -> None:
-    """Note the shape of a pipeline."""
-    for step in pipeline.steps:
-        report.takes[step.name] = {name for i in step.inputs for name in i.names}
-        report.needs[step.name] = set(step.upstream).union(*(report.needs[name] for name in step.upstream))
-
-
-def check_runs(shell: InteractiveShell, pipeline: Pipeline, runs: list[Run], report: Report) -> None:
-    """Compare what the engine's runs have with what the notebook has."""
-    from kale_magics.checking.check import check_run, diagnostics_of
-    from kale_magics.checking.expected import expected_of
-    from kale_magics.dataflow.assemble import assemble
-    from kale_magics.session.namespace import Session
-
+def expected_by(shell: InteractiveShell) -> Expected:
+    """What the runs of a session's pipeline are compared with."""
     cells = registered_cells(shell)
-    expected = expected_of(cells, assemble(cells, Session(shell)).diagnostics, values=shell.user_ns)
-    checks = [check_run(run, pipeline, expected) for run in runs]
+    return expected_of(cells, assemble(cells, Session(shell)).diagnostics, values=shell.user_ns)
+
+
+def check(report: Report, pipeline: Pipeline, expected: Expected, done: Sequence[Run]) -> None:
+    """Compare what runs have with what the notebook has."""
+    checks = [check_run(run, pipeline, expected) for run in done]
     report.check = "\n".join(map(repr, checks))
-    report.differences = [str(told) for check in checks for told in diagnostics_of(check)]
+    report.differences = [str(told) for each in checks for told in diagnostics_of(each)]
 
 
-def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> list[Run]:
+def run_engine(case: Case, pipeline: Pipeline, folder: Path) -> list[Run]:
     """Run with the embedded engine, twice."""
-    from kale_magics.local.engine import run_pipeline
-
     place = folder / "engine"
     with workplace(place, case):
-        run, again = (
+        return [
             run_pipeline(
                 pipeline,
                 case.given,
@@ -288,10 +329,7 @@ def run_engine(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> 
                 listener=lambda event: None,
             )
             for _ in range(2)
-        )
-    report.engine, report.again = map(printed_by, (run, again))
-    report.metrics, report.metrics_again = run.metrics, again.metrics
-    return [run, again]
+        ]
 
 
 def printed_by(run: Run) -> str:
@@ -302,13 +340,9 @@ def printed_by(run: Run) -> str:
     )
 
 
-def run_kfp(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> None:
-    """Compile, and run the YAML with KFP's own local runner."""
-    from kfp import components, local
-
-    from kale_magics.kubeflow.compiler import compile_pipeline
-    from kale_magics.kubeflow.submission import with_exact_values
-    from kale_magics.step_runtime.parameters import encode_parameter
+def run_kfp(case: Case, pipeline: Pipeline, folder: Path, python: str) -> str:
+    """Compile, and run the YAML with KFP's own local runner; what that prints."""
+    from kale_magics.kubeflow.submission import with_exact_values  # it imports kfp
 
     pipeline = with_exact_values(pipeline, case.given)
     compile_pipeline(pipeline, folder / "pipeline.yaml", folder)
@@ -317,13 +351,6 @@ def run_kfp(case: Case, pipeline: Pipeline, folder: Path, report: Report) -> Non
         for p in pipeline.parameters
         if p.name in case.given
     }
-    os.environ["PYTHONPATH"] = str(STAND_INS)
-    with workplace(folder / "kfp", case), printed(folder / "kfp.txt") as output, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kfp's own
-        runner = local.SubprocessRunner(use_venv=False)
-        local.init(runner, pipeline_root=str(folder / "root"), raise_on_error=False)
-        try:
-            components.load_component_from_file(str(folder / "pipeline.yaml"))(**arguments)
-        finally:
-            sys.stdout.flush()
-            report.kfp = output.read_text(encoding="utf-8")
+    with workplace(folder / "kfp", case), printed(folder / "kfp.txt") as output:
+        run_yaml(folder / "pipeline.yaml", arguments, folder, python)
+    return output.read_text(encoding="utf-8")

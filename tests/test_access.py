@@ -12,9 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.kfp_server import KfpServer
+from tests.pods import pod
 from tests.shells import Shell, shows
 
 TOKEN = "secret-token"
+
+SCRIPT = {"load": pod("load", rows=["low"]), "show": pod("show", "['low']\n")}
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def shell(cluster_shell: Shell) -> Shell:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[KfpServer]:
-    with KfpServer(tmp_path / "server", auth="token", tokens={TOKEN: "alice"}) as server:
+    with KfpServer(tmp_path / "server", auth="token", tokens={TOKEN: "alice"}, script=SCRIPT) as server:
         yield server
 
 
@@ -136,7 +139,7 @@ def test_whether_tls_is_spoken_is_told(shell: Shell, server: KfpServer, tmp_path
     for host in (f"https://{place}", place):
         told = shell.refusal(f"%kale_run --host {host}")
         assert shows(told, "KALE502", f"https://{place} does not use TLS", f" http://{place}")
-    with KfpServer(tmp_path / "tls", tls=True) as safe:
+    with KfpServer(tmp_path / "tls", tls=True, script=SCRIPT) as safe:
         place = safe.url.partition("://")[2]
         told = shell.refusal(f"%kale_run --host http://{place}")
         assert shows(told, "KALE502", f"http://{place} uses TLS", f" https://{place}")
@@ -226,7 +229,7 @@ def test_a_cookie_that_says_nothing_is_no_secret(shell: Shell, monkeypatch: pyte
 def test_kfps_other_variables_hold(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KF_PIPELINES_UI_ENDPOINT", "page.example.org/")
     monkeypatch.setenv("KF_PIPELINES_DEFAULT_EXPERIMENT_NAME", "usual")
-    with KfpServer(tmp_path / "plain") as plain:
+    with KfpServer(tmp_path / "plain", script=SCRIPT) as plain:
         line = f"run = %kale_run --host {plain.url} --no-wait"
         assert "http://page.example.org/#/runs/details/" in shell.run(line).printed
         shell.run("%config KaleMagics.experiment = 'own'")
@@ -247,7 +250,7 @@ def test_a_token_that_kfp_gets_by_itself_is_used(
 
 
 def test_nothing_is_uploaded_for_all_where_users_have_namespaces(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "users", multi_user=True) as users:
+    with KfpServer(tmp_path / "users", multi_user=True, script=SCRIPT) as users:
         assert "multi-user installation" in shell.refusal(f"%kale_run --host {users.url}")
         assert not users.pipelines
 
@@ -257,7 +260,9 @@ def test_logs_and_values_behind_a_dashboard_for_many(
 ) -> None:
     monkeypatch.setenv("KALE_COOKIES", "authservice_session=abc")
     shell.run("%config KaleMagics.namespace = 'alice-ns'")
-    with KfpServer(tmp_path / "dashboard", auth="dex", multi_user=True, prefix="/pipeline") as users:
+    with KfpServer(
+        tmp_path / "dashboard", auth="dex", multi_user=True, prefix="/pipeline", script=SCRIPT
+    ) as users:
         outcome = shell.run(f"run = %kale_run --host {users.url}")
         assert "show | ['low']" in outcome.printed
         assert shell.run("print(run.outputs['load']['rows'])").printed == "['low']\n"

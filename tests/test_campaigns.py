@@ -21,10 +21,13 @@ EVERY = {
 }
 """Of so many tries of a campaign one is played."""
 
+QUICK = 2
+"""Tries of each campaign that are no slow tests."""
+
 PARTS = [
-    pytest.param(each, id=f"{name}-{each.name}")
+    pytest.param(each, id=f"{name}-{each.name}", marks=pytest.mark.slow if number >= QUICK else ())
     for name in CAMPAIGNS
-    for each in islice(tries_of(name), 3, None, EVERY[name])
+    for number, each in enumerate(islice(tries_of(name), 3, None, EVERY[name]))
 ]
 
 

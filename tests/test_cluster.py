@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import types
-import warnings
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -19,8 +18,6 @@ import nbformat
 import pytest
 import yaml
 from google.protobuf import json_format
-from kfp import local
-from kfp.components import load_component_from_file
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec import pipeline_spec_pb2
 
@@ -28,7 +25,7 @@ from kale_magics.analysis import packages
 from kale_magics.kubeflow.pipeline_spec import read_pipeline
 from kale_magics.model.program import packed_runtime
 from kale_magics.step_runtime.pod import BEGINS, ENDS
-from tests.notebooks import STAND_INS
+from tests.kfp_tasks import STAND_INS, python, run_yaml
 from tests.shells import Shell, shows
 
 
@@ -74,13 +71,7 @@ def played(path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     elsewhere = path.parent / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    monkeypatch.setenv("PYTHONPATH", str(STAND_INS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kfp's own
-        runner = local.SubprocessRunner(use_venv=False)
-        place = {"pipeline_root": str(path.parent / "root"), "workspace_root": str(path.parent / "workspace")}
-        local.init(runner, raise_on_error=False, **place)
-        load_component_from_file(str(path))()
+    run_yaml(path, {}, path.parent, python())
     captured = capfd.readouterr()
     return captured.out + captured.err
 
@@ -521,6 +512,7 @@ def carriers(spec: dict[str, Any]) -> list[str]:
     return [name for name in executors if packed_runtime() in str(executors[name]["container"])]
 
 
+@pytest.mark.kfp
 def test_the_runtime_is_in_the_first_steps_alone_and_others_get_it(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -558,6 +550,7 @@ def test_the_step_that_hands_on_the_runtime_runs_where_the_others_do(shell: Shel
     assert selected == {"labels": {"a": "b"}}
 
 
+@pytest.mark.slow
 def test_many_steps_are_small(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -579,6 +572,7 @@ def test_many_steps_are_small(
     assert "RESULT 4" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
 
 
+@pytest.mark.kfp
 def test_values_go_over_the_shared_volume(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -599,6 +593,7 @@ def test_values_go_over_the_shared_volume(
     assert {p.stat().st_size < 100 for p in path.parent.glob("root/*/*/out_*")} == {True}
 
 
+@pytest.mark.kfp
 def test_the_log_of_a_pod_says_where_the_step_begins_and_what_came_of_it(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -630,6 +625,7 @@ load_component_from_file(sys.argv[1])()
 """
 
 
+@pytest.mark.kfp
 def test_pods_of_an_unprivileged_user_with_a_home_that_is_read_only(shell: Shell, tmp_path: Path) -> None:
     compiled(
         shell,
@@ -684,6 +680,7 @@ def test_variables_that_the_notebook_sets_are_no_variables_of_the_machine(shell:
     del sys.modules["edited_env"]
 
 
+@pytest.mark.kfp
 def test_logging_that_the_notebook_sets_up_is_set_up_in_a_pod(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

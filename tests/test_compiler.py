@@ -26,6 +26,7 @@ from kale_magics.model.pipeline import (
     StepOptions,
 )
 from kale_magics.step_runtime.parameters import encode_parameter
+from tests.kfp_tasks import python, run_yaml
 
 CLASS = "class Account:\n    def __init__(self, owner): self.owner, self.sums = owner, []\n"
 SETUP = (CodeBlock(CLASS, "functions", "In [1]", (("Account", "Account@1"),)),)
@@ -112,16 +113,7 @@ def load(path: Path) -> Any:
 
 def run_locally(path: Path, arguments: dict[str, Json], capfd: pytest.CaptureFixture[str]) -> str:
     """All that KFP's local runner prints, whether or not the run succeeds."""
-    from kfp import local
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # kfp's own
-        local.init(
-            local.SubprocessRunner(use_venv=False),
-            pipeline_root=str(path.parent / "root"),
-            raise_on_error=False,
-        )
-        load(path)(**arguments)
+    run_yaml(path, arguments, path.parent, python())
     captured = capfd.readouterr()
     return captured.out + captured.err
 
@@ -138,6 +130,7 @@ def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert '"type": "float"' in metadata
 
 
+@pytest.mark.kfp
 def test_a_failing_step_shows_its_users_line_in_kfp(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -171,6 +164,7 @@ def test_the_yaml_says_what_the_pipeline_is(tmp_path: Path) -> None:
     assert load(path).description == "Line one\nline two: gr\\xf6\\xdfe"
 
 
+@pytest.mark.kfp
 def test_inputs_have_the_types_of_the_annotations(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     kinds: list[tuple[str, Json, str, Json]] = [
         ("int | float", 1, "NUMBER_DOUBLE", 1.0),
@@ -239,6 +233,7 @@ def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> Non
     assert cached == {"a": True, "b": False, "c": False}
 
 
+@pytest.mark.kfp
 @pytest.mark.parametrize(
     ("pipeline", "name"), [("train", "train"), ("pipeline", "pipeline"), ("My  Pipe_2", "my pipe-2")]
 )

@@ -136,6 +136,7 @@ def test_the_picture_of_the_readme_is_the_one_of_the_notebook() -> None:
     assert (FOLDER / "cancer_screening.svg").read_text(encoding="utf-8").rstrip() == text.rstrip()
 
 
+@pytest.mark.kfp
 def test_the_notebook_for_a_cluster_gives_the_same_there(tmp_path: Path) -> None:
     notebook = nbformat.read(FOLDER / "on_a_cluster.ipynb", as_version=4)
     with KfpServer(tmp_path / "server", auth="token") as server:

@@ -22,6 +22,7 @@ from kfp import compiler, dsl, kubernetes
 
 from tests.kfp_server import KfpServer
 from tests.kfp_server.nodes import fnv1a
+from tests.kfp_server.script import ROOT, Attempt
 
 RUNS, PIPELINES = "/apis/v2beta1/runs", "/apis/v2beta1/pipelines"
 
@@ -120,6 +121,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[KfpServer]:
     with KfpServer(tmp_path / "server") as server:
+        yield server
+
+
+@pytest.fixture
+def scripted(tmp_path: Path) -> Iterator[KfpServer]:
+    """A server that executes nothing."""
+    attempts = (Attempt("too early", succeeds=False), Attempt(f"into {ROOT}/data", files={"data": b"xxx"}))
+    with KfpServer(tmp_path / "server", script={"load": attempts}) as server:
         yield server
 
 
@@ -425,6 +434,23 @@ def test_run(server: KfpServer, client: kfp.Client, file: str):
     assert ask(server, "GET", f"{RUNS}/{made.run_id}/nodes/{pod}/artifacts/data:read")[1]["code"] == 5
 
 
+def test_scripted_run(scripted: KfpServer, file: str):
+    client = connect(scripted)
+    run_id = submit(client, file)
+    scripted.wait_for(run_id, "SUCCEEDED")
+    assert states(scripted, run_id)["load.executor"] == "SUCCEEDED"
+    pod = scripted.runs[run_id].workflow.pod("load")
+    log = ask(scripted, "GET", f"/apis/v1alpha1/runs/{run_id}/nodes/{pod.pod}/log")[1]
+    place = log.removeprefix("into minio://")
+    assert ask(scripted, "GET", f"/artifacts/minio/{place}")[1] == "xxx"
+    scripted.script["train"] = Attempt("no data", succeeds=False)
+    run_id = submit(client, file)
+    scripted.wait_for(run_id, "FAILED")
+    assert scripted.log(run_id, "train") == "no data"
+    assert states(scripted, run_id)["train"] == "FAILED"
+
+
+@pytest.mark.kfp
 def test_artifacts_of_a_server_that_reads_them(file: str, tmp_path: Path):
     with KfpServer(tmp_path, reads_artifacts=True) as server:
         run_id = submit(connect(server), file, rows=5)
@@ -435,6 +461,7 @@ def test_artifacts_of_a_server_that_reads_them(file: str, tmp_path: Path):
         assert ask(server, "GET", f"{RUNS}/{run_id}/nodes/{node.pod}/artifacts/model:read")[0] == 404
 
 
+@pytest.mark.kfp
 def test_failed_run(server: KfpServer, client: kfp.Client, file: str):
     run_id = submit(client, file, rows=3, needed=9)
     server.wait_for(run_id, "FAILED")
@@ -449,6 +476,7 @@ def test_failed_run(server: KfpServer, client: kfp.Client, file: str):
     assert found == ["PENDING", "RUNNING", "FAILED"] * 2
 
 
+@pytest.mark.kfp
 def test_every_attempt_has_a_pod(
     server: KfpServer, client: kfp.Client, files: dict[str, Path], tmp_path: Path
 ):
@@ -496,6 +524,7 @@ def test_every_attempt_has_a_pod(
     )
 
 
+@pytest.mark.kfp
 def test_tasks_after_a_failed_one_are_omitted(server: KfpServer, client: kfp.Client, files: dict[str, Path]):
     run_id = client.create_run_from_pipeline_package(str(files["fails"]), {}).run_id
     workflow = server.wait_for(run_id, "FAILED").workflow
@@ -541,9 +570,8 @@ def test_held_run_is_terminated(server: KfpServer, client: kfp.Client, file: str
     assert refused(client.get_run, run_id)[0] == 404
 
 
-def test_task_is_held_before_its_pod_is_there_and_before_it_ends(
-    server: KfpServer, client: kfp.Client, file: str
-):
+def test_task_is_held_before_its_pod_is_there_and_before_it_ends(scripted: KfpServer, file: str):
+    server, client = scripted, connect(scripted)
     server.hold("load", at="pending")
     server.hold("train", at="end")
     run_id = submit(client, file)
@@ -558,7 +586,7 @@ def test_task_is_held_before_its_pod_is_there_and_before_it_ends(
 
 
 def test_run_waits_for_its_place(client: kfp.Client, file: str, tmp_path: Path):
-    with KfpServer(tmp_path, parallel=1) as server:
+    with KfpServer(tmp_path, parallel=1, script={}) as server:
         client = connect(server)
         server.hold("load")
         first, second = submit(client, file), submit(client, file)
@@ -569,12 +597,14 @@ def test_run_waits_for_its_place(client: kfp.Client, file: str, tmp_path: Path):
         assert not server.runs[second].workflow.nodes
 
 
+@pytest.mark.kfp
 def test_workspace(server: KfpServer, client: kfp.Client, files: dict[str, Path]):
     run_id = client.create_run_from_pipeline_package(str(files["with-workspace"]), {}).run_id
     server.wait_for(run_id, "SUCCEEDED")
     assert "read a note" in server.log(run_id, "read")
 
 
+@pytest.mark.kfp
 def test_cache(server: KfpServer, client: kfp.Client, file: str):
     server.cache = True
     server.wait_for(submit(client, file), "SUCCEEDED")
@@ -836,8 +866,8 @@ def test_answer_is_lost(server: KfpServer, client: kfp.Client):
     assert client.get_experiment(experiment_name="mine").display_name == "mine"
 
 
-def test_restart(server: KfpServer, client: kfp.Client, file: str):
-    url = server.url
+def test_restart(scripted: KfpServer, file: str):
+    server, client, url = scripted, connect(scripted), scripted.url
     server.hold("load")
     run_id = submit(client, file)
     server.wait_for(run_id, "RUNNING", task="load")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import json
 import os
 import re
-import subprocess
+import shutil
 import sys
-import tempfile
-import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +17,8 @@ from nbclient import NotebookClient
 from kale_magics.dataflow.notebook_analysis import analyze_notebook
 from kale_magics.session.namespace import Session
 from kale_magics.session.process_state import ProcessState, StateChange
-from tests.notebooks import ENVIRONMENT, fresh_shell, registered_cells
+from tests.forks import in_child
+from tests.notebooks import Players, fresh_shell, registered_cells, without_modules
 
 Mode = Literal["live", "cold"]
 
@@ -231,80 +229,62 @@ UNCHANGED = [
 """What the text finds, and the session knows better."""
 
 
+PRELUDE = [
+    f"%%kale imports\n{IMPORTS}",
+    f"%%kale functions\n{FUNCTIONS}",
+    "%%kale parameters\nstrict = False",
+]
+
+
 def cells(mode: Mode, first: str, second: str) -> list[str]:
     mark = " --no-run" if mode == "cold" else ""
-    return [
-        f"%%kale imports\n{IMPORTS}",
-        f"%%kale functions\n{FUNCTIONS}",
-        "%%kale parameters\nstrict = False",
-        f"%%kale step a{mark}\n{first}",
-        f"%%kale step b{mark}\n{second}",
-    ]
+    return [f"%%kale step a{mark}\n{first}", f"%%kale step b{mark}\n{second}"]
 
 
 Told = list[tuple[str, str]]
 """Severity and text of each diagnostic about the state of a process."""
 
 
-def told(*groups: list[list[str]]) -> list[Told]:
-    """What is said of notebooks; each group is played by a fork of one process that has the libraries loaded."""
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", __name__, folder],
-            input=json.dumps(groups), capture_output=True, text=True, timeout=600,
-            env={**os.environ, **ENVIRONMENT, "MPLBACKEND": "agg"}, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        files = [Path(folder, str(number), "told.json") for number in range(len(groups))]
-        return [
-            [(severity, text) for severity, text in each] for f in files for each in json.loads(f.read_text())
-        ]
+def told(players: Players, folder: Path, prelude: list[str], *endings: list[str]) -> list[Told]:
+    """What is said of notebooks that begin alike; each is played to its end in a fork."""
+    return players.data.call(play, folder, prelude, endings, seconds=600)
 
 
-def play_all(folder: Path, groups: list[list[list[str]]]) -> None:
-    # Once for all forks.
-    import sklearn.linear_model
-    import sklearn.preprocessing  # noqa: F401
-
-    gc.freeze()
-    for number, notebooks in enumerate(groups):
-        child = os.fork()
-        if child:
-            assert os.waitpid(child, 0)[1] == 0, notebooks
-            continue
-        try:
-            play(folder / str(number), notebooks)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-
-
-def play(folder: Path, notebooks: list[list[str]]) -> None:
-    folder.mkdir()
+def play(folder: Path, prelude: list[str], endings: Sequence[list[str]]) -> list[Told]:
     for name, text in FILES.items():
         (folder / name).write_text(text, encoding="utf-8")
     os.chdir(folder)
-    shell = fresh_shell(folder)
-    shell.run_line_magic("load_ext", "kale_magics")
-    told: list[Told] = []
-    for notebook in notebooks:
-        shell.run_line_magic("kale_reset", "")
-        for cell in notebook:
-            assert shell.run_cell(cell, store_history=True).success, cell
-        found = analyze_notebook(registered_cells(shell), Session(shell)).diagnostics
-        told.append([(each.severity, str(each)) for each in found if each.code.code == "KALE221"])
-    (folder / "told.json").write_text(json.dumps(told))
+    os.environ["MPLBACKEND"] = "agg"
+    with without_modules("tests"):
+        shell = fresh_shell(folder)
+        shell.run_line_magic("load_ext", "kale_magics")
+        run(shell, prelude)
+        found = []
+        for cells in endings:
+            found.append(in_child(end, shell, cells))
+            shutil.rmtree("deep", ignore_errors=True)  # what an ending may have made
+        return found
+
+
+def end(shell: Any, cells: list[str]) -> Told:
+    run(shell, cells)
+    found = analyze_notebook(registered_cells(shell), Session(shell)).diagnostics
+    return [(each.severity, str(each)) for each in found if each.code.code == "KALE221"]
+
+
+def run(shell: Any, cells: list[str]) -> None:
+    for cell in cells:
+        assert shell.run_cell(cell, store_history=True).success, cell
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[tuple[str, Mode], Told]:
-    """What is said of the rows, by name and mode; steps that do not run need no process of their own."""
+def table(players: Players, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, Mode], Told]:
+    """What is said of the rows, by name and mode."""
     modes: tuple[Mode, ...] = "live", "cold"
     rows = [*LOST, *SILENT, *UNCHANGED]
-    live, cold = ([cells(mode, *row[1:3]) for row in rows] for mode in modes)
+    endings = [cells(mode, *row[1:3]) for mode in modes for row in rows]
     names = [(row[0], mode) for mode in modes for row in rows]
-    return dict(zip(names, told(*([each] for each in live), cold), strict=True))
+    return dict(zip(names, told(players, tmp_path_factory.mktemp("rows"), PRELUDE, *endings), strict=True))
 
 
 def named(row: Any) -> str:
@@ -337,31 +317,36 @@ def test_what_the_session_saw_decides(table: dict[tuple[str, Mode], Told], name:
     assert len(table[name, "cold"]) == 1
 
 
-def test_a_step_that_needs_a_method_of_another_one_is_refused() -> None:
+def test_a_step_that_needs_a_method_of_another_one_is_refused(players: Players, tmp_path: Path) -> None:
     methods = {
         "triple": "pd.DataFrame.triple = lambda self: self * 3",
         "own": "@pd.api.extensions.register_dataframe_accessor('own')\nclass Own:\n    def __init__(self, df): pass",
     }
-    for name, first in methods.items():
-        first += "\ndf = pd.DataFrame({'v': [1]})"
-        second = f"print(df.{name})"
-        for found in told([cells("live", first, second)], [cells("cold", first, second)]):
-            ((severity, text),) = found
-            assert severity == "error"
-            assert f"DataFrame.{name}" in text
+    modes: tuple[Mode, ...] = "live", "cold"
+    endings = [
+        cells(mode, f"{first}\ndf = pd.DataFrame({{'v': [1]}})", f"print(df.{name})")
+        for name, first in methods.items()
+        for mode in modes
+    ]
+    names = [name for name in methods for _ in modes]
+    for name, found in zip(names, told(players, tmp_path, PRELUDE, *endings), strict=True):
+        ((severity, text),) = found
+        assert severity == "error"
+        assert f"DataFrame.{name}" in text
 
 
-def test_a_setting_is_remembered_when_its_cell_runs_again() -> None:
-    *prelude, first, second = cells("live", *LOST[3][1:3])
+def test_a_setting_is_remembered_when_its_cell_runs_again(players: Players, tmp_path: Path) -> None:
+    first, second = cells("live", *LOST[3][1:3])
     typed = [cell.partition("\n")[2] for cell in (first, second)]
-    again, unmarked = told([[*prelude, first, second, first]], [[*prelude, *typed, first, second]])
+    again, unmarked = told(players, tmp_path, PRELUDE, [first, second, first], [*typed, first, second])
     assert len(again) == 1
     assert len(unmarked) == 1
 
 
-def test_what_every_step_sets_is_not_missed() -> None:
-    imports, *others = cells("live", *LOST[3][1:3])
-    assert told([[f"{imports}np.seterr(divide='raise')\n", *others]]) == [[]]
+def test_what_every_step_sets_is_not_missed(players: Players, tmp_path: Path) -> None:
+    imports, *others = PRELUDE
+    prelude = [f"{imports}np.seterr(divide='raise')\n", *others]
+    assert told(players, tmp_path, prelude, cells("live", *LOST[3][1:3])) == [[]]
 
 
 class Hostile:
@@ -409,7 +394,3 @@ def test_a_notebook_that_shows_figures_in_place_has_nothing_to_say(tmp_path: Pat
     written = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in notebook])
     NotebookClient(written, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert "KALE221" not in str(written.cells[-1].outputs)
-
-
-if __name__ == "__main__":
-    play_all(Path(sys.argv[1]), json.load(sys.stdin))

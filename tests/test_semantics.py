@@ -1,18 +1,20 @@
 """A pipeline gives the answer that the notebook gives: the table of cases, judged in every way there is.
 
-`KALE_TEST_ALL=1` has KFP's runner play all cases instead of a sixth of them.
+The quickest way plays all of them, live and cold, the embedded engine and KFP's runner a sample. The engine
+plays the others in slow tests, and KFP's runner some in those of KFP, and the rest when everything is tested.
 """
 
 from __future__ import annotations
 
-import os
 import zlib
+from collections.abc import Callable, Collection
 from itertools import permutations
 
 import pytest
 
 from tests.cases import Case, all_cases
-from tests.notebooks import Players, Report, results
+from tests.kfp_tasks import python
+from tests.notebooks import Players, Report, in_engine, in_forks, in_kfp, results, unmarked
 
 CASES = all_cases()
 ANSWERED = [case for case in CASES if case.answer]
@@ -20,97 +22,128 @@ REFUSED = [case for case in CASES if case.refused]
 SHAPED = [case for case in ANSWERED if case.parallel or case.takes]
 COLD = [case for case in ANSWERED if case.cold]
 RUN = [case for case in ANSWERED if not case.given and "--no-run" not in case.text]
+UNCHECKED = {case.id for case in ANSWERED} - {case.id for case in RUN}
 
 LONGEST = 4000
 """Characters of a notebook that a message shows."""
 
-
-def in_kfp(case: Case) -> bool:
-    """Whether KFP's runner plays the case; a hash keeps the choice when cases come and go."""
-    return bool(os.environ.get("KALE_TEST_ALL")) or zlib.crc32(case.id.encode()) % 6 == 0
+Marks = Callable[[Case], Collection[pytest.MarkDecorator]]
 
 
-def table(cases: list[Case]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases, ids=lambda case: case.id)
+def is_one_of(case: Case, number: int) -> bool:
+    """Whether a case is in a sample of one in so many; a hash keeps the choice when cases come and go."""
+    return zlib.crc32(case.id.encode()) % number == 0
 
 
-@table(ANSWERED)
+def of_engine(case: Case) -> Collection[pytest.MarkDecorator]:
+    return () if is_one_of(case, 18) else [pytest.mark.slow]
+
+
+def of_kfp(case: Case) -> Collection[pytest.MarkDecorator]:
+    if is_one_of(case, 60):
+        return ()
+    return [pytest.mark.kfp] if is_one_of(case, 6) else [pytest.mark.exhaustive]
+
+
+def of_plain(case: Case) -> Collection[pytest.MarkDecorator]:
+    """A notebook without marks is a slow test if the one with marks says the same."""
+    return () if case.id in UNCHECKED or is_one_of(case, 18) else [pytest.mark.slow]
+
+
+def table(cases: list[Case], marks: Marks = lambda _: ()) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "case", [pytest.param(case, id=case.id, marks=marks(case)) for case in cases]
+    )
+
+
+@table(ANSWERED, of_plain)
 def test_the_notebook_in_ipython(case: Case, players: Players) -> None:
-    printed = players.report(case).plain
+    printed = players.play(unmarked, case.typed())
     assert results(printed) == [case.answer], f"{case.typed().text[:LONGEST]}\nprinted:\n{printed}"
 
 
 @table(RUN)
 def test_the_marked_notebook(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert results(report.marked) == [case.answer], told(case, report, "marked")
+    report = players.play(in_forks, case)
+    assert results(report.notebook) == [case.answer], told(case, report, report.notebook)
 
 
 @table(ANSWERED)
-def test_the_embedded_engine(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert results(report.engine) == [case.answer], told(case, report, "engine")
-    logged = {name: report.metrics.get(name) for name in case.metrics}
-    assert logged == case.metrics, told(case, report, "engine")
-
-
-@table(ANSWERED)
-def test_the_embedded_engine_once_more(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert results(report.again) == [case.answer], told(case, report, "again")
-    assert report.metrics_again == report.metrics
+def test_the_steps_in_processes_of_their_own(case: Case, players: Players) -> None:
+    has_answer(case, players.play(in_forks, case))
 
 
 @table(COLD)
 def test_the_steps_not_run_in_the_session(case: Case, players: Players) -> None:
-    report = players.report(case).unrun
-    assert report is not None
-    assert results(report.engine) == [case.answer], told(case.unrun(), report, "engine")
+    has_answer(case, players.play(in_forks, case.unrun()))
 
 
 @table(RUN)
 def test_no_value_differs_from_the_notebooks(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert "check" not in report.trouble, told(case, report, "check")
-    assert report.differences == [], told(case, report, "check")
+    has_no_difference(case, players.play(in_forks, case))
 
 
-@table([case for case in ANSWERED if in_kfp(case)])
+@table(ANSWERED, of_engine)
+def test_the_embedded_engine_twice(case: Case, players: Players) -> None:
+    report = players.play(in_engine, case)
+    has_answer(case, report, runs=2)
+    assert report.metrics[0] == report.metrics[1]
+    if case.id not in UNCHECKED:
+        has_no_difference(case, report)
+
+
+@table(COLD, of_engine)
+def test_the_embedded_engine_without_the_session(case: Case, players: Players) -> None:
+    has_answer(case, players.play(in_engine, case.unrun()), runs=2)
+
+
+@table(ANSWERED, of_kfp)
 def test_the_yaml_in_kfp(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert results(report.kfp) == [case.answer], told(case, report, "kfp")
+    report = players.play(in_kfp, case, python())
+    assert [results(printed) for printed in report.runs] == [[case.answer]], told(case, report)
 
 
 @table(SHAPED)
 def test_the_shape_of_the_graph(case: Case, players: Players) -> None:
-    report = players.report(case)
-    assert report.assembled, told(case, report, "assemble")
+    report = players.play(in_forks, case)
+    assert report.assembled, told(case, report)
     waits = [f"{b} waits for {a}" for a, b in permutations(case.parallel.split(), 2) if a in report.needs[b]]
-    assert not waits, told(case, report, "assemble")
+    assert not waits, told(case, report)
     taken = {step: " ".join(sorted(report.takes[step])) for step in case.takes}
     expected = {step: " ".join(sorted(names.split())) for step, names in case.takes.items()}
-    assert taken == expected, told(case, report, "assemble")
+    assert taken == expected, told(case, report)
 
 
 @table(REFUSED)
 def test_what_is_refused(case: Case, players: Players) -> None:
-    report = players.report(case)
+    report = players.play(in_forks, case)
     errors = [text for *kind, text in report.diagnostics if kind == [case.refused, "error"]]
-    assert errors, told(case, report, "assemble")
-    assert not report.assembled, told(case, report, "assemble")
-    assert any(all(part in text for part in case.says) for text in errors), told(case, report, "assemble")
+    assert errors, told(case, report)
+    assert not report.assembled, told(case, report)
+    assert any(all(part in text for part in case.says) for text in errors), told(case, report)
 
 
-def told(case: Case, report: Report, stage: str) -> str:
+def has_answer(case: Case, report: Report, runs: int = 1) -> None:
+    """Each run printed the answer and logged the metrics."""
+    assert [results(printed) for printed in report.runs] == [[case.answer]] * runs, told(case, report)
+    for metrics in report.metrics:
+        assert {name: metrics.get(name) for name in case.metrics} == case.metrics, told(case, report)
+
+
+def has_no_difference(case: Case, report: Report) -> None:
+    """The values of the runs are those of the notebook."""
+    assert "check" not in report.trouble, told(case, report, report.check)
+    assert report.differences == [], told(case, report, report.check)
+
+
+def told(case: Case, report: Report, printed: str = "") -> str:
     """All that is known about a case that went wrong."""
-    stages = ("engine", "again", "kfp", "marked", "check")
-    printed = getattr(report, stage) if stage in stages else ""
     parts = {
         "notebook": case.text[:LONGEST],
         "given": case.given or "",
         "diagnostics": "\n".join(text for _, _, text in report.diagnostics),
         "steps take": "\n".join(f"{step}: {' '.join(sorted(names))}" for step, names in report.takes.items()),
-        "printed": printed,
+        "printed": printed or "\n".join(report.runs),
         "trouble": "\n".join(report.trouble.values()),
     }
     return "\n".join(f"== {title}\n{str(text).strip()}" for title, text in parts.items() if text)

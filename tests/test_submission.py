@@ -15,6 +15,7 @@ import pytest
 from kale_magics.kubeflow.schedules import cron_of
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
+from tests.pods import failed_pod, pod
 from tests.shells import Shell, fresh_shell, mentions, shows
 
 NOTEBOOK = (
@@ -26,8 +27,23 @@ NOTEBOOK = (
 )
 
 
+SCRIPT = {
+    "load": pod("load", "loaded\n", rows=[1, 2, 3]),
+    "train-model": pod("Train model", "trained 12\n", {"total": 12}, total=12),
+    "report": pod("report", "the total is 12\n"),
+}
+"""What comes of the notebook's steps on a server that executes nothing."""
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[KfpServer]:
+    with KfpServer(tmp_path / "server", script=SCRIPT) as server:
+        yield server
+
+
+@pytest.fixture
+def real_server(tmp_path: Path) -> Iterator[KfpServer]:
+    """A server that runs pipelines."""
     with KfpServer(tmp_path / "server") as server:
         yield server
 
@@ -45,11 +61,11 @@ def run_id_in(printed: str) -> str:
     return found[1]
 
 
-def test_what_runs_here_runs_there(shell: Shell, server: KfpServer) -> None:
-    outcome = shell.run(f"run = %kale_run --host {server.url} -p factor=5 --name five")
+def test_what_runs_here_runs_there(shell: Shell, real_server: KfpServer) -> None:
+    outcome = shell.run(f"run = %kale_run --host {real_server.url} -p factor=5 --name five")
     assert outcome.success, outcome.printed
     run_id = run_id_in(outcome.printed)
-    assert f"{server.url}/#/runs/details/{run_id}" in outcome.printed
+    assert f"{real_server.url}/#/runs/details/{run_id}" in outcome.printed
     assert "Train model | trained 30" in outcome.printed
     assert "✓ run succeeded" in outcome.printed
     assert "total  30  from Train model" in outcome.printed
@@ -60,8 +76,9 @@ def test_what_runs_here_runs_there(shell: Shell, server: KfpServer) -> None:
     assert shell.run("%kale_logs 'Train model'").printed == "trained 30\n"
 
 
+@pytest.mark.kfp
 def test_what_kubernetes_would_replace_stays_as_it_is(
-    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
+    shell: Shell, real_server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PRICE", "$$5 $(KUBE)")
     shell.run("%kale_reset")
@@ -71,9 +88,9 @@ def test_what_kubernetes_would_replace_stays_as_it_is(
         "print('SAID', '$$E$$ $(KUBE) $$$', title, names, os.environ['PRICE'], os.environ.get('ONE', '$5'))"
     )
     said = "SAID $$E$$ $(KUBE) $$$ {} ['$(KUBE)', None] $$5 $(KUBE) $5"
-    printed = shell.run(f"%kale_run --host {server.url}").printed
+    printed = shell.run(f"%kale_run --host {real_server.url}").printed
     assert f"a | {said.format('$$x$$')}\n" in printed
-    printed = shell.run(f"%kale_run --host {server.url} -p title='$$y $(KUBE)'").printed
+    printed = shell.run(f"%kale_run --host {real_server.url} -p title='$$y $(KUBE)'").printed
     assert f"a | {said.format('$$y $(KUBE)')}\n" in printed
 
 
@@ -121,16 +138,17 @@ def test_the_address_may_come_from_kfps_variable(
 
 
 def test_an_address_without_its_end(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "behind", prefix="/pipeline") as server:
+    with KfpServer(tmp_path / "behind", prefix="/pipeline", script=SCRIPT) as server:
         told = shell.refusal(f"%kale_run --host {server.url.removesuffix('/pipeline')}")
         assert shows(told, "KALE501", " at ")
         assert "/pipeline" in told
         assert shell.run(f"%kale_run --host {server.url} --no-wait").success
 
 
-def test_a_step_that_fails_is_shown_as_one_that_fails_here(shell: Shell, server: KfpServer) -> None:
+@pytest.mark.kfp
+def test_a_step_that_fails_is_shown_as_one_that_fails_here(shell: Shell, real_server: KfpServer) -> None:
     shell.run("%%kale step last --no-run\nx = 1\ny = x / (total - total)")
-    told = shell.refusal(f"%kale_run --host {server.url}")
+    told = shell.refusal(f"%kale_run --host {real_server.url}")
     assert "KALE301 step last failed" in told
     assert "ZeroDivisionError" in told
     assert "y = x / (total - total)" in told
@@ -201,6 +219,7 @@ def test_a_run_that_nobody_has_waited_for_can_be_waited_for(shell: Shell, server
         "succeeded [1, 2, 3]\n"
     )
     shell.run("%%kale step last --no-run\n1 / (total - total)")
+    server.script["last"] = failed_pod("last", "ZeroDivisionError", "division by zero")
     shell.run(f"run = %kale_run --host {server.url} --no-wait")
     assert "ZeroDivisionError" in shell.refusal("run.wait()")
     server.hold("load")
@@ -413,14 +432,14 @@ KINDS: list[tuple[dict[str, Any], str, str]] = [
 def test_a_server_that_does_not_let_in(
     shell: Shell, tmp_path: Path, options: dict[str, Any], code: str, told: str
 ) -> None:
-    with KfpServer(tmp_path / "other", **options) as server:
+    with KfpServer(tmp_path / "other", **options, script=SCRIPT) as server:
         assert shows(shell.refusal(f"%kale_run --host {server.url}"), code, "127.0.0.1 ", told)
 
 
 def test_users_come_in_with_what_they_have(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with KfpServer(tmp_path / "tokens", auth="token", multi_user=True) as server:
+    with KfpServer(tmp_path / "tokens", auth="token", multi_user=True, script=SCRIPT) as server:
         monkeypatch.setenv("KALE_TOKEN", "secret-token")
         told = shell.refusal(f"%kale_run --host {server.url}")
         assert shows(told, "KALE503", "127.0.0.1 ", "your namespace\n")
@@ -433,7 +452,7 @@ def test_users_come_in_with_what_they_have(
         Path("token").write_text("secret-token\n")
         shell.run("%config KaleMagics.token_file = 'token'")
         assert shell.run(f"%kale_run --host {server.url} --no-wait").success
-    with KfpServer(tmp_path / "cookies", auth="dex") as server:
+    with KfpServer(tmp_path / "cookies", auth="dex", script=SCRIPT) as server:
         shell.run("%config KaleMagics.namespace = ''")
         monkeypatch.setenv("KALE_COOKIES", "authservice_session=abc")
         assert shell.run(f"%kale_run --host {server.url}").success
@@ -442,7 +461,7 @@ def test_users_come_in_with_what_they_have(
 def test_a_token_that_expires_is_taken_anew(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with KfpServer(tmp_path / "tokens", auth="token") as server:
+    with KfpServer(tmp_path / "tokens", auth="token", script=SCRIPT) as server:
         monkeypatch.setenv("KALE_TOKEN", "secret-token")
         server.hold("load")
         run_id = run_id_in(shell.run(f"run = %kale_run --host {server.url} --no-wait").printed)
@@ -458,7 +477,7 @@ def test_a_token_that_expires_is_taken_anew(
 def test_a_token_that_expires_while_a_run_is_followed(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with KfpServer(tmp_path / "tokens", auth="token") as server:
+    with KfpServer(tmp_path / "tokens", auth="token", script=SCRIPT) as server:
         Path("token").write_text("secret-token")
         shell.run("%config KaleMagics.token_file = 'token'")
         server.hold("load")
@@ -481,7 +500,7 @@ def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
     shell.run("%config KaleMagics.token = 'secret-token'")
     shell.run("%config KaleMagics.cookies = 'authservice_session=abc'")
     shown = shell.run("%config KaleMagics").printed + shell.run("%config KaleMagics.token").printed
-    with KfpServer(tmp_path / "tokens", auth="token") as server:
+    with KfpServer(tmp_path / "tokens", auth="token", script=SCRIPT) as server:
         shown += shell.run(f"run = %kale_run --host {server.url}").printed
         shown += shell.run("print(vars(run), run.server._access())").printed
         server.fail("GET", "/runs", 500, times=99)
@@ -490,12 +509,12 @@ def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
     kept = [p.read_text(errors="replace") for p in Path(".kale").rglob("*") if p.is_file()]
     assert not [text for text in (shown, *sent, *kept) if "secret-token" in text or "session=abc" in text]
     shell.run("%%kale step leak\ntoken = 'secret-token'")
-    with KfpServer(tmp_path / "more", auth="token") as server:
+    with KfpServer(tmp_path / "more", auth="token", script=SCRIPT) as server:
         assert "KALE405 your token or your cookies" in shell.refusal(f"%kale_run --host {server.url}")
 
 
 def test_a_server_without_logs_and_artifacts_leaves_the_link(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "bare", logs=False, artifacts=False, ui=False) as server:
+    with KfpServer(tmp_path / "bare", logs=False, artifacts=False, ui=False, script=SCRIPT) as server:
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert outcome.success
         link = f"{server.url}/#/runs/details/"
@@ -507,7 +526,7 @@ def test_a_server_without_logs_and_artifacts_leaves_the_link(shell: Shell, tmp_p
 
 
 def test_a_server_that_is_too_old_says_for_what(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "old", rejects=("workspace",)) as server:
+    with KfpServer(tmp_path / "old", rejects=("workspace",), script=SCRIPT) as server:
         shell.run("%%kale step last --workspace\nx = total")
         told = shell.refusal(f"%kale_run --host {server.url}")
         assert shows(told, "KALE505", "127.0.0.1 ", "workspace")
@@ -534,15 +553,16 @@ def test_runs_are_listed_and_their_logs_and_values_are_had_later(shell: Shell, s
     assert shows(shell.run("%kale_pull load row").printed, "KALE303", "step load ", "'row'")
 
 
-def test_a_pipeline_is_scheduled(shell: Shell, server: KfpServer) -> None:
-    shell.run(f"%config KaleMagics.host = '{server.url}'")
+@pytest.mark.kfp
+def test_a_pipeline_is_scheduled(shell: Shell, real_server: KfpServer) -> None:
+    shell.run(f"%config KaleMagics.host = '{real_server.url}'")
     printed = shell.run("%kale_schedule --cron '0 6 * * *' -p factor=3 --name daily").printed
-    (made,) = server.store.recurring_runs.values()
+    (made,) = real_server.store.recurring_runs.values()
     identity, name = made["recurring_run_id"], made["display_name"]
     assert made["trigger"]["cron_schedule"]["cron"] == "0 0 6 * * *"
     assert printed == f"schedule {identity}: {name} runs 0 6 * * * (UTC)\n"
-    run_id = server.trigger(identity)
-    server.wait_for(run_id, "SUCCEEDED")
+    run_id = real_server.trigger(identity)
+    real_server.wait_for(run_id, "SUCCEEDED")
     assert "Train model | trained 18" in shell.run(f"%kale_attach {run_id}").printed
     told = shell.run(f"%kale_schedule --pause {identity}").printed
     assert told == f"schedule {identity} is paused\n"
@@ -607,7 +627,7 @@ def test_a_schedule_that_nobody_means_is_refused(shell: Shell) -> None:
 
 
 def test_certificates_of_ones_own(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "tls", tls=True) as server:
+    with KfpServer(tmp_path / "tls", tls=True, script=SCRIPT) as server:
         told = shell.refusal(f"%kale_run --host {server.url}")
         assert shows(told, "KALE502", "the certificate of 127.0.0.1 ")
         shell.run(f"%config KaleMagics.ca_cert = '{server.ca_file}'")
@@ -622,7 +642,7 @@ def test_certificates_that_a_variable_names(
     variables = ("KF_PIPELINES_SSL_SA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
     for variable in variables:
         monkeypatch.delenv(variable, raising=False)
-    with KfpServer(tmp_path / "tls", tls=True) as server:
+    with KfpServer(tmp_path / "tls", tls=True, script=SCRIPT) as server:
         # The first that is set counts, from the last one on.
         for variable in reversed(variables):
             monkeypatch.setenv(variable, "nowhere.pem")
@@ -671,40 +691,39 @@ def test_logs_and_values_are_found_whatever_the_pods_are_called(
     shell.run("%kale_reset")
     shell.run(f"%%kale step a {options}\nprint('said')\nx = [1]")
     shell.run("%%kale step b\ny = x\nx")
-    with KfpServer(tmp_path / "named", **place) as server:
+    script = {"a": pod("a", "said\n", x=[1])}
+    with KfpServer(tmp_path / "named", **place, script=script) as server:
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert "a | said" in outcome.printed
         assert shell.run("print(run.steps['a'].log, run.outputs['a']['x'])").printed == "said\n [1]\n"
 
 
-def test_the_log_is_that_of_the_last_attempt(shell: Shell, server: KfpServer, tmp_path: Path) -> None:
-    place = tmp_path / "seen"
+def test_the_log_is_that_of_the_last_attempt(shell: Shell, server: KfpServer) -> None:
     shell.run("%kale_reset")
-    shell.run(
-        f"%%kale step a --retries 3 --no-run\nfrom pathlib import Path\nseen = Path({str(place)!r})\n"
-        "seen.write_text(seen.read_text() + 'x' if seen.exists() else 'x')\n"
-        "print('attempt', len(seen.read_text()))\nassert len(seen.read_text()) > 2"
-    )
+    shell.run("%%kale step a --retries 3 --no-run\nprint('attempt')")
+    failed = (failed_pod("a", "AssertionError", "too early", f"attempt {number}\n") for number in (1, 2))
+    server.script["a"] = (*failed, pod("a", "attempt 3\n"))
     outcome = shell.run(f"run = %kale_run --host {server.url}")
     assert outcome.success, outcome.printed
     assert shell.run("%kale_logs a").printed == "attempt 3\n"
 
 
-def test_steps_called_like_pods_of_kfp(shell: Shell, server: KfpServer) -> None:
+@pytest.mark.kfp
+def test_steps_called_like_pods_of_kfp(shell: Shell, real_server: KfpServer) -> None:
     shell.run("%kale_reset")
     names = ("a", "a-driver", "executor", "root", "root driver")
     for number, name in enumerate(names):
         shell.run(f"%%kale step {name!r}\nx{number} = {number}\nprint('this is', {number})")
-    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    outcome = shell.run(f"run = %kale_run --host {real_server.url}")
     assert outcome.success, outcome.printed
     for number, name in enumerate(names):
         assert shell.run(f"%kale_logs {name!r}").printed == f"this is {number}\n"
-    (run,) = server.runs.values()
+    (run,) = real_server.runs.values()
     assert len({node.display_name for node in run.workflow.nodes.values()} & {"a-driver"}) == 1
 
 
 def test_values_come_where_the_api_finds_them(shell: Shell, tmp_path: Path) -> None:
-    with KfpServer(tmp_path / "found", ui=False, reads_artifacts=True) as server:
+    with KfpServer(tmp_path / "found", ui=False, reads_artifacts=True, script=SCRIPT) as server:
         shell.run(f"run = %kale_run --host {server.url}")
         assert shell.run("print(run.outputs['load']['rows'])").printed == "[1, 2, 3]\n"
 
@@ -719,9 +738,8 @@ def test_a_run_says_how_far_it_is_when_it_is_asked(shell: Shell, server: KfpServ
     assert shell.run("%kale_logs report").printed == "step report has printed nothing: it is waiting\n"
     server.release("load")
     server.wait_for(run_id, "SUCCEEDED")
-    assert shell.run("print(run.state, run.metrics, run.outputs['load']['rows'])").printed == (
-        "succeeded {'total': 12} [1, 2, 3]\n"
-    )
+    told = shell.run("print(run.wait().state, run.metrics, run.outputs['load']['rows'])").printed
+    assert told == "succeeded {'total': 12} [1, 2, 3]\n"
     shell.run(f"again = %kale_attach {run_id} --no-wait")
     assert shell.run("print(again.metrics)").printed == "{'total': 12}\n"
 
@@ -730,6 +748,7 @@ def test_what_waits_for_a_step_that_failed_is_skipped(shell: Shell, server: KfpS
     shell.run("%kale_reset")
     shell.run("%%kale step a --no-run\nx = 1 / 0")
     shell.run("%%kale step b --no-run\ny = x")
+    server.script["a"] = failed_pod("a", "ZeroDivisionError", "division by zero")
     shell.run(f"run = %kale_run --host {server.url}")
     shell.run("import kale_magics")
     told = shell.run("print({n: s.state for n, s in kale_magics.last_run().steps.items()})").printed
@@ -761,11 +780,12 @@ def test_parameters_of_a_run_are_shown_as_they_are(shell: Shell, server: KfpServ
     assert shown == "{'text': '$$', 'number': 5, 'nothing': None, 'more': [1]}\n"
 
 
-def test_values_get_to_a_server_as_they_are_typed(shell: Shell, server: KfpServer) -> None:
+@pytest.mark.kfp
+def test_values_get_to_a_server_as_they_are_typed(shell: Shell, real_server: KfpServer) -> None:
     shell.run("%kale_reset")
     shell.run("%%kale parameters\nrate: float = 0.5\nlimit: int | None = None\nsizes = [0.5]\nany = None")
     shell.run("%%kale step a\nprint(rate, limit, sizes, any)")
-    run = f"%kale_run --host {server.url}"
+    run = f"%kale_run --host {real_server.url}"
     assert "a | 0.5 None [0.5] None\n" in shell.run(run).printed
     given = "-p rate=2 -p limit=3 -p 'sizes=[1, 2.0]' -p any=9007199254740993"
     printed = shell.run(f"{run} {given}").printed
@@ -905,6 +925,7 @@ def test_a_page_in_the_place_of_a_log_is_none(shell: Shell, server: KfpServer) -
 
 def test_the_last_line_need_not_end(shell: Shell, server: KfpServer) -> None:
     shell.run("%%kale step last\nimport sys\nprint(1)\nwritten = sys.stdout.write('no end')")
+    server.script["last"] = pod("last", "1\nno end")
     printed = shell.run(f"%kale_run --host {server.url}").printed
     assert "last        | no end\n" in printed
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.campaigns import Try
 from tests.campaigns.playing import run_cells, session, tracebacks_of_ours
 from tests.kfp_server import KfpServer
+from tests.pods import pod
 
 TEXTS = {
     "nothing": "",
@@ -67,7 +68,8 @@ def tries() -> Iterator[Try]:
 
 
 def _one(method: str, path: str, text: str, times: int, lost: bool) -> list[str]:
-    with KfpServer(Path("server").absolute()) as server, session() as shell:
+    script = {"load": pod("load", "loaded\n", rows=[1, 2]), "add": pod("add", "total 3\n")}
+    with KfpServer(Path("server").absolute(), script=script) as server, session() as shell:
         cells = [
             "%%kale step load\nrows = [1, 2]\nprint('loaded')",
             "%%kale step add\ntotal = sum(rows)\nprint('total', total)",

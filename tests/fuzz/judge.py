@@ -25,7 +25,7 @@ from kale_magics.session.evidence import Evidence, MutationObserver
 from kale_magics.session.namespace import Session
 from kale_magics.session.registry import Cell
 from kale_magics.step_runtime.fingerprint import fingerprint
-from tests.fuzz.forks import in_child
+from tests.forks import in_child
 from tests.fuzz.notebook import Notebook, Part
 from tests.fuzz.runs import in_engine, in_forks
 from tests.fuzz.showing import shown
@@ -232,19 +232,24 @@ def _run(
     pipeline: Pipeline, given: Mapping[str, Any], engine: bool, expected: Expected | None
 ) -> tuple[str, str, list[str]]:
     with tempfile.TemporaryDirectory() as folder:
-        kind, actual = (in_engine if engine else in_forks)(pipeline, given, Path(folder))
-        differences = [] if kind or expected is None or engine else _differences(pipeline, expected, folder)
-    return kind, actual, differences
+        ran = (in_engine if engine else in_forks)(pipeline, given, Path(folder))
+        known = None if ran.failure or engine else expected
+        differences = [] if known is None else _differences(pipeline, known, Path(folder))
+    return ran.failure, ran.text, differences
 
 
-def _differences(pipeline: Pipeline, expected: Expected, folder: str) -> list[str]:
-    """What the check of a run in forks says."""
+def as_run(pipeline: Pipeline, folder: Path) -> Run:
+    """A run in forks that has succeeded, as the check takes it."""
     source = FolderSource()
     tasks = [
-        TaskRun(TaskId(step.name), Path(folder) / step.key, {}, source, "succeeded")
-        for step in pipeline.steps
+        TaskRun(TaskId(step.name), folder / step.key, {}, source, "succeeded") for step in pipeline.steps
     ]
-    run = Run("fuzz", Path(folder), {p.name: p.default for p in pipeline.parameters}, tasks, source)
+    return Run("fuzz", folder, {p.name: p.default for p in pipeline.parameters}, tasks, source)
+
+
+def _differences(pipeline: Pipeline, expected: Expected, folder: Path) -> list[str]:
+    """What the check of a run in forks says."""
+    run = as_run(pipeline, folder)
     return [str(told) for told in diagnostics_of(check_run(run, pipeline, expected))]
 
 

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import gc
 import importlib
 import io
 import json
 import os
 import types
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kale_magics.execution.run_store import RESULT
 from kale_magics.local.engine import run_pipeline
-from kale_magics.local.worker import KINDS, Direction
+from kale_magics.local.worker import KINDS, Direction, Metrics
 from kale_magics.model.diagnostics import Code
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program
-from tests.fuzz.forks import in_child
+from tests.forks import in_child
 
 NOT_SERIALIZABLE = Code.NOT_SERIALIZABLE.code
 """The one thing that may be told only when a step runs, as a value may be of any type then."""
@@ -47,21 +47,27 @@ def warm_up(levels: Iterable[str]) -> None:
         levels: Those of the grammar that are going to be played.
     """
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # a fork must not lose threads
-    for library in ("mmap", "cloudpickle", *(LIBRARIES if "data" in levels else ())):
+    for library in ("mmap", "cloudpickle", *(LIBRARIES if "data" in levels else ()), "tests.warm"):
         importlib.import_module(library)
-    from tests.warm import program
-
-    stand_in: dict[str, Any] = {
-        "compile": compiled,
-        "exec": lambda code, names: names.update(run_step=lambda *_: None),
-    }
-    exec(compile(program, "<program>", "exec", dont_inherit=True), stand_in)
-    stand_in["s"]()
-    gc.freeze()
 
 
-def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-    """Run a pipeline with the embedded engine; what is wrong with the run, and what the steps printed.
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run.
+
+    Attributes:
+        failure: What is wrong with it; empty if it succeeded.
+        text: What the steps printed, or what there is to tell of the failure.
+        metrics: What the steps logged.
+    """
+
+    failure: str
+    text: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> Ran:
+    """Run a pipeline with the embedded engine.
 
     Args:
         pipeline: Which one.
@@ -79,30 +85,31 @@ def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tup
     )
     for step in run.steps.values():
         if step.error is not None:
-            kind = _failure(step.error.kale_code, step.error.type)
-            return kind, f"step {step.name}: {step.error.traceback or step.error}"
-    return "", "".join(step.log for step in run.steps.values())
+            failure = _failure(step.error.kale_code, step.error.type)
+            return Ran(failure, f"step {step.name}: {step.error.traceback or step.error}")
+    return Ran("", "".join(step.log for step in run.steps.values()), run.metrics)
 
 
 def _failure(code: str, error: str) -> str:
     return f"refused late: {code}" if code == NOT_SERIALIZABLE else f"failed: {code or error}"
 
 
-def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> Ran:
     """As `in_engine`, in forked processes, one step after the other; each leaves its result in its folder."""
     metadata: dict[tuple[str, str], dict[str, Any]] = {}
-    printed = ""
+    printed, metrics = "", {}
     for step in pipeline.steps:
         place = folder / step.key
         place.mkdir()
         output, known, error, made = in_child(_perform, pipeline, step, given, folder, metadata)
         if error:
-            kind = _failure(error["kale_code"], error["type"])
-            return kind, f"step {step.name}: {error['traceback'] or error['message']}"
+            failure = _failure(error["kale_code"], error["type"])
+            return Ran(failure, f"step {step.name}: {error['traceback'] or error['message']}")
+        metrics |= known.pop("metrics", {})
         (place / RESULT).write_text(json.dumps({"outputs": known, "fingerprints": made}), encoding="utf-8")
         metadata |= {(step.name, key): value for key, value in known.items()}
         printed += output
-    return "", printed
+    return Ran("", printed, metrics)
 
 
 def _perform(
@@ -118,9 +125,11 @@ def _perform(
     names = {"__name__": "kale_step", "Input": Direction, "Output": Direction, "compile": compiled}
     namespace: dict[str, Any] = {**names, **KINDS}
     exec(compile(render_program(step), f"<program of {step.name}>", "exec", dont_inherit=True), namespace)
-    outputs = {
+    outputs: dict[str, Any] = {
         a.key: types.SimpleNamespace(path=str(folder / step.key / a.key), metadata={}) for a in step.outputs
     }
+    if step.metrics:
+        outputs["metrics"] = Metrics("metrics", "", {})
     inputs = {
         i.key: types.SimpleNamespace(
             path=str(folder / pipeline.step(i.step).key / i.output.key),

@@ -101,7 +101,9 @@ def expanded_environment(variables: dict[str, str]) -> dict[str, str]:
 
 
 def run(job: dict[str, Any], reporter: Reporter) -> None:
-    """Run a pipeline."""
+    """Run a pipeline; what forks its tasks takes the place of Python in their commands."""
+    replace = subprocess_task_handler.replace_python_executable
+    subprocess_task_handler.replace_python_executable = lambda command, _: replace(command, job["python"])
     local.init(
         local.SubprocessRunner(use_venv=False),
         pipeline_root=job["root"],

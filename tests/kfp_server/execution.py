@@ -1,4 +1,4 @@
-"""Executes runs in processes of their own, and keeps their nodes up to date with what these tell."""
+"""Executes runs in processes of their own, or by a script, and keeps their nodes up to date."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tests.kfp_server.objects import root_of
+from tests.kfp_server.script import Script, events
 from tests.kfp_server.store import FINAL, Run, Store
-from tests.notebooks import ENVIRONMENT, STAND_INS
+from tests.kfp_tasks import python
+from tests.notebooks import ENVIRONMENT
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -33,6 +36,7 @@ class Execution:
         store: Where the runs are.
         folder: For all that they write.
         parallel: How many run at the same time; the others are pending.
+        script: What comes of tasks if nothing is to be executed.
 
     Attributes:
         holds: The tasks that are held, and where.
@@ -40,14 +44,16 @@ class Execution:
         cache: Whether kfp.local's cache is used, which knows a task by its command and inputs.
     """
 
-    def __init__(self, store: Store, folder: Path, parallel: int) -> None:
+    def __init__(self, store: Store, folder: Path, parallel: int, script: Script | None) -> None:
         self.store = store
         self.folder = folder
         self.parallel = parallel
+        self.script = script
         self.holds: set[tuple[str, str]] = set()
         self.cached: set[str] = set()
         self.cache = False
         self.is_closed = False
+        self._running = 0
         self._threads: list[threading.Thread] = []
 
     def begin(self, run: Run) -> None:
@@ -84,19 +90,22 @@ class Execution:
 
     def _has_place(self) -> bool:
         """Whether one more run may run."""
-        return sum(run.process is not None for run in self.store.runs.values()) < self.parallel
+        return self._running < self.parallel
 
     def _run(self, run: Run) -> None:
         """A run from its place in the queue to its end."""
         with self.store.changed:
             self.store.changed.wait_for(lambda: self._is_over(run) or self._has_place())
-            if not self._is_over(run):
-                run.process = self._start(run)
+            runs = not self._is_over(run)
+            self._running += runs
+            if runs:
+                run.process = self._start(run) if self.script is None else None
                 run.become("RUNNING")
                 run.workflow.start()
                 self.store.changed.notify_all()
-        error = self._listen(run, run.process) if run.process is not None else ""
+        error = self._listen(run) if runs else ""
         with self.store.changed:
+            self._running -= runs
             self._finish(run, error)
             self.store.changed.notify_all()
 
@@ -112,6 +121,7 @@ class Execution:
             "root": str(root_of(self.folder, run.workflow.name)),
             "workspace": str(place / "workspace"),
             "cache": str(self.folder / "cache") if self.cache else None,
+            "python": python(),
         }
         with open(place / "kfp.txt", "a", encoding="utf-8") as printed:
             process = subprocess.Popen(
@@ -121,27 +131,34 @@ class Execution:
                 stderr=printed,
                 text=True,
                 cwd=place / "work",
-                env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(STAND_INS)},
+                env={**os.environ, **ENVIRONMENT},
                 start_new_session=True,
             )
-        answer(process.stdin, json.dumps(job))
+        send(process, json.dumps(job))
         return process
 
-    def _listen(self, run: Run, process: subprocess.Popen[str]) -> str:
-        """Follow what the process of a run tells until it ends; how it failed, if it did."""
+    def _listen(self, run: Run) -> str:
+        """Follow a run until it ends; how it failed, if it did."""
         error = "the process of the run has died"
-        with process:
-            for line in process.stdout:
+        for event in self._events(run):
+            with self.store.changed:
+                if event["event"] == "end":
+                    error = event["error"]
+                elif run.process is not None or not self._is_over(run):
+                    self._hear(run, event)
+                self.store.changed.notify_all()
+        return error
+
+    def _events(self, run: Run) -> Iterator[dict[str, Any]]:
+        """What the process of a run tells, or its script."""
+        if run.process is None:
+            yield from events(run.document.needs, self.script, root_of(self.folder, run.workflow.name))
+            return
+        with run.process:
+            for line in run.process.stdout:
                 if not line.endswith("\n"):
                     break  # it was killed in the middle of a word
-                event = json.loads(line)
-                with self.store.changed:
-                    if event["event"] == "end":
-                        error = event["error"]
-                    else:
-                        self._hear(run, event)
-                    self.store.changed.notify_all()
-        return error
+                yield json.loads(line)
 
     def _hear(self, run: Run, event: dict[str, Any]) -> None:
         """Take in what the process of a run tells."""
@@ -153,14 +170,14 @@ class Execution:
             self._wait(run, task, PENDING)
             pod.become("RUNNING")
             self._wait(run, task, START)
-            answer(run.process.stdin)
+            answer(run)
         elif event["event"] == "log":
             workflow.pod(task).log.append(event["text"])
         elif event["event"] == "exit":
             self._wait(run, task, END)
             if not self._is_over(run):
                 workflow.pod(task).become("FAILED" if event["code"] else "SUCCEEDED")
-            answer(run.process.stdin)
+            answer(run)
         elif event["event"] == "done" and not self._is_over(run):
             self._end_task(run, task, event)
 
@@ -197,7 +214,13 @@ class Execution:
             run.become("SUCCEEDED")
 
 
-def answer(stream: IO[str], text: str = "") -> None:
+def answer(run: Run) -> None:
+    """Let the process of a run go on, if it has one."""
+    if run.process is not None:
+        send(run.process, "")
+
+
+def send(process: subprocess.Popen[str], text: str) -> None:
     """Say something to the process of a run, which may have been killed."""
     with contextlib.suppress(BrokenPipeError):
-        os.write(stream.fileno(), f"{text}\n".encode())
+        os.write(process.stdin.fileno(), f"{text}\n".encode())

@@ -15,6 +15,7 @@ from tests.kfp_server.access import Access, Auth
 from tests.kfp_server.execution import START, Execution
 from tests.kfp_server.faults import Fault, Faults
 from tests.kfp_server.nodes import Node
+from tests.kfp_server.script import Script
 from tests.kfp_server.service import Service
 from tests.kfp_server.store import FINAL, Run, Store
 from tests.kfp_server.web import HEALTHZ, PROXY_PAGE, Answer, Listener, Request
@@ -46,8 +47,10 @@ class KfpServer:
         pod_names: "v2", or "v1" for pods that are called like Argo's nodes.
         fills_pod_names: Whether task details have the names of pods, which they lack on real servers.
         parallel: How many runs run at the same time.
+        script: What comes of the tasks of runs, if these are not to be executed.
 
     Attributes:
+        script: A copy of the argument, which a test may change.
         requests: All that have come, the oldest first.
         errors: Tracebacks of faults in the server itself; leaving it without looking at them is an error.
     """
@@ -72,10 +75,13 @@ class KfpServer:
         pod_names: Literal["v1", "v2"] = "v2",
         fills_pod_names: bool = False,
         parallel: int | None = None,
+        script: Script | None = None,
     ) -> None:
         self.folder, self.version, self.prefix = Path(folder), version, prefix
         self.store = Store()
-        self.execution = Execution(self.store, self.folder / "runs", parallel or os.cpu_count() or 1)
+        self.script = None if script is None else dict(script)
+        places = parallel or os.cpu_count() or 1
+        self.execution = Execution(self.store, self.folder / "runs", places, self.script)
         owned = dict(namespaces or {"alice": ("alice-ns",)})
         self.access = Access(
             auth,
