@@ -6,21 +6,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_BROWSER := $(VENV)/.installed-browser
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
+TESTS := -m pytest --numprocesses auto --maxprocesses 4
+QUICK := not (kfp or slow or exhaustive)
 
-.PHONY: demo test test-kfp test-slow test-browser test-all lint docs probe bench fuzz campaigns clean
+.PHONY: demo test test-kfp test-slow test-browser test-all coverage lint docs probe bench fuzz campaigns clean
 
 demo: $(INSTALLED)  ## run the demo notebook and show what its pipeline says
 	@$(BIN)/python demo_notebooks/demo.py demo_notebooks/cancer_screening.ipynb build/demo
 
 test: $(INSTALLED)  ## the tests that a change needs, in a few minutes
-	$(PYTEST) -m 'not (kfp or slow or exhaustive)'
+	$(BIN)/python $(TESTS) -m '$(QUICK)'
 
 test-kfp: $(INSTALLED)  ## pipelines in KFP's runner, and on a server that runs them with it
-	$(PYTEST) -m kfp
+	$(BIN)/python $(TESTS) -m kfp
 
 test-slow: $(INSTALLED)  ## random hunts, large inputs, and all cases in the embedded engine
-	$(PYTEST) -m slow
+	$(BIN)/python $(TESTS) -m slow
 
 test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, as a user sees them; screenshots in build/browser
 	.ci/chromium
@@ -28,6 +29,12 @@ test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, 
 
 test-all:  ## all tests on every supported Python that is found, and with the oldest IPython; the browser; all cases in KFP's runner
 	PYTHONS="$(PYTHONS)" .ci/test-all
+
+coverage: $(INSTALLED)  ## which lines `make test` executes; of the runtime of steps only what runs outside of a step
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(TESTS) -m '$(QUICK)'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(INSTALLED)  ## style and types
 	$(BIN)/ruff check .
