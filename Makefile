@@ -36,10 +36,11 @@ coverage: $(INSTALLED)  ## which lines `make test` executes; of the runtime of s
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-lint: $(INSTALLED)  ## style and types
+lint: $(INSTALLED)  ## style, types, what may import what, lengths, names and words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_layout.py tests/test_language.py
 
 docs: $(INSTALLED)  ## docs/diagnostics.md, and the parts of README and docs that repeat the code
 	$(BIN)/python -m tests.catalogue
