@@ -79,7 +79,7 @@ LONG = {
     "analysis/expressions.py",
     "local/engine.py run_pipeline",
     "step_runtime/artifacts.py save_artifact", "step_runtime/pickling.py make_pickler",
-    "step_runtime/runtime.py", "syntax/step_options.py",
+    "step_runtime/runtime.py",
 }  # fmt: skip
 """Modules and functions that are still longer."""
 

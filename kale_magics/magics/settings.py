@@ -16,7 +16,8 @@ from kale_magics.model.diagnostics import KaleError, Where
 from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Environment
 from kale_magics.syntax import commands
-from kale_magics.syntax.step_options import check_files, image, size
+from kale_magics.syntax.quantities import size
+from kale_magics.syntax.step_options import check_files, image
 
 EXPERIMENT_VARIABLES = ("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", "KF_PIPELINES_DEFAULT_EXPERIMENT_NAME")
 """Variables of kfp: the experiment that overrides the setting, and its default."""

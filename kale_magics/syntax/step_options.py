@@ -18,16 +18,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from kale_magics.model.diagnostics import Code, KaleError, Where, kale_error
 from kale_magics.model.options import StepOptions
 from kale_magics.syntax.arguments import Option, closest, parse_duration, whole_number
+from kale_magics.syntax.quantities import cores, memory
 
 Values = Sequence[str]
 Read = Callable[[Values, "Where | None"], dict[str, Any]]
 
-_CPU = re.compile(r"(?P<number>\d+(\.\d+)?|\.\d+)(?P<unit>m?)")
-_LIKE_CPU = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>m(illi)?)?\s*(v?cpus?|cores?)?", re.IGNORECASE)
-_MEMORY = re.compile(r"(?P<number>\d+)(?P<unit>[EPTGMK]i?|)")
-_LIKE_MEMORY = re.compile(
-    r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[eptgmk])?(?P<binary>i)?b?(ytes)?", re.IGNORECASE
-)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -36,16 +31,9 @@ _DATA_KEY = re.compile(r"[-._A-Za-z0-9]+")
 _IMAGE = re.compile(r"[a-z0-9][-a-z0-9._:/]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?")
 _RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*")
 
-_STEPS = "KMGTPE"
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NVIDIA = "nvidia.com/gpu"
 """The default resource name of an accelerator."""
-
-MIN_SIZE = 2**20
-"""Bytes of memory, or of a volume: a smaller size probably lacks its unit."""
-
-MIN_MEGABYTES = 128
-"""A smaller number without a unit probably means gigabytes, a larger one megabytes."""
 
 
 def _invalid(what: str, fix: str, where: Where | None) -> KaleError:
@@ -94,69 +82,6 @@ def _range(field: str, amount: Callable[[str, Where | None], Decimal]) -> Read:
         return {field: (request, limit)}
 
     return read
-
-
-def _cpu(text: str, where: Where | None) -> Decimal:
-    """Parse a number of cores."""
-    match = _CPU.fullmatch(text)
-    if match is None or not Decimal(match["number"]):
-        like = _LIKE_CPU.fullmatch(text.strip())
-        meant = ""
-        if like and Decimal(like["number"]):
-            meant = f"did you mean {like['number']}{'m' if like['unit'] else ''}? "
-        fix = f"{meant}2 is two cores, 500m is half a core"
-        raise _invalid(f"--cpu takes a number of cores, not {text!r}", fix, where)
-    return Decimal(match["number"]) / (1000 if match["unit"] else 1)
-
-
-def _memory(text: str, where: Where | None) -> Decimal:
-    """Parse a size of memory in bytes."""
-    return size("--memory", text, where)
-
-
-def size(what: str, text: str, where: Where | None) -> Decimal:
-    """Parse a size in Kubernetes' notation, in bytes.
-
-    Args:
-        what: The option or setting.
-        text: As typed.
-        where: The place of the line, for errors.
-
-    Raises:
-        KaleError: It is not a size, or too small to be intended.
-    """
-    match = _MEMORY.fullmatch(text)
-    found = Decimal(match["number"]) * _size(match["unit"]) if match else Decimal(0)
-    if found < MIN_SIZE:
-        fix = "write it as in 4G (billions of bytes) or 4Gi (2^30 bytes)"
-        guess = _memory_meant(text)
-        message = f"{what} takes a number of bytes with a unit, not {text!r}"
-        if match and match["unit"] and found:
-            message = f"{what} is less than 1Mi: {text}"
-        raise _invalid(message, f"did you mean {guess}? {fix}" if guess else fix, where)
-    return found
-
-
-def _size(unit: str) -> int:
-    return (1024 if unit.endswith("i") else 1000) ** (_STEPS.index(unit[0]) + 1) if unit else 1
-
-
-def _memory_meant(text: str) -> str:
-    """Return a size in Kubernetes' notation, without fractions, which KFP rejects; may be empty."""
-    match = _LIKE_MEMORY.fullmatch(text.strip())
-    if match is None or not Decimal(match["number"]):
-        return ""
-    unit = (match["unit"] or "").upper() + ("i" if match["unit"] and match["binary"] else "")
-    number = Decimal(match["number"])
-    if not unit and number < MIN_SIZE:
-        # 4 probably means gigabytes, 4096 megabytes.
-        unit = "Gi" if number < MIN_MEGABYTES else "Mi"
-        number = number if number < MIN_MEGABYTES * 1024 else Decimal(0)
-    while number % 1 and unit:
-        step = _STEPS.index(unit[0])
-        number *= 1024 if unit.endswith("i") else 1000
-        unit = (_STEPS[step - 1] + unit[1:]) if step else ""
-    return f"{int(number)}{unit}" if int(number) * _size(unit) >= MIN_SIZE else ""
 
 
 def _gpus(values: Values, where: Where | None) -> dict[str, Any]:
@@ -371,11 +296,11 @@ _READERS: tuple[tuple[Option, Read], ...] = (
     ),
     (
         Option("--cpu", "cores as request and limit, 2 or 500m; 500m:2 is both", "N[:LIMIT]"),
-        _range("cpu", _cpu),
+        _range("cpu", cores),
     ),
     (
         Option("--memory", "memory as request and limit, 4G or 512Mi; 2G:4G is both", "SIZE[:LIMIT]"),
-        _range("memory", _memory),
+        _range("memory", memory),
     ),
     (Option("--gpu", "the number of accelerators", "N"), _gpus),
     (Option("--accelerator", "their resource in the cluster, if not nvidia.com/gpu", "TYPE"), _accelerator),
