@@ -22,7 +22,7 @@ from kale_magics.analysis.effects import (
     Unbind,
     flattened,
 )
-from kale_magics.analysis.expressions import ExpressionReader
+from kale_magics.analysis.names import NameReader
 from kale_magics.analysis.nesting import with_deep_stack
 from kale_magics.analysis.packages import imported_modules, imported_paths, needs_of
 from kale_magics.analysis.parameter_cells import metric_names, read_parameters
@@ -424,10 +424,8 @@ def test_a_script_says_what_it_binds_and_imports(tmp_path: Path, monkeypatch: py
 )
 def test_what_is_nested_takes_proportional_work(nested, monkeypatch):
     asked = []
-    roots = ExpressionReader._roots
-    monkeypatch.setattr(
-        ExpressionReader, "_roots", lambda self, node: [asked.append(node), roots(self, node)][1]
-    )
+    roots = NameReader._roots
+    monkeypatch.setattr(NameReader, "_roots", lambda self, node: [asked.append(node), roots(self, node)][1])
     counts = []
     for levels in (20, 40, 80):
         asked.clear()

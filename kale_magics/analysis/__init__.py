@@ -11,7 +11,9 @@ Effects on names
     effects            the data model: reads, bindings, changes, calls, branches
     scopes             the scope that each name belongs to
     names              resolves names in scopes, and finds what an expression may share objects with
+    assignments        from an assignment to its effects
     expressions        from the syntax tree of an expression to its effects
+    reader_state       the state of reading a statement
     choices            the parts of an expression that select its value
     code_strings       code in string literals
     star_imports       the names that a star import binds

@@ -5,27 +5,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import replace
 
 from kale_magics.analysis.effects import VARIABLES, Effect, Read, Relation, Source
 from kale_magics.analysis.library_rules import ELEMENT_FUNCTIONS, ELEMENT_METHODS, FRESH, SCALAR_CALLS
-
-
-@dataclass
-class Scope:
-    """A function, a comprehension or a class body under analysis.
-
-    Attributes:
-        kind: Which of them.
-        names: Its local names, each with what its value may be.
-        declared: The names that it declares `global`.
-    """
-
-    kind: Literal["function", "comprehension", "class"]
-    names: dict[str, list[Source]] = field(default_factory=dict)
-    declared: set[str] = field(default_factory=set)
-
+from kale_magics.analysis.reader_state import ReaderState, Scope
 
 _ELEMENT: dict[Relation, Relation] = {"same": "part", "holds": "same"}
 
@@ -122,68 +106,53 @@ def _may_join_containers(node: ast.BinOp) -> bool:
 
 
 class NameReader:
-    """Resolves names in the current scopes, and collects effects in `out`.
+    """Resolves names in the current scopes.
 
-    Attributes:
-        out: The effects so far.
-        scopes: The current scopes, the innermost last.
-        certain: Whether the current code always runs.
-        owner: In a method, its class and the name of its first parameter; else empty.
-        class_attributes: In a method, the class variables that may be mutable.
-        targets: The names that the current assignment binds.
-        late: Those of them that a function, made by the assignment, looks up later.
+    Args:
+        state: The state of the reading.
     """
 
-    def __init__(self) -> None:
-        self.out: list[Effect] = []
-        self.scopes: list[Scope] = []
-        self.certain = True
-        self.owner = ("", "")
-        self.class_attributes: frozenset[str] = frozenset()
-        self.targets: set[str] = set()
-        self.late: set[str] = set()
-        self._elements: dict[ast.AST, tuple[Source, ...]] = {}
-        # A cache: cleared whenever names of inner scopes refer to other objects.
-        self._known_roots: dict[ast.AST, tuple[Source, ...]] = {}
+    def __init__(self, state: ReaderState) -> None:
+        self.state = state
 
     @contextmanager
     def collecting(self) -> Iterator[list[Effect]]:
         """Collect the effects of this context in a list of their own."""
-        before, self.out = self.out, []
+        before, self.state.out = self.state.out, []
         try:
-            yield self.out
+            yield self.state.out
         finally:
-            self.out = before
+            self.state.out = before
 
     @contextmanager
     def scope(self, scope: Scope) -> Iterator[Scope]:
         """Enter a scope inside the current one."""
-        self.scopes.append(scope)
-        self._known_roots.clear()
+        self.state.scopes.append(scope)
+        self.state.known_roots.clear()
         try:
             yield scope
         finally:
-            self.scopes.pop()
-            self._known_roots.clear()
+            self.state.scopes.pop()
+            self.state.known_roots.clear()
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
         """Mark what this context collects as uncertain."""
-        before, self.certain = self.certain, False
+        before, self.state.certain = self.state.certain, False
         try:
             yield
         finally:
-            self.certain = before
+            self.state.certain = before
 
     @property
     def in_function(self) -> bool:
         """Whether the current code runs only when a function is called."""
-        return any(scope.kind == "function" for scope in self.scopes)
+        return any(scope.kind == "function" for scope in self.state.scopes)
 
     def find(self, name: str) -> list[Source] | None:
         """Return what a name of an inner scope may refer to; None for a name of the notebook."""
-        for scope in reversed(self.scopes):
-            if scope.kind == "class" and scope is not self.scopes[-1]:
+        for scope in reversed(self.state.scopes):
+            if scope.kind == "class" and scope is not self.state.scopes[-1]:
                 continue
             if name in scope.declared:
                 return None
@@ -202,16 +171,16 @@ class NameReader:
     def add_referents(self, own: list[Source], sources: Iterable[Source]) -> None:
         """Record that a name of an inner scope may refer to more objects from here on."""
         own += [source for source in sources if source not in own]
-        self._known_roots.clear()
+        self.state.known_roots.clear()
 
     def read(self, name: str, line: int) -> None:
         """Add the read of a name."""
         own = self.find(name)
         if own is None:
-            self.out.append(Read(name, line, self.certain and name not in self.late))
-        elif self.scopes[-1].kind == "class" and name in self.scopes[-1].names:
+            self.state.out.append(Read(name, line, self.state.certain and name not in self.state.late))
+        elif self.state.scopes[-1].kind == "class" and name in self.state.scopes[-1].names:
             # Until the class binds it, it refers to the notebook's variable.
-            self.out.append(Read(name, line, certain=False))
+            self.state.out.append(Read(name, line, certain=False))
 
     def names_in(self, node: ast.AST) -> frozenset[str]:
         """Return the notebook's names in an expression."""
@@ -220,21 +189,21 @@ class NameReader:
 
     def roots(self, node: ast.AST) -> tuple[Source, ...]:
         """Return what an expression's value may share objects with; its effects must be collected first."""
-        known = self._known_roots.get(node)
+        known = self.state.known_roots.get(node)
         if known is None:
-            known = self._known_roots[node] = tuple(dict.fromkeys(self._roots(node)))
+            known = self.state.known_roots[node] = tuple(dict.fromkeys(self._roots(node)))
         return known
 
     def _roots(self, node: ast.AST) -> tuple[Source, ...]:
         if isinstance(node, ast.Name):
             own = self.find(node.id)
             return (Source(node.id),) if own is None else tuple(own)
-        if self.owner[0] and _class_of(node) == self.owner[1]:
-            return (Source(self.owner[0]),)
+        if self.state.owner[0] and _class_of(node) == self.state.owner[1]:
+            return (Source(self.state.owner[0]),)
         if isinstance(node, (ast.Attribute, ast.Subscript)):
             named = variable_of_globals(node)
             found = (Source(named),) if named else part_of(self.roots(node.value))
-            return (*found, Source(self.owner[0])) if self._is_of_class(node) else found
+            return (*found, Source(self.state.owner[0])) if self._is_of_class(node) else found
         if isinstance(node, ast.Starred):
             return part_of(self.roots(node.value))
         if isinstance(node, (ast.Await, ast.NamedExpr)):
@@ -263,14 +232,14 @@ class NameReader:
             return self._result(node)
         if isinstance(node, ast.Lambda):
             defaults = self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)])
-            return self.captured(node) + defaults + holding(self._elements.get(node, ()))
-        return holding(self._elements.get(node, ()))
+            return self.captured(node) + defaults + holding(self.state.elements.get(node, ()))
+        return holding(self.state.elements.get(node, ()))
 
     def _is_of_class(self, node: ast.Attribute | ast.Subscript) -> bool:
         """Whether an attribute of a method's object is a class variable: `self.registry`."""
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
             return False
-        return node.attr in self.class_attributes and node.value.id == self.owner[1] != ""
+        return node.attr in self.state.class_attributes and node.value.id == self.state.owner[1] != ""
 
     def captured(self, node: ast.AST) -> tuple[Source, ...]:
         """Return what a nested function or class captures from the function around it."""

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from kale_magics.analysis.assignments import AssignmentReader
 from kale_magics.analysis.closures import keeps_state
 from kale_magics.analysis.effects import (
     Behaviour,
@@ -21,7 +22,8 @@ from kale_magics.analysis.effects import (
 )
 from kale_magics.analysis.expressions import ExpressionReader
 from kale_magics.analysis.library_rules import FRESH
-from kale_magics.analysis.names import Scope, dotted, is_constant, labelled, part_of
+from kale_magics.analysis.names import NameReader, dotted, is_constant, labelled, part_of
+from kale_magics.analysis.reader_state import ReaderState, Scope
 from kale_magics.analysis.scopes import bound_names, imported_names, imported_origins
 
 _ENDS = (ast.Raise, ast.Return, ast.Continue, ast.Break)
@@ -31,84 +33,92 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 def effects_of(statement: ast.stmt) -> tuple[Effect, ...]:
     """Return the effects of a statement at the top level of a cell."""
-    reader = StatementReader()
-    reader.statement(statement)
-    return tuple(reader.out)
+    state = ReaderState()
+    StatementReader(state)
+    state.visit(statement)
+    return tuple(state.out)
 
 
-class StatementReader(ExpressionReader):
-    """Collects the effects of statements in `out`."""
+class StatementReader:
+    """Collects the effects of statements.
 
-    def statement(self, node: ast.AST) -> None:
-        """Collect the effects of a statement."""
-        self.expression(node)
+    Args:
+        state: The state of the reading.
+    """
+
+    def __init__(self, state: ReaderState) -> None:
+        self.state = state
+        self.names = NameReader(state)
+        self.assignments = AssignmentReader(state, self.names)
+        self.expressions = ExpressionReader(state, self.names, self.assignments)
+        state.register(self)
 
     def block(self, body: Sequence[ast.AST]) -> Path:
         """Return the effects of a block that may not run."""
-        with self.collecting() as effects:
-            self.body(body)
+        with self.names.collecting() as effects:
+            self.expressions.body(body)
         return Path(tuple(effects), bool(body) and _ends(body[-1]))
 
     def _assign(self, node: ast.Assign) -> None:
-        self.assign(node.targets, node.value)
+        self.assignments.assign(node.targets, node.value)
 
     def _annassign(self, node: ast.AnnAssign) -> None:
-        with self.uncertain():
-            if not self.in_function:
-                self.expression(node.annotation)
+        with self.names.uncertain():
+            if not self.names.in_function:
+                self.state.visit(node.annotation)
         if node.value is not None:
-            self.assign([node.target], node.value)
+            self.assignments.assign([node.target], node.value)
 
     def _augassign(self, node: ast.AugAssign) -> None:
         target = node.target
         load = ast.Name(target.id, ast.Load(), lineno=target.lineno) if isinstance(target, ast.Name) else None
-        self.expression(load or target.value)  # type: ignore[union-attr]  # one of them is set
-        self.expression(getattr(target, "slice", None))
-        self.expression(node.value)
-        uses = self.names_in(node.value)
-        changed = self.roots(load or target.value)  # type: ignore[union-attr]  # one of them is set
-        linked = part_of(self.roots(node.value))
+        self.state.visit(load or target.value)  # type: ignore[union-attr]  # one of them is set
+        self.state.visit(getattr(target, "slice", None))
+        self.state.visit(node.value)
+        uses = self.names.names_in(node.value)
+        changed = self.names.roots(load or target.value)  # type: ignore[union-attr]  # one of them is set
+        linked = part_of(self.names.roots(node.value))
         for root in changed:
-            self.out.append(Mutate(root, node.lineno, "operator" if load else "write", linked, uses))
+            self.state.out.append(Mutate(root, node.lineno, "operator" if load else "write", linked, uses))
         if load is not None:
-            self.bind_name(load.id, node.lineno, self.roots(load), uses | {load.id})
+            self.assignments.bind_name(load.id, node.lineno, self.names.roots(load), uses | {load.id})
 
     def _delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Name):
-                if self.find(target.id) is None:
-                    self.out.append(Unbind(target.id, target.lineno))
+                if self.names.find(target.id) is None:
+                    self.state.out.append(Unbind(target.id, target.lineno))
             elif isinstance(target, (ast.Tuple, ast.List)):
                 self._delete(ast.Delete(target.elts))
             elif isinstance(target, (ast.Attribute, ast.Subscript)):
-                self.expression(target.value)
-                self.expression(getattr(target, "slice", None))
-                self.out += [Mutate(root, target.lineno) for root in self.roots(target.value)]
+                self.state.visit(target.value)
+                self.state.visit(getattr(target, "slice", None))
+                self.state.out += [Mutate(root, target.lineno) for root in self.names.roots(target.value)]
 
     def _return(self, node: ast.Return) -> None:
-        self.expression(node.value)
+        self.state.visit(node.value)
         if node.value is not None:
-            self.returns += self.roots(node.value)
+            self.state.returns += self.names.roots(node.value)
 
     def _if(self, node: ast.If) -> None:
         if ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__"):
-            self.body(node.body)
+            self.expressions.body(node.body)
             return
-        self.expression(node.test)
+        self.state.visit(node.test)
         paths = self.block(node.body), self.block(node.orelse)
-        self.out.append(Branch(paths, selectors=self.names_in(node.test)))
+        self.state.out.append(Branch(paths, selectors=self.names.names_in(node.test)))
 
     def _while(self, node: ast.While) -> None:
-        self.expression(node.test)
-        self.out.append(Branch((self._loop(node.body), Path(())), self.names_in(node.test)))
+        self.state.visit(node.test)
+        self.state.out.append(Branch((self._loop(node.body), Path(())), self.names.names_in(node.test)))
         self._otherwise(node.orelse)
 
     def _for(self, node: ast.For | ast.AsyncFor) -> None:
-        self.expression(node.iter)
-        with self.collecting() as effects:
-            self.iterate(node)
-            self.body(node.body)
-        self.out.append(Branch((Path(tuple(effects)), Path(())), self.names_in(node.iter)))
+        self.state.visit(node.iter)
+        with self.names.collecting() as effects:
+            self.assignments.iterate(node)
+            self.expressions.body(node.body)
+        self.state.out.append(Branch((Path(tuple(effects)), Path(())), self.names.names_in(node.iter)))
         self._otherwise(node.orelse)
 
     _asyncfor = _for
@@ -118,30 +128,32 @@ class StatementReader(ExpressionReader):
 
     def _otherwise(self, body: Sequence[ast.AST]) -> None:
         if body:
-            self.out.append(Branch((self.block(body), Path(()))))
+            self.state.out.append(Branch((self.block(body), Path(()))))
 
     def _with(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
-            self.expression(item.context_expr)
+            self.state.visit(item.context_expr)
             self._context_manager_call(item.context_expr)
             if item.optional_vars is not None:
                 entered = (
                     replace(s, relation="entered") if s.relation == "call" else s
-                    for s in self.roots(item.context_expr)
+                    for s in self.names.roots(item.context_expr)
                 )
-                self.bind(item.optional_vars, tuple(entered), self.names_in(item.context_expr))
+                self.assignments.bind(
+                    item.optional_vars, tuple(entered), self.names.names_in(item.context_expr)
+                )
         if any("suppress" in ast.unparse(item.context_expr) for item in node.items):
-            self.out.append(Branch((self._loop(node.body), Path(()))))
+            self.state.out.append(Branch((self._loop(node.body), Path(()))))
         else:
-            self.body(node.body)
+            self.expressions.body(node.body)
 
     _asyncwith = _with
 
     def _context_manager_call(self, context: ast.expr) -> None:
         """Add a call: a context manager may change its arguments while the body of its `with` runs."""
         if isinstance(context, ast.Call) and dotted(context.func) not in FRESH:
-            given = tuple((label, self.roots(value)) for label, value in labelled(context))
-            self.out.append(Call(context.lineno, "", "", (), given))
+            given = tuple((label, self.names.roots(value)) for label, value in labelled(context))
+            self.state.out.append(Call(context.lineno, "", "", (), given))
 
     def _try(self, node: ast.Try) -> None:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
@@ -150,78 +162,82 @@ class StatementReader(ExpressionReader):
         possibly = (Branch((Path(defined), Path(()))),) if defined else ()
         paths[1:] = [replace(path, effects=possibly + path.effects) for path in paths[1:]]
         if node.handlers:
-            self.out.append(Branch(tuple(paths)))
+            self.state.out.append(Branch(tuple(paths)))
         else:
-            self.out += paths[0].effects
-        self.body(node.finalbody)
+            self.state.out += paths[0].effects
+        self.expressions.body(node.finalbody)
 
     _trystar = _try
 
     def _handler(self, node: ast.ExceptHandler) -> Path:
-        with self.collecting() as effects:
-            self.expression(node.type)
+        with self.names.collecting() as effects:
+            self.state.visit(node.type)
             if node.name:
-                self.bind_name(node.name, node.lineno)
+                self.assignments.bind_name(node.name, node.lineno)
             body = self.block(node.body)
-            self.out += body.effects
-            if node.name and self.find(node.name) is None:
-                self.out.append(Unbind(node.name, node.lineno))
+            self.state.out += body.effects
+            if node.name and self.names.find(node.name) is None:
+                self.state.out.append(Unbind(node.name, node.lineno))
         return Path(tuple(effects), body.ends)
 
     def _match(self, node: ast.Match) -> None:
-        self.expression(node.subject)
-        sources, uses = part_of(self.roots(node.subject)), self.names_in(node.subject)
+        self.state.visit(node.subject)
+        sources, uses = part_of(self.names.roots(node.subject)), self.names.names_in(node.subject)
         paths = []
         for case in node.cases:
-            with self.collecting() as effects:
+            with self.names.collecting() as effects:
                 for child in ast.walk(case.pattern):
                     if isinstance(child, (ast.MatchValue, ast.MatchClass)):
-                        self.expression(child.cls if isinstance(child, ast.MatchClass) else child.value)
+                        self.state.visit(child.cls if isinstance(child, ast.MatchClass) else child.value)
                 for name in sorted(bound_names([case.pattern])[0]):
-                    self.bind_name(name, case.pattern.lineno, sources, uses)
-                self.expression(case.guard)
+                    self.assignments.bind_name(name, case.pattern.lineno, sources, uses)
+                self.state.visit(case.guard)
                 body = self.block(case.body)
-                self.out += body.effects
+                self.state.out += body.effects
             paths.append(Path(tuple(effects), body.ends))
         last = node.cases[-1]
         if last.guard or not (isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None):
             paths.append(Path(()))
         guards = (case.guard for case in node.cases if case.guard)
-        self.out.append(Branch(tuple(paths), selectors=uses.union(*map(self.names_in, guards))))
+        self.state.out.append(Branch(tuple(paths), selectors=uses.union(*map(self.names.names_in, guards))))
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         names = imported_names(node)
-        if self.scopes:
+        if self.state.scopes:
             for name in names:
-                self.bind_name(name, node.lineno)
+                self.assignments.bind_name(name, node.lineno)
             return
         star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
         package = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
         modules = (package,) if package else tuple(alias.name for alias in node.names)
         origins = tuple(imported_origins(node))
-        self.out.append(
+        self.state.out.append(
             Define("import", tuple(names), node.lineno, package if star else "", modules, origins)
         )
 
     _importfrom = _import
 
     def _functiondef(self, node: Function) -> None:
-        with self.collecting() as at_once:
+        with self.names.collecting() as at_once:
             self._evaluated_at_once(node)
-        if self.scopes:
-            self.out += at_once
-            self.inline(node.args, node.body, ())
-            self.bind_name(node.name, node.lineno, self.captured(node))
+        if self.state.scopes:
+            self.state.out += at_once
+            self.expressions.inline(node.args, node.body, ())
+            self.assignments.bind_name(node.name, node.lineno, self.names.captured(node))
             return
-        behaviour = replace(self.behaviour(node.name, node.args, node.body), keeps_state=keeps_state(node))
-        self.out.append(
+        behaviour = replace(
+            self.expressions.behaviour(node.name, node.args, node.body), keeps_state=keeps_state(node)
+        )
+        self.state.out.append(
             Define(
                 "def",
                 (node.name,),
                 node.lineno,
                 behaviour=behaviour,
                 at_once=tuple(at_once),
-                default_sources=self.all_roots([*node.args.defaults, *filter(None, node.args.kw_defaults)]),
+                default_sources=self.names.all_roots(
+                    [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+                ),
                 decorators=_paths_of_decorators(node),
             )
         )
@@ -230,13 +246,13 @@ class StatementReader(ExpressionReader):
 
     def _evaluated_at_once(self, node: Function) -> None:
         for decorator in node.decorator_list:
-            self.expression(decorator)
+            self.state.visit(decorator)
             if isinstance(decorator, ast.Attribute):
-                self.out.append(
-                    Call(node.lineno, dotted(decorator), decorator.attr, self.roots(decorator.value))
+                self.state.out.append(
+                    Call(node.lineno, dotted(decorator), decorator.attr, self.names.roots(decorator.value))
                 )
         for expression in (*node.args.defaults, *node.args.kw_defaults):
-            self.expression(expression)
+            self.state.visit(expression)
         arguments = [
             *node.args.posonlyargs,
             *node.args.args,
@@ -244,29 +260,29 @@ class StatementReader(ExpressionReader):
             node.args.vararg,
             node.args.kwarg,
         ]
-        with self.uncertain():
+        with self.names.uncertain():
             for argument in arguments:
-                self.expression(argument.annotation if argument else None)
-            self.expression(node.returns)
+                self.state.visit(argument.annotation if argument else None)
+            self.state.visit(node.returns)
 
     def _classdef(self, node: ast.ClassDef) -> None:
         methods: dict[str, Behaviour] = {}
-        with self.collecting() as at_once:
+        with self.names.collecting() as at_once:
             for expression in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
-                self.expression(expression)
+                self.state.visit(expression)
             for made_by in (k.value for k in node.keywords if k.arg == "metaclass"):
-                self.out.append(Call(node.lineno, dotted(made_by), "", self.roots(made_by)))
+                self.state.out.append(Call(node.lineno, dotted(made_by), "", self.names.roots(made_by)))
             held = self._class_body(node, methods)
-        if self.scopes:
-            self.out += at_once
-            self.out += [effect for method in methods.values() for effect in method.effects]
-            self.bind_name(node.name, node.lineno, self.captured(node))
+        if self.state.scopes:
+            self.state.out += at_once
+            self.state.out += [effect for method in methods.values() for effect in method.effects]
+            self.assignments.bind_name(node.name, node.lineno, self.names.captured(node))
             return
         effects = tuple(e for name, m in methods.items() if name != "__init_subclass__" for e in m.effects)
         methods.setdefault("", Behaviour(node.name))
         attributes = frozenset(_changeable(node.body))
         behaviour = Behaviour(node.name, effects=effects, methods=methods, attributes=attributes)
-        self.out.append(
+        self.state.out.append(
             Define(
                 "class",
                 (node.name,),
@@ -285,34 +301,39 @@ class StatementReader(ExpressionReader):
             What the class variables may share objects with.
         """
         bound, declared, _ = bound_names(node.body)
-        made = len(self.behaviours)
-        attributes, self.class_attributes = self.class_attributes, frozenset(_changeable(node.body))
-        with self.scope(Scope("class", {name: list[Source]() for name in bound}, declared)) as scope:
+        made = len(self.state.behaviours)
+        attributes, self.state.class_attributes = (
+            self.state.class_attributes,
+            frozenset(_changeable(node.body)),
+        )
+        with self.names.scope(Scope("class", {name: list[Source]() for name in bound}, declared)) as scope:
             for statement in node.body:
                 if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                     self._evaluated_at_once(statement)
-                    method = self.behaviour(statement.name, statement.args, statement.body, node.name)
+                    method = self.expressions.behaviour(
+                        statement.name, statement.args, statement.body, node.name
+                    )
                     methods[_method_key(statement, methods)] = replace(
                         method, implicit=_is_implicit(statement)
                     )
                 elif isinstance(statement, ast.ClassDef):
                     for expression in (*statement.decorator_list, *statement.bases):
-                        self.expression(expression)
+                        self.state.visit(expression)
                     self._class_body(statement, methods)
                 else:
-                    self.statement(statement)
-        self.class_attributes = attributes
-        for number, behaviour in enumerate(self.behaviours[made:]):
+                    self.state.visit(statement)
+        self.state.class_attributes = attributes
+        for number, behaviour in enumerate(self.state.behaviours[made:]):
             methods[f"lambda {number}"] = behaviour
-        del self.behaviours[made:]
+        del self.state.behaviours[made:]
         return tuple(dict.fromkeys(source for name in sorted(scope.names) for source in scope.names[name]))
 
     def _typealias(self, node: ast.AST) -> None:
         name: ast.Name = node.name  # type: ignore[attr-defined]  # `ast.TypeAlias`, since 3.12
         value: ast.expr = node.value  # type: ignore[attr-defined]  # the same
-        with self.uncertain():
-            self.expression(value)
-        self.out.append(Bind(name.id, name.lineno, uses=self.names_in(value)))
+        with self.names.uncertain():
+            self.state.visit(value)
+        self.state.out.append(Bind(name.id, name.lineno, uses=self.names.names_in(value)))
 
     def _global(self, node: ast.AST) -> None:
         """Do nothing: the scope already includes the declarations."""
