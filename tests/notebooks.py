@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kale_magics.checking.check import check_run, diagnostics_of
 from kale_magics.checking.expected import Expected, expected_of
-from kale_magics.dataflow.assemble import assemble
+from kale_magics.dataflow.assemble import Assembly, assemble
 from kale_magics.execution.run import Run
 from kale_magics.kubeflow.compiler import compile_pipeline
 from kale_magics.local.engine import run_pipeline
@@ -160,26 +160,24 @@ def in_forks(case: Case, folder: Path) -> Report:
 
 def _session(case: Case, folder: Path) -> tuple[Report, Pipeline | None, Expected | None]:
     """What a process that has not seen the notebook has to know of it."""
-    with session(case, folder) as (report, shell, pipeline):
-        expected = pipeline and expected_by(shell)
-    if pipeline is not None and expected is not None:
-        values = {
-            name: shell.user_ns.get(name) for step in pipeline.steps for a in step.outputs for name in a.names
-        }
-        now = {name: fingerprint(value) for name, value in values.items() if value is not None}
-        expected = replace(expected, current=now.get)
-    return report, pipeline, expected
+    with session(case, folder) as (report, shell, assembly):
+        pipeline = assembly.pipeline
+        if pipeline is None:
+            return report, None, None
+        names = {name for step in pipeline.steps for output in step.outputs for name in output.names}
+        now = {name: fingerprint(shell.user_ns[name]) for name in names if name in shell.user_ns}
+        return report, pipeline, replace(expected_by(shell, assembly), current=now.get)
 
 
 def in_engine(case: Case, folder: Path) -> Report:
     """Run a notebook with the extension, and its pipeline in the embedded engine, twice."""
-    with session(case, folder) as (report, shell, pipeline):
-        if pipeline is not None:
+    with session(case, folder) as (report, shell, assembly):
+        if (pipeline := assembly.pipeline) is not None:
             with stage(report, "run"):
                 done = run_engine(case, pipeline, folder)
                 report.runs, report.metrics = [*map(printed_by, done)], [run.metrics for run in done]
                 with stage(report, "check"):
-                    check(report, pipeline, expected_by(shell), done)
+                    check(report, pipeline, expected_by(shell, assembly), done)
     return report
 
 
@@ -191,15 +189,15 @@ def in_kfp(case: Case, folder: Path, python: str) -> Report:
         folder: Where it may leave files.
         python: What stands for Python in the commands of the tasks.
     """
-    with session(case, folder) as (report, _, pipeline):
-        if pipeline is not None:
+    with session(case, folder) as (report, _, assembly):
+        if (pipeline := assembly.pipeline) is not None:
             with stage(report, "run"):
                 report.runs = [run_kfp(case, pipeline, folder, python)]
     return report
 
 
 @contextlib.contextmanager
-def session(case: Case, folder: Path) -> Iterator[tuple[Report, InteractiveShell, Pipeline | None]]:
+def session(case: Case, folder: Path) -> Iterator[tuple[Report, InteractiveShell, Assembly]]:
     """Run a notebook with the extension and assemble it; be in its folder meanwhile."""
     report = Report()
     with workplace(folder / "notebook", case), without_modules("tests"):
@@ -209,10 +207,7 @@ def session(case: Case, folder: Path) -> Iterator[tuple[Report, InteractiveShell
             for cell in case.cells:
                 shell.run_cell(cell, store_history=True)
         report.notebook = output.read_text(encoding="utf-8")
-        pipeline = None
-        with stage(report, "assemble"):
-            pipeline = assembled(shell, report)
-        yield report, shell, pipeline
+        yield report, shell, assembled(shell, report)
 
 
 @contextlib.contextmanager
@@ -281,13 +276,13 @@ def fresh_shell(folder: Path) -> InteractiveShell:
 
     os.environ["IPYTHONDIR"] = str(folder / ".ipython")
     config = Config()
-    config.HistoryManager.hist_file = ":memory:"
+    config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     sys.path.insert(0, "")
     return Shell.instance(config=config)
 
 
-def assembled(shell: InteractiveShell, report: Report) -> Pipeline | None:
+def assembled(shell: InteractiveShell, report: Report) -> Assembly:
     """Assemble the cells that are registered in a session, and note what came of that."""
     assembly = assemble(registered_cells(shell), Session(shell))
     report.diagnostics = [(d.code.code, d.severity, str(d)) for d in assembly.diagnostics]
@@ -295,7 +290,7 @@ def assembled(shell: InteractiveShell, report: Report) -> Pipeline | None:
     for step in assembly.pipeline.steps if assembly.pipeline else ():
         report.takes[step.name] = {name for i in step.inputs for name in i.names}
         report.needs[step.name] = set(step.upstream).union(*(report.needs[name] for name in step.upstream))
-    return assembly.pipeline
+    return assembly
 
 
 def registered_cells(shell: InteractiveShell) -> Any:
@@ -303,10 +298,9 @@ def registered_cells(shell: InteractiveShell) -> Any:
     return shell.magics_manager.registry["KaleMagics"].workspace.registry.cells
 
 
-def expected_by(shell: InteractiveShell) -> Expected:
+def expected_by(shell: InteractiveShell, assembly: Assembly) -> Expected:
     """What the runs of a session's pipeline are compared with."""
-    cells = registered_cells(shell)
-    return expected_of(cells, assemble(cells, Session(shell)).diagnostics, values=shell.user_ns)
+    return expected_of(registered_cells(shell), assembly.diagnostics, values=shell.user_ns)
 
 
 def check(report: Report, pipeline: Pipeline, expected: Expected, done: Sequence[Run]) -> None:

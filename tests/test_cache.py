@@ -22,6 +22,7 @@ from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import CodeBlock, Parameter, Pipeline
 from tests.test_engine import Runner, states, step
+from tests.tiers import slow_but
 
 DATA = "a,b\n1,2\n"
 
@@ -134,8 +135,9 @@ SAME = {
 }
 
 
-@pytest.mark.parametrize("source", SAME.values(), ids=SAME)
-def test_nothing_has_changed(kale, source):
+@pytest.mark.parametrize("name", slow_but(set(SAME) - {"a model with a seed", "a plot"}, SAME))
+def test_nothing_has_changed(kale, name):
+    source = SAME[name]
     kale(step("a", source))
     assert cache_plan(kale, step("a", source)) == {"a": "cached "}
     assert cached(kale(step("a", source))) == {"a"}
@@ -283,8 +285,9 @@ EACH_TIME = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("source", "reason"), EACH_TIME.values(), ids=EACH_TIME)
-def test_what_may_come_out_differently_runs_each_time(kale, source, reason, monkeypatch):
+@pytest.mark.parametrize("name", slow_but(set(EACH_TIME) - {"a model without a seed"}, EACH_TIME))
+def test_what_may_come_out_differently_runs_each_time(kale, name, monkeypatch):
+    source, reason = EACH_TIME[name]
     monkeypatch.chdir(kale.folder)
     monkeypatch.setenv("SHELL", "/bin/bash")
     kale(step("a", source))

@@ -14,6 +14,7 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.kfp_server import KfpServer
+from tests.tiers import slow_but
 
 FOLDER = Path(__file__).parents[1] / "demo_notebooks"
 NAMES = ("quickstart", "cancer_screening", "on_a_cluster")
@@ -56,7 +57,7 @@ def read(path: Path) -> Demo:
     return Demo({cell.id: cell for cell in cells if cell.cell_type == "code"})
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=slow_but(("quickstart",), NAMES))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

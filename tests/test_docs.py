@@ -28,6 +28,7 @@ from kale_magics.magics.magics import KaleMagics
 from tests import reference
 from tests.catalogue import ADDRESS
 from tests.kfp_server import KfpServer
+from tests.tiers import slow_but
 
 ROOT = Path(__file__).parents[1]
 PATHS = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -76,7 +77,7 @@ def test_every_block_is_of_a_kind_that_is_checked(name: str) -> None:
     assert {block.label for block in blocks(PAGES[name])} <= LABELS - {"text"}
 
 
-@pytest.mark.parametrize("name", WITH_CODE)
+@pytest.mark.parametrize("name", slow_but(("README.md", "docs/semantics.md"), WITH_CODE))
 def test_a_page_shows_what_happens(name: str, tmp_path: Path) -> None:
     page = PAGES[name]
     with KfpServer(tmp_path / "server") if ADDRESS in page else nullcontext() as server:

@@ -7,22 +7,18 @@ import pytest
 from tests.forks import ForkServer
 from tests.fuzz.hunt import play, told
 from tests.notebooks import Players
+from tests.tiers import slow_but
 
 TIMEOUT = 600
 """Seconds that a notebook may take in all ways; to make a failing one small is many of them."""
 
 
-def starts(number: int, quick: int) -> list[object]:
-    """What random numbers start from; all but the first few are slow tests."""
-    return [*range(quick), *(pytest.param(start, marks=pytest.mark.slow) for start in range(quick, number))]
-
-
-@pytest.mark.parametrize("start", starts(120, quick=5))
+@pytest.mark.parametrize("start", slow_but(range(5), range(120)))
 def test_a_random_notebook(players: Players, start: int) -> None:
     check(players.quick, start, "ordinary")
 
 
-@pytest.mark.parametrize("start", starts(40, quick=2))
+@pytest.mark.parametrize("start", slow_but(range(2), range(40)))
 def test_a_random_notebook_with_data(players: Players, start: int) -> None:
     check(players.data, start, "data")
 

@@ -20,6 +20,7 @@ from kale_magics.analysis.library_effects import (
 )
 from tests.probe import data
 from tests.probe.__main__ import library_of, probed
+from tests.tiers import slow_but
 
 FUNCTIONS: list[tuple[str, str, set[int | str]]] = [
     ("numpy.sqrt", "changes", {1, "out"}),
@@ -247,7 +248,10 @@ def sampled(library: str) -> dict[str, str]:
     return {key: stored[key] for key in [*chosen, *of_callables[step // 2 :: step]]}
 
 
-@pytest.mark.parametrize("library", ["stdlib", "numpy", "pandas", "sklearn", "scipy", "matplotlib"])
+LIBRARIES = ("stdlib", "numpy", "pandas", "sklearn", "scipy", "matplotlib")
+
+
+@pytest.mark.parametrize("library", slow_but(("stdlib", "numpy"), LIBRARIES))
 def test_probing_again_finds_the_same(library: str, tmp_path: Path) -> None:
     expected = sampled(library)
     names = sorted({key.partition(" ")[2] for key in expected})

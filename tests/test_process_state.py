@@ -382,6 +382,7 @@ def test_no_code_of_the_user_runs_for_being_compared(monkeypatch: pytest.MonkeyP
     )
 
 
+@pytest.mark.slow
 def test_a_notebook_that_shows_figures_in_place_has_nothing_to_say(tmp_path: Path) -> None:
     notebook = [
         "%load_ext kale_magics",

@@ -36,18 +36,18 @@ def is_one_of(case: Case, number: int) -> bool:
 
 
 def of_engine(case: Case) -> Collection[pytest.MarkDecorator]:
-    return () if is_one_of(case, 18) else [pytest.mark.slow]
+    return () if is_one_of(case, 36) else [pytest.mark.slow]
 
 
 def of_kfp(case: Case) -> Collection[pytest.MarkDecorator]:
-    if is_one_of(case, 60):
+    if is_one_of(case, 90):
         return ()
     return [pytest.mark.kfp] if is_one_of(case, 6) else [pytest.mark.exhaustive]
 
 
 def of_plain(case: Case) -> Collection[pytest.MarkDecorator]:
     """A notebook without marks is a slow test if the one with marks says the same."""
-    return () if case.id in UNCHECKED or is_one_of(case, 18) else [pytest.mark.slow]
+    return () if case.id in UNCHECKED or is_one_of(case, 36) else [pytest.mark.slow]
 
 
 def table(cases: list[Case], marks: Marks = lambda _: ()) -> pytest.MarkDecorator:

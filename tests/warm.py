@@ -8,6 +8,8 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 import kale_magics.checking.check
 import kale_magics.checking.expected
 import kale_magics.kubeflow.compiler
@@ -27,4 +29,5 @@ if simplest is None:
 step: dict[str, Any] = {"compile": compiled, "exec": lambda _, names: names.update(run_step=lambda *_: None)}
 exec(compile(render_program(simplest.steps[0]), "<program>", "exec", dont_inherit=True), step)
 step["s"]()
+TransformerManager().transform_cell("x = 1\n")  # compiles regular expressions
 gc.freeze()
