@@ -608,7 +608,7 @@ def test_an_entry_goes_with_the_last_run_that_has_it(kale):
     files = [run.steps["a"].artifacts["x"] for run in (first, second)]
     assert os.path.samefile(*files)
     gone, freed = clean(kale.runs, 1, None)
-    assert [run.id for run in gone] == [first.id]
+    assert [folder.name for folder in gone] == [first.id]
     assert freed < 1 << 20
     third = kale(make)
     assert cached(third) == {"a"}

@@ -1,4 +1,4 @@
-"""Runs that were: listed, asked for their logs and values in another session, thrown away."""
+"""Stored runs: their list, their logs and values in another session, and their end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from datetime import timedelta
@@ -15,9 +16,9 @@ import pytest
 
 import kale_magics
 from kale_magics.local.past_runs import clean, locked, past_runs
-from kale_magics.model.diagnostics import KaleError
+from kale_magics.model.diagnostics import Code, KaleError
 from kale_magics.syntax.arguments import parse_duration
-from tests.shells import Shell, fresh_shell, mentions
+from tests.shells import Shell, fresh_shell, mentions, shows
 from tests.test_engine import Runner, step
 
 NOTEBOOK = (
@@ -85,8 +86,9 @@ def test_a_run_without_a_process_has_been_cancelled(kale, lives):
     with locked(run.folder) if lives else contextlib.nullcontext():
         (again,) = past_runs(kale.runs)
         gone, _ = clean(kale.runs, None, None)
+        states = again.state, again.steps["a"].state, again.steps["b"].state
     expected = "running" if lives else "cancelled"
-    assert (again.state, again.steps["a"].state, again.steps["b"].state) == (expected, "succeeded", expected)
+    assert states == (expected, "succeeded", expected)
     assert len(gone) == (not lives)
 
 
@@ -103,7 +105,7 @@ def test_cleaning_keeps_what_it_should(kale):
     runs = [kale(step("a", "x = bytes(10_000)", gives=["x"])) for _ in range(4)]
     assert clean(kale.runs, 0, timedelta(days=1)) == ([], 0)
     gone, freed = clean(kale.runs, 3, None)
-    assert [run.id for run in gone] == [runs[0].id]
+    assert [folder.name for folder in gone] == [runs[0].id]
     assert 10_000 < freed < 200_000
     assert not runs[0].folder.exists()
     assert [run.id for run in past_runs(kale.runs)] == [run.id for run in reversed(runs[1:])]
@@ -143,7 +145,49 @@ def test_lengths_of_time(text, seconds):
     assert parse_duration(text).total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "10x", "-5m", "1m1h", "ten"])
+@pytest.mark.parametrize("text", ["", "1h30", "m", "10x", "-5m", "1m1h", "ten"])
 def test_what_is_no_length_of_time(text):
     with pytest.raises(KaleError, match="not a duration"):
         parse_duration(text)
+
+
+def test_the_handle_of_a_run_elsewhere_follows_it_and_does_not_end_it(kale):
+    run = kale(step("a", "x = 1", gives=["x"]))
+    ended = (run.folder / "run.json").read_text()
+    told = json.loads(ended)
+    told.update(state="running", ended=None, seconds=None)
+    told["steps"]["a"]["state"] = "running"
+    (run.folder / "run.json").write_text(json.dumps(told))
+    with locked(run.folder):
+        (again,) = past_runs(kale.runs)
+        assert again.steps["a"].state == "running"
+        with pytest.raises(KaleError) as refusal:
+            again.cancel()
+        assert refusal.value.diagnostics[0].code is Code.BAD_ARGUMENTS
+        with pytest.raises(TimeoutError):
+            again.wait(0)
+        (run.folder / "run.json").write_text(ended)
+        assert again.wait() is again
+        assert (again.state, again.steps["a"].state) == ("succeeded", "succeeded")
+        again.cancel()
+
+
+def test_a_damaged_run_is_cleaned(kale):
+    run = kale(step("a", "x = 1", gives=["x"]))
+    (run.folder / "run.json").write_text("{broken")
+    assert past_runs(kale.runs) == []
+    gone, freed = clean(kale.runs, None, timedelta(days=1))
+    assert gone == []
+    gone, freed = clean(kale.runs, None, None)
+    assert ([folder.name for folder in gone], freed > 0) == ([run.id], True)
+    assert not run.folder.exists()
+
+
+def test_a_deleted_run_is_not_the_last_one(shell):
+    shell.run("%kale_run --name first")
+    shell.run("run = %kale_run --name second --no-cache")
+    shutil.rmtree(kale_magics.last_run().folder)
+    told = shell.refusal("next(iter(next(iter(run.outputs.values())).values()))")
+    assert shows(told, "KALE303", "deleted")
+    assert "first" in shell.run("%kale_runs").printed
+    assert shell.run("%kale_logs train").success

@@ -91,7 +91,10 @@ def test_a_step_alone_takes_what_the_last_run_has(shell):
     assert shell.run("%kale_run --only load show --no-cache").success
     assert kale_magics.last_run().steps["show"].log == "model 5.0\n"
     # The run of `train` alone is the last one that has a model.
-    assert f"model of step train: from run {run.id}\n" in shell.run("%kale_run --only show").printed
+    told = shell.run("%kale_run --only show").printed
+    # Its input came from the run with another `rate`.
+    since = "since then, step load has changed: parameter rate has changed"
+    assert f"model of step train: from run {run.id}; {since}\n" in told
     shell.run("%%kale step train\nmodel = max(rows)", "c3")
     assert f"{run.id}; since then, its code has changed\n" in shell.run("%kale_run --only show").printed
 

@@ -58,7 +58,10 @@ class Follower:
     def report(self) -> None:
         """Report what has happened since the last report."""
         for task, state in self.run.known_tasks.items():
-            if state.state not in ("waiting", "skipped") and task not in self.begun:
+            never_began = state.state in ("waiting", "skipped") or (
+                state.state == "cancelled" and state.seconds is None
+            )
+            if not never_began and task not in self.begun:
                 self.begun.add(task)
                 self.emit(TaskStarted(task))
             over = state.state in ("succeeded", "failed", "skipped", "cancelled")

@@ -25,6 +25,9 @@ class LocalSource(FolderSource):
         path, what = task.artifacts[variable], f"{variable} of step {task.name}"
         entry = read_entry(task.folder)
         digest = entry.files.get(str(path.relative_to(task.folder))) if entry else None
+        if not task.folder.exists():
+            message = f"{what} is gone: run {run.id} has been deleted"
+            raise kale_error(Code.NO_SUCH_OUTPUT, message, "run the pipeline again")
         if digest is None and not run.trusted:
             message = f"{what} was not written by a run of yours; loading it can execute code"
             fix = "pass --trust or set run.trusted = True if you trust its author, or run the pipeline again"

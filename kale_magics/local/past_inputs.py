@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,22 +69,47 @@ def past_inputs(
             message = f"no stored run has {', '.join(names)} of step {producer}, an input of step {user}"
             fix = f"run its upstream steps too: %kale_run --until {user}"
             raise kale_error(Code.NO_SUCH_OUTPUT, message, fix, where)
-        found[producer] = PastStep(*past, names, _change(pipeline, producer, past[0], values))
+        found[producer] = PastStep(*past, names, _change(pipeline, producer, past[0], values, runs))
     return found
 
 
-def _change(pipeline: Pipeline, name: str, run: Run, values: Mapping[str, Json]) -> str:
-    """Return the first change since a run of a step and of those upstream of it; empty if there is none."""
-    for step in pipeline.until([name]).steps:
+def _change(pipeline: Pipeline, name: str, run: Run, values: Mapping[str, Json], runs: Sequence[Run]) -> str:
+    """Return a change of a step since a run, else one of a step upstream of it; empty if there is none."""
+    part = pipeline.until([name])
+    made = _origins(part, {name: run}, runs)
+    for step in reversed(part.steps):
         own = step_environment(step, common_environment())
         parts = key_parts(step, values, {i.key: "" for i in step.inputs}, Path.cwd(), own)
-        entry = read_entry(run.steps[step.name].folder) if step.name in run.steps else None
+        entry = read_entry(made[step.name].steps[step.name].folder) if step.name in made else None
         if entry is not None and (reason := reason_to_run(replace(entry, reason=""), parts, inputs=False)):
             return reason if step.name == name else f"step {step.name} has changed: {reason}"
     return ""
 
 
-def _runs_with(runs: list[Run], producer: str, inputs: list[Input]) -> Iterator[tuple[Run, TaskRun]]:
+def _origins(pipeline: Pipeline, made: dict[str, Run], runs: Sequence[Run]) -> dict[str, Run]:
+    """Return the runs from which the inputs of a step came, through all steps upstream.
+
+    Args:
+        pipeline: The step and those upstream of it.
+        made: The run of the step.
+        runs: All runs, the newest first. A run of some steps took its inputs from the last one before it.
+    """
+    for step in reversed(pipeline.steps):
+        run = made.get(step.name)
+        if run is None:
+            continue
+        for i in step.inputs:
+            if i.step in run.steps:
+                made.setdefault(i.step, run)
+                continue
+            earlier = (other for other in runs if other.id < run.id)
+            found = next(_runs_with(earlier, i.step, [i]), None)
+            if found is not None:
+                made.setdefault(i.step, found[0])
+    return made
+
+
+def _runs_with(runs: Iterable[Run], producer: str, inputs: list[Input]) -> Iterator[tuple[Run, TaskRun]]:
     """Yield the runs that have all of these inputs, undamaged."""
     for run in runs:
         step = run.steps.get(producer)

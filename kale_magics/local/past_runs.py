@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,11 +17,15 @@ from kale_magics.cache.store import CacheStore
 from kale_magics.execution.run import Run, RunSource, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import writing
 from kale_magics.local.local_source import LocalSource
+from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.unpatched import from_json
 
 ALIVE = "alive"
 """The file in a run's folder that the run's process locks as long as it runs."""
+
+POLL_INTERVAL = 0.2
+"""Seconds between two looks at a run of another session."""
 
 
 @contextlib.contextmanager
@@ -78,7 +83,7 @@ def read_run(folder: Path) -> Run:
     """
     content = from_json((folder / "run.json").read_text(encoding="utf-8"))
     died = content["state"] == "running" and not is_alive(folder)
-    source = LocalSource()
+    source = StoredSource()
     tasks = [_read_task(folder, TaskId(name), task, died, source) for name, task in content["steps"].items()]
     run = Run(content["name"], folder, content["parameters"], tasks, source)
     run.state = "cancelled" if died else content["state"]
@@ -86,6 +91,40 @@ def read_run(folder: Path) -> Run:
     run.ended = datetime.fromisoformat(content["ended"]) if content["ended"] else None
     run.seconds = content["seconds"]
     return run
+
+
+class StoredSource(LocalSource):
+    """The source of a stored run, which another session may be running."""
+
+    def update(self, run: Run, results: bool = False) -> None:
+        """Read the run again as long as it is running."""
+        del results
+        if run.known_state != "running":
+            return
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):  # it is gone
+            now = read_run(run.folder)
+            run.state, run.ended, run.seconds = now.known_state, now.ended, now.seconds
+            for task, state in now.known_tasks.items():
+                vars(run.known_tasks[task]).update({**vars(state), "source": self})
+
+    def wait(self, run: Run, timeout: float | None) -> None:
+        """Wait until the run has ended; see `Run.wait`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while run.state == "running":
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
+            time.sleep(POLL_INTERVAL)
+
+    def cancel(self, run: Run) -> None:
+        """Reject the request while the run is running: its handle is where it was started.
+
+        Raises:
+            KaleError: The run is running.
+        """
+        if run.state == "running":
+            message = f"run {run.id} can be cancelled only by the handle that %kale_run returned"
+            fix = "cancel it in the session that started it: kale_magics.last_run().cancel()"
+            raise kale_error(Code.BAD_ARGUMENTS, message, fix)
 
 
 def _read_task(folder: Path, task: TaskId, content: dict[str, Any], died: bool, source: RunSource) -> TaskRun:
@@ -140,7 +179,7 @@ def folder_size(folder: Path) -> int:
     return sum({about.st_ino: about.st_size for about in map(os.lstat, files)}.values())
 
 
-def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> tuple[list[Run], int]:
+def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> tuple[list[Path], int]:
     """Delete runs that are not running, and the cache entries that only they have.
 
     Args:
@@ -149,7 +188,7 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
         older_than: The age above which runs are deleted; None for any.
 
     Returns:
-        The deleted runs, and how many bytes this has freed.
+        The folders of the deleted runs, damaged ones too, and how many bytes this has freed.
 
     Raises:
         KaleError: A folder cannot be deleted.
@@ -158,9 +197,20 @@ def clean(runs_folder: Path, keep: int | None, older_than: timedelta | None) -> 
     deleted: Sequence[Run] = past_runs(runs_folder)[keep or 0 :]
     deleted = [run for run in deleted if older_than is None or now - run.started > older_than]
     deleted = [run for run in deleted if not is_alive(run.folder)]
+    oldest = 0.0 if older_than is None else older_than.total_seconds()
+    folders = [run.folder for run in deleted]
+    folders += [f for f in damaged_runs(runs_folder) if now.timestamp() - f.stat().st_mtime >= oldest]
     before = folder_size(runs_folder)
     with writing(runs_folder):
-        for run in deleted:
-            shutil.rmtree(run.folder)
+        for folder in folders:
+            shutil.rmtree(folder)
     CacheStore(runs_folder).prune()
-    return deleted, before - folder_size(runs_folder)
+    return folders, before - folder_size(runs_folder)
+
+
+def damaged_runs(runs_folder: Path) -> list[Path]:
+    """Return the folders of runs whose `run.json` is missing or damaged, and which are not running."""
+    folder = runs_folder / "runs"
+    known = {run.folder for run in past_runs(runs_folder)}
+    found = [place for place in folder.iterdir() if place.is_dir()] if folder.is_dir() else []
+    return [place for place in sorted(found) if place not in known and not is_alive(place)]

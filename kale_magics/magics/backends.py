@@ -74,7 +74,7 @@ class Backends:
         if self._settings.names_server and self.access("").address == host:
             return self.kubeflow(options)
         fix = f"if you trust that server, name it: --host {host}"
-        raise kale_error(Code.NO_SERVER, f"run {run_id} is on another server, {host}", fix, where)
+        raise kale_error(Code.NO_SERVER, f"run {run_id} is on the server {host}", fix, where)
 
     def run_of(self, options: Options, where: Where) -> Run:
         """Return the run of the option `--run`, local or on a server, or the last one.
@@ -85,6 +85,10 @@ class Backends:
         wanted = options.get("--run", ())
         if wanted and ("--host" in options or self._is_stored(wanted[0])):
             return self._attach(wanted[0], options, where)
+        last = self._workspace.last_run
+        if not wanted and "--host" in options and (last is None or not last.link):
+            message = "no run on a server was started or attached in this session"
+            raise kale_error(Code.BAD_ARGUMENTS, message, "name it: --run ID", where)
         try:
             run = self._workspace.past_run(wanted, where)
         except KaleError:

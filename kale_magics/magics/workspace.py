@@ -211,8 +211,9 @@ class Workspace:
         Raises:
             KaleError: There is no such run.
         """
-        if not wanted and self.last_run is not None:
-            return self.last_run
+        last = self.last_run
+        if not wanted and last is not None and (last.link or last.folder.exists()):
+            return last
         from kale_magics.local.past_runs import past_runs
 
         known = {run.id: run for run in past_runs(self.runs_folder)}

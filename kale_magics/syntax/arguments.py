@@ -21,7 +21,10 @@ Values = Literal["", "steps", "parameters"]
 
 _QUOTED = r"""'[^']*'|"(?:\\.|[^"\\])*\""""
 _BEFORE_COMMENT = re.compile(rf"""(?:\\.|{_QUOTED}|(?<=\S)#|[^#'"\\])*""")
-_TIMES = re.compile("".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s?")))
+_TIMES = re.compile(
+    "".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit})?" for unit in ("w", "d", "h", "m(?:in)?", "s"))
+    + r"|(\d+(?:\.\d+)?)"
+)
 MAX_DURATION = timedelta(days=36_525)
 """A hundred years, so that date arithmetic does not overflow."""
 
@@ -161,8 +164,8 @@ def parse_duration(text: str, where: Where | None = None) -> timedelta:
     if parts is None or not text:
         message, fix = f"{text!r} is not a duration", "write it as in 90s, 10m, 1h30m, 7d or 2w"
         raise kale_error(Code.BAD_ARGUMENTS, message, fix, where)
-    weeks, days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    total = 604_800 * weeks + 86_400 * days + 3_600 * hours + 60 * minutes + seconds
+    weeks, days, hours, minutes, seconds, plain = (float(part or 0) for part in parts.groups())
+    total = 604_800 * weeks + 86_400 * days + 3_600 * hours + 60 * minutes + seconds + plain
     if total > MAX_DURATION.total_seconds():  # also if it is infinite
         message = f"{text!r} is more than 100 years"
         raise kale_error(Code.BAD_ARGUMENTS, message, "use a shorter duration, or remove the option", where)
@@ -265,7 +268,7 @@ def parse_words(syntax: Syntax, words: Sequence[str], where: Where | None) -> Ar
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if not word.startswith("-"):
+        if not _is_option(word):
             others.append(len(words) - len(rest) - 1)
             continue
         name, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
@@ -330,9 +333,14 @@ def check_capabilities(
 def _take_values(option: Option, rest: list[str]) -> list[str]:
     """Remove the values of an option from the front of the rest, and return them."""
     limit = 0 if not option.metavar else len(rest) if option.many else 1
-    count = next((n for n, word in enumerate(rest[:limit]) if word.startswith("-")), min(limit, len(rest)))
+    count = next((n for n, word in enumerate(rest[:limit]) if _is_option(word)), min(limit, len(rest)))
     taken, rest[:] = rest[:count], rest[count:]
     return taken
+
+
+def _is_option(word: str) -> bool:
+    """Whether a word is an option, and not a negative number."""
+    return word.startswith("-") and not re.match(r"-[\d.]", word)
 
 
 def _values(option: Option, words: Sequence[str], equals: bool, where: Where | None) -> tuple[str, ...]:

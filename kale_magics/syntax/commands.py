@@ -141,7 +141,7 @@ RUN = Syntax(
         Option("--check", "fail if a value differs from the notebook's, as for CI"),
         Option(
             "--background", "return at once; what the run prints appears below this cell",
-            needs="background", otherwise="--no-wait",
+            needs="background", otherwise="--no-wait", excludes=("--no-wait",),
         ),
         _HOST,
         _NO_WAIT,
