@@ -55,10 +55,10 @@ def in_child(work: Callable[..., Result], *arguments: Any, seconds: int = TIMEOU
         try:
             fine, result = pickle.load(pipe)
         except (EOFError, pickle.UnpicklingError):
-            fine, result = False, "ended without an answer"
+            fine, result = False, ""
     _, status = os.waitpid(pid, 0)
     if not fine:
-        raise RuntimeError(f"{result} ({os.waitstatus_to_exitcode(status)})")
+        raise RuntimeError(result or f"ended with {os.waitstatus_to_exitcode(status)}")
     return result  # type: ignore[no-any-return]  # it has come as a pickle
 
 

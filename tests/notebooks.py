@@ -150,7 +150,7 @@ def in_forks(case: Case, folder: Path) -> Report:
         sys.path.insert(0, "")
         (folder / "runs").mkdir()
         with stage(report, "run"), workplace(folder / "steps", case):
-            ran = runs.in_forks(pipeline, case.given, folder / "runs")
+            ran = runs.in_forks(pipeline, case.given, folder / "runs", TIMEOUT)
             report.runs, report.metrics = [ran.text], [ran.metrics]
             if not ran.failure:
                 with stage(report, "check"):

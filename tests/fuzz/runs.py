@@ -24,7 +24,7 @@ from kale_magics.local.worker import KINDS, Direction, Metrics
 from kale_magics.model.diagnostics import Code
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program
-from tests.forks import in_child
+from tests.forks import TIMEOUT, in_child
 
 NOT_SERIALIZABLE = Code.NOT_SERIALIZABLE.code
 """The one thing that may be told only when a step runs, as a value may be of any type then."""
@@ -94,14 +94,16 @@ def _failure(code: str, error: str) -> str:
     return f"refused late: {code}" if code == NOT_SERIALIZABLE else f"failed: {code or error}"
 
 
-def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> Ran:
+def in_forks(pipeline: Pipeline, given: Mapping[str, Any], folder: Path, seconds: int = TIMEOUT) -> Ran:
     """As `in_engine`, in forked processes, one step after the other; each leaves its result in its folder."""
     metadata: dict[tuple[str, str], dict[str, Any]] = {}
     printed, metrics = "", {}
     for step in pipeline.steps:
         place = folder / step.key
         place.mkdir()
-        output, known, error, made = in_child(_perform, pipeline, step, given, folder, metadata)
+        output, known, error, made = in_child(
+            _perform, pipeline, step, given, folder, metadata, seconds=seconds
+        )
         if error:
             failure = _failure(error["kale_code"], error["type"])
             return Ran(failure, f"step {step.name}: {error['traceback'] or error['message']}")
