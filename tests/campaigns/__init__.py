@@ -2,7 +2,7 @@
 
 `make campaigns` plays them all, `python -m tests.campaigns NAME` one of them. A campaign is a module here
 with a docstring that says what is to hold, and a function `tries` that gives what is tried. `make test` plays
-some of each, the same ones every time.
+two of each, and `make test-slow` some more, the same ones every time.
 """
 
 from __future__ import annotations

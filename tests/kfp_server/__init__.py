@@ -1,4 +1,4 @@
-"""A Kubeflow Pipelines server of our own, for tests: the real one's API, with kfp.local behind it."""
+"""A Kubeflow Pipelines server for tests: the real one's API, with kfp.local or a script behind it."""
 
 from tests.kfp_server.server import KfpServer
 
