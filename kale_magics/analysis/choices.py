@@ -53,9 +53,13 @@ def selector_nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Call) and dotted(node.func) in _CHOOSING_FUNCTIONS:
             yield from node.args
         elif isinstance(node, ast.Call):
-            # Unpacked keywords may be any.
-            yield from (keyword.value for keyword in node.keywords if keyword.arg in _LAYOUTS | {None})
+            yield from (keyword.value for keyword in node.keywords if _decides(keyword.arg))
             yield from node.args[1:] if _last(node) in _DECIDED else ()
+
+
+def _decides(keyword: str | None) -> bool:
+    """Whether an argument decides what a result shares, or its layout; unpacked ones may be any."""
+    return keyword is None or keyword in _LAYOUTS | COPYING | IN_PLACE or keyword.startswith("overwrite_")
 
 
 def filler_nodes(value: ast.expr) -> Iterator[ast.AST]:

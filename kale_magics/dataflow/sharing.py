@@ -190,11 +190,13 @@ class Sharing:
         if other is None or self.lookup.immutable(other) or self.lookup.immutable(binding):
             return False
         function = other.direct
-        remembers = function is not None and (function.mutable_defaults or other.memory == "own")
+        # A function that cannot be replayed goes to other steps as a value, with the objects that it holds.
+        carried = function is not None and not function.is_class and other.definition is None
+        remembers = function is not None and (function.mutable_defaults or other.memory == "own" or carried)
         if function is not None and not function.is_class and not remembers:
             return False
         if source.relation in ("same", "holds"):
-            return other.direct is None
+            return other.direct is None or carried
         one, two = self.lookup.certain_facts(binding), self.lookup.certain_facts(other)
         if self.state.branches or self.state.given_varies:
             one = None  # other parameter values may do what the session did not

@@ -755,4 +755,21 @@ print("RESULT", rate)
         "1",
         cold=True,
     ),
+    Case(
+        "a default that is a list, which an operator then changes in place",
+        """
+%%kale step a
+ys = []
+def f(a=ys, b=1):
+    return a
+ys *= 2
+%%kale step b
+f.calls = 1
+ys.append(1)
+%%kale step c
+print("RESULT", ys, f(), f.calls)
+""",
+        "[1] [1] 1",
+        cold=True,
+    ),
 ]

@@ -1288,4 +1288,22 @@ print("RESULT", round(x, 5), round(d, 5))
         given={"cfg": {"layers": [2, 3]}},
         cold=True,
     ),
+    Case(
+        "a number that says whether a frame's values are a copy",
+        """
+%%kale parameters
+warm = 1
+%%kale step a
+import numpy as np
+import pandas as pd
+vec = np.arange(2.0)
+col = pd.Series(vec, copy=warm)
+%%kale step b
+vec[0] = 9
+print("RESULT", col.tolist())
+""",
+        "[9.0, 1.0]",
+        given={"warm": False},
+        cold=True,
+    ),
 ]
