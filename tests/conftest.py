@@ -74,12 +74,6 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kale_magics.kubeflow.client.time", clock)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _what_is_loaded_is_no_garbage() -> None:
-    """Keep the garbage collector away from all that the modules before have loaded, which takes it long."""
-    gc.freeze()
-
-
 def pytest_unconfigure() -> None:
     """Let Python end quickly: each of the many shells that the tests made collects garbage once more then."""
     gc.freeze()
