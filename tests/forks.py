@@ -100,7 +100,8 @@ class ForkServer:
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
-            self._process.communicate()
+            with self._process:  # closes its pipes and waits; a fork that lives on may hold them open
+                pass
 
 
 def serve(modules: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kale_magics.execution.folder_source import DAMAGED_LOG
 from kale_magics.kubeflow.schedules import cron_of
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
@@ -198,6 +199,10 @@ def test_what_this_project_has_not_written_is_not_loaded(shell: Shell, server: K
                 path.write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     told = shell.refusal("run.outputs['load']['rows']")
     assert told.startswith("KALE506 rows of step load ")
+    step = shell.run("run.steps['load']").result
+    assert step.log == "loaded\n"
+    (step.folder / "log.txt").write_bytes(b"load\xffed\n")
+    assert step.log == f"load\ufffded\n{DAMAGED_LOG}\n"
 
 
 def test_a_run_is_ended(shell: Shell, server: KfpServer) -> None:

@@ -130,7 +130,7 @@ class AccessRecorder:
         self._recorded.clear()  # how a named path is used is recorded too
         self.states_before = generator_states()
         # `SystemRandom` calls it; `random` may be a copy here.
-        sys.modules["random"]._urandom = self._urandom  # type: ignore[attr-defined]
+        sys.modules["random"]._urandom = self._urandom  # type: ignore[attr-defined]  # it is private
         sys.addaudithook(self._hook)
         install(self._on_query)
 
@@ -200,7 +200,7 @@ class AccessRecorder:
             self._thread.busy = True  # the handler causes events too
             try:
                 handler(*arguments)
-            except Exception as error:
+            except Exception as error:  # a hook that raises would make the step fail
                 with contextlib.suppress(OSError):  # the disk is full: the step itself reports it
                     self._record_reason(f"{event} could not be followed ({type(error).__name__})")
             finally:

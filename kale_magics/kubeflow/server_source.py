@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from kale_magics.checking.conclusion import check_against_notebook, raise_failures
 from kale_magics.execution.file_digests import file_digest
+from kale_magics.execution.folder_source import FolderSource
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run, RunState, SkipCause, TaskError, TaskRun, TaskState
 from kale_magics.execution.run_store import LOG, task_folder, write_bytes, writing
@@ -213,10 +214,7 @@ class ServerSource:
 
     def kept_log(self, task: TaskRun) -> str:
         """Return the downloaded part of a task's log."""
-        try:
-            return (task.folder / LOG).read_text(encoding="utf-8", errors="replace")
-        except OSError:  # nothing has been downloaded yet
-            return ""
+        return FolderSource().log(task)
 
     def fingerprints(self, task: TaskRun) -> Mapping[str, Any]:
         """Return the fingerprints of a task's variables, from the end of its log."""

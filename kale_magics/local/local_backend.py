@@ -14,7 +14,7 @@ from kale_magics.execution.run import Run, RunSource
 from kale_magics.local.cancellation import CancelledError, Canceller
 from kale_magics.local.engine import CAN_FORK, run_pipeline
 from kale_magics.local.local_source import BackgroundSource
-from kale_magics.local.past_runs import past_runs
+from kale_magics.local.past_runs import past_runs, stored_run
 from kale_magics.model.diagnostics import Code, Diagnostic, kale_error
 from kale_magics.model.pipeline import Pipeline
 
@@ -126,11 +126,7 @@ class LocalBackend:
         Raises:
             KaleError: There is no such run.
         """
-        known = {run.id: run for run in past_runs(self._runs_folder)}
-        if run_id in known:
-            return known[run_id]
-        fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
-        raise kale_error(Code.NO_SUCH_OUTPUT, f"there is no run {run_id}", fix)
+        return stored_run(self._runs_folder, run_id)
 
     def follow(self, run: Run, listener: Listener, cancel_on_interrupt: bool = False) -> None:
         """Wait for the end of a run, and report it."""

@@ -17,7 +17,7 @@ from kale_magics.cache.store import CacheStore
 from kale_magics.execution.run import Run, RunSource, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import writing
 from kale_magics.local.local_source import LocalSource
-from kale_magics.model.diagnostics import Code, kale_error
+from kale_magics.model.diagnostics import Code, Where, kale_error
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.unpatched import from_json
 
@@ -64,6 +64,27 @@ def past_runs(runs_folder: Path) -> list[Run]:
         runs_folder: The folder of runs.
     """
     return list(_runs(runs_folder))
+
+
+def stored_run(runs_folder: Path, run_id: str = "", where: Where | None = None) -> Run:
+    """Return a stored run.
+
+    Args:
+        runs_folder: The folder of runs.
+        run_id: The run's id; empty for the newest run.
+        where: The line that asks for it, for errors.
+
+    Raises:
+        KaleError: There is no such run.
+    """
+    known = {run.id: run for run in past_runs(runs_folder)}
+    if run_id in known:
+        return known[run_id]
+    if known and not run_id:
+        return next(iter(known.values()))
+    message = f"there is no run {run_id}" if run_id else "there is no stored run"
+    fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
+    raise kale_error(Code.NO_SUCH_OUTPUT, message, fix, where)
 
 
 def _runs(runs_folder: Path) -> Iterator[Run]:

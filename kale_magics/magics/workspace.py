@@ -214,16 +214,9 @@ class Workspace:
         last = self.last_run
         if not wanted and last is not None and (last.link or last.folder.exists()):
             return last
-        from kale_magics.local.past_runs import past_runs
+        from kale_magics.local.past_runs import stored_run
 
-        known = {run.id: run for run in past_runs(self.runs_folder)}
-        if not wanted and known:
-            return next(iter(known.values()))
-        if wanted and wanted[0] in known:
-            return known[wanted[0]]
-        message = f"there is no run {wanted[0]}" if wanted else "there is no stored run"
-        fix = "use a run that %kale_runs lists" if known else "start a run: %kale_run"
-        raise kale_error(Code.NO_SUCH_OUTPUT, message, fix, where)
+        return stored_run(self.runs_folder, "".join(wanted), where)
 
     def _failed_run(self, where: Where) -> Run:
         """Return the last run, if it failed or was cancelled.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,13 +29,14 @@ def python() -> str:
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def end() -> None:
-        process.communicate()
+        with process:  # closes its pipes and waits; a fork that lives on may hold them open
+            pass
         place.cleanup()
 
     atexit.register(end)
     if process.stdout is None or not process.stdout.readline():
         raise RuntimeError("the server of KFP's tasks has not started")
-    return f"{sys.executable} -IS {FOLDER / 'python.py'} {address}"
+    return shlex.join([sys.executable, "-IS", str(FOLDER / "python.py"), address])
 
 
 def run_yaml(path: Path, arguments: Mapping[str, Any], place: Path, command: str) -> None:
