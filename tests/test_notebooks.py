@@ -15,6 +15,7 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from tests.kfp_server import KfpServer
 from tests.tiers import slow_but
 
 TIMEOUT = 60
@@ -238,6 +239,18 @@ def test_a_line_is_shown_while_the_step_still_runs(kernel: Kernel, tmp_path: Pat
             (tmp_path / "go").touch()
 
     assert "patient | gone" in kernel.run("%kale_run", on_line=answer).printed
+
+
+def test_a_run_on_a_server_that_nobody_follows_is_the_result_of_its_cell(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    with KfpServer(tmp_path / "server", script={}) as server:
+        kernel.run("%load_ext kale_magics")
+        kernel.run("%%kale step alone --no-run\nx = 1")
+        left = kernel.run(f"%kale_run --host {server.url} --no-wait").data
+        assert [data["text/plain"].split()[0] for data in left] == ["<run"]
+        followed = kernel.run(f"%kale_run --host {server.url}").data
+        assert not [data for data in followed if data["text/plain"].startswith("<run")]
 
 
 @pytest.mark.slow

@@ -217,6 +217,21 @@ def test_a_run_beside_the_work_can_be_ended(shell):
     assert shell.run("%kale_run --only load").success
 
 
+def test_a_run_beside_the_work_can_be_ended_after_a_step_of_it_has_failed(shell):
+    shell.run(WAITING)
+    shell.run("%%kale step broken --no-run\n1 / 0")
+    shell.run("%kale_run --background")
+    run = kale_magics.last_run()
+    started(run, "wait")
+    end = time.monotonic() + 20
+    while run.steps["broken"].state != "failed":
+        assert time.monotonic() < end, run
+        time.sleep(0.01)
+    run.cancel()
+    assert (run.state, run.steps["wait"].state) == ("cancelled", "cancelled")
+    assert run.wait() is run
+
+
 def test_a_run_beside_the_work_that_fails(shell):
     Path("ok").unlink()
     shell.run("run = %kale_run --background")

@@ -98,10 +98,8 @@ class KaleMagics(KaleSettings):
         Each step runs in its own process. Steps that do not depend on each other run at the same time. The
         run has `run.state`, `run.metrics`, `run.steps["train"].log`, `run.outputs["train"]["model"]`.
         """
-        options, where = (
-            self.workspace.parse(commands.RUN, line).options,
-            self.workspace.where(commands.RUN, line),
-        )
+        options = self.workspace.parse(commands.RUN, line).options
+        where = self.workspace.where(commands.RUN, line)
         from kale_magics.magics.run_listener import RunListener
 
         backend = self.backends.of(options)
@@ -113,7 +111,8 @@ class KaleMagics(KaleSettings):
         listener = RunListener(request.pipeline, own.is_rich, own.set_last_run, request)
         with listener:
             run = backend.submit(request, listener)
-        own.set_shown(run)
+        if listener.shows:
+            own.set_shown(run)
         return run
 
     @expanding
@@ -256,10 +255,8 @@ class KaleMagics(KaleSettings):
     @documented(commands.SCHEDULE)
     def kale_schedule(self, line: str) -> None:
         """Schedule runs of the pipeline on a server; without options, list its schedules."""
-        options, where = (
-            self.workspace.parse(commands.SCHEDULE, line).options,
-            self.workspace.where(commands.SCHEDULE, line),
-        )
+        options = self.workspace.parse(commands.SCHEDULE, line).options
+        where = self.workspace.where(commands.SCHEDULE, line)
         from kale_magics.kubeflow import schedules
         from kale_magics.kubeflow.submission import prepare
 
@@ -271,8 +268,7 @@ class KaleMagics(KaleSettings):
         chosen = [name for name in actions if name in options]
         cron = schedules.cron_of(options["--cron"][0], where) if "--cron" in options else ""
         every = schedules.every_of(options["--every"][0], where) if "--every" in options else None
-        plain = {name: values for name, values in options.items() if name in ("-p", "--name")}
-        request = self.workspace.request(plain, where) if cron or every else None
+        request = self.workspace.request(options, where) if cron or every else None
         server = self.backends.kubeflow(options).server
         if request is not None:
             prepared = prepare(server, request.pipeline, Path.cwd(), request.values, self.experiment_name)

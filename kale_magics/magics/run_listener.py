@@ -20,6 +20,9 @@ class RunListener:
         rich: Whether the frontend is a notebook, which displays pictures.
         started: Receives the run when it starts.
         request: The request for the run; None for an attached run.
+
+    Attributes:
+        shows: Whether the run is displayed: not if nobody follows a run on a server.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class RunListener:
         self._display = RunDisplay(pipeline, rich)
         self._started, self._request = started, request
         self._run: Run | None = None
+        self.shows = False
 
     def __call__(self, event: Event) -> None:
         """Display an event.
@@ -43,6 +47,7 @@ class RunListener:
         if isinstance(event, (RunSubmitted, RunStarted)):
             self._run = event.run
             self._started(event.run)
+        self.shows |= isinstance(event, RunStarted)
         if isinstance(event, RunSubmitted):
             print(f"run {event.run.id} has been started: {event.run.link}", flush=True)
         elif isinstance(event, ErrorRaised):
