@@ -29,7 +29,7 @@ def conclude(run: Run, request: RunRequest | None) -> None:
     if request is not None and run.known_state != "cancelled":
         check_against_notebook(run, request)
     print("\n".join(["", summary(run), *filter(None, [run.link])]), flush=True)
-    if run.known_state != "cancelled":  # whoever cancelled it knows that it is not complete
+    if run.known_state != "cancelled":  # who cancelled it knows that it is not complete
         raise_failures(run, request is not None and request.strict)
 
 

@@ -22,7 +22,7 @@ class RunListener:
         request: The request for the run; None for an attached run.
 
     Attributes:
-        shows: Whether the run is displayed: not if nobody follows a run on a server.
+        shows: Whether the run is displayed: False for a run on a server that the kernel does not follow.
     """
 
     def __init__(
