@@ -13,6 +13,7 @@ from kale_magics.analysis.names import dotted
 from kale_magics.analysis.packages import imported_modules
 from kale_magics.model.code_facts import CodeFacts
 from kale_magics.model.nondeterminism import (
+    code_nodes,
     full_import_name,
     given_arguments,
     import_origins,
@@ -62,7 +63,7 @@ def uses_of(source: str) -> Uses:
     Args:
         source: Python, as a step runs it.
     """
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = code_nodes((source,))
     constants = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     texts = dict.fromkeys(t for t in constants if 0 < len(t) < MAX_TEXT and not set(t) & {"\n", "\0"})
     clients = {
@@ -130,10 +131,10 @@ def attributes_of_imports(sources: tuple[str, ...]) -> frozenset[str]:
     Args:
         sources: Pieces of code, in the order of execution.
     """
-    trees = [ast.parse(source) for source in sources]
-    imported = import_origins(trees, ())
-    nodes = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute))
-    return frozenset(filter(None, (full_import_name(node, imported) for node in nodes)))
+    nodes = code_nodes(sources)
+    imported = import_origins(nodes, ())
+    attributes = (node for node in nodes if isinstance(node, ast.Attribute))
+    return frozenset(filter(None, (full_import_name(node, imported) for node in attributes)))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -143,10 +144,9 @@ def seeded(sources: tuple[str, ...]) -> frozenset[str]:
     Args:
         sources: Pieces of code, in the order of execution.
     """
-    trees = [ast.parse(source) for source in sources]
-    imported = import_origins(trees, ())
-    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    calls = [call for call in calls if given_arguments(call)]
+    nodes = code_nodes(sources)
+    imported = import_origins(nodes, ())
+    calls = [node for node in nodes if isinstance(node, ast.Call) and given_arguments(node)]
     uses = (generator_use(full_import_name(call.func, imported), "") for call in calls)
     return frozenset(name for found in uses for name, use in found if use == "seed")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 NONDETERMINISTIC = frozenset(
     "time.time time.time_ns time.perf_counter time.perf_counter_ns time.monotonic time.strftime"
@@ -48,7 +48,7 @@ def nondeterminism_of(source: str) -> str:
     name = first_mentioned((source,), NONDETERMINISTIC - TIMERS_AND_TEMPFILES, called=True)
     if name:
         return f"calls {name}"
-    found = any(map(nondeterministic_call, ast.walk(ast.parse(source))))
+    found = any(map(nondeterministic_call, code_nodes((source,))))
     return "uses random numbers or the clock" if found else ""
 
 
@@ -78,9 +78,8 @@ def first_mentioned(sources: tuple[str, ...], names: frozenset[str], called: boo
     Raises:
         SyntaxError: A source is not Python.
     """
-    trees = [ast.parse(source) for source in sources]
-    imported = import_origins(trees, names)
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = code_nodes(sources)
+    imported = import_origins(nodes, names)
     callees = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
     for node in nodes:
         if isinstance(node, (ast.Name, ast.Attribute)) and (called or id(node) not in callees):
@@ -102,23 +101,40 @@ def measures_time(sources: tuple[str, ...]) -> bool:
     """
     if first_mentioned(sources, TIMERS_AND_TEMPFILES, called=True):
         return True
-    trees = [ast.parse(source) for source in sources]
-    imported = import_origins(trees, WALL_CLOCK)
-    nodes = (node for tree in trees for node in ast.walk(tree))
+    nodes = code_nodes(sources)
+    imported = import_origins(nodes, WALL_CLOCK)
     differences = (n for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Sub))
     operands = (one for n in differences for one in (n.left, n.right) if isinstance(one, ast.Call))
     return any(full_import_name(one.func, imported) in WALL_CLOCK for one in operands)
 
 
-def import_origins(trees: Collection[ast.AST], names: Collection[str]) -> dict[str, str]:
+def code_nodes(sources: Iterable[str]) -> list[ast.AST]:
+    """Return all nodes of the syntax trees of code, which callers share and do not change.
+
+    Args:
+        sources: Pieces of code, in the order of execution.
+
+    Raises:
+        SyntaxError: A source is not Python.
+    """
+    return [node for source in sources for node in _nodes(source)]
+
+
+# Every step has the cells of imports and functions: few entries serve all steps.
+@functools.lru_cache(maxsize=64)
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
+def import_origins(nodes: Iterable[ast.AST], names: Collection[str]) -> dict[str, str]:
     """Return the full names of what code imports, by the names that it binds.
 
     Args:
-        trees: The code.
+        nodes: The nodes of the code, as `code_nodes` returns them.
         names: The full names that a star import can bind.
     """
     found: dict[str, str] = {}
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {
                 a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
