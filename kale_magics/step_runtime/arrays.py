@@ -243,13 +243,15 @@ def reduce_pandas(obj: Any) -> Any:
         return kind, ()
     if kind.__name__ == "SingleBlockManager":  # it would omit the state of its block
         return kind, (obj.blocks[0], obj.axes[0])
-    if hasattr(kind, "mgr_locs"):
+    is_block = hasattr(kind, "mgr_locs")
+    if is_block:
         references = obj.refs
     else:
         references = obj.__dict__.get("_references") if hasattr(kind, "_references") else None
-    if references is None or not references.has_reference():
-        return None
-    return (*obj.__reduce__()[:2], references, None, None, runtime_reference("set_references"))
+    if references is not None and references.has_reference():
+        return (*obj.__reduce__()[:2], references, None, None, runtime_reference("set_references"))
+    # `__reduce_ex__` of a block would copy an array with gaps.
+    return obj.__reduce__() if is_block else None
 
 
 def reduce_frame(frame: Any) -> Any:

@@ -723,4 +723,25 @@ print("RESULT", df[mask].v.tolist(), other.tolist())
         "[1, 2, 3] [True, True, True]",
         cold=True,
     ),
+    Case(
+        "pandas objects over every second element of an array",
+        """
+%%kale imports
+import numpy as np
+import pandas as pd
+%%kale step a
+grid = np.arange(6.0).reshape(3, 2)
+column = grid[:, 1]
+series = pd.Series(column, copy=False)
+backwards = pd.DataFrame(column[::-1], copy=False)
+index = pd.Index(column, copy=False)
+%%kale step b
+for part, number in zip([column, column], [1, 2]):
+    part[0] = number
+%%kale step c
+print("RESULT", series.tolist(), backwards[0].tolist(), index.tolist())
+""",
+        "[2.0, 3.0, 5.0] [5.0, 3.0, 2.0] [2.0, 3.0, 5.0]",
+        cold=True,
+    ),
 ]
