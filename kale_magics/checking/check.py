@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from kale_magics.analysis.effects import Bind, Branch, Define, Effect, Read
-from kale_magics.analysis.reader import effects_of
 from kale_magics.checking.differences import IN_PART, Difference, Verdict, compare, compare_numbers
 from kale_magics.checking.expected import Expected
-from kale_magics.dataflow.bindings import bound_by
+from kale_magics.checking.step_code import (
+    first_bound,
+    idle_names,
+    last_bound,
+    statements_of,
+    variables_of_cell,
+)
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where
 from kale_magics.model.nondeterminism import measures_time
@@ -157,7 +160,7 @@ class Checker:
         for row in (self._row(step, name, nodes[name]) for name in nodes if name not in own):
             name, is_changed = row.variable, row.variable in changed
             is_fault = row.verdict == "differs" and not self._input_differs(step, name)
-            is_named = is_changed and any(name in _names_of(code.source).bound for code in step.cells)
+            is_named = is_changed and any(name in variables_of_cell(code.source).bound for code in step.cells)
             if is_changed if row.verdict == "equal" else is_fault and (is_named or self._is_read(step, name)):
                 rows.append(row)
         fixed = {name for name, node in nodes.items() if node.get("t") in IMMUTABLE}
@@ -171,7 +174,17 @@ class Checker:
     def _is_read(self, step: Step, name: str) -> bool:
         """Whether a step certainly uses a variable that it does not define."""
         taken = any(name in i.names for i in step.inputs)
-        return taken or any(name in _names_of(code.source).read for code in step.cells)
+        if taken and name not in idle_names(_sources(step)):
+            return True
+        return any(name in variables_of_cell(code.source).read for code in step.cells)
+
+    def _passes_on(self, step: Step, name: str, node: Any) -> bool:
+        """Whether a step has a variable only for a later one, as it was given to it."""
+        if name in self.expected.changed.get(step.name, ()) or self._is_read(step, name):
+            return False
+        givers = [self.run.steps.get(i.step) for i in step.inputs if name in i.names]
+        given = [giver.fingerprints.get(name) for giver in givers if giver is not None]
+        return any(value is not None and compare(node, value).verdict == "equal" for value in given)
 
     def _mark_follow_ups(
         self, step: Step, rows: list[CheckRow], changed: frozenset[str], fixed: Collection[str]
@@ -181,9 +194,11 @@ class Checker:
         tolerated = [row.variable for row in rows if (step.name, row.variable) in self._tolerated]
         taken = [row.variable for row in differing if row.variable not in changed]
         changes: dict[str, Any] = {}
-        first = _first_bound(step, tolerated)
+        first = first_bound(_sources(step), tolerated)
         independent = [
-            row for row in differing if row.variable in fixed and _last_bound(step, row.variable) < first
+            row
+            for row in differing
+            if row.variable in fixed and last_bound(_sources(step), row.variable) < first
         ]
         if tolerated:
             what = f"it may follow from {tolerated[0]}: {self._tolerated[step.name, tolerated[0]]}"
@@ -246,6 +261,8 @@ class Checker:
             return Difference("not compared", self._history[step.name])
         if found.is_number and measures_time(_sources(step)):
             return Difference("not compared", MEASURES_TIME, tolerated=True)
+        if self._passes_on(step, name, node):
+            return Difference("not compared", f"another step changes it between two cells of {step.name}")
         # A later cell of the step may have changed it through another name.
         now = self.expected.current(name)
         same = now is not None and "metric" not in node and compare(node, now).verdict == "equal"
@@ -284,65 +301,6 @@ def _sources(step: Step) -> tuple[str, ...]:
     return tuple(code.source for code in (*step.setup, *step.cells))
 
 
-def _first_bound(step: Step, names: Collection[str]) -> int:
-    """Return the position of the first statement that binds one of the names; -1 if none does."""
-    bound = enumerate(_bound_by_statements(_sources(step)))
-    return next((place for place, own in bound if not own.isdisjoint(names)), -1)
-
-
-def _last_bound(step: Step, name: str) -> int:
-    """Return the position of the last statement that binds a variable; after all of them if none does."""
-    bound = _bound_by_statements(_sources(step))
-    return max((place for place, own in enumerate(bound) if name in own), default=len(bound))
-
-
-@functools.lru_cache(maxsize=1024)
-def _bound_by_statements(sources: tuple[str, ...]) -> tuple[frozenset[str], ...]:
-    """Return the names that each statement binds; none if the code cannot be parsed."""
-    try:
-        body = [statement for source in sources for statement in ast.parse(source).body]
-    except SyntaxError:  # it has a top-level await
-        return ()
-    return tuple(frozenset(bound_by(tuple(effects_of(statement)))) for statement in body)
-
-
-class _Names(NamedTuple):
-    """The variables that a cell itself reads before it binds them, and those that it binds."""
-
-    read: frozenset[str] = frozenset()
-    bound: frozenset[str] = frozenset()
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_of(source: str) -> _Names:
-    """Return the variables of a cell, except those in its functions, which may never be called."""
-    try:
-        body = ast.parse(source).body
-    except SyntaxError:  # it has a top-level await: its names are unknown
-        return _Names()
-    effects = tuple(effect for statement in body for effect in effects_of(statement))
-    return _Names(frozenset(_read_first(effects, set())), frozenset(bound_by(effects)))
-
-
-def _read_first(effects: Iterable[Effect], bound: set[str]) -> Iterator[str]:
-    for effect in effects:
-        if isinstance(effect, Read) and effect.name not in bound:
-            yield effect.name
-        elif isinstance(effect, Bind):
-            bound.add(effect.name)
-        elif isinstance(effect, Define):
-            yield from _read_first(effect.at_once, bound)
-            bound.update(effect.names)
-        elif isinstance(effect, Branch):
-            ends = []
-            for path in effect.paths:
-                own = set(bound)
-                yield from _read_first(path.effects, own)
-                if not path.ends:
-                    ends.append(own)
-            bound.update(set.intersection(*ends) if ends else ())
-
-
 def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
     """Yield the observed actions of a step that may make its result differ."""
     from kale_magics.cache.audit_log import display_path
@@ -361,7 +319,7 @@ def _reasons_of_entry(folder: Path, marked_at: float) -> Iterator[str]:
 
 def _by_process(step: Step) -> str:
     """Return what differs between processes and may matter to a step; empty if nothing does."""
-    nodes = [node for source in _sources(step) for node in ast.walk(ast.parse(source))]
+    nodes = [node for statement in statements_of(_sources(step)) for node in ast.walk(statement)]
     names = {node.id for node in nodes if isinstance(node, ast.Name)}
     number = next((name for name in NUMBERS if name in names), "")
     if number:

@@ -449,4 +449,28 @@ print("RESULT", n, total)
 """,
         "3 4",
     ),
+    Case(
+        "another step changes what only a function reads that nobody calls",
+        """
+%%kale step load
+largest = n = 2
+items, pairs = [], []
+same = items
+copies = [(n := pair) for pair in pairs]
+%%kale step fill
+for item, value in pairs:
+    same[item] = value
+    same[1] += 1
+%%kale step count
+for n in range(5):
+    pass
+largest = n
+%%kale step fill
+def order():
+    return sorted(items, key=n)
+%%kale step show
+print("RESULT", largest)
+""",
+        "4",
+    ),
 ]
