@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kale_magics.checking.check import check_run, diagnostics_of
 from kale_magics.checking.expected import Expected, expected_of
 from kale_magics.dataflow.assemble import Assembly, assemble
+from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run
 from kale_magics.kubeflow.compiler import compile_pipeline
 from kale_magics.local.engine import run_pipeline
@@ -316,8 +317,7 @@ def run_engine(case: Case, pipeline: Pipeline, folder: Path) -> list[Run]:
     with workplace(place, case):
         return [
             run_pipeline(
-                pipeline,
-                case.given,
+                RunRequest(pipeline, case.given),
                 runs_folder=folder / ".kale",
                 working_directory=place,
                 listener=lambda event: None,

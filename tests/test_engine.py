@@ -17,6 +17,7 @@ import pytest
 
 from kale_magics.analysis.uses import code_facts
 from kale_magics.execution.events import LinePrinted, RunEnded, RunStarted, TaskEnded, TaskStarted
+from kale_magics.execution.request import RunRequest
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.step_process import LineReader
 from kale_magics.model.diagnostics import Code as Refusal
@@ -75,10 +76,10 @@ class Runner:
 
     def __call__(self, *steps, arguments=None, parameters=(), runs=None, **more):
         pipeline = Pipeline("test", steps, parameters)
+        asked = {name: more.pop(name) for name in ("name", "cache", "resumed", "given") if name in more}
         more = {"max_parallel": 2, "working_directory": self.folder, **more}
-        return run_pipeline(
-            pipeline, arguments or {}, runs_folder=runs or self.runs, listener=self.listen, **more
-        )
+        request = RunRequest(pipeline, arguments or {}, **asked)
+        return run_pipeline(request, runs_folder=runs or self.runs, listener=self.listen, **more)
 
     def listen(self, event):
         assert threading.current_thread() is threading.main_thread()

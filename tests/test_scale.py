@@ -12,6 +12,7 @@ import pytest
 
 from kale_magics.dataflow.assemble import assemble
 from kale_magics.execution.events import TaskStarted
+from kale_magics.execution.request import RunRequest
 from kale_magics.local import engine
 from kale_magics.local.step_process import LineReader
 from kale_magics.model.task_id import TaskId
@@ -73,7 +74,7 @@ def test_the_record_of_a_run_is_not_written_for_every_step(tmp_path: Path, monke
     monkeypatch.setattr(engine, "write_json", lambda path, value: [written.append(path), write(path, value)])
     pipeline = pipeline_of([(f"step s{number}", "x = 1") for number in range(40)])
     places = {"runs_folder": tmp_path / "runs", "working_directory": tmp_path}
-    run = engine.run_pipeline(pipeline, {}, **places, listener=lambda event: None)
+    run = engine.run_pipeline(RunRequest(pipeline), **places, listener=lambda event: None)
     assert run.state == "succeeded"
     records = sum(path.name == "run.json" for path in written)
     assert 2 <= records <= 2 + (run.seconds or 0) / engine.SAVE_INTERVAL

@@ -121,6 +121,7 @@ import sys
 from pathlib import Path
 from kale_magics.local.engine import run_pipeline
 from kale_magics.execution.events import LinePrinted
+from kale_magics.execution.request import RunRequest
 from tests.test_engine import STAY, step
 from kale_magics.model.pipeline import Pipeline
 
@@ -132,7 +133,7 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1])
     pipeline, fork = Pipeline("test", (step("train", STAY),)), sys.argv[2] == "True"
     places = {"runs_folder": folder / "runs", "working_directory": folder / "work"}
-    run_pipeline(pipeline, {}, **places, listener=listen, fork=fork)
+    run_pipeline(RunRequest(pipeline), **places, listener=listen, fork=fork)
 """
 
 

@@ -23,8 +23,8 @@ class RunRequest:
         values: Parameter values by name.
         name: The run's name; empty for the pipeline's.
         cache: Whether results of earlier runs are used where nothing has changed.
-        resumed: The failed run whose successful steps are used.
-        given: The folders of steps in earlier runs that provide inputs, by step.
+        resumed: A run whose successful steps are used where nothing has changed, also those that always run.
+        given: The folders of steps in earlier runs that replace steps which the pipeline does not have.
         expected: The notebook's values; None for a run without a check.
         strict: Whether a value that differs from the notebook's is an error.
         wait: Whether to wait for the run's end.
@@ -32,7 +32,7 @@ class RunRequest:
     """
 
     pipeline: Pipeline
-    values: Mapping[str, Json]
+    values: Mapping[str, Json] = field(default_factory=dict)
     name: str = ""
     cache: bool = True
     resumed: Run | None = None

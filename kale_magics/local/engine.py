@@ -29,6 +29,7 @@ from kale_magics.execution.events import (
     TaskStarted,
     Ticked,
 )
+from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run, RunSource, RunState, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import (
     LOG,
@@ -51,7 +52,7 @@ from kale_magics.local.scheduling import ReadyQueue, available_cores, remaining_
 from kale_magics.local.step_process import LineReader, StepProcess
 from kale_magics.local.worker_files import task_arguments, worker_result
 from kale_magics.model.graph import Graph
-from kale_magics.model.pipeline import Json, Pipeline, Step
+from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program
 from kale_magics.model.task_id import TaskId
 
@@ -72,18 +73,13 @@ MAX_TERMINATION = 0.5
 
 
 def run_pipeline(
-    pipeline: Pipeline,
-    arguments: Mapping[str, Json],
+    request: RunRequest,
     *,
     runs_folder: Path,
     working_directory: Path,
     listener: Listener,
     max_parallel: int | None = None,
-    name: str = "",
     fork: bool = CAN_FORK,
-    cache: bool = True,
-    resumed: Run | None = None,
-    given: Mapping[str, Path] | None = None,
     canceller: Canceller | None = None,
     source: RunSource | None = None,
 ) -> Run:
@@ -93,17 +89,12 @@ def run_pipeline(
     and the others finish.
 
     Args:
-        pipeline: The pipeline.
-        arguments: Values of parameters, by the user's names; the others have their defaults.
+        request: The pipeline, and how to run it. Parameters without a value have their defaults.
         runs_folder: The folder of runs; the run gets a new folder in its folder `runs`.
         working_directory: The working directory of the steps: the notebook's folder.
         listener: Receives each event, in the calling thread. An error that it raises ends the run.
         max_parallel: How many steps may run at the same time; by default one for every core.
-        name: The run's name; by default the pipeline's.
         fork: Whether steps are forked from a process that has executed the imports cells' imports.
-        cache: Whether results of earlier runs may replace running a step.
-        resumed: A run whose successful steps are reused if nothing has changed, also those that always run.
-        given: The folders of steps in earlier runs that replace steps which the pipeline does not have.
         canceller: Can cancel the run.
         source: Where the run's handle reads logs and values; by default the run's folder.
 
@@ -115,16 +106,18 @@ def run_pipeline(
         KeyboardInterrupt: The user interrupted; no process is left and the run is cancelled.
         CancelledError: `canceller` cancelled the run; no process is left.
     """
+    pipeline = request.pipeline
     programs = [(step, render_program(step)) for step in pipeline.steps]
     folder = create_run_folder(runs_folder)
     write_programs(folder, programs)
-    parameters = {p.name: arguments.get(p.name, p.default) for p in pipeline.parameters}
+    parameters = {p.name: request.values.get(p.name, p.default) for p in pipeline.parameters}
     source = source or LocalSource()
     tasks = [_task_run(folder, step, source) for step in pipeline.steps]
-    run = Run(name or pipeline.name, folder, parameters, tasks, source)
+    run = Run(request.name or pipeline.name, folder, parameters, tasks, source)
     places = max_parallel or available_cores()
     weights = remaining_times(pipeline.graph, last_times(folder))
-    earlier = EarlierResults(CacheStore(folder.parents[1]), cache, resumed, given or {})
+    store = CacheStore(folder.parents[1])
+    earlier = EarlierResults(store, request.cache, request.resumed, request.given)
     with locked(folder):
         execution = _Execution(pipeline, run, working_directory, listener, places, weights, fork, earlier)
         if canceller is not None:

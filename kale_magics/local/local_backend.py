@@ -105,17 +105,12 @@ class LocalBackend:
         source: RunSource | None = None,
     ) -> Run:
         return run_pipeline(
-            request.pipeline,
-            request.values,
+            request,
             runs_folder=self._runs_folder,
             working_directory=Path.cwd(),
             listener=listener,
             max_parallel=self._max_parallel,
-            name=request.name,
             fork=self._fork,
-            cache=request.cache,
-            resumed=request.resumed,
-            given=request.given,
             canceller=canceller,
             source=source,
         )

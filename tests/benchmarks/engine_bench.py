@@ -82,10 +82,11 @@ def pipeline_of(cells: Sequence[tuple[str, str]]) -> Any:
 
 def run_here(pipeline: Any, folder: Path, cache: bool = False) -> Any:
     """Run with the embedded engine."""
+    from kale_magics.execution.request import RunRequest
     from kale_magics.local.engine import run_pipeline
 
     places = {"runs_folder": folder / "runs", "working_directory": folder}
-    run = run_pipeline(pipeline, {}, **places, listener=lambda event: None, cache=cache)
+    run = run_pipeline(RunRequest(pipeline, cache=cache), **places, listener=lambda event: None)
     if run.state != "succeeded":
         raise RuntimeError(f"the benchmark's run has {run.state}: {run.steps}")
     return run

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run_store import RESULT
 from kale_magics.local.engine import run_pipeline
 from kale_magics.local.worker import KINDS, Direction, Metrics
@@ -76,8 +77,7 @@ def in_engine(pipeline: Pipeline, given: Mapping[str, Any], folder: Path) -> Ran
     """
     known = {parameter.name for parameter in pipeline.parameters}
     run = run_pipeline(
-        pipeline,
-        {name: value for name, value in given.items() if name in known},
+        RunRequest(pipeline, {name: value for name, value in given.items() if name in known}),
         runs_folder=folder / "runs",
         working_directory=folder,
         listener=lambda _: None,
