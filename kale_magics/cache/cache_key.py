@@ -7,9 +7,9 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
-from kale_magics.model.pipeline import Json, Step
+from kale_magics.model.pipeline import Input, Json, Step
 from kale_magics.model.program import runtime_source
 from kale_magics.step_runtime.unpatched import to_json
 
@@ -32,14 +32,46 @@ VOLATILE_PREFIXES = tuple(
 """Prefixes of more of them."""
 
 
+PartKind = Literal["step", "code", "outputs", "version", "python", "folder", "parameter", "input", "variable"]
+
+WORDS: Mapping[PartKind, str] = {
+    "step": "its name", "code": "its code", "outputs": "what it outputs", "version": "kale_magics",
+    "python": "Python", "folder": "its folder", "variable": "environment variable",
+}  # fmt: skip
+"""What each kind is called in messages, where it is not its own name."""
+
+MAX_VARIABLE_DIGEST = 12
+"""Characters of the digest of an environment variable: there are many."""
+
+
+class KeyPart(NamedTuple):
+    """A part of a step's key.
+
+    Attributes:
+        kind: What it is.
+        name: Which one, if there are several: of a parameter, a variable, or the variables of an input.
+    """
+
+    kind: PartKind
+    name: str = ""
+
+    def __str__(self) -> str:
+        """Return what it is called in messages."""
+        return f"{WORDS.get(self.kind, self.kind)} {self.name}".rstrip()
+
+
+KeyParts = Mapping[KeyPart, str]
+"""The digest of each part of a step's key."""
+
+
 def key_parts(
     step: Step,
     parameters: Mapping[str, Json],
     inputs: Mapping[str, str],
     directory: Path,
     environment: Mapping[str, str],
-) -> dict[str, str]:
-    """Return a digest of each part of a step's key, by the part's name in messages.
+) -> dict[KeyPart, str]:
+    """Return a digest of each part of a step's key.
 
     Args:
         step: The step.
@@ -51,28 +83,32 @@ def key_parts(
     # The label of a cell, `In [5]`, says when it ran here, and does not affect what it does.
     code = [(c.source, c.defines) for c in (*step.setup, *step.cells)]
     outputs = [(artifact.names, artifact.key) for artifact in step.outputs]
-    parts: dict[str, Any] = {
-        "its name": step.name,
-        "its code": code,
-        "what it outputs": [outputs, step.metrics],
-        "kale_magics": runtime_source(),
-        "Python": [platform.python_version(), platform.python_implementation(), platform.machine()],
-        "its folder": str(directory),
+    parts: dict[KeyPart, Any] = {
+        KeyPart("step"): step.name,
+        KeyPart("code"): code,
+        KeyPart("outputs"): [outputs, step.metrics],
+        KeyPart("version"): runtime_source(),
+        KeyPart("python"): [platform.python_version(), platform.python_implementation(), platform.machine()],
+        KeyPart("folder"): str(directory),
     }
-    parts |= {f"parameter {p.name}": parameters[p.name] for p in step.parameters}
-    parts |= {f"input {', '.join(i.names)}": [i.names, inputs[i.key]] for i in step.inputs}
-    parts |= {
-        f"environment variable {name}": value
+    parts |= {KeyPart("parameter", p.name): parameters[p.name] for p in step.parameters}
+    parts |= {input_part(i): [i.names, inputs[i.key]] for i in step.inputs}
+    found = {part: _digest(value) for part, value in parts.items()}
+    return found | {
+        KeyPart("variable", name): _digest(value)[:MAX_VARIABLE_DIGEST]
         for name, value in environment.items()
         if name not in VOLATILE_VARIABLES and not name.startswith(VOLATILE_PREFIXES)
     }
-    digests = {name: _digest(value) for name, value in parts.items()}
-    return {name: found[:12] if name.startswith("environment") else found for name, found in digests.items()}
 
 
-def cache_key(parts: Mapping[str, str]) -> str:
+def input_part(taken: Input) -> KeyPart:
+    """Return the part of a key for an input."""
+    return KeyPart("input", ", ".join(taken.names))
+
+
+def cache_key(parts: KeyParts) -> str:
     """Return the key with these parts."""
-    return _digest(sorted(parts.items()))
+    return _digest(sorted((str(part), digest) for part, digest in parts.items()))
 
 
 def _digest(value: Any) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.cache.audit_log import display_path, path_changes, read_audit_log, reasons_to_rerun
+from kale_magics.cache.cache_key import KeyPart, KeyParts
 from kale_magics.cache.path_queries import answer, is_query
 from kale_magics.cache.path_states import path_state
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.run_store import LOG, RESULT, USES
-from kale_magics.execution.signing import is_signed_by_user
+from kale_magics.execution.signing import is_signed_by_user, sign
 from kale_magics.model.code_facts import looks_like_file
 from kale_magics.model.distributions import distributions_of, installed_versions
 from kale_magics.model.pipeline import Json, Step
@@ -47,7 +48,7 @@ class CacheEntry:
 
     run: str
     seconds: float
-    parts: Mapping[str, str]
+    parts: KeyParts
     files: Mapping[str, str]
     paths: Sequence[Sequence[Any]] = ()
     libraries: Mapping[str, str] = field(default_factory=dict)
@@ -82,7 +83,7 @@ def named_paths(step: Step, parameters: Mapping[str, Json], directory: Path) -> 
 
 
 def new_entry(
-    step: Step, folder: Path, run: str, seconds: float, parts: Mapping[str, str], outputs: Mapping[str, Any]
+    step: Step, folder: Path, run: str, seconds: float, parts: KeyParts, outputs: Mapping[str, Any]
 ) -> CacheEntry:
     """Return the entry of a step that has just succeeded.
 
@@ -119,8 +120,17 @@ def read_entry(folder: Path) -> CacheEntry | None:
         content = from_json((folder / ENTRY).read_text(encoding="utf-8"))
         body = to_json(content["entry"], sort_keys=True)
         if is_signed_by_user(body, content["signature"]):
-            return CacheEntry(**content["entry"])
+            fields = content["entry"]
+            parts = {KeyPart(kind, name): digest for kind, name, digest in fields["parts"]}
+            return CacheEntry(**{**fields, "parts": parts})
     return None
+
+
+def entry_text(entry: CacheEntry) -> str:
+    """Return the text of an entry's file, which `read_entry` reads."""
+    fields = {**vars(entry), "parts": [(*part, digest) for part, digest in entry.parts.items()]}
+    body = to_json(fields, sort_keys=True)
+    return f'{{"signature": "{sign(body)}",\n"entry": {body}}}\n'
 
 
 def first_change(entry: CacheEntry) -> str:
@@ -140,7 +150,7 @@ def first_change(entry: CacheEntry) -> str:
     return ""
 
 
-def reason_to_run(entry: CacheEntry, parts: Mapping[str, str], inputs: bool = True) -> str:
+def reason_to_run(entry: CacheEntry, parts: KeyParts, inputs: bool = True) -> str:
     """Return why an entry cannot replace running its step now, in words; empty if it can.
 
     Args:
@@ -148,15 +158,15 @@ def reason_to_run(entry: CacheEntry, parts: Mapping[str, str], inputs: bool = Tr
         parts: The parts of the step's key now.
         inputs: Whether to compare the inputs.
     """
-    for name in (*parts, *entry.parts):
-        if name.startswith("input ") and not inputs:
+    for part in (*parts, *entry.parts):
+        if part.kind == "input" and not inputs:
             continue
-        if name not in entry.parts:
-            return f"{name} is new"
-        if name not in parts:
-            return f"{name} is gone"
-        if entry.parts[name] != parts[name]:
-            return f"{name} has changed"
+        if part not in entry.parts:
+            return f"{part} is new"
+        if part not in parts:
+            return f"{part} is gone"
+        if entry.parts[part] != parts[part]:
+            return f"{part} has changed"
     return entry.reason or first_change(entry)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kale_magics.cache.audit_log import display_path
-from kale_magics.cache.cache_key import key_parts
+from kale_magics.cache.cache_key import KeyParts, input_part, key_parts
 from kale_magics.cache.entry import ENTRY, CacheEntry, read_entry, reason_to_run
 from kale_magics.cache.store import CacheStore
 from kale_magics.execution.step_environment import common_environment, step_environment
@@ -69,8 +69,8 @@ class _Planner:
         environment = step_environment(step, self.environment)
         parts = key_parts(step, self.parameters, inputs, self.directory, environment)
         if last is not None and pending:
-            unknown = [f"input {', '.join(i.names)}" for i in step.inputs if inputs[i.key] == UNKNOWN]
-            parts |= {name: last.parts[name] for name in unknown if name in last.parts}
+            unknown = [input_part(i) for i in step.inputs if inputs[i.key] == UNKNOWN]
+            parts |= {part: last.parts[part] for part in unknown if part in last.parts}
         found = self.store.find(step, parts, thorough=False)
         if found is not None and not pending:
             outputs = read_result(found).metadata
@@ -93,7 +93,7 @@ class _Planner:
         values = [f"the output of {' or '.join(dict.fromkeys(pending))} changes"] if pending else []
         return f"unless {' or '.join([*values, *files[:1]])}" if values or files else ""
 
-    def reason(self, step: Step, last: CacheEntry | None, parts: Mapping[str, str]) -> str:
+    def reason(self, step: Step, last: CacheEntry | None, parts: KeyParts) -> str:
         """Return why a step would run."""
         if not step.cache:
             return "--no-cache"

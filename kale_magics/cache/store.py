@@ -14,14 +14,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from kale_magics.cache.cache_key import cache_key
-from kale_magics.cache.entry import ENTRY, CacheEntry, first_change, read_entry
+from kale_magics.cache.cache_key import KeyParts, cache_key
+from kale_magics.cache.entry import ENTRY, CacheEntry, entry_text, first_change, read_entry
 from kale_magics.execution.file_digests import CHUNK, file_digest
 from kale_magics.execution.run import Run
 from kale_magics.execution.run_store import write_text
-from kale_magics.execution.signing import sign
 from kale_magics.model.pipeline import Step
-from kale_magics.step_runtime.unpatched import to_json
 
 
 class CacheStore:
@@ -35,7 +33,7 @@ class CacheStore:
         self.runs_folder = runs_folder
         self.index = runs_folder / "cache"
 
-    def find(self, step: Step, parts: Mapping[str, str], thorough: bool = True) -> Path | None:
+    def find(self, step: Step, parts: KeyParts, thorough: bool = True) -> Path | None:
         """Return the folder of an entry that can replace running a step; None if there is none.
 
         Args:
@@ -52,7 +50,7 @@ class CacheStore:
         return folder if self.is_valid(folder, parts, thorough) else None
 
     def is_valid(
-        self, folder: Path, parts: Mapping[str, str], thorough: bool = True, any_reason: bool = False
+        self, folder: Path, parts: KeyParts, thorough: bool = True, any_reason: bool = False
     ) -> bool:
         """Whether a step's folder is an undamaged entry with these parts, of which nothing has changed since.
 
@@ -85,8 +83,7 @@ class CacheStore:
         Raises:
             OSError: A file cannot be written.
         """
-        body = to_json(vars(entry), sort_keys=True)
-        write_text(folder / ENTRY, f'{{"signature": "{sign(body)}",\n"entry": {body}}}\n')
+        write_text(folder / ENTRY, entry_text(entry))
         self._index(folder, entry)
 
     def reuse(self, source: Path, folder: Path) -> None:
@@ -135,7 +132,7 @@ class EarlierResults:
     ) -> None:
         self.store, self.use_cache, self.resumed, self.given = store, use_cache, resumed, given
 
-    def find(self, step: Step, parts: Mapping[str, str]) -> Path | None:
+    def find(self, step: Step, parts: KeyParts) -> Path | None:
         """Return a folder of an earlier run that can replace running a step; None if there is none."""
         last = self.resumed.steps.get(step.name) if self.resumed else None
         if last and last.state == "succeeded" and self.store.is_valid(last.folder, parts, any_reason=True):

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from kale_magics.cache.cache_key import key_parts
+from kale_magics.cache.cache_key import KeyParts, key_parts
 from kale_magics.cache.entry import named_paths, new_entry
 from kale_magics.cache.store import CacheStore, EarlierResults
 from kale_magics.execution.events import (
@@ -142,7 +142,7 @@ class _Running:
     process: StepProcess
     log: TextIO
     began: float
-    parts: Mapping[str, str]
+    parts: KeyParts
     late: bool = False
 
     @property
@@ -276,7 +276,7 @@ class _Execution:
         self.settle(state, time.monotonic() - began)
         return True
 
-    def launch(self, task: TaskId, parts: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    def launch(self, task: TaskId, parts: KeyParts, environment: Mapping[str, str]) -> None:
         """Start a task's process and read its output."""
         state, step = self.run.known_tasks[task], self.steps[task]
         again = self.attempts.setdefault(task, 0) > 0
