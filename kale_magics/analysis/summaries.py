@@ -102,7 +102,7 @@ def _reachable(behaviour: Behaviour, find: Find) -> list[Behaviour]:
 
 def _once(behaviour: Behaviour, find: Find, origin: Origin, table: dict[Behaviour, Summary]) -> Summary:
     changed: set[str] = set()
-    perhaps: set[tuple[str, bool]] = set()
+    uncertain: set[tuple[str, bool]] = set()
     links: set[tuple[str, str]] = set()
     for effect in behaviour.effects:
         links.update(_links_of(effect))
@@ -111,11 +111,11 @@ def _once(behaviour: Behaviour, find: Find, origin: Origin, table: dict[Behaviou
                 changed.add(effect.source.name)
         elif isinstance(effect, Call):
             changed.update(s.name for s in _changed_by(effect, find, origin, table))
-            perhaps |= {(s.name, ran) for s, ran in _perhaps_changed_by(effect, find, origin, table)}
+            uncertain |= {(s.name, ran) for s, ran in _may_be_changed_by(effect, find, origin, table)}
     returned = {s.name for s in behaviour.returns if s.name.startswith(PARAMETER) and s.relation != "weak"}
     return Summary(
         frozenset(name for name in changed if name.startswith(PARAMETER)),
-        frozenset(p for p in perhaps if p[0].startswith(PARAMETER) and p[0] not in changed),
+        frozenset(p for p in uncertain if p[0].startswith(PARAMETER) and p[0] not in changed),
         frozenset(links),
         frozenset(returned),
     )
@@ -142,7 +142,7 @@ def _changed_by(call: Call, find: Find, origin: Origin, table: dict[Behaviour, S
         yield from (s for label, sources in call.arguments if matches(label, labels) for s in sources)
 
 
-def _perhaps_changed_by(
+def _may_be_changed_by(
     call: Call, find: Find, origin: Origin, table: dict[Behaviour, Summary]
 ) -> Iterator[tuple[Source, bool]]:
     """Yield what a call may change, each with whether the call always runs."""

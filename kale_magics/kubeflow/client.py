@@ -58,6 +58,9 @@ SEARCHES, SEARCH_INTERVAL = 5, 2.0
 UNAVAILABLE = frozenset({400, 403, 404, 405, 410, 422, 500, 501})
 """HTTP status codes for a file that a server does not have; 500 stands for a deleted pod."""
 
+NAMESPACE_OF_POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+"""The file with the namespace of a pod (Kubernetes' documentation of service accounts)."""
+
 
 class UnknownOutcomeError(KaleError):
     """A request to create something failed, and the server may have created it."""
@@ -75,9 +78,6 @@ class _Client(kfp.Client):  # type: ignore[misc]  # kfp has no annotations
     def get_kfp_healthz(self, sleep_duration: int = 5) -> Any:  # noqa: ARG002 - kfp's signature
         # kfp's constructor calls it before the credentials are set.
         return SimpleNamespace(multi_user=False)
-
-    def set_user_namespace(self, namespace: str) -> None:
-        self._context_setting["namespace"] = namespace
 
 
 @contextlib.contextmanager
@@ -135,12 +135,13 @@ class KfpClient:
         self._check_responses()
         # From environment variables of kfp, as on Google's cloud.
         self._kfp_keys = dict(self.client.runs.api_client.configuration.api_key)
+        self._namespace = str(self.client.get_user_namespace() or "")
         health: Any = self.read(
             lambda client: client.healthzs.healthz_service_get_healthz(_request_timeout=FIRST_TIMEOUTS),
             CONNECTING,
         )
         if health.multi_user and not self.namespace_argument:
-            self.client.set_user_namespace(_namespace_of_pod())
+            self._namespace = _namespace_of_pod()
             if not self.namespace_argument:
                 raise needs_namespace(known)
 
@@ -172,7 +173,7 @@ class KfpClient:
     @property
     def namespace_argument(self) -> dict[str, str]:
         """The argument `namespace` of operations; empty in a single-user installation."""
-        namespace = self.access.namespace or str(self.client.get_user_namespace() or "")
+        namespace = self.access.namespace or self._namespace
         return {"namespace": namespace} if namespace else {}
 
     def read(
@@ -325,7 +326,7 @@ class KfpClient:
 def _namespace_of_pod() -> str:
     """Return the namespace of the pod that this process runs in; empty outside of a pod."""
     try:
-        return Path(kfp.Client._NAMESPACE_PATH).read_text(encoding="ascii").strip()
+        return NAMESPACE_OF_POD.read_text(encoding="ascii").strip()
     except OSError:
         return ""
 
