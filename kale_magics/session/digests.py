@@ -122,7 +122,7 @@ class Digester(pickle.Pickler):
         self.file = file
 
     def reducer_override(self, item: Any) -> Any:
-        """Return what to pickle for an object: definitions by name, functions with what they capture.
+        """Return what to pickle for an object: classes by identity, functions with code and what they capture.
 
         Raises:
             BudgetExceededError: Pickling the object would move data, or the budget is spent.
@@ -132,7 +132,9 @@ class Digester(pickle.Pickler):
         if kind is types.FunctionType:
             return _function_content(item) if _is_of_notebook(item) else NotImplemented
         if issubclass(kind, type):
-            return (str, (item.__qualname__,)) if module_of(item) == "__main__" else NotImplemented
+            is_of_main = module_of(item) == "__main__"
+            # Another class of that name may take its place.
+            return (str, (f"{item.__qualname__} {id(item)}",)) if is_of_main else NotImplemented
         module = module_of(kind)
         if module.partition(".")[0] in _DEVICES:
             raise BudgetExceededError
@@ -148,7 +150,9 @@ def _is_of_notebook(function: types.FunctionType) -> bool:
 
 def _function_content(item: types.FunctionType) -> Any:
     held = [cell.cell_contents for cell in item.__closure__ or () if cell != types.CellType()]
-    return list, ([item.__qualname__, held, item.__defaults__, item.__kwdefaults__, vars(item)],)
+    # Another function of that name may take its place.
+    names = item.__qualname__, hash(item.__code__)
+    return list, ([*names, held, item.__defaults__, item.__kwdefaults__, vars(item)],)
 
 
 def _own_content(item: Any, kind: type) -> list[Any]:

@@ -553,4 +553,60 @@ print("RESULT", dict(tree), grid.tolist(), holder, holder[0] is held, next(lette
         "{'x': [], 'y': [], 'z': 1} [[0.0, 0.0], [0.0, 0.0]] [[5]] True (1, 'b')",
         cold=True,
     ),
+    Case(
+        "another function of the same name takes a place in a registry",
+        """
+%%kale step a
+handlers = {}
+def handler(function):
+    handlers[function.__name__] = function
+@handler
+def text(x):
+    pass
+%%kale step b
+@handler
+def text(x):
+    return x + 1
+%%kale step c
+print("RESULT", handlers["text"](1))
+""",
+        "2",
+        cold=True,
+    ),
+    Case(
+        "another class of the same name takes a place in a registry",
+        """
+%%kale step a
+models = {}
+def model(cls):
+    models[cls.__name__] = cls
+    return cls
+@model
+class Small:
+    size = 1
+%%kale step b
+@model
+class Small:
+    size = 2
+%%kale step c
+print("RESULT", models["Small"].size)
+""",
+        "2",
+        cold=True,
+    ),
+    Case(
+        "another lambda takes a place in a list",
+        """
+%%kale step a
+callbacks = [lambda x: x]
+def put(function):
+    callbacks[0] = function
+%%kale step b
+put(lambda x: -x)
+%%kale step c
+print("RESULT", callbacks[0](1))
+""",
+        "-1",
+        cold=True,
+    ),
 ]
