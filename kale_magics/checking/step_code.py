@@ -47,25 +47,38 @@ def variables_of_cell(source: str) -> CellVariables:
 @functools.lru_cache(maxsize=1024)
 def idle_names(sources: tuple[str, ...]) -> frozenset[str]:
     """Return the names that occur only in functions of the code that nothing else in it mentions."""
-    used: set[str] = set()
     functions: dict[str, set[str]] = {}
-    for statement in statements_of(sources):
-        if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
-            functions.setdefault(statement.name, set()).update(_mentioned(*statement.body))
-            used |= _mentioned(statement.args)
-        else:
-            used |= _mentioned(statement)
+    used = _mentioned(statements_of(sources), functions)
     unused = dict(functions)
     while called := unused.keys() & used:
         used.update(*(unused.pop(name) for name in called))
     return frozenset().union(*functions.values()) - used
 
 
-def _mentioned(*nodes: ast.AST) -> set[str]:
-    """Return the names in code, and its texts, which may be names."""
-    inner = [node for each in nodes for node in ast.walk(each)]
-    texts = {node.value for node in inner if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    return texts | {node.id for node in inner if isinstance(node, ast.Name)}
+def _mentioned(nodes: Iterable[ast.AST], functions: dict[str, set[str]]) -> set[str]:
+    """Return the names in code, and its texts, which may be names, except those in functions.
+
+    Args:
+        nodes: The code.
+        functions: Receives what each function mentions, by its name.
+    """
+    found: set[str] = set()
+    rest = list(nodes)
+    while rest:
+        node = rest.pop()
+        # Python itself calls a method with a special name, and a decorator may call what it gets.
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list and not node.name.startswith("__"):
+            functions.setdefault(node.name, set()).update(_mentioned(node.body, functions))
+            rest.append(node.args)
+            continue
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+        rest.extend(ast.iter_child_nodes(node))
+    return found
 
 
 def statements_of(sources: tuple[str, ...]) -> list[ast.stmt]:

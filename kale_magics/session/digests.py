@@ -122,7 +122,7 @@ class Digester(pickle.Pickler):
         self.file = file
 
     def reducer_override(self, item: Any) -> Any:
-        """Return what to pickle for an object: classes by identity, functions with code and what they capture.
+        """Return what to pickle for an object: classes by identity, functions by content.
 
         Raises:
             BudgetExceededError: Pickling the object would move data, or the budget is spent.

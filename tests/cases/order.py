@@ -473,4 +473,27 @@ print("RESULT", largest)
 """,
         "4",
     ),
+    Case(
+        "another step changes what only a function reads that is never defined",
+        """
+%%kale step load
+n = 2
+words = []
+table = {"x": 1}
+%%kale step fill
+while []:
+    def add(x):
+        x += n
+%%kale step swap
+words, rest = 1, words
+words, n = words, 1
+%%kale step fill
+table[1] = rest
+table.update(x=1)
+%%kale step show
+n += n
+print("RESULT", rest)
+""",
+        "[]",
+    ),
 ]
