@@ -98,13 +98,13 @@ def test_what_kubernetes_would_replace_stays_as_it_is(
 def test_what_a_pod_does_before_the_step_begins_is_not_taken_for_the_steps_own(
     shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kale_magics.kubeflow.server_source import ServerSource
+    from kale_magics.kubeflow.pod_requests import PodRequests
 
     noise = "Collecting cloudpickle\nInstalling\n"
     texts = [noise, noise, f"{noise}{BEGINS}\none\n", f"{noise}{BEGINS}\none\ntwo\n{ENDS}{{}}\n"]
     monkeypatch.setattr("kale_magics.kubeflow.following.LOGS_EVERY", 1)
     monkeypatch.setattr(
-        ServerSource, "_first", lambda *_: (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
+        PodRequests, "log", lambda *_: (texts.pop(0) if len(texts) > 1 else texts[0]).encode()
     )
     server.hold("load")
     run_id = run_id_in(shell.run(f"%kale_run --host {server.url} --no-wait").printed)

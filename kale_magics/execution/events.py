@@ -36,6 +36,14 @@ class TaskStarted:
 
 
 @dataclass(frozen=True)
+class TaskBlocked:
+    """A cluster reports why a task that could run does not start; empty when it does."""
+
+    task: TaskId
+    reason: str
+
+
+@dataclass(frozen=True)
 class LinePrinted:
     """A task printed a line; the text has no newline."""
 
@@ -77,7 +85,17 @@ class ErrorRaised:
     error: BaseException
 
 
-Event = RunSubmitted | RunStarted | TaskStarted | LinePrinted | TaskEnded | Ticked | RunEnded | ErrorRaised
+Event = (
+    RunSubmitted
+    | RunStarted
+    | TaskStarted
+    | TaskBlocked
+    | LinePrinted
+    | TaskEnded
+    | Ticked
+    | RunEnded
+    | ErrorRaised
+)
 
 Listener = Callable[[Event], None]
 """Receives each event as it happens. An exception from it ends the run."""

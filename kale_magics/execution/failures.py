@@ -23,7 +23,7 @@ def _failure(task: TaskRun, error: TaskError) -> Diagnostic:
     if code is not Code.STEP_FAILED:
         return Diagnostic(code, error.message, error.fix, where)
     report = error.traceback.rstrip() or error.message
-    fix = "fix and run that cell" if error.cell else "fix the step, and run its cells"
+    fix = error.fix or ("fix and run that cell" if error.cell else "fix the step, and run its cells")
     log = f"%kale_logs {quoted(task.name)}"
     return Diagnostic(
         code,

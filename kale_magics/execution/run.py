@@ -97,6 +97,7 @@ class TaskRun:
         error: Why it failed.
         cached: Whether it was not executed, because an earlier run has its results.
         cause: Why it was skipped.
+        waits_for: Why it does not start as a cluster reports; empty if nothing prevents it.
     """
 
     task: TaskId
@@ -109,6 +110,7 @@ class TaskRun:
     error: TaskError | None = None
     cached: bool = False
     cause: SkipCause | None = None
+    waits_for: str = ""
 
     @property
     def name(self) -> str:

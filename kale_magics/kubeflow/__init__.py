@@ -14,6 +14,9 @@
     submission        submits a pipeline to a server
     schedules         recurring runs
     pod_log           what the log of a step's pod contains
+    pod_requests      logs, events and states of pods, and their files
+    pod_status        why a pod does not start, or died
+    server_states     the states of a run and its tasks, as a server describes them
     server_source     the source of a run's facts
     following         a run on a server as events
     kubeflow_backend  runs pipelines on a server

@@ -34,6 +34,7 @@ from kale_magics.kubeflow.server_errors import (
     TEMPORARY,
     WebPageError,
     needs_namespace,
+    rejection_fix,
     request_error,
 )
 from kale_magics.model.diagnostics import KaleError
@@ -242,7 +243,7 @@ class KfpClient:
         try:
             return self._send(request)
         except kfp_server_api.ApiException as error:
-            if error.status and error.status not in (409, *TEMPORARY):
+            if error.status and (error.status not in (409, *TEMPORARY) or rejection_fix(error)):
                 raise request_error(error, self.access, action, self.list_command) from None
             failure: Exception = error
         except (urllib3.exceptions.HTTPError, WebPageError, InvalidResponseError, OSError) as error:
@@ -279,13 +280,16 @@ class KfpClient:
                 return found
         return None
 
-    def download(self, path: str, action: str, patience: float = MAX_RETRY) -> bytes | None:
+    def download(
+        self, path: str, action: str, patience: float = MAX_RETRY, address: str = ""
+    ) -> bytes | None:
         """Return the content at a path that is no operation of kfp's client; None if the server has none.
 
         Args:
             path: The path from the server's address on.
             action: As in `read`.
             patience: As in `read`.
+            address: Another address; it gets the same credentials.
 
         Raises:
             KaleError: The server cannot be reached, or authentication fails.
@@ -297,7 +301,7 @@ class KfpClient:
             api.update_params_for_auth(headers, [], ["Bearer"])
             self._pool.limits = MAX_FILE_SECONDS, MAX_FILE_BYTES
             try:
-                url = self.address + path
+                url = (address or self.address) + path
                 response = api.rest_client.GET(url, headers=headers, _request_timeout=TIMEOUTS)
             except kfp_server_api.ApiException as error:
                 if error.status in UNAVAILABLE:
@@ -305,7 +309,9 @@ class KfpClient:
                 raise
             finally:
                 self._pool.limits = MAX_SECONDS, MAX_BYTES
-            return None if _is_web_page(response) else bytes(response.data)
+            # The server of the page says of the texts that it returns that they are HTML.
+            content = bytes(response.data)
+            return None if _is_web_page(response) and content.lstrip()[:1] == b"<" else content
 
         return self.read(request, action, patience)
 
@@ -350,7 +356,7 @@ def _may_be_running(error: Exception) -> bool:
 
 def _is_temporary(error: Exception) -> bool:
     if isinstance(error, kfp_server_api.ApiException):
-        return error.status in TEMPORARY
+        return error.status in TEMPORARY and not rejection_fix(error)
     reason = getattr(error, "reason", None)
     never = (urllib3.exceptions.NameResolutionError, urllib3.exceptions.SSLError)
     return not isinstance(error, WebPageError) and not isinstance(reason, never)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from kale_magics.execution.events import LinePrinted, Listener, RunStarted, TaskEnded, TaskStarted, Ticked
+from kale_magics.execution.events import (
+    LinePrinted,
+    Listener,
+    RunStarted,
+    TaskBlocked,
+    TaskEnded,
+    TaskStarted,
+    Ticked,
+)
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.kubeflow import server_source
 from kale_magics.kubeflow.client import MAX_RETRY_FOLLOWING
@@ -52,6 +60,7 @@ class Follower:
                     break
                 self.emit(Ticked())
                 time.sleep(server_source.PAUSE)
+            self.source.complete(self.run)
         finally:
             self.source.followed = False
 
@@ -67,10 +76,21 @@ class Follower:
             over = state.state in ("succeeded", "failed", "skipped", "cancelled")
             if task in self.begun - self.ended and (over or self.rounds % LOGS_EVERY == LOGS_EVERY - 1):
                 self.report_log(state)
+                self.report_block(state, over)
             if over and task not in self.ended and not self.is_late(state):
                 self.ended.add(task)
                 self.emit(TaskEnded(task, state.state, state.seconds, state.cached))
         self.rounds += 1
+
+    def report_block(self, state: TaskRun, over: bool) -> None:
+        """Report why a task has not begun to print, if the cluster reports it."""
+        before = state.waits_for
+        if over or self.printed.get(state.task) not in (None, [""], []):
+            state.waits_for = ""
+        else:
+            self.source.explain_wait(state)
+        if state.waits_for != before:
+            self.emit(TaskBlocked(state.task, state.waits_for))
 
     def is_late(self, state: TaskRun) -> bool:
         """Whether the log of a task that has ended may still be incomplete."""

@@ -13,13 +13,15 @@ from kale_magics.execution.events import Listener, RunEnded, RunSubmitted
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run
 from kale_magics.kubeflow.client import TIMEOUTS, KfpClient, interrupt_message
+from kale_magics.kubeflow.compiler import size_problems
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.portability import portability_warnings
 from kale_magics.kubeflow.secret_scan import literal_secrets
-from kale_magics.kubeflow.server_source import ENDED, ServerSource, terminate
+from kale_magics.kubeflow.server_source import ServerSource, terminate
+from kale_magics.kubeflow.server_states import ended_run_state
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
-from kale_magics.model.diagnostics import Diagnostic, KaleError
+from kale_magics.model.diagnostics import Diagnostic, KaleError, raise_errors
 from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.step_runtime.parameters import decode_parameter
 
@@ -53,8 +55,14 @@ class KubeflowBackend:
         return self._connect()
 
     def warnings(self, pipeline: Pipeline) -> Sequence[Diagnostic]:
-        """Return warnings about a pipeline in a cluster."""
-        return [*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)]
+        """Return warnings about a pipeline in a cluster.
+
+        Raises:
+            KaleError: Its runs are too large for a cluster.
+        """
+        sizes = size_problems(pipeline, Path.cwd())
+        raise_errors(sizes)
+        return [*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline), *sizes]
 
     def submit(self, request: RunRequest, listener: Listener) -> Run:
         """Start a run on the server, and follow it if the request says so.
@@ -166,8 +174,7 @@ class KubeflowBackend:
 
 def _state_of(run: Any) -> str:
     """Return the state of a run that has ended, or KFP's state of another one."""
-    state = run.state or ""
-    return ENDED.get(state, state.lower())
+    return ended_run_state(run) or str(run.state or "").lower()
 
 
 def _value(parameter: Parameter, given: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 from urllib.parse import urlsplit
@@ -16,6 +17,30 @@ from kale_magics.model.diagnostics import Code, KaleError, kale_error
 
 TEMPORARY = frozenset({429, 500, 502, 503, 504})
 """HTTP status codes of errors that may pass."""
+
+REJECTIONS = (
+    (re.compile(r"namespaces? \S+ not found"), "correct the namespace: %config KaleMagics.namespace = ..."),
+    (
+        re.compile(r"exceeded quota|quota exceeded"),
+        "ask for less with --cpu, --memory or --gpu, or wait until other runs have ended",
+    ),
+    (
+        re.compile(r"must specify accessModes|access ?modes?", re.IGNORECASE),
+        "set a mode that the storage class has: %config KaleMagics.workspace_access_modes = ...",
+    ),
+    (
+        re.compile(r"forbidden", re.IGNORECASE),
+        "ask the cluster's administrators for the permission, or use a namespace where you have it",
+    ),
+    (
+        re.compile(r"denied the request|admission webhook|is invalid"),
+        "change what the message names, in the options of the steps or in the settings",
+    ),
+)
+"""What Kubernetes rejects, and the fix. KFP reports that with status 500, as if it might pass."""
+
+MAX_SERVER_MESSAGE = 600
+"""Characters of a server's message: KFP puts the words of Kubernetes after several of its own."""
 
 CONNECTING = "connecting to the server"
 """The action of the first request."""
@@ -40,7 +65,15 @@ def server_message(error: kfp_server_api.ApiException) -> str:
         text = str(body.get("message") or body.get("error_message") or body.get("error") or "")
     except (ValueError, AttributeError):  # plain text
         pass
-    return (text or str(error.reason or "")).strip().partition("\n")[0][:300]
+    return (text or str(error.reason or "")).strip().partition("\n")[0][:MAX_SERVER_MESSAGE]
+
+
+def rejection_fix(error: Exception) -> str:
+    """Return the fix for a request with content that the cluster rejects; empty for other errors."""
+    if not isinstance(error, kfp_server_api.ApiException) or error.status != 500 or is_web_page(error):
+        return ""
+    message = server_message(error)
+    return next((fix for pattern, fix in REJECTIONS if pattern.search(message)), "")
 
 
 def is_web_page(error: kfp_server_api.ApiException) -> bool:
@@ -145,6 +178,10 @@ def _status_error(
     if status == 404:
         text = f"{host} returned 404 while {action}: {message}"
         return kale_error(Code.NO_SUCH_RUN, text, f"see what there is with {list_command}")
+    if fix := rejection_fix(error):
+        return kale_error(
+            Code.REQUEST_REJECTED, f"{host} rejected the request while {action}: {message}", fix
+        )
     if status in TEMPORARY:
         text = f"{host} returned {status} while {action}: {message}"
         return kale_error(Code.SERVER_ERROR, text, TRY_LATER)

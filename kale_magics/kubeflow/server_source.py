@@ -6,21 +6,19 @@ remote/<run id>/run.json          the server and the name of the run, to attach 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from kale_magics.checking.conclusion import check_against_notebook, raise_failures
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.folder_source import FolderSource
 from kale_magics.execution.request import RunRequest
-from kale_magics.execution.run import Run, RunState, SkipCause, TaskError, TaskRun, TaskState
+from kale_magics.execution.run import Run, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import LOG, task_folder, write_bytes, writing
 from kale_magics.execution.signing import is_signed_by_user, sign
 from kale_magics.kubeflow.client import (
@@ -32,29 +30,35 @@ from kale_magics.kubeflow.client import (
 )
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
-from kale_magics.kubeflow.workflow_nodes import artifact_path, pods_of_task
+from kale_magics.kubeflow.pod_requests import PodRequests
+from kale_magics.kubeflow.pod_status import PodProblem, driver_problem, failure_problem, waiting_problem
+from kale_magics.kubeflow.server_states import (
+    ENDED_TASK,
+    ENDING,
+    duration,
+    ended_run_state,
+    happened,
+    state_after_end,
+    task_state,
+)
+from kale_magics.kubeflow.workflow_nodes import WorkflowNodes, artifact_path
 from kale_magics.model.diagnostics import Code, KaleError, kale_error
+from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Json
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.artifacts import MAGIC
 from kale_magics.step_runtime.pod import BEGINS, ON_VOLUME
 
-ENDED: Mapping[str, RunState] = {"SUCCEEDED": "succeeded", "FAILED": "failed", "CANCELED": "cancelled"}
-"""The final states of KFP, and of a `Run`."""
-
-ENDED_TASK: Mapping[str, TaskState] = {**ENDED, "SKIPPED": "skipped"}
-
-ENDING = ("CANCELING", "CANCELED")
-"""KFP's states of a run that was cancelled."""
-
 PAUSE = 1.0
 """Seconds between two requests for the state of a run."""
 
-LOGS = (
-    "/apis/v1alpha1/runs/{run}/nodes/{node}/log",
-    "/k8s/pod/logs?podname={node}&runid={run}",
+DIED, UNKNOWN_ERROR = "StepDied", "its pod failed, and the step reported no error"
+"""The error of a step whose pod failed, until its cause is found."""
+
+NO_PAGE = (
+    "only the server of Kubeflow's page knows why: name its address with --host (it passes the API on), or"
+    " look at the pod with kubectl describe"
 )
-"""Paths of the log of a pod: at KFP's API server, and at the server of its web page."""
 
 
 @dataclass
@@ -63,15 +67,19 @@ class PodFacts:
 
     Attributes:
         names: The names that the pod may have.
+        drivers: The names that the pod of the task's driver may have.
         complete: Whether its whole log has been downloaded.
         places: The paths of its artifacts in the cluster's store, by key, as the step reported them.
         fingerprints: The fingerprints of its variables after its cells ran, as the step reported them.
+        has_failed: Whether the step reported an error.
     """
 
     names: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
     complete: bool = False
     places: dict[str, str] = field(default_factory=dict)
     fingerprints: dict[str, Any] = field(default_factory=dict)
+    has_failed: bool = False
 
 
 class ServerSource:
@@ -89,6 +97,7 @@ class ServerSource:
         request: As above.
         mine: Whether this user started the run from this folder.
         followed: Whether a follower requests the state regularly, so that `update` need not.
+        requests: Asks for logs, events and files.
         pods: The pods of the tasks.
     """
 
@@ -99,6 +108,7 @@ class ServerSource:
         self.run_id = folder.name
         self.mine = _is_own(folder / "run.json")
         self.followed = False
+        self.requests = PodRequests(server, folder.name)
         self.pods = {TaskId(step.name): PodFacts() for step in remote.pipeline.steps}
         self._requested = float("-inf")
 
@@ -159,23 +169,35 @@ class ServerSource:
         """Update a run from the server's description of it."""
         self._requested = time.monotonic()
         details = answer.run_details.task_details if answer.run_details else None
-        nodes = {node.display_name: node for node in details or ()}
-        ended = ENDED.get(answer.state or "")
+        nodes, ended = WorkflowNodes(details or ()), ended_run_state(answer)
         for task, state in run.known_tasks.items():
             remote = self.remote.tasks[task.step]
-            node = nodes.get(remote.key)
-            if node is not None:
-                _update_task(state, node, answer.state == "CANCELED")
-                self.pods[task].names = pods_of_task(node, remote)
-            if ended and state.state in ("running", "waiting"):
-                state.state = _final_state(ended, state.state)
+            detail = nodes.task(remote)
+            if detail is not None:
+                state.cached = nodes.is_cached(remote)
+                self.pods[task].names = () if state.cached else nodes.pods(remote)
+                self.pods[task].drivers = nodes.drivers(remote)
+                self._update_task(state, detail, answer)
+            elif ended and state.state in ("running", "waiting"):
+                state.state = state_after_end(ended, state.state)
         self._find_causes(run)
         if answer.created_at:
             run.started = answer.created_at
         if ended:
             run.state = ended
-            run.ended = answer.finished_at if _happened(answer.finished_at) else None
+            run.ended = answer.finished_at if happened(answer.finished_at) else None
             run.seconds = (run.ended - run.started).total_seconds() if run.ended else None
+
+    def _update_task(self, state: TaskRun, detail: Any, answer: Any) -> None:
+        """Update a task from the server's description of its node."""
+        state.state = task_state(detail, answer)
+        # The failure of another step may have ended the run before the server saw this one's.
+        if state.state == "cancelled" and self.pods[state.task].has_failed:
+            state.state = "failed"
+        if state.state in ENDED_TASK.values():
+            state.seconds = None if state.cached else duration(detail)
+        if state.state == "failed" and state.error is None:
+            state.error = TaskError(DIED, UNKNOWN_ERROR)
 
     def _find_causes(self, run: Run) -> None:
         """Find the failures because of which tasks were skipped."""
@@ -186,6 +208,13 @@ class ServerSource:
                     below = run.known_tasks[TaskId(name)]
                     if below.state == "skipped" and below.cause is None:
                         below.cause = SkipCause("failure", state.name)
+
+    def complete(self, run: Run) -> None:
+        """Request the state once more, if some times were not known when the run ended."""
+        ended = (task for task in run.known_tasks.values() if task.state in ("succeeded", "failed"))
+        if any(task.seconds is None and not task.cached for task in ended):
+            time.sleep(PAUSE)
+            self.refresh(run)
 
     def wait(self, run: Run, timeout: float | None) -> None:
         """Wait for the end of the run; an interrupt ends only the waiting. See `Run.wait`."""
@@ -199,6 +228,7 @@ class ServerSource:
                 if deadline is not None and time.monotonic() > deadline:
                     raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
                 time.sleep(PAUSE)
+            self.complete(run)
         if self.request is not None:
             check_against_notebook(run, self.request)
         raise_failures(run, self.request is not None and self.request.strict)
@@ -226,10 +256,12 @@ class ServerSource:
         pod = self.pods[task.task]
         if pod.complete:
             return
-        text = self._first(task, LOGS, patience)
-        if text is None:
-            return
         over = task.state in ENDED_TASK.values()
+        text = self.requests.log(pod.names, f"downloading the log of step {task.name}", patience)
+        if text is None:
+            if over:
+                self._explain(task, "")
+            return
         # A pod first installs packages; that output is shown only if the step never begins.
         log = text.decode("utf-8", "replace")
         body, result = split_log(log) if over or BEGINS in log else ("", None)
@@ -242,6 +274,39 @@ class ServerSource:
             pod.places = result.get("artifacts", {})
             pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
             task.error = self._error(task, result.get("error")) or task.error
+            pod.has_failed = bool(result.get("error"))
+            if pod.has_failed and task.state == "cancelled":
+                task.state = "failed"
+        elif over:
+            self._explain(task, log)
+
+    def _explain(self, task: TaskRun, log: str) -> None:
+        """Replace the error of a task that died without a word by its cause, if that can be found."""
+        if task.state != "failed" or task.error is None or task.error.message != UNKNOWN_ERROR:
+            return
+        pod, action = self.pods[task.task], f"looking up the pod of step {task.name}"
+        if pod.names:
+            _, state = self.requests.state(pod.names, action)
+            problem = failure_problem(state, log, self.options(task))
+        else:
+            problem = driver_problem(self.requests.log(pod.drivers, action))
+        if problem is None and not self.requests.has_page:
+            problem = PodProblem(UNKNOWN_ERROR, NO_PAGE)
+        if problem is not None:
+            task.error = TaskError(DIED, problem.message, fix=problem.fix)
+
+    def explain_wait(self, task: TaskRun) -> None:
+        """Find out why the pod of a task does not start, if it does not."""
+        pod, action = self.pods[task.task], f"looking up the pod of step {task.name}"
+        name, state = self.requests.state(pod.names, action) if pod.names else ("", {})
+        events = self.requests.events(name, action) if name else []
+        problem = waiting_problem(state, events, self.options(task)) if name else None
+        task.waits_for = problem.message if problem else ""
+
+    def options(self, task: TaskRun) -> StepOptions:
+        """Return the options of a task's step, as far as they are known."""
+        pipeline = self.request.pipeline if self.request else self.remote.pipeline
+        return next((step.options for step in pipeline.steps if step.name == task.name), StepOptions())
 
     def _error(self, task: TaskRun, reported: Mapping[str, Any] | None) -> TaskError | None:
         """Return the error of a task, with the number that its cell has in this session, if known."""
@@ -254,24 +319,6 @@ class ServerSource:
         fields = {name: reported[name] for name in vars(TaskError("", "")) if name in reported}
         label = labels.get(place) or place.removeprefix(f"step {task.name}, ")
         return TaskError(**{**fields, "cell": label})
-
-    def _first(self, task: TaskRun, paths: Sequence[str], patience: float = MAX_RETRY) -> bytes | None:
-        """Download the first path that exists, for the names that the task's pod may have; else None."""
-        names = self.pods[task.task].names
-        places = (path.format(run=self.run_id, node=quote(name)) for path in paths for name in names)
-        found = (
-            self.server.download(self._scoped(place), f"downloading from step {task.task}", patience)
-            for place in places
-        )
-        return next((content for content in found if content is not None), None)
-
-    def _scoped(self, place: str) -> str:
-        """Add the user's namespace to a path, if it is one of the server of KFP's web page."""
-        namespace = self.server.namespace_argument.get("namespace", "")
-        if not namespace or place.startswith("/apis"):
-            return place
-        name = "podnamespace" if place.startswith("/k8s") else "namespace"
-        return f"{place}{'&' if '?' in place else '?'}{name}={quote(namespace)}"
 
     def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
         """Download the file of a variable, unless a signed copy is stored.
@@ -304,13 +351,13 @@ class ServerSource:
         return path
 
     def _read_artifact(self, run: Run, task: TaskRun, key: str, what: str) -> bytes:
-        answer = self._first(task, (f"/apis/v2beta1/runs/{{run}}/nodes/{{node}}/artifacts/{key}:read",))
+        answer = self.requests.artifact(self.pods[task.task].names, key, f"downloading {what}")
         if answer is not None:
-            return base64.b64decode(json.loads(answer)["data"])
+            return answer
         # That path has only Argo's own artifacts; KFP's web page also returns those of KFP.
         self.fetch_log(task)
         place = artifact_path(self.pods[task.task].places.get(key, ""))
-        content = self.server.download(self._scoped(place), f"downloading {what}") if place else None
+        content = self.requests.file(place, f"downloading {what}") if place else None
         if content is None:
             fix = f"download it from Kubeflow's page: {run.link}"
             raise kale_error(Code.NO_SUCH_RUN, f"the server does not return {what}", fix)
@@ -375,25 +422,3 @@ def _is_signed(path: Path) -> bool:
         return is_signed_by_user(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-
-
-def _update_task(state: TaskRun, node: Any, cancelled: bool) -> None:
-    """Update a task from the server's description of its node."""
-    found: TaskState = ENDED_TASK.get(node.state or "", "running" if node.state == "RUNNING" else "waiting")
-    state.state = "cancelled" if cancelled and found == "failed" else found
-    if state.state == "failed" and state.error is None:
-        state.error = TaskError("StepDied", "its pod failed, and the step reported no error")
-    if found in ENDED_TASK.values() and _happened(node.end_time) and _happened(node.start_time):
-        state.seconds = (node.end_time - node.start_time).total_seconds()
-
-
-def _final_state(run: RunState, task: TaskState) -> TaskState:
-    """Return the state of a task whose end the server has not reported, when its run has ended."""
-    if run == "succeeded":  # a server may report tasks late, or never
-        return "succeeded"
-    return "skipped" if run == "failed" and task == "waiting" else "cancelled"
-
-
-def _happened(moment: Any) -> bool:
-    """Whether a moment is known; KFP's value for an unknown one is in 1970."""
-    return moment is not None and moment.year > 1970

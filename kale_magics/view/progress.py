@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from pathlib import Path
 
-from kale_magics.execution.events import Event, LinePrinted, RunStarted, TaskEnded, TaskStarted
+from kale_magics.execution.events import Event, LinePrinted, RunStarted, TaskBlocked, TaskEnded, TaskStarted
 from kale_magics.execution.run import Run, TaskRun
 from kale_magics.model.task_id import TaskId
 from kale_magics.syntax.arguments import quoted
@@ -74,6 +74,8 @@ class Progress:
             return (self._head(event.run),)
         if isinstance(event, TaskStarted):
             return (self._of(event.task, state_label("running")),)
+        if isinstance(event, TaskBlocked) and event.reason:
+            return (self._of(event.task, f"{state_label('waiting')}: {event.reason}"),)
         if isinstance(event, TaskEnded):
             return (self._of(event.task, state_label(event.state) + _took(event)),)
         return ()
