@@ -2,6 +2,8 @@
 
     task_options      sets the options of a step on a task of KFP
     portability       warnings for what steps use that pods do not have
+    workflow_object   the object that a cluster stores for a run
+    workflow_size     the size of that object
     pod_contents      what the pods of steps contain
     secret_scan       searches what goes to a cluster for secrets
     compiler          a `Pipeline` as the YAML that KFP runs
@@ -14,6 +16,7 @@
     submission        submits a pipeline to a server
     schedules         recurring runs
     pod_log           what the log of a step's pod contains
+    metadata_store    the artifacts of a run, from ML Metadata
     pod_requests      logs, events and states of pods, and their files
     pod_status        why a pod does not start, or died
     server_states     the states of a run and its tasks, as a server describes them

@@ -10,7 +10,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -281,7 +281,13 @@ class KfpClient:
         return None
 
     def download(
-        self, path: str, action: str, patience: float = MAX_RETRY, address: str = ""
+        self,
+        path: str,
+        action: str,
+        patience: float = MAX_RETRY,
+        address: str = "",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> bytes | None:
         """Return the content at a path that is no operation of kfp's client; None if the server has none.
 
@@ -290,6 +296,8 @@ class KfpClient:
             action: As in `read`.
             patience: As in `read`.
             address: Another address; it gets the same credentials.
+            body: What to send, for a POST; else it is a GET.
+            headers: More headers.
 
         Raises:
             KaleError: The server cannot be reached, or authentication fails.
@@ -297,12 +305,14 @@ class KfpClient:
 
         def request(client: Any) -> bytes | None:
             api = client.runs.api_client
-            headers = {**api.default_headers, **({"Cookie": api.cookie} if api.cookie else {})}
-            api.update_params_for_auth(headers, [], ["Bearer"])
+            cookies = {"Cookie": api.cookie} if api.cookie else {}
+            sent = {**api.default_headers, **cookies, **(headers or {})}
+            api.update_params_for_auth(sent, [], ["Bearer"])
             self._pool.limits = MAX_FILE_SECONDS, MAX_FILE_BYTES
             try:
                 url = (address or self.address) + path
-                response = api.rest_client.GET(url, headers=headers, _request_timeout=TIMEOUTS)
+                rest, options = api.rest_client, {"headers": sent, "_request_timeout": TIMEOUTS}
+                response = rest.GET(url, **options) if body is None else rest.POST(url, body=body, **options)
             except kfp_server_api.ApiException as error:
                 if error.status in UNAVAILABLE:
                     return None

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from kale_magics.kubeflow.client import MAX_RETRY, KfpClient
+from kale_magics.kubeflow.metadata_store import HEADERS, artifacts_of_run
 from kale_magics.kubeflow.pod_log import is_missing_log
 from kale_magics.model.diagnostics import Code, KaleError
 
@@ -77,6 +78,16 @@ class PodRequests:
                 return base64.b64decode(found["data"])
         return None
 
+    def addresses(self, action: str) -> dict[str, dict[str, str]]:
+        """Return the addresses of the artifacts of each task, as ML Metadata has them; empty without it.
+
+        Returns:
+            For KFP's name of each task, addresses by KFP's names of the artifacts.
+        """
+        return artifacts_of_run(
+            self.run_id, lambda path, body: self._page(path, action, body=body, headers=HEADERS)
+        )
+
     def file(self, path: str, action: str) -> bytes | None:
         """Return the file at a path of the page's server; None if it has none."""
         return self._get(self._scoped(path), action)
@@ -95,8 +106,12 @@ class PodRequests:
     def _get(self, path: str, action: str, patience: float = MAX_RETRY) -> bytes | None:
         if path.startswith("/apis"):
             return self.server.download(path, action, patience)
+        return self._page(path, action, patience)
+
+    def _page(self, path: str, action: str, patience: float = MAX_RETRY, **more: Any) -> bytes | None:
+        """Send a request to the server of the page."""
         for address in self._pages():
-            found = self._get_from(address, path, action, patience)
+            found = self._send_to(address, path, action, patience, more)
             if found is not None:
                 self.has_page = True
                 return found
@@ -112,7 +127,9 @@ class PodRequests:
             yield f"http://ml-pipeline-ui{beside[1]}"
         yield self.server.address
 
-    def _get_from(self, address: str, path: str, action: str, patience: float) -> bytes | None:
+    def _send_to(
+        self, address: str, path: str, action: str, patience: float, more: dict[str, Any]
+    ) -> bytes | None:
         """Send a request, unless the server of the page did not respond to an earlier one.
 
         Raises:
@@ -121,7 +138,7 @@ class PodRequests:
         if address in self._down:
             return None
         try:
-            return self.server.download(path, action, patience, address)
+            return self.server.download(path, action, patience, address, **more)
         except KaleError as error:
             if address == self.server.address or error.diagnostics[0].code is not Code.UNREACHABLE:
                 raise

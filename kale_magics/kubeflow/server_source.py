@@ -55,6 +55,9 @@ PAUSE = 1.0
 DIED, UNKNOWN_ERROR = "StepDied", "its pod failed, and the step reported no error"
 """The error of a step whose pod failed, until its cause is found."""
 
+STORED_LOG = "executor-logs"
+"""KFP's name of the artifact with the log of a step's program."""
+
 NO_PAGE = (
     "only the server of Kubeflow's page knows why: name its address with --host (it passes the API on), or"
     " look at the pod with kubectl describe"
@@ -111,6 +114,7 @@ class ServerSource:
         self.requests = PodRequests(server, folder.name)
         self.pods = {TaskId(step.name): PodFacts() for step in remote.pipeline.steps}
         self._requested = float("-inf")
+        self._addresses: dict[str, dict[str, str]] = {}
 
     def make_run(self, name: str, parameters: Mapping[str, Json]) -> Run:
         """Return a handle of the run.
@@ -258,6 +262,8 @@ class ServerSource:
             return
         over = task.state in ENDED_TASK.values()
         text = self.requests.log(pod.names, f"downloading the log of step {task.name}", patience)
+        if text is None and task.state == "succeeded":
+            text = self._stored_log(task)
         if text is None:
             if over:
                 self._explain(task, "")
@@ -279,6 +285,14 @@ class ServerSource:
                 task.state = "failed"
         elif over:
             self._explain(task, log)
+
+    def _stored_log(self, task: TaskRun) -> bytes | None:
+        """Return the log that KFP has stored as an artifact, also of a cached step; None without one."""
+        key, action = self.remote.tasks[task.name].key, f"looking up the artifacts of step {task.name}"
+        if key not in self._addresses:
+            self._addresses |= self.requests.addresses(action)
+        place = artifact_path(self._addresses.get(key, {}).get(STORED_LOG, ""))
+        return self.requests.file(place, action) if place else None
 
     def _explain(self, task: TaskRun, log: str) -> None:
         """Replace the error of a task that died without a word by its cause, if that can be found."""
