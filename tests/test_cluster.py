@@ -572,6 +572,13 @@ def test_many_steps_are_small(
     assert "RESULT 4" in played(Path("p.yaml").absolute(), capfd, monkeypatch)
 
 
+def test_the_access_modes_of_the_shared_volume_are_a_setting(shell: Shell) -> None:
+    shell.run("%config KaleMagics.workspace_access_modes = ['ReadWriteOnce']")
+    spec = compiled(shell, "%%kale step a --workspace\nx = 1", "%%kale step b\ny = x")
+    volume = spec["platforms"]["kubernetes"]["pipelineConfig"]["workspace"]["kubernetes"]
+    assert volume == {"pvcSpecPatch": {"accessModes": ["ReadWriteOnce"]}}
+
+
 @pytest.mark.kfp
 def test_values_go_over_the_shared_volume(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -585,7 +592,10 @@ def test_values_go_over_the_shared_volume(
         "%%kale step c\nprint('RESULT', rows.sum() == same.sum())",
     )
     workspace = spec["platforms"]["kubernetes"]["pipelineConfig"]["workspace"]
-    assert workspace == {"size": "50Gi", "kubernetes": {"pvcSpecPatch": {"storageClassName": "fast"}}}
+    assert workspace == {
+        "size": "50Gi",
+        "kubernetes": {"pvcSpecPatch": {"accessModes": ["ReadWriteMany"], "storageClassName": "fast"}},
+    }
     assert spec["root"]["dag"]["tasks"]["a"]["cachingOptions"] == {}
     path = Path("p.yaml").absolute()
     assert "RESULT True" in played(path, capfd, monkeypatch)

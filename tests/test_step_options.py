@@ -190,6 +190,18 @@ SETTINGS = [
         "10G?",
     ),
     (
+        "workspace_access_modes",
+        ["ReadWriteOnly"],
+        "KALE110 'ReadWriteOnly'",
+        "ReadWriteOnce?",
+    ),
+    (
+        "workspace_access_modes",
+        ["ReadOnlyMany"],
+        "KALE110 ReadOnlyMany",
+        "ReadWriteMany",
+    ),
+    (
         "base_image",
         "bad image",
         "KALE110 'bad image'",

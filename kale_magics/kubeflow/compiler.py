@@ -224,7 +224,8 @@ def _configuration(pipeline: Pipeline) -> dict[str, Any]:
         fix = "upgrade kfp to 2.15 or newer, or remove --workspace"
         raise kale_error(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
     environment = pipeline.environment
-    patch = {"storageClassName": environment.storage_class} if environment.storage_class else {}
+    patch: dict[str, Any] = {"accessModes": list(environment.workspace_access_modes)}
+    patch |= {"storageClassName": environment.storage_class} if environment.storage_class else {}
     volume = dsl.WorkspaceConfig(environment.workspace_size, dsl.KubernetesWorkspaceConfig(patch))
     return {"pipeline_config": dsl.PipelineConfig(workspace=volume)}
 

@@ -17,7 +17,7 @@ from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Environment
 from kale_magics.syntax import commands
 from kale_magics.syntax.quantities import size
-from kale_magics.syntax.step_options import check_files, image
+from kale_magics.syntax.step_options import access_modes, check_files, image
 
 EXPERIMENT_VARIABLES = ("KF_PIPELINES_OVERRIDE_EXPERIMENT_NAME", "KF_PIPELINES_DEFAULT_EXPERIMENT_NAME")
 """Variables of kfp: the experiment that overrides the setting, and its default."""
@@ -26,6 +26,7 @@ _PARSERS: dict[str, Callable[[str, Where], Any]] = {
     "base_image": image,
     "step_options": commands.parse_step_options,
     "workspace_size": partial(size, "workspace_size"),
+    "workspace_access_modes": access_modes,
 }
 """Parsers of the settings that are written like options of a step."""
 
@@ -71,6 +72,12 @@ class KaleSettings(Magics):
     storage_class = Unicode(help="Storage class of that volume. If empty, the cluster's own.").tag(
         config=True
     )
+    workspace_access_modes = List(
+        Unicode(),
+        ["ReadWriteMany"],
+        help="Access modes of that volume, ReadWriteMany by default. With ReadWriteOnce, all steps that use it"
+        " must be on one node.",
+    ).tag(config=True)
     runs_folder = Unicode(".kale", help="Folder for the runs; a relative path is beside the notebook.").tag(
         config=True
     )
@@ -158,7 +165,7 @@ class KaleSettings(Magics):
         Raises:
             KaleError: A cluster would reject a setting.
         """
-        for setting in ("base_image", "workspace_size"):
+        for setting in ("base_image", "workspace_size", "workspace_access_modes"):
             self.parsed(setting)
         return Environment(
             self.base_image,
@@ -166,6 +173,7 @@ class KaleSettings(Magics):
             tuple(self.pip_trusted_hosts),
             self.workspace_size,
             self.storage_class,
+            tuple(self.workspace_access_modes),
         )
 
     @property

@@ -289,6 +289,7 @@ class Environment:
         trusted_hosts: Hosts of these indexes that need no valid certificate.
         workspace_size: The size of a run's shared volume, as in "10Gi".
         storage_class: The storage class of that volume; empty for the cluster's own.
+        workspace_access_modes: The ways in which nodes may mount that volume (Kubernetes' accessModes).
     """
 
     image: str = ""
@@ -296,6 +297,7 @@ class Environment:
     trusted_hosts: tuple[str, ...] = ()
     workspace_size: str = "10Gi"
     storage_class: str = ""
+    workspace_access_modes: tuple[str, ...] = ("ReadWriteMany",)
 
 
 DEFAULT_ENVIRONMENT = Environment()

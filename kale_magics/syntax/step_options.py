@@ -31,6 +31,9 @@ _DATA_KEY = re.compile(r"[-._A-Za-z0-9]+")
 _IMAGE = re.compile(r"[a-z0-9][-a-z0-9._:/]*(:[\w][\w.-]*)?(@sha256:[0-9a-f]{64})?")
 _RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9][-A-Za-z0-9_.]*")
 
+ACCESS_MODES = ("ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+"""Kubernetes' access modes of a volume that steps can write to."""
+
 EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 NVIDIA = "nvidia.com/gpu"
 """The default resource name of an accelerator."""
@@ -216,6 +219,28 @@ def image(text: str, where: Where | None) -> str:
         KaleError: The name is invalid.
     """
     return _checked(_IMAGE, text, "name of an image", "write it as in python:3.11-slim", where)
+
+
+def access_modes(values: Sequence[str], where: Where | None) -> tuple[str, ...]:
+    """Validate the access modes of a run's shared volume, and return them.
+
+    Raises:
+        KaleError: There is none, or steps cannot write with one of them.
+    """
+    example = "%config KaleMagics.workspace_access_modes = ['ReadWriteMany']"
+    fix = f"choose from {', '.join(ACCESS_MODES)}: {example}"
+    if not values:
+        raise _invalid("workspace_access_modes is empty, but a volume needs an access mode", fix, where)
+    for value in values:
+        if value == "ReadOnlyMany":
+            raise _invalid(
+                "with access mode ReadOnlyMany, no step can write to the shared volume", fix, where
+            )
+        if value not in ACCESS_MODES:
+            guess = closest(value, ACCESS_MODES)
+            message = f"{value!r} is not an access mode of a volume"
+            raise _invalid(message, f"did you mean {guess}? {fix}" if guess else fix, where)
+    return tuple(values)
 
 
 def _packages(values: Values, where: Where | None) -> dict[str, Any]:
