@@ -150,6 +150,13 @@ GENERATORS_OF_BITS = frozenset({"numpy.random.Generator", "numpy.random.RandomSt
 CALLERS = frozenset({"operator.methodcaller", "functools.partial"})
 """Types whose objects call another function with their arguments."""
 
+CALLED_LATER = frozenset(
+    f"{module}{name}"
+    for module in ("", "itertools.")
+    for name in "map filter starmap takewhile dropwhile filterfalse".split()
+)
+"""Functions that call their first argument when their result is read, which the probe does not see."""
+
 ITERATORS = frozenset("iter reversed zip map filter enumerate io.StringIO io.BytesIO".split())
 """Types that are consumed by reading, and builtins that make them; so are all types of `itertools`."""
 

@@ -159,7 +159,7 @@ class StatementReader:
         paths = [self.block([*node.body, *node.orelse]), *map(self._handler, node.handlers)]
         # A handler may use what the body bound before it failed.
         defined = tuple(effect for effect in paths[0].effects if isinstance(effect, (Bind, Define)))
-        possibly = (Branch((Path(defined), Path(()))),) if defined else ()
+        possibly = (Branch((*map(Path, _before_failures(defined)), Path(()))),) if defined else ()
         paths[1:] = [replace(path, effects=possibly + path.effects) for path in paths[1:]]
         if node.handlers:
             self.state.out.append(Branch(tuple(paths)))
@@ -379,3 +379,19 @@ def _ends(node: ast.AST) -> bool:
     if isinstance(node, ast.If):
         return bool(node.orelse) and _ends(node.body[-1]) and _ends(node.orelse[-1])
     return False
+
+
+MAX_FAILURES = 8
+"""Places in the body of a `try` where it may have failed that are told apart."""
+
+
+def _before_failures(defined: tuple[Bind | Define, ...]) -> list[tuple[Effect, ...]]:
+    """Return what a body that fails may have bound: all of it, or all before a name is bound again."""
+    found: list[tuple[Effect, ...]] = [defined]
+    bound: set[str] = set()
+    for place, effect in enumerate(defined):
+        names = {effect.name} if isinstance(effect, Bind) else {*effect.names}
+        if not bound.isdisjoint(names) and len(found) < MAX_FAILURES:
+            found.append(defined[:place])
+        bound |= names
+    return found

@@ -10,6 +10,7 @@ from typing import Literal
 from kale_magics.analysis.effects import PARAMETER, VARIABLES, Behaviour, Bind, Call, Mutate, Read, Source
 from kale_magics.analysis.library_effects import LibraryEffects, function_effects, matches, method_effects
 from kale_magics.analysis.library_rules import (
+    CALLED_LATER,
     CALLERS,
     CONSUMING_FUNCTIONS,
     FACTORIES,
@@ -92,7 +93,7 @@ class Calls:
             self._assume_changes(self._arguments(call), _call_text(call), call.certain)
             for source in receiver:
                 self._may_hold(source, call)
-        if call.method and any(map(self._is_inplace, receiver)):
+        if call.method and any((b := self.state.names.get(s.name)) and b.inplace for s in receiver):
             self._assume_changes(self._labelled(call, frozenset({0})), _call_text(call), call.certain)
         if call.path in CONSUMING_FUNCTIONS:
             self._consume(call, self._arguments(call))
@@ -150,19 +151,28 @@ class Calls:
         for _, path in call.paths:
             if _changes_something(self.sharing.origin(path)):
                 self._assume_changes(self._arguments(call), f"{path}()", call.certain)
+        later: set[int] = {0} if (self.sharing.origin(call.path) or call.path) in CALLED_LATER else set()
+        for source in self._labelled(call, effects.calls | later):
+            self._call_argument(source, call)
         kept = self._labelled(call, effects.keeps)
         holders = [s for s in receiver if s.relation in ("same", "holds", "part")] if call.method else []
         for holder in (*holders, *changed) if kept else ():
             if holder.name in self.state.names and holder.name not in {s.name for s in kept}:
                 self.changes.hold(holder.name, kept, call.behaviours)
 
+    def _call_argument(self, source: Source, call: Call) -> None:
+        """Apply a call of an argument of which nothing is known, as of `put = items.append`."""
+        binding = self.state.names.get(source.name)
+        if binding is None or binding.is_import or binding.direct is not None or binding.behaviours:
+            return
+        facts, known = self.lookup.certain_facts(binding), self.sharing.known_type(binding)
+        may_change = not self.lookup.immutable(binding) and (facts is None or facts.calls_change_it)
+        if may_change and known in ("", *CALLERS):
+            self.changes.assume_change(binding.name, _call_text(call), call.certain)
+
     def _may_work_in_place(self, source: Source) -> bool:
         binding = self.state.names.get(source.name)
         return binding is not None and (binding.inplace or binding.unsure)
-
-    def _is_inplace(self, source: Source) -> bool:
-        binding = self.state.names.get(source.name)
-        return binding is not None and binding.inplace
 
     def _labelled(self, call: Call, labels: frozenset[int | str]) -> list[Source]:
         """Return the arguments of a call that some labels select."""

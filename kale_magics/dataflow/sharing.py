@@ -248,7 +248,8 @@ class Sharing:
         kind = self.known_type(owner) if owner is not None and source.callee.count(".") == 1 else ""
         if not kind and _is_of_frames(source.method):
             return "part"
-        return _of_library(kind, method_effects(source.method, kind), source, inplace)
+        made_so = owner is not None and (owner.inplace or owner.unsure)
+        return _of_library(kind, method_effects(source.method, kind), source, inplace or made_so)
 
     def known_type(self, binding: Binding) -> str:
         """Return the type of a value, from the session or from the code; empty if it is unknown."""
@@ -268,7 +269,10 @@ class Sharing:
     def function(self, name: str) -> Behaviour | None:
         """Return the function or class of the notebook that a name refers to."""
         binding = self.state.names.get(name)
-        return binding.direct if binding is not None else None
+        if binding is None or binding.direct is not None:
+            return binding.direct if binding is not None else None
+        functions = [b for b in binding.behaviours if not b.is_class]
+        return functions[0] if len(functions) == len(binding.behaviours) == 1 else None
 
     def origin(self, path: str) -> str:
         """Resolve a dotted path that begins with an imported name, as in "numpy.put"; else return ""."""

@@ -515,4 +515,23 @@ print("RESULT", len(xs), d["x"] is xs)
 """,
         "36 True",
     ),
+    Case(
+        "what a body that fails has bound before it would bind it again",
+        """
+%%kale step a
+items = []
+try:
+    put = items.append
+    items[3]
+    def put(x):
+        pass
+except IndexError:
+    pass
+%%kale step b
+put(1)
+print("RESULT", items)
+""",
+        "[1]",
+        cold=True,
+    ),
 ]

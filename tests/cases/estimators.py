@@ -420,4 +420,21 @@ print("RESULT", rng.randint(1000))
         "545",
         cold=True,
     ),
+    Case(
+        "a transformer without copies gives its argument back",
+        """
+%%kale imports
+import numpy as np
+from sklearn.preprocessing import MinMaxScaler
+%%kale step a
+table = np.zeros((2, 2))
+scaler = MinMaxScaler(copy=False)
+scaled = scaler.fit_transform(table)
+flat = scaled.ravel()
+%%kale step b
+print("RESULT", np.shares_memory(flat, table), np.shares_memory(scaled, table))
+""",
+        "True True",
+        cold=True,
+    ),
 ]

@@ -609,4 +609,24 @@ print("RESULT", callbacks[0](1))
         "-1",
         cold=True,
     ),
+    Case(
+        "a method in a variable is called by another function",
+        """
+%%kale step a
+items, more, last = [], [], []
+put = items.append
+add = lambda target: target.append(1)
+%%kale step b
+unused = list(map(put, [1, 2]))
+def fill(target):
+    add(target)
+fill(more)
+for x in filter(last.append, [3]):
+    pass
+%%kale step c
+print("RESULT", items, more, last)
+""",
+        "[1, 2] [1] [3]",
+        cold=True,
+    ),
 ]
