@@ -613,6 +613,18 @@ table = os.environ["TABLE"]
 %kale_compile pipeline.yaml
 """,
     ),
+    Code.RUN_TOO_LARGE: Entry(
+        "combine steps, load long texts from files, or install your modules in the image of the steps",
+        """
+import random
+random.seed(0)
+for number in range(5):
+    table = [random.random() for _ in range(2_000)]
+    get_ipython().run_cell(f"%%kale step load{number}\\nrows{number} = {table}")
+
+%kale_compile pipeline.yaml
+""",
+    ),
     Code.NO_SERVER: Entry(
         "check the address; a server of version 2 is required",
         SUBMITTED,

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from kale_magics.kubeflow.compiler import compile_pipeline, pipeline_name
+from kale_magics.kubeflow.pod_contents import RUNTIME_STEPS
 from kale_magics.model.diagnostics import KaleError
 from kale_magics.model.naming import encode_step
 from kale_magics.model.pipeline import (
@@ -150,8 +151,9 @@ def test_the_yaml_says_what_the_pipeline_is(tmp_path: Path) -> None:
     spec = yaml.safe_load(text)
     assert spec["pipelineInfo"]["displayName"] == "Überall, 2!"
     tasks = spec["root"]["dag"]["tasks"]
-    assert {t["taskInfo"]["name"] for t in tasks.values()} == {"Train model 2", "A", "a", "Input"}
-    assert tasks["a-2"]["dependentTasks"] == ["a", "train-model-2"]
+    runtime = RUNTIME_STEPS[0]
+    assert {t["taskInfo"]["name"] for t in tasks.values()} == {"Train model 2", "A", "a", "Input", runtime}
+    assert tasks["a-2"]["dependentTasks"] == ["a", "kaleu003a-runtime", "train-model-2"]
     inputs = spec["root"]["inputDefinitions"]["parameters"]
     assert inputs["P_4"] == {"defaultValue": True, "isOptional": True, "parameterType": "BOOLEAN"}
     container = spec["deploymentSpec"]["executors"]["exec-input"]["container"]
@@ -230,7 +232,7 @@ def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> Non
     compile_pipeline(Pipeline("p", steps), tmp_path / "p.yaml", tmp_path)
     tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
     cached = {name: task["cachingOptions"].get("enableCache", False) for name, task in tasks.items()}
-    assert cached == {"a": True, "b": False, "c": False}
+    assert cached == {"kaleu003a-runtime": True, "a": True, "b": False, "c": False}
 
 
 @pytest.mark.kfp

@@ -18,11 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kale_magics.kubeflow.pod_contents import packages_of, pods_of, with_runtime_step
+from kale_magics.kubeflow.pod_contents import packages_of, pods_of, with_runtime_steps
 from kale_magics.kubeflow.secret_scan import check_passwords, check_secrets
 from kale_magics.kubeflow.task_options import default_image, set_options
+from kale_magics.kubeflow.workflow_size import MAX_UNWARNED, size_problem, workflow_size
 from kale_magics.model import naming
-from kale_magics.model.diagnostics import Code, Where, kale_error
+from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, kale_error
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
 from kale_magics.model.program import PodOptions, render_program
 from kale_magics.step_runtime.parameters import encode_parameter, input_form
@@ -97,14 +98,61 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
         KaleError: A step is too large, or needs what a pod cannot have; a secret would be in the file.
     """
     import yaml
+
+    # libyaml where PyYAML was built with it: an order of magnitude faster.
+    base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper: Any = type("Dumper", (base,), {"ignore_aliases": lambda *_: True})
+    dumper.add_representer(str, _represent_text)
+    found = specifications(pipeline, folder, secrets)
+    text: str = yaml.dump_all(found, Dumper=dumper, sort_keys=True, width=2**31 - 1)
+    return _header(pipeline) + text
+
+
+def specifications(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Return the specification of a pipeline, and that of the platform if it needs one.
+
+    They are compact if the cluster's object would become large otherwise.
+
+    Args:
+        pipeline: At least one step.
+        folder: The notebook's folder, which the files of steps are relative to.
+        secrets: Texts that must not be in it.
+
+    Raises:
+        KaleError: A step is too large, or needs what a pod cannot have; a secret would be in the file.
+    """
+    found = _specifications(pipeline, folder, secrets, compact=False)
+    if workflow_size(found).total <= MAX_UNWARNED:
+        return found
+    return _specifications(pipeline, folder, secrets, compact=True)
+
+
+def size_problems(pipeline: Pipeline, folder: Path) -> list[Diagnostic]:
+    """Return a warning if runs of a pipeline may become too large for a cluster, an error if they do.
+
+    Args:
+        pipeline: The pipeline; none if it cannot be compiled, which its compilation reports.
+        folder: The notebook's folder, which the files of steps are relative to.
+    """
+    try:
+        size = workflow_size(specifications(pipeline, folder))
+    except KaleError:
+        return []
+    found = size_problem(size, [step.name for step in pipeline.steps])
+    return [found] if found else []
+
+
+def _specifications(
+    pipeline: Pipeline, folder: Path, secrets: Sequence[str], compact: bool
+) -> list[dict[str, Any]]:
     from google.protobuf import json_format
     from kfp import dsl
 
-    pipeline = with_runtime_step(pipeline)
+    pipeline = with_runtime_steps(pipeline, compact)
     packages = {step.name: packages_of(step, folder) for step in pipeline.steps}
     for words in (pipeline.environment.index_urls, *packages.values()):
         check_passwords(words)
-    pods = pods_of(pipeline, folder)
+    pods = pods_of(pipeline, folder, compact)
     for step in pipeline.steps:
         what = (step, pods[step.name].files, packages[step.name])
         check_secrets(secrets, f"step {step.name}", what, Where(step=step.name))
@@ -117,15 +165,10 @@ def pipeline_yaml(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ())
         display_name=pipeline.name,
         **_configuration(pipeline),
     )
-    documents = [json_format.MessageToDict(graph.pipeline_spec)]
+    found = [json_format.MessageToDict(graph.pipeline_spec)]
     if graph.platform_spec.platforms:
-        documents.append(json_format.MessageToDict(graph.platform_spec))
-    # libyaml where PyYAML was built with it: an order of magnitude faster.
-    base = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    dumper: Any = type("Dumper", (base,), {"ignore_aliases": lambda *_: True})
-    dumper.add_representer(str, _represent_text)
-    text: str = yaml.dump_all(documents, Dumper=dumper, sort_keys=True, width=2**31 - 1)
-    return _header(pipeline) + text
+        found.append(json_format.MessageToDict(graph.platform_spec))
+    return found
 
 
 def documents(text: str) -> Iterator[dict[str, Any]]:
@@ -169,13 +212,16 @@ def _pipeline_function(
     def build(*channels: Any) -> None:
         inputs = {p.key: channel for p, channel in zip(pipeline.parameters, channels, strict=False)}
         tasks: dict[str, Any] = {}
+        before: Any = None
         for step in pipeline.steps:
             arguments = {p.key: inputs[p.key] for p in step.parameters}
             arguments |= {i.key: tasks[i.step].outputs[i.output.key] for i in step.inputs}
             source = pods[step.name].runtime
             arguments |= {"kale_runtime": tasks[source].outputs["kale_runtime"]} if source else {}
+            if pods[step.name].part > 1:
+                arguments |= {"kale_runtime_part": before.outputs["kale_runtime"]}
             arguments |= {"kale_workspace": _workspace_place()} if pods[step.name].shared else {}
-            task = tasks[step.name] = components[step.name](**arguments)
+            before = task = tasks[step.name] = components[step.name](**arguments)
             task.after(*(tasks[name] for name in step.after))
             # Other runs do not have the volume of this run.
             if not step.cache or step.nondeterminism or step.options.kubernetes.workspace:

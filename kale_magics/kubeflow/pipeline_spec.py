@@ -127,6 +127,7 @@ def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) 
         for key, source in task.get("inputs", {}).get("artifacts", {}).items()
     }
     runtime = sources.pop("kale_runtime", {}).get("producerTask", "")
+    sources.pop("kale_runtime_part", None)
     inputs = []
     for key, source in sources.items():
         producer = steps[source["producerTask"]]

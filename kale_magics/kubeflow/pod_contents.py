@@ -10,58 +10,58 @@ from pathlib import Path
 from kale_magics.analysis.packages import files_of, project, source_of
 from kale_magics.analysis.pip import PodUnsupportedError, installed, is_of_this_machine
 from kale_magics.kubeflow.task_options import default_image
+from kale_magics.kubeflow.workflow_size import MAX_UNWARNED, PROGRAM_COPIES
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, kale_error, raise_errors
 from kale_magics.model.pipeline import Pipeline, Step
-from kale_magics.model.program import MAX_PROGRAM, PodOptions
+from kale_magics.model.program import MAX_PROGRAM, RUNTIME_PARTS, PodOptions, runtime_loader
 from kale_magics.syntax.step_options import check_duplicates, check_files
-
-MAX_RUNTIMES = 4
-"""Steps that may have the text of the runtime in their programs; all others get it as an artifact. A cluster
-stores six copies of every program in one object, which may have a megabyte."""
-
-MAX_READABLE = 50
-"""Steps up to which the file has their code in readable form: more of them do not fit into that object."""
 
 REQUIREMENT = "--requirement="
 """The option of pip for a requirements file."""
 
-RUNTIME_STEP = "kale: runtime"
-"""A step that only outputs the runtime, for pipelines with many steps that depend on no other one."""
+RUNTIME_STEPS = ("kale: runtime", "kale: runtime 1")
+"""Steps that only output the runtime, or the first part of it, which the other one gets."""
 
 MAX_SHIPPED_BYTES = 2_000_000
 """Bytes of files up to which they are read to find out whether they fit into the program when compressed."""
 
 
-def with_runtime_step(pipeline: Pipeline) -> Pipeline:
-    """Return the pipeline, with a runtime step if many steps depend on no other one.
+def with_runtime_steps(pipeline: Pipeline, compact: bool = False) -> Pipeline:
+    """Return the pipeline, with a runtime step if several steps depend on no other one.
+
+    Such a step has the runtime in its program, which stands in the cluster's object `PROGRAM_COPIES` times.
 
     Args:
         pipeline: At least one step.
+        compact: Whether to add steps for the parts of the runtime in any case.
     """
     first = [step for step in pipeline.steps if not step.upstream]
-    if len(first) <= MAX_RUNTIMES:
+    runtimes = len(first) * PROGRAM_COPIES * len(runtime_loader())
+    if not compact and runtimes <= MAX_UNWARNED:
         return pipeline
-    keys = naming.unique_keys([RUNTIME_STEP], (step.key for step in pipeline.steps))
-    # It needs what all of these need to run in the cluster.
+    names = RUNTIME_STEPS[: RUNTIME_PARTS if compact else 1]
+    keys = naming.unique_keys(names, (step.key for step in pipeline.steps))
+    # They need what all of these need to run in the cluster.
     asked = first[0].options.shared(step.options for step in first)
     kubernetes = replace(asked.kubernetes, workspace=None)
     options = replace(asked, report=False, files=(), packages=(), kubernetes=kubernetes)
-    runtime = Step(RUNTIME_STEP, keys[RUNTIME_STEP], (), (), options=options)
-    return replace(pipeline, nodes=(runtime, *pipeline.nodes))
+    steps = [Step(name, keys[name], (), (), options=options) for name in reversed(names)]
+    return replace(pipeline, nodes=(*steps, *pipeline.nodes))
 
 
 def is_runtime_step(step: Step) -> bool:
     """Whether a step only outputs the runtime."""
-    return step.name == RUNTIME_STEP
+    return step.name in RUNTIME_STEPS
 
 
-def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, PodOptions]:
+def pods_of(pipeline: Pipeline, folder: Path, compact: bool = False) -> dict[str, PodOptions]:
     """Return what each step's pod contains, by the step's name.
 
     Args:
         pipeline: The pipeline.
         folder: The notebook's folder, which files are relative to.
+        compact: Whether the cluster's object would be too large otherwise.
 
     Raises:
         KaleError: A module or a file that a step needs is missing or too large.
@@ -73,6 +73,7 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, PodOptions]:
         check_duplicates(step.options, Where(step=step.name))
     shared = {step.name: step.key for step in pipeline.steps if step.options.kubernetes.workspace}
     sources = _runtime_sources(pipeline)
+    parts = {name: RUNTIME_PARTS - number for number, name in enumerate(RUNTIME_STEPS)}
     return {
         step.name: PodOptions(
             files=_modules(step) | _files(step, folder),
@@ -82,8 +83,9 @@ def pods_of(pipeline: Pipeline, folder: Path) -> dict[str, PodOptions]:
                 **{a.key: f"{step.key}/{a.key}" for a in step.outputs if step.name in shared},
             },
             runtime=sources[step.name],
-            outputs_runtime=step.name in sources.values(),
-            readable=len(pipeline.steps) <= MAX_READABLE,
+            outputs_runtime=step.name in sources.values() or is_runtime_step(step),
+            part=parts.get(step.name, 0) if compact else 0,
+            compact=compact,
         )
         for step in pipeline.steps
     }
@@ -93,13 +95,13 @@ def _runtime_sources(pipeline: Pipeline) -> dict[str, str]:
     """Return the step from which each step gets the runtime; empty for one that has it in its program."""
     sources: dict[str, str] = {}
     cached: dict[str, bool] = {}
-    runtime = next((step.name for step in pipeline.steps if is_runtime_step(step)), "")
+    runtime = next((step.name for step in pipeline.steps if step.name == RUNTIME_STEPS[0]), "")
     for step in pipeline.steps:
         cached[step.name] = step.cache and not step.nondeterminism
         known = [sources[name] or name for name in step.upstream]
         # A step that runs again outputs another artifact, which is not in the key of Kubeflow's cache.
         first = [name for name in known if cached[name]]
-        sources[step.name] = next(iter([*first, *known]), "" if step.name == runtime else runtime)
+        sources[step.name] = next(iter([*first, *known]), "" if is_runtime_step(step) else runtime)
     return sources
 
 

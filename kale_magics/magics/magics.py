@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kale_magics.magics.documentation import documented
 from kale_magics.magics.expansion import expanding
 from kale_magics.magics.settings import KaleSettings
 from kale_magics.magics.workspace import Workspace, show_warnings
-from kale_magics.model.diagnostics import Code, kale_error
+from kale_magics.model.diagnostics import Code, kale_error, raise_errors
 from kale_magics.model.pipeline import Pipeline
 from kale_magics.session.guard import guarded
 from kale_magics.session.marking import Marking
@@ -121,13 +122,15 @@ class KaleMagics(KaleSettings):
     def kale_compile(self, line: str) -> None:
         """Write the pipeline as one YAML file for Kubeflow Pipelines 2."""
         path = Path(self.workspace.parse(commands.COMPILE, line).words[0]).expanduser()
-        from kale_magics.kubeflow.compiler import compile_pipeline
+        from kale_magics.kubeflow.compiler import compile_pipeline, size_problems
         from kale_magics.kubeflow.portability import portability_warnings
         from kale_magics.kubeflow.secret_scan import literal_secrets
         from kale_magics.view.words import plural
 
         pipeline = self.workspace.pipeline()
-        show_warnings([*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline)])
+        # Another installation may be set up to store larger runs: the file is written anyway.
+        sizes = [replace(found, severity="warning") for found in size_problems(pipeline, Path.cwd())]
+        show_warnings([*portability_warnings(pipeline, Path.cwd()), *literal_secrets(pipeline), *sizes])
         compile_pipeline(pipeline, path, Path.cwd(), self.backends.access("").secrets)
         print(f"{pipeline.name}: {plural(len(pipeline.steps), 'step')} written to {path}")
 
@@ -258,6 +261,7 @@ class KaleMagics(KaleSettings):
         options = self.workspace.parse(commands.SCHEDULE, line).options
         where = self.workspace.where(commands.SCHEDULE, line)
         from kale_magics.kubeflow import schedules
+        from kale_magics.kubeflow.compiler import size_problems
         from kale_magics.kubeflow.submission import prepare
 
         actions = {
@@ -271,6 +275,9 @@ class KaleMagics(KaleSettings):
         request = self.workspace.request(options, where) if cron or every else None
         server = self.backends.kubeflow(options).server
         if request is not None:
+            sizes = size_problems(request.pipeline, Path.cwd())
+            raise_errors(sizes)
+            show_warnings(sizes)
             prepared = prepare(server, request.pipeline, Path.cwd(), request.values, self.experiment_name)
             made = schedules.create(server, prepared, request.name or request.pipeline.name, cron, every)
             print(f"schedule {made.id}: {made.name} runs {made.when}{' (UTC)' if cron else ''}")

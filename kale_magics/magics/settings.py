@@ -75,8 +75,8 @@ class KaleSettings(Magics):
     workspace_access_modes = List(
         Unicode(),
         ["ReadWriteMany"],
-        help="Access modes of that volume, ReadWriteMany by default. With ReadWriteOnce, all steps that use it"
-        " must be on one node.",
+        help="Access modes of that volume, ReadWriteMany by default. With ReadWriteOnce, all steps that use"
+        " it must be on one node.",
     ).tag(config=True)
     runs_folder = Unicode(".kale", help="Folder for the runs; a relative path is beside the notebook.").tag(
         config=True

@@ -75,6 +75,7 @@ class Code(Enum):
     LOCAL_FILE = ("KALE404", "file that exists on this machine only")
     SECRET_IN_FILE = ("KALE405", "secret in the pipeline's file")
     ENVIRONMENT_DIFFERS = ("KALE406", "environment variable that is different or missing in the cluster")
+    RUN_TOO_LARGE = ("KALE407", "run that is too large for a cluster")
 
     NO_SERVER = ("KALE501", "no server of Kubeflow Pipelines 2 at the address")
     UNREACHABLE = ("KALE502", "server that cannot be reached")

@@ -13,7 +13,17 @@ import re
 from collections.abc import Callable, Iterable
 
 RESERVED = frozenset(
-    {"output", "locals", "exec", "compile", "self", "report", "kale_workspace", "kale_runtime"}
+    {
+        "output",
+        "locals",
+        "exec",
+        "compile",
+        "self",
+        "report",
+        "kale_workspace",
+        "kale_runtime",
+        "kale_runtime_part",
+    }
 )
 """Keys that are not used, in any case: `Output` and `self` are KFP's, the others the program's."""
 

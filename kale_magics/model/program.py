@@ -2,12 +2,10 @@
 
     def train(lr: float, in_df: Input[Dataset], out_model: Output[Model]):
         arguments = {**locals()}
-        import ast, base64, builtins, importlib
+        import ast, base64, importlib
         step = {...}             # the step, in literals; the user's code line by line
-        packed = '...'           # the source of `step_runtime`, compressed
-        unpack = ...             # of `zlib`, or of `lzma` where the program would be too large
-        runtime = {...}
-        exec(...)
+        loader = '...'           # source that loads `step_runtime`, or a file with it
+        exec(loader, runtime := {})
         runtime['run_step'](step, arguments)
 
 In a program, KFP replaces `{{$...}}`, Argo `{{...}}`, and Kubernetes `$(...)` and `$$`. So no such pair of
@@ -20,6 +18,7 @@ import ast
 import base64
 import functools
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -47,6 +46,14 @@ MAX_READABLE = 20_000
 """Bytes of a pod's program with uncompressed literals: a cluster stores several copies, in which a quote or a
 newline takes two bytes, and `<` six."""
 
+MAX_COMPACT = 1_500
+"""Bytes of such a program in a compact pipeline. Shorter programs resemble each other so much that Argo's
+compression shortens their text more than text that is already compressed."""
+
+RUNTIME_PARTS = 2
+"""Steps among which a compact pipeline divides the runtime. Argo compresses what repeats within 32 KB, so the
+parts take less space than the whole."""
+
 MAX_WIDTH = 90
 """Characters of a list or a dict on one line."""
 
@@ -66,7 +73,9 @@ class PodOptions:
         runtime: The step that outputs the source of `step_runtime`, which is an additional input,
             `kale_runtime`; empty if the source is in the program.
         outputs_runtime: Whether it outputs that source, as an additional output `kale_runtime`.
-        readable: Whether a short program has its code in plain text.
+        part: Which part of the compressed source the program has, from 1; 0 for all of it. All but the first
+            get the parts before it as an additional input, `kale_runtime_part`; the last outputs the source.
+        compact: Whether the code is compressed also in shorter programs.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -74,7 +83,8 @@ class PodOptions:
     shared: Mapping[str, str] = field(default_factory=dict)
     runtime: str = ""
     outputs_runtime: bool = False
-    readable: bool = True
+    part: int = 0
+    compact: bool = False
 
 
 def render_program(step: Step, pod: PodOptions | None = None) -> str:
@@ -92,8 +102,11 @@ def render_program(step: Step, pod: PodOptions | None = None) -> str:
         KaleError: The program is too large for an argument of a process.
     """
     spec = specification(step, pod)
-    program = _assemble(step, f"step = {literal(spec, 1)}", pod)
-    if len(program) > (MAX_PROGRAM if pod is None else MAX_READABLE if pod.readable else 0):
+    text = literal(spec, 1)
+    if pod is not None and pod.compact:
+        text = re.sub(r"\n +", "", text)
+    program = _assemble(step, f"step = {text}", pod)
+    if len(program) > (MAX_PROGRAM if pod is None else MAX_COMPACT if pod.compact else MAX_READABLE):
         packed = _pack(repr(spec).encode("utf-8", "backslashreplace"))
         program = _assemble(step, f"step = ast.literal_eval({packed}.decode())", pod)
     if len(program) > MAX_PROGRAM:
@@ -214,23 +227,29 @@ def _text(text: str) -> str:
 
 def _assemble(step: Step, spec: str, pod: PodOptions | None, module: str = "zlib") -> str:
     pod = pod or PodOptions()
-    packed = f"packed = '{packed_runtime(module)}'"
-    if pod.runtime:
-        packed = "with open(kale_runtime.path) as file: packed = file.read()"
-    elif pod.outputs_runtime:
-        packed += "\n    with open(kale_runtime.path, 'w') as file: file.write(packed)"
+    imports = "\n    import ast, base64, importlib" * spec.startswith("step = ast.")
     return f"""\
 def {step.key}({_signature(step, pod)}):
-    arguments = {{**locals()}}
-    import ast, base64, builtins, importlib
+    arguments = {{**locals()}}{imports}
     {spec}
-    {packed}
-    packed = base64.b64decode(packed)
-    unpack = importlib.import_module('lzma' if packed[:1] == {LZMA!r} else 'zlib').decompress
-    runtime = {{'__name__': 'kale_step_runtime', '__builtins__': dict(vars(builtins))}}
-    exec(compile(unpack(packed), '<kale step runtime>', 'exec'), runtime)
-    runtime['run_step'](step, arguments)
+    {_load(pod, module)}
 """
+
+
+def _load(pod: PodOptions, module: str) -> str:
+    """Return the statements that get the loader of the runtime, output it where asked, and run the step."""
+    run = "exec(loader, runtime := {})\n    runtime['run_step'](step, arguments)"
+    read = "with open({}.path) as file: loader = file.read()"
+    write = "with open(kale_runtime.path, 'w') as file: file.write(loader)"
+    if pod.runtime:
+        return f"{read.format('kale_runtime')}\n    {run}"
+    if pod.part:
+        text = runtime_loader("bz2")
+        length = -(-len(text) // RUNTIME_PARTS)
+        part = repr(text[(pod.part - 1) * length : pod.part * length])
+        before = f"{read.format('kale_runtime_part')} + {part}" if pod.part > 1 else f"loader = {part}"
+        return "\n    ".join([before, write, run] if pod.part == RUNTIME_PARTS else [before, write])
+    return "\n    ".join([f"loader = {runtime_loader(module)!r}", *[write] * pod.outputs_runtime, run])
 
 
 def _signature(step: Step, pod: PodOptions) -> str:
@@ -238,6 +257,7 @@ def _signature(step: Step, pod: PodOptions) -> str:
     inputs += [f"{i.key}: Input[{i.output.kind}]" for i in step.inputs]
     inputs += ["kale_workspace: str"] * bool(pod.shared)
     inputs += ["kale_runtime: Input[Artifact]"] * bool(pod.runtime)
+    inputs += ["kale_runtime_part: Input[Artifact]"] * (pod.part > 1)
     outputs = [f"{a.key}: Output[{a.kind}]" for a in step.outputs]
     outputs += ["metrics: Output[Metrics]"] * bool(step.metrics) + ["report: Output[HTML]"] * pod.report
     outputs += ["kale_runtime: Output[Artifact]"] * pod.outputs_runtime
@@ -253,6 +273,10 @@ def _pack(text: bytes, module: str = "zlib") -> str:
 def _compressed(text: bytes, module: str) -> bytes:
     if module == "zlib":
         return zlib.compress(text, 9)
+    if module == "bz2":  # smaller than both for the runtime, and a part of all common images
+        import bz2
+
+        return bz2.compress(text, 9)
     import lzma
 
     return lzma.compress(text, preset=9 | lzma.PRESET_EXTREME)
@@ -270,6 +294,17 @@ def runtime_source() -> str:
 def packed_runtime(module: str = "zlib") -> str:
     """Return the source of `step_runtime`, compressed by a module, in base64."""
     return base64.b64encode(_compressed(runtime_source().encode(), module)).decode()
+
+
+def runtime_loader(module: str = "zlib") -> str:
+    """Return source that defines `run_step` of the runtime, which it has compressed by a module."""
+    return f"""\
+import base64, builtins, {module}
+runtime = {{'__name__': 'kale_step_runtime', '__builtins__': dict(vars(builtins))}}
+source = {module}.decompress(base64.b64decode('{packed_runtime(module)}'))
+exec(compile(source, '<kale step runtime>', 'exec'), runtime)
+run_step = runtime['run_step']
+"""
 
 
 def minify(source: str) -> str:
