@@ -382,7 +382,7 @@ def _ends(node: ast.AST) -> bool:
 
 
 MAX_FAILURES = 8
-"""Places in the body of a `try` where it may have failed that are told apart."""
+"""Places in the body of a `try` where it may have failed that are distinguished."""
 
 
 def _before_failures(defined: tuple[Bind | Define, ...]) -> list[tuple[Effect, ...]]:

@@ -393,16 +393,15 @@ def terminate(server: KfpClient, run_id: str) -> str:
         KaleError: The server has no such run, or does not end it.
     """
 
-    def state() -> str:
-        answer = server.read(
+    def request() -> Any:
+        return server.read(
             lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUTS),
             f"looking up run {run_id}",
         )
-        return str(answer.state or "")
 
-    before = state()
-    if before in ENDED_TASK:
-        how = "been cancelled" if before == "CANCELED" else ENDED_TASK[before]
+    before = ended_run_state(request())
+    if before is not None:
+        how = "been cancelled" if before == "cancelled" else before
         return f"run {run_id} has ended: it has {how}"
     try:
         server.read(
@@ -411,7 +410,8 @@ def terminate(server: KfpClient, run_id: str) -> str:
         )
     except KaleError:
         # The answer to the first request may have been lost, or the run may have ended meanwhile.
-        if state() not in (*ENDING, *ENDED_TASK):
+        answer = request()
+        if answer.state not in ENDING and ended_run_state(answer) is None:
             raise
     return f"the server is ending run {run_id}"
 
