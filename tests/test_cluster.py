@@ -642,6 +642,15 @@ def test_the_log_of_a_pod_says_where_the_step_begins_and_what_came_of_it(
     assert (error["type"], error["cell"], error["line"]) == ("ZeroDivisionError", "step b, marked cell 3", 2)
 
 
+def test_all_output_of_a_step_in_a_pod_goes_to_one_stream() -> None:
+    program = (
+        "import os, sys\nfrom kale_magics.step_runtime.pod import enter_pod\nenter_pod('')\n"
+        "print('printed', flush=True)\nos.system('echo shell')\nsys.stderr.write('error\\n')\nprint('last')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr.split()) == ("", [*BEGINS.split(), "printed", "shell", "error", "last"])
+
+
 UNPRIVILEGED = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 """What takes away from root what other users cannot do: to write where the mode says that nobody may."""
 

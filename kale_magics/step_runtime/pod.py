@@ -41,6 +41,9 @@ def enter_pod(files: str) -> None:
             archive.extractall()
     if not os.access(home, os.W_OK):
         os.environ["HOME"] = tempfile.mkdtemp(prefix="kale-home-")
+    # Argo stores the lines of both streams one after the other; KFP's launcher writes to this one.
+    sys.stdout.flush()
+    os.dup2(2, 1)
     print(BEGINS, flush=True)
 
 
