@@ -74,7 +74,7 @@ def _step_mark(step: TaskRun, so_far: float | None) -> StateMark:
         time = ""
     if step.waits_for and step.state in ("running", "waiting"):
         words = " ".join(part for part in ("waiting", time) if part)
-        return StateMark("waiting", words, f"{words}: {step.waits_for}")
+        return StateMark("waiting", time or "waiting", f"{words}: {step.waits_for}")
     words = ", ".join(part for part in (step.state, time) if part)
     return StateMark(step.state, time or step.state, words, reason_of(step) if step.state == "failed" else "")
 

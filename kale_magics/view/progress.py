@@ -53,7 +53,8 @@ class Progress:
 
     Args:
         steps: The names of all steps; they align the lines.
-        states: Whether starts and ends have lines too, which a picture would show.
+        states: Whether starts and ends have lines too, which a picture would show. Why a step does not start
+            has a line in any case.
     """
 
     def __init__(self, steps: Sequence[str], states: bool = True) -> None:
@@ -66,6 +67,9 @@ class Progress:
         """Return the lines for an event; none for the run's end, which `summary` covers."""
         if isinstance(event, LinePrinted):
             return self._line(event.task, event.text)
+        if isinstance(event, TaskBlocked):
+            reason = f"{state_label('waiting')}: {event.reason}"
+            return (self._of(event.task, reason),) if event.reason else ()
         rest = self._rest(event.task) if isinstance(event, TaskEnded) else ()
         return (*rest, *self._state_lines(event)) if self._states else rest
 
@@ -74,8 +78,6 @@ class Progress:
             return (self._head(event.run),)
         if isinstance(event, TaskStarted):
             return (self._of(event.task, state_label("running")),)
-        if isinstance(event, TaskBlocked) and event.reason:
-            return (self._of(event.task, f"{state_label('waiting')}: {event.reason}"),)
         if isinstance(event, TaskEnded):
             return (self._of(event.task, state_label(event.state) + _took(event)),)
         return ()
