@@ -27,7 +27,7 @@ test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, 
 	.ci/chromium
 	$(BIN)/python -m pytest tests/browser
 
-test-all:  ## all tests on every supported Python that is found, and with the oldest IPython; the browser; all cases in KFP's runner
+test-all:  ## all tests on every supported Python that is found, and with the oldest dependencies; the browser; all cases in KFP's runner
 	PYTHONS="$(PYTHONS)" .ci/test-all
 
 coverage: $(INSTALLED)  ## which lines `make test` executes; of the runtime of steps only what runs outside of a step
