@@ -59,10 +59,12 @@ def run_yaml(path: Path, arguments: Mapping[str, Any], place: Path, command: str
         ),
     ):
         warnings.simplefilter("ignore")  # kfp's own
+        # Shared volumes are new in kfp 2.15.
+        has_volumes = "workspace_root" in inspect.signature(local.init).parameters
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(place / "root"),
-            workspace_root=str(place / "workspace"),
             raise_on_error=False,
+            **({"workspace_root": str(place / "workspace")} if has_volumes else {}),
         )
         components.load_component_from_file(str(path))(**arguments)
