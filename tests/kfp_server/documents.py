@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Collection
@@ -58,6 +59,18 @@ class Document:
     def is_retried(self, task: str) -> bool:
         """Whether there may be several attempts at a task of the root."""
         return "retryPolicy" in self.tasks.get(task, {})
+
+    def may_be_cached(self, task: str) -> bool:
+        """Whether the server may take a task of the root from its cache."""
+        return bool(self.tasks.get(task, {}).get("cachingOptions", {}).get("enableCache"))
+
+    def without_retries(self) -> Document:
+        """The same pipeline, with no task that is tried again."""
+        spec = copy.deepcopy(self.spec)
+        for dag in (spec["root"], *spec.get("components", {}).values()):
+            for task in dag.get("dag", {}).get("tasks", {}).values():
+                task.pop("retryPolicy", None)
+        return Document(spec, self.platform)
 
     def template(self, task: str) -> str:
         """What Argo makes the pod of a task from: tasks that have the same of this share one template."""

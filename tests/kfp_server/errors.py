@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from tests.kfp_server.answers import Answer, go_json
+
 INVALID, NOT_FOUND, EXISTS, FORBIDDEN, EXHAUSTED, INTERNAL, UNAVAILABLE, UNAUTHENTICATED = (
     3,
     5,
@@ -22,7 +24,10 @@ STATUSES = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 13: 500, 14: 503, 16: 401, U
 """The HTTP status of every code."""
 
 Style = Literal["gateway", "plain", "text"]
-"""Who tells of errors: grpc-gateway, those that go past it for uploads and logs, or the UI server."""
+"""Who tells of errors: grpc-gateway, those that go past it for uploads and logs, or the server of the page.
+
+Recorded are "plain" for an artifact, and "text". That uploads answer as artifacts do is an assumption.
+"""
 
 
 class ApiError(Exception):
@@ -40,12 +45,14 @@ class ApiError(Exception):
         self.style: Style = "gateway"
 
     @property
-    def answer(self) -> dict[str, Any] | str:
-        """What the client is told: JSON, or a text."""
+    def answer(self) -> Answer:
+        """What the client is told."""
         message = str(self)
         if self.style == "text":
-            return message
-        return plain_error(message) if self.style == "plain" else gateway_error(self.code, message)
+            return Answer(self.status, message, "text/html")
+        if self.style == "plain":
+            return Answer(self.status, go_json(plain_error(message)))
+        return Answer(self.status, gateway_error(self.code, message))
 
 
 def invalid(message: str) -> ApiError:

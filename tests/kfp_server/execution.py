@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.kfp_server.objects import root_of
-from tests.kfp_server.script import Script, events
+from tests.kfp_server.pod_states import USUAL
+from tests.kfp_server.script import Player, Script
 from tests.kfp_server.store import FINAL, Run, Store
 from tests.kfp_tasks import python
 from tests.notebooks import ENVIRONMENT
@@ -28,9 +29,10 @@ PENDING, START, END = "pending", "start", "end"
 class Execution:
     """Runs pipelines with kfp.local.
 
-    The tasks of a run run one after the other, and none after one that failed: on a real cluster those that
-    don't need it would run. The tasks of a loop are pods of the same name, and so are their retries. A
-    parameter that is None by default cannot be left out, as kfp.local cannot do without it.
+    The tasks of a run run one after the other; with kfp.local, none after one that failed: on a real
+    cluster those that don't need it would run. The tasks of a loop are pods of the same name, and so are
+    their retries. A parameter that is None by default cannot be left out, as kfp.local cannot do without it.
+    Where nodes are wrapped a task that fails is not tried again, as Argo's policy there is OnError.
 
     Args:
         store: Where the runs are.
@@ -63,7 +65,10 @@ class Execution:
         thread.start()
 
     def cancel(self, run: Run) -> None:
-        """End a run; what it was doing has failed then, as on a cluster."""
+        """End a run: it is CANCELING, then FAILED, as is what it was doing.
+
+        That a run which waits for its place ends in the same way is an assumption.
+        """
         run.become("CANCELING")
         self._kill(run)
         self.store.changed.notify_all()
@@ -111,14 +116,15 @@ class Execution:
 
     def _start(self, run: Run) -> subprocess.Popen[str]:
         """Start the process of a run, in a folder of its own."""
-        place = self.folder / run.workflow.name
+        place = self.folder / run.place
         for name in ("work", "workspace"):
             (place / name).mkdir(parents=True, exist_ok=True)
-        (place / "pipeline.yaml").write_text(run.document.text, encoding="utf-8")
+        document = run.document.without_retries() if run.workflow.is_wrapped else run.document
+        (place / "pipeline.yaml").write_text(document.text, encoding="utf-8")
         job = {
             "pipeline": str(place / "pipeline.yaml"),
             "arguments": run.arguments,
-            "root": str(root_of(self.folder, run.workflow.name)),
+            "root": str(root_of(self.folder, run.place)),
             "workspace": str(place / "workspace"),
             "cache": str(self.folder / "cache") if self.cache else None,
             "python": python(),
@@ -152,7 +158,8 @@ class Execution:
     def _events(self, run: Run) -> Iterator[dict[str, Any]]:
         """What the process of a run tells, or its script."""
         if run.process is None:
-            yield from events(run.document.needs, self.script, root_of(self.folder, run.workflow.name))
+            root, retries = root_of(self.folder, run.place), not run.workflow.is_wrapped
+            yield from Player(run.document.needs, self.script, root, self.cached, retries).events()
             return
         with run.process:
             for line in run.process.stdout:
@@ -166,11 +173,10 @@ class Execution:
         if event["event"] == "task":
             workflow.start_task(task, run.document.needs.get(task, []))
         elif event["event"] == "ready":
-            pod = workflow.start_pod(task, run.document.template(task), run.document.is_retried(task))
-            self._wait(run, task, PENDING)
-            pod.become("RUNNING")
-            self._wait(run, task, START)
-            answer(run)
+            self._start_pod(run, task, event)
+        elif event["event"] == "stuck":
+            self.store.changed.notify_all()
+            self.store.changed.wait_for(lambda: self._is_over(run))
         elif event["event"] == "log":
             workflow.pod(task).log.append(event["text"])
         elif event["event"] == "exit":
@@ -181,17 +187,26 @@ class Execution:
         elif event["event"] == "done" and not self._is_over(run):
             self._end_task(run, task, event)
 
+    def _start_pod(self, run: Run, task: str, event: dict[str, Any]) -> None:
+        """The pod of a task is made, and starts unless its script says that it cannot."""
+        document = run.document
+        pod = run.workflow.start_pod(task, document.template(task), document.is_retried(task))
+        pod.pod_state = event.get("pod", USUAL)
+        if pod.pod_state.starts:
+            self._wait(run, task, PENDING)
+            pod.become("RUNNING")
+            self._wait(run, task, START)
+        answer(run)
+
     def _end_task(self, run: Run, task: str, event: dict[str, Any]) -> None:
         """A task has ended; one that KFP's cache knows has a pod that was skipped."""
         workflow = run.workflow
         if event["ok"]:
             if event["cached"] or task in self.cached:
-                workflow.skip_pod(task, run.document.template(task))
+                workflow.skip_pod(task)
             workflow.pod(task).outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
-        executor, pod = workflow.executor(task), workflow.pod(task)
-        if executor is not pod:
-            executor.become(pod.state)
-        workflow.task(task).become("SUCCEEDED" if event["ok"] else "FAILED")
+        state = "SUCCEEDED" if event["ok"] else "FAILED"
+        workflow.end_task(task, state, run.document.may_be_cached(task))
 
     def _wait(self, run: Run, task: str, where: str) -> None:
         """Wait while a task is held."""
@@ -199,16 +214,12 @@ class Execution:
         self.store.changed.wait_for(lambda: (task, where) not in self.holds or self._is_over(run))
 
     def _finish(self, run: Run, error: str) -> None:
-        """A run's end."""
+        """A run's end; that of a cancelled run is a failure, which only its history tells from others."""
         run.process = None
-        failure = run.workflow.failure
-        if self._is_over(run):
-            run.workflow.finish("FAILED")
-            run.become("CANCELED")
-        elif error or failure:
+        if self._is_over(run) or error or run.workflow.has_failed:
             run.workflow.finish("FAILED")
             run.workflow.omit(run.document.needs)
-            run.become("FAILED", error or f"child {failure!r} failed")
+            run.become("FAILED", error)
         elif run.state not in FINAL:
             run.workflow.finish("SUCCEEDED")
             run.become("SUCCEEDED")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tests.kfp_server.errors import Style, not_found
 from tests.kfp_server.strict import check_body, check_query
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from tests.kfp_server.service import Service
 
 PREFIX = "/apis/v2beta1"
+
+Address = Literal["both", "api", "page"]
+"""What is served at an address: the API alone, the page with what it passes on of the API, or, as no real
+address does, all that both have."""
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Call:
         body: What it holds: JSON, parsed, or the text of an uploaded file.
         file_name: That of an uploaded file.
         parts: What its path has in the places of the route's variables.
+        address: What the address that it came to serves.
     """
 
     user: str
@@ -33,6 +38,7 @@ class Call:
     body: Any = None
     file_name: str = ""
     parts: dict[str, str] = field(default_factory=dict)
+    address: Address = "both"
 
     def __getitem__(self, name: str) -> str:
         return self.parts[name]

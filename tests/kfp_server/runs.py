@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from tests.kfp_server.answers import Answer, go_json, no_such_page
 from tests.kfp_server.documents import Document, arguments
-from tests.kfp_server.errors import INTERNAL, ApiError, invalid, not_found
+from tests.kfp_server.errors import NOT_FOUND, ApiError, invalid, not_found, plain_error
 from tests.kfp_server.experiments import default_experiment, experiment_of
 from tests.kfp_server.listing import KEYS, PARAMETERS, page
 from tests.kfp_server.nodes import Workflow, now
@@ -14,6 +15,10 @@ from tests.kfp_server.objects import with_addresses
 from tests.kfp_server.routing import Call, route
 from tests.kfp_server.service import Service
 from tests.kfp_server.store import FINAL, Resource, Run, filled, get, new_id, suffix
+
+REQUEST = "PzNnijH80Gpjpgz8Sf6NCUD7CZkTcYbsNSw6ZyCbNjJfccb64Eyu"
+HOST = "9Gjjt1m+cjU4OPvX9O9/8RuvnG41MRb/18Oux2o5H5MY7ISNTlXN+Dz9IG62/ILVxhAGI0qyPfg="
+"""What the object store writes into its errors."""
 
 
 def run_of(service: Service, call: Call) -> Run:
@@ -78,7 +83,7 @@ def add_run(service: Service, fields: dict[str, Any], experiment: Resource) -> R
         scheduled_at=now(),
         recurring_run_id=fields.get("recurring_run_id"),
     )
-    workflow = Workflow(f"{document.name}-{suffix()}", service.pod_names)
+    workflow = Workflow(f"{document.name}-{suffix()}", service.is_wrapped, service.pod_names)
     run = Run(resource, experiment.get("namespace", ""), document, values, workflow)
     run.become("PENDING")
     service.store.runs[run.id] = run
@@ -130,7 +135,7 @@ def retry_run(service: Service, call: Call) -> dict[str, Any]:
     run = run_of(service, call)
     if run.state not in ("FAILED", "CANCELED"):
         raise invalid(f"Failed to retry run {run.id}: it is {run.state}")
-    run.workflow.nodes.clear()
+    run.workflow.clear()
     run.become("PENDING")
     service.execution.begin(run)
     return {}
@@ -161,24 +166,45 @@ def delete_run(service: Service, call: Call) -> dict[str, Any]:
 @route(
     "GET", "/runs/{run_id}/nodes/{node_id}/log", prefix="/apis/v1alpha1", query=("follow",), errors="plain"
 )
-def read_log(service: Service, call: Call) -> str:
-    """What a pod has printed so far; the real server doesn't look at `follow` either."""
-    if not service.has_logs:
-        raise not_found("page", "")
+def read_log(service: Service, call: Call) -> str | Answer:
+    """What a pod has printed so far; the real server doesn't look at `follow` either.
+
+    A log that is not found, or not yet there, is answered with status 200 and an error in JSON. What is
+    answered for a run that is not there is an assumption. The server of the page does not pass on this route.
+    """
+    if not service.has_logs or call.address == "page":
+        return no_such_page("GET", f"/apis/v1alpha1/runs/{call['run_id']}/nodes/{call['node_id']}/log")
     run = run_of(service, call)
     pod = run.workflow.pod_called(call["node_id"])
-    if pod is None:
-        raise ApiError(INTERNAL, f'error in opening log stream: pods "{call["node_id"]}" not found')
-    if pod.state == "PENDING":
-        raise ApiError(INTERNAL, f"error in opening log stream: {pod.waiting}")
-    return with_addresses("".join(pod.log), service.execution.folder)
+    if pod is None or pod.state == "PENDING":
+        return Answer(200, go_json(plain_error(no_log(run, call["node_id"]))))
+    log = "".join(pod.log).replace("{pod}", pod.pod)
+    return with_addresses(log, service.execution.folder)
 
 
-@route("GET", "/runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read", query=("experiment_id",))
+def no_log(run: Run, pod: str) -> str:
+    """What the API says of a log that it finds neither in Kubernetes nor in the archive."""
+    place = f"/artifacts/{run.workflow.name}/{pod}/main.log"
+    return (
+        f"BadRequestError: Failed to read logs for run {run.id}: InternalServerError: Failed to read logs "
+        f"from archive {pod} due to error fetching the log file: InternalServerError: "
+        f'Failed to get file reader for {place}: blob (key "{place}") (code=NotFound): '
+        "operation error S3: GetObject, https response error StatusCode: 404, "
+        f"RequestID: {REQUEST}, HostID: {HOST}, NoSuchKey: The specified key does not exist."
+    )
+
+
+@route(
+    "GET",
+    "/runs/{run_id}/nodes/{node_id}/artifacts/{artifact_name}:read",
+    query=("experiment_id",),
+    errors="plain",
+)
 def read_artifact(service: Service, call: Call) -> dict[str, str]:
     """The bytes of an artifact; this server's files are those of a task that has ended well.
 
-    The real server finds nothing: it looks for outputs that Argo knows, and the pods of KFP 2 have none.
+    The real server finds nothing: it looks for outputs that Argo knows, and the pods of KFP 2 have none. What
+    is answered for a run that is not there is an assumption.
     """
     if not service.has_artifacts:
         raise not_found("operation", "ReadArtifact")
@@ -186,5 +212,5 @@ def read_artifact(service: Service, call: Call) -> dict[str, str]:
     nodes = found if service.reads_artifacts else ()
     path = next((n.outputs[call["artifact_name"]] for n in nodes if call["artifact_name"] in n.outputs), None)
     if path is None or not path.is_file():
-        raise not_found("Artifact", call["artifact_name"])
+        raise ApiError(NOT_FOUND, "artifact not found: <nil>")
     return {"data": base64.b64encode(path.read_bytes()).decode()}

@@ -12,13 +12,15 @@ from typing import Literal
 
 from tests.kfp_server import experiments, front, pipelines, recurring, runs  # noqa: F401  they add their routes
 from tests.kfp_server.access import Access, Auth
+from tests.kfp_server.answers import Answer
 from tests.kfp_server.execution import START, Execution
 from tests.kfp_server.faults import Fault, Faults
 from tests.kfp_server.nodes import Node
+from tests.kfp_server.routing import Address
 from tests.kfp_server.script import Script
 from tests.kfp_server.service import Service
 from tests.kfp_server.store import FINAL, Run, Store
-from tests.kfp_server.web import HEALTHZ, PROXY_PAGE, Answer, Listener, Request
+from tests.kfp_server.web import HEALTHZ, PAGE_HEALTHZ, PROXY_PAGE, Listener, Request
 
 PATIENCE = 60.0
 """Seconds that a test waits for what should come."""
@@ -26,6 +28,11 @@ PATIENCE = 60.0
 
 class KfpServer:
     """A Kubeflow Pipelines API server on this machine, as a context manager.
+
+    Answers about runs, their tasks, logs, pods, events and artifacts are those of tests/recordings; what is
+    not recorded is called an assumption where it is answered. Also assumptions, from the clients of KFP:
+    pipelines, experiments and recurring runs, filters, and the words of errors about them; several users;
+    logins.
 
     Args:
         folder: For what it and its runs write.
@@ -36,7 +43,10 @@ class KfpServer:
         multi_user: Whether things belong to namespaces.
         namespaces: The users' namespaces.
         tls: Whether it speaks HTTPS, with a certificate that `ca_file` vouches for.
-        version: "v1" for a server that is too old to have the API.
+        version: "2.17" for the settings of KFP 2.17, where every node of a workflow is wrapped by one for its
+            attempts; "older" for those before; "v1" for a server that is too old to have the API.
+        address: What its address serves: the API alone, or the page, which passes on what it knows of the
+            API; "both" is for tests to which that is the same, as no real address has all.
         prefix: What all paths begin with, as in /pipeline behind a dashboard.
         logs: Whether the API's operation for logs is there. On real servers it is not behind a prefix, as the
             UI server passes on /apis/v2beta1 only: this is what None stands for.
@@ -65,7 +75,8 @@ class KfpServer:
         multi_user: bool = False,
         namespaces: Mapping[str, tuple[str, ...]] | None = None,
         tls: bool = False,
-        version: Literal["v1", "v2"] = "v2",
+        version: Literal["v1", "older", "2.17"] = "older",
+        address: Address = "both",
         prefix: str = "",
         logs: bool | None = None,
         artifacts: bool = True,
@@ -78,6 +89,7 @@ class KfpServer:
         script: Script | None = None,
     ) -> None:
         self.folder, self.version, self.prefix = Path(folder), version, prefix
+        self.address = address
         self.store = Store()
         self.script = None if script is None else dict(script)
         places = parallel or os.cpu_count() or 1
@@ -95,6 +107,7 @@ class KfpServer:
             multi_user,
             owned,
             rejects,
+            version == "2.17",
             pod_names,
             fills_pod_names,
             not prefix if logs is None else logs,
@@ -113,6 +126,7 @@ class KfpServer:
         self._port = 0
         self._tls: ssl.SSLContext | None = None
         self._listener: Listener | None = None
+        self._page: Listener | None = None
 
     def __enter__(self) -> KfpServer:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,9 +149,17 @@ class KfpServer:
         """Where it listens; the same after a restart."""
         return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}{self.prefix}"
 
-    def health(self, path: str) -> Answer:
+    def open_page(self) -> str:
+        """Serve the page at an address of its own, beside that of the API; its URL."""
+        self._page = Listener(0, self, self._tls, "page")
+        scheme = "https" if self._tls else "http"
+        return f"{scheme}://127.0.0.1:{self._page.server_address[1]}{self.prefix}"
+
+    def health(self, path: str, address: Address) -> Answer:
         """What tells clients that, and which, server this is; one of v1 has nothing else here."""
         if path == f"/apis/{'v1beta1' if self.version == 'v1' else 'v2beta1'}/healthz":
+            if address == "page":
+                return Answer(200, {**PAGE_HEALTHZ, "multi_user": self.service.multi_user})
             about = {"multi_user": self.service.multi_user, "pipeline_store": "database"}
             return Answer(200, HEALTHZ if self.version == "v1" else {**HEALTHZ, **about})
         return Answer(404, "Not Found")
@@ -145,10 +167,17 @@ class KfpServer:
     # -- what a test lets go wrong ---------------------------------------------------------------------------
 
     def fail(
-        self, method: str, path_part: str, status: int, times: int = 1, retry_after: int | None = None
+        self,
+        method: str,
+        path_part: str,
+        status: int,
+        times: int = 1,
+        retry_after: int | None = None,
+        message: str = "",
     ) -> None:
         """Answer requests by an error, and don't carry them out."""
-        self.faults.add(Fault("fail", method, path_part, times, status=status, retry_after=retry_after))
+        fault = Fault("fail", method, path_part, times, status=status, retry_after=retry_after, text=message)
+        self.faults.add(fault)
 
     def delay(self, method: str, path_part: str, seconds: float, times: int = 1) -> None:
         """Answer requests late."""
@@ -189,13 +218,14 @@ class KfpServer:
 
     def stop(self) -> None:
         """Listen no more and end all connections; runs go on."""
-        if self._listener is not None:
-            self._listener.end()
-            self._listener = None
+        for listener in (self._listener, self._page):
+            if listener is not None:
+                listener.end()
+        self._listener = self._page = None
 
     def start(self) -> None:
         """Listen again, where it did before."""
-        self._listener = Listener(self._port, self, self._tls)
+        self._listener = Listener(self._port, self, self._tls, self.address)
         self._port = self._listener.server_address[1]
 
     def restart(self) -> None:
@@ -240,11 +270,16 @@ class KfpServer:
             return recurring.make_run(self.service, recurring_run).id
 
     def wait_for(self, run_id: str, state: str, task: str = "", timeout: float = PATIENCE) -> Run:
-        """Wait until a run, or the pod of a task of it, is in a state; if it ends otherwise, fail at once."""
+        """Wait until a run, or the pod of a task of it, is in a state; if it ends otherwise, fail at once.
+
+        A run is CANCELED when it has ended after it was cancelled: its own state then is FAILED.
+        """
         with self.store.changed:
             run = self.runs[run_id]
 
             def is_there() -> bool:
+                if state == "CANCELED" and not task:
+                    return run.is_cancelled
                 node = run.workflow.pod(task)
                 return (run if not task else node or Node("", "")).state == state
 
@@ -258,7 +293,7 @@ class KfpServer:
     def printed(self, run_id: str) -> str:
         """What the pods of a run and kfp.local have printed."""
         run = self.runs[run_id]
-        file = self.folder / "runs" / run.workflow.name / "kfp.txt"
+        file = self.folder / "runs" / run.place / "kfp.txt"
         logs = (f"--- {path}: {node.state}\n{''.join(node.log)}" for path, node in run.workflow.nodes.items())
         return "\n".join((*logs, file.read_text(encoding="utf-8") if file.exists() else "", run.error))
 

@@ -20,6 +20,7 @@ class Service:
         multi_user: Whether things belong to namespaces, and namespaces to users.
         namespaces: The users' namespaces.
         rejects: Words that make a pipeline one that this server is too old for.
+        is_wrapped: See `Workflow`.
         pod_names: See `Workflow`.
         fills_pod_names: Whether task details have the names of pods, which they lack on real servers.
         has_logs: Whether the operation for logs is there.
@@ -33,6 +34,7 @@ class Service:
     multi_user: bool
     namespaces: dict[str, tuple[str, ...]]
     rejects: tuple[str, ...]
+    is_wrapped: bool
     pod_names: str
     fills_pod_names: bool
     has_logs: bool

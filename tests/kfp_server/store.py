@@ -37,7 +37,7 @@ class Run:
         state: One of KFP's states.
         history: All its states, with their times.
         finished: When it ended.
-        error: Why it failed.
+        error: Why its process failed, which the API does not tell.
         process: What executes it, while it does.
     """
 
@@ -57,6 +57,16 @@ class Run:
         """Its id."""
         return self.resource["run_id"]
 
+    @property
+    def place(self) -> str:
+        """Where its artifacts are in the store, and all that it writes in the folder of runs."""
+        return f"{self.document.name}/{self.id}"
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it has ended because it was cancelled."""
+        return self.state in FINAL and any(past["state"] == "CANCELING" for past in self.history)
+
     def become(self, state: str, error: str = "") -> None:
         """Go on to another state."""
         self.state, self.error = state, error
@@ -64,14 +74,13 @@ class Run:
         self.finished = now() if state in FINAL else NEVER
 
     def answer(self, fills_pod_names: bool = False) -> Resource:
-        """What the API tells."""
+        """What the API tells; of a failed run, no error."""
         details = self.workflow.details(self.id, self.resource["created_at"], fills_pod_names)
         return {
             **self.resource,
             "state": self.state,
             "state_history": list(self.history),
             "finished_at": self.finished,
-            **({"error": {"code": 13, "message": self.error}} if self.error else {}),
             **({"run_details": {"task_details": details}} if details else {}),
         }
 

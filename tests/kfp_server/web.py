@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.kfp_server.access import LOGIN, LOGIN_PAGE, LoginNeededError
+from tests.kfp_server.answers import Answer
 from tests.kfp_server.errors import INTERNAL, ApiError, code_of, gateway_error, invalid, not_found
-from tests.kfp_server.routing import Call, Route, find
+from tests.kfp_server.routing import Address, Call, Route, find
 
 if TYPE_CHECKING:
     from tests.kfp_server.faults import Fault
@@ -27,6 +28,20 @@ if TYPE_CHECKING:
 PROXY_PAGE = "<!DOCTYPE html><html><body>Something in between answers this</body></html>"
 
 HEALTHZ = {"commit_sha": "0123abc", "tag_name": "2.17.0"}
+"""Which version this is; the recorded server, which had been built by hand, said "unknown" for both."""
+
+
+PAGE_HEALTHZ = {
+    "apiServerCommitHash": "unknown",
+    "apiServerMultiUser": False,
+    "apiServerReady": True,
+    "apiServerTagName": "unknown",
+    "buildDate": "",
+    "frontendCommitHash": "",
+    "frontendTagName": "",
+    "pipelineStore": "database",
+}
+"""What the page says of itself and the API, but for "multi_user"."""
 
 
 @dataclass
@@ -40,6 +55,7 @@ class Request:
         headers: With names in lower case.
         body: JSON, parsed; bytes, if it is anything else; None without one.
         status: That of the answer; 0 if there was none.
+        address: What the address that it came to serves.
     """
 
     method: str
@@ -48,31 +64,7 @@ class Request:
     headers: dict[str, str]
     body: Any
     status: int = 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a request is answered by.
-
-    Attributes:
-        status: HTTP's.
-        content: JSON, text, or bytes.
-        kind: The type of a text.
-        headers: Further ones.
-    """
-
-    status: int
-    content: Any
-    kind: str = "text/plain"
-    headers: tuple[tuple[str, str], ...] = ()
-
-    def encoded(self) -> tuple[str, bytes]:
-        """The type and the bytes."""
-        if isinstance(self.content, str):
-            return f"{self.kind}; charset=utf-8", self.content.encode()
-        if isinstance(self.content, bytes):
-            return "application/octet-stream", self.content
-        return "application/json", json.dumps(self.content).encode()
+    address: Address = "both"
 
 
 LOGIN_ANSWER = Answer(200, LOGIN_PAGE, "text/html")
@@ -85,13 +77,16 @@ class Listener(ThreadingHTTPServer):
         port: 0 for any that is free.
         owner: The server.
         tls: What encrypts connections, if anything does.
+        address: What is served here.
     """
 
     daemon_threads = True
 
-    def __init__(self, port: int, owner: KfpServer, tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, port: int, owner: KfpServer, tls: ssl.SSLContext | None, address: Address = "both"
+    ) -> None:
         super().__init__(("127.0.0.1", port), Handler)
-        self.owner = owner
+        self.owner, self.address = owner, address
         self.connections: set[socket.socket] = set()
         if tls is not None:
             # The handshake is left to the thread of the connection.
@@ -180,14 +175,16 @@ class Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(ValueError):  # that it is no JSON, the operation will mind
                 body = json.loads(body)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
-        return Request(self.command, parts.path, query, headers, body)
+        address = self.server.address
+        return Request(self.command, parts.path, query, headers, body, address=address)
 
     def write(self, request: Request, answer: Answer) -> None:
         """The answer."""
         kind, content = answer.encoded()
         request.status = answer.status
         self.send_response(answer.status)
-        for name, value in (("Content-Type", kind), ("Content-Length", str(len(content))), *answer.headers):
+        kinds = [("Content-Type", kind)] if kind else []
+        for name, value in (*kinds, ("Content-Length", str(len(content))), *answer.headers):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -200,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         except LoginNeededError:
             return Answer(302, "", "text/html", (("Location", f"{LOGIN}?client_id=kubeflow"),))
         except ApiError as error:
-            return Answer(error.status, error.answer)
+            return error.answer
         except Exception:  # a fault of this server's own, which the test is to see
             owner.errors.append(traceback.format_exc())
             return Answer(500, gateway_error(INTERNAL, owner.errors[-1]))
@@ -213,12 +210,14 @@ def carried_out(owner: KfpServer, request: Request) -> Answer:
         raise not_found("page", request.path)
     path = request.path.removeprefix(owner.prefix)
     if path.endswith("/healthz") or owner.version == "v1":
-        return owner.health(path)
+        return owner.health(path, request.address)
     route, parts = find(request.method, path)
-    call = Call(user, request.query, parts={name: unquote(value) for name, value in parts.items()})
+    values = {name: unquote(value) for name, value in parts.items()}
+    call = Call(user, request.query, parts=values, address=request.address)
     try:
         call.file_name, call.body = content_of(request, route)
-        return Answer(200, route.answer(owner.service, call))
+        answer = route.answer(owner.service, call)
+        return answer if isinstance(answer, Answer) else Answer(200, answer)
     except ApiError as error:
         error.style = route.errors
         raise
@@ -257,6 +256,5 @@ def wrong(fault: Fault) -> Answer:
     if fault.kind == "say":
         return Answer(200, fault.text, fault.content_type)
     headers = () if fault.retry_after is None else (("Retry-After", str(fault.retry_after)),)
-    return Answer(
-        fault.status, gateway_error(code_of(fault.status), f"injected fault {fault.status}"), "", headers
-    )
+    message = fault.text or f"injected fault {fault.status}"
+    return Answer(fault.status, gateway_error(code_of(fault.status), message), "", headers)
