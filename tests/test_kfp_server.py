@@ -21,10 +21,14 @@ import yaml
 from kfp import compiler, dsl, kubernetes
 
 from tests.kfp_server import KfpServer
-from tests.kfp_server.nodes import fnv1a
-from tests.kfp_server.script import ROOT, Attempt
+from tests.kfp_server.nodes import fnv1a, node_id, pod_name
+from tests.kfp_server.pod_states import RECORDINGS, recorded_pods
+from tests.kfp_server.script import ROOT, Attempt, page_order, recorded
 
 RUNS, PIPELINES = "/apis/v2beta1/runs", "/apis/v2beta1/pipelines"
+
+RECORDED: dict[str, Any] = json.loads((RECORDINGS / "runs.json").read_text(encoding="utf-8"))
+ANSWERS: dict[str, Any] = json.loads((RECORDINGS / "answers.json").read_text(encoding="utf-8"))
 
 component = functools.partial(dsl.component, base_image="python:3.11")
 
@@ -120,7 +124,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[KfpServer]:
-    with KfpServer(tmp_path / "server") as server:
+    with KfpServer(tmp_path / "server", version="older") as server:
         yield server
 
 
@@ -128,7 +132,7 @@ def server(tmp_path: Path) -> Iterator[KfpServer]:
 def scripted(tmp_path: Path) -> Iterator[KfpServer]:
     """A server that executes nothing."""
     attempts = (Attempt("too early", succeeds=False), Attempt(f"into {ROOT}/data", files={"data": b"xxx"}))
-    with KfpServer(tmp_path / "server", script={"load": attempts}) as server:
+    with KfpServer(tmp_path / "server", version="older", script={"load": attempts}) as server:
         yield server
 
 
@@ -662,6 +666,241 @@ def test_recurring_run(server: KfpServer, client: kfp.Client, file: str):
     )
 
 
+# -- as a real server was recorded --------------------------------------------------------------------------
+
+
+def made_of(tasks: dict[str, Any], name: str = "small") -> dict[str, Any]:
+    """A pipeline of tasks as tests/recordings/runs.json tells them: their needs, caching and retries."""
+    spec: dict[str, Any] = {"pipelineInfo": {"name": name}, "schemaVersion": "2.1.0", "components": {}}
+    executors: dict[str, Any] = {}
+    dag: dict[str, Any] = {}
+    for task, told in tasks.items():
+        spec["components"][f"comp-{task}"] = {"executorLabel": f"exec-{task}"}
+        executors[f"exec-{task}"] = {"container": {"image": "python:3.11"}}
+        dag[task] = {
+            "componentRef": {"name": f"comp-{task}"},
+            "cachingOptions": {"enableCache": True} if told.get("cached") else {},
+            "dependentTasks": told.get("needs", []),
+            **({"retryPolicy": {"maxRetryCount": 1}} if told.get("retried") else {}),
+        }
+    return {**spec, "root": {"dag": {"tasks": dag}}, "deploymentSpec": {"executors": executors}}
+
+
+def run_spec(server: KfpServer, spec: dict[str, Any]) -> str:
+    """A run of a pipeline; its id."""
+    return ask(server, "POST", RUNS, {"display_name": "a run", "pipeline_spec": spec})[1]["run_id"]
+
+
+def seen(states: list[str | None]) -> list[str | None]:
+    """The states of a history that do not depend on how often the server looks."""
+    return [state for state in states if state != "RUNNING" or states[0] != "PENDING"]
+
+
+def details_by_node(run: dict[str, Any], workflow: str) -> list[Any]:
+    """What the API tells of each node but times and ids that are random, in an order that is not."""
+    return sorted(
+        [
+            detail.get("display_name", "").replace(workflow, "<workflow>"),
+            seen([state.get("state") for state in detail.get("state_history", [])]),
+            [child["pod_name"].removeprefix(f"{workflow}-") for child in detail.get("child_tasks", [])],
+            detail.get("state"),
+        ]
+        for detail in run["run_details"]["task_details"]
+    )
+
+
+@pytest.mark.parametrize("run", RECORDED.values(), ids=RECORDED)
+def test_nodes_and_pods_are_named_as_recorded(run: dict[str, Any]):
+    name = run["workflow"]
+    for path, number, *_ in run["nodes"]:
+        assert node_id(name, f"{name}{path}") == (f"{name}-{number}" if number else name)
+    pods = {pod_name(name, f"{name}{path}", template) for path, _, kind, _, template in run["nodes"]}
+    assert {f"{name}-{pod}" for pod in run["pods"]} <= pods
+
+
+FAILS, CACHED = Attempt(succeeds=False), Attempt(is_cached=True)
+PLAYED: dict[str, tuple[dict[str, Any], str]] = {
+    "succeeded": ({}, ""),
+    "cached": (dict.fromkeys(("load", "left-side", "join"), CACHED), ""),
+    "cached_partly": ({}, ""),
+    "failed": ({"bad": (FAILS, Attempt()), "slow": FAILS}, ""),
+    "cancelled": ({"bad": FAILS}, "slow"),
+    "older_succeeded": ({}, ""),
+    "older_cached": (dict.fromkeys(("load", "left-side", "join"), CACHED), ""),
+    "older_failed": ({"bad": (FAILS, FAILS), "slow": FAILS}, ""),
+    "older_cancelled": ({}, "slow"),
+}
+"""The scripts of recorded runs, and the task that holds a run when it is cancelled."""
+
+
+@pytest.mark.parametrize("name", PLAYED)
+def test_run_is_told_as_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    told, (script, held) = RECORDED[name], PLAYED[name]
+    pipeline, _, suffix = told["workflow"].rpartition("-")
+    monkeypatch.setattr("tests.kfp_server.runs.suffix", lambda: suffix)
+    version = "older" if name.startswith("older") else "2.17"
+    with KfpServer(tmp_path, version=version, script=script) as server:
+        if held:
+            server.hold(held)
+        run_id = run_spec(server, made_of(told["tasks"], pipeline))
+        if held:
+            server.wait_for(run_id, "RUNNING", task=held)
+            ask(server, "POST", f"{RUNS}/{run_id}:terminate")
+        run = server.wait_for(run_id, "CANCELED" if held else told["state"])
+        answer = ask(server, "GET", f"{RUNS}/{run_id}")[1]
+    workflow = told["workflow"]
+    assert {node.pod for node in run.workflow.nodes.values() if node.pod} == {
+        f"{workflow}-{pod}" for pod in told["pods"]
+    }
+    assert set(run.workflow.nodes) == {path for path, *_ in told["nodes"]}
+    expected = [
+        [display, seen(history), children, history[-1] if history else None]
+        for display, history, children in told["details"]
+    ]
+    assert details_by_node(answer, workflow) == sorted(expected)
+    assert answer["state"] == told["state"]
+    states = [change.get("state") for change in answer["state_history"]]
+    assert states == [state for state in told["state_history"] if state]
+    assert "error" not in answer
+    ids = [detail["task_id"] for detail in answer["run_details"]["task_details"]]
+    assert ids == sorted(ids)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[KfpServer]:
+    """A server with the settings of KFP 2.17, for scripts; the API alone."""
+    with KfpServer(tmp_path, version="2.17", address="api", script={}) as server:
+        yield server
+
+
+def page_answer(url: str, path: str) -> tuple[int, str, str]:
+    """An answer of the page: the status, the type and the text."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=30)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.headers.get("Content-Type", ""), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_pod_that_does_not_exist(small: KfpServer):
+    run = small.wait_for(run_spec(small, made_of({"a": {}})), "SUCCEEDED")
+    name, page = run.workflow.name, small.open_page()
+    pod = f"{name}-system-container-impl-1"
+    asked = f"podname={pod}&podnamespace=kubeflow"
+    for recorded_as, url, path in [
+        ("api_log", small.url, f"/apis/v1alpha1/runs/{run.id}/nodes/{pod}/log"),
+        ("api_read", small.url, f"{RUNS}/{run.id}/nodes/{pod}/artifacts/x:read"),
+        ("page_log", page, f"/k8s/pod/logs?runid={run.id}&{asked}"),
+        ("page_events", page, f"/k8s/pod/events?{asked}"),
+        ("page_pod", page, f"/k8s/pod?{asked}"),
+        ("missing_object", page, f"/artifacts/minio/{ANSWERS['missing_object']['address']}"),
+    ]:
+        told = ANSWERS[recorded_as]
+        body = told["body"].replace("{workflow}", name).replace("{run}", run.id)
+        status, kind, text = page_answer(url, path)
+        if recorded_as == "page_events":
+            text, body = json.loads(text), json.loads(body)
+        assert (status, kind, text) == (told["status"], told["content_type"], body), recorded_as
+
+
+def test_api_and_page_have_addresses_of_their_own(small: KfpServer):
+    run = small.wait_for(run_spec(small, made_of({"a": {}})), "SUCCEEDED")
+    pod, page = run.workflow.pod("a").pod, small.open_page()
+    api_log = f"/apis/v1alpha1/runs/{run.id}/nodes/{pod}/log"
+    page_log = f"/k8s/pod/logs?podname={pod}"
+    assert page_answer(small.url, api_log)[0] == page_answer(page, page_log)[0] == 200
+    assert page_answer(small.url, page_log)[0] == 404
+    assert page_answer(page, api_log)[:2] == (404, "text/html; charset=utf-8")
+    assert json.loads(page_answer(page, f"{RUNS}/{run.id}")[2])["run_id"] == run.id
+    healthz = "/apis/v2beta1/healthz"
+    assert json.loads(page_answer(page, healthz)[2]) == json.loads(ANSWERS["page_healthz"]["body"])
+    assert set(json.loads(page_answer(small.url, healthz)[2])) == set(json.loads(ANSWERS["healthz"]["body"]))
+    assert page_answer(page, f"/k8s/pod?podname={pod}")[0] == 422
+    assert [request.address for request in small.requests[-2:]] == ["api", "page"]
+
+
+@pytest.mark.parametrize("name", recorded_pods())
+def test_pod_is_told_as_recorded(small: KfpServer, name: str):
+    told = recorded_pods()[name]
+    small.script["a"] = recorded(name)
+    phase = told["status"]["phase"]
+    run_id, page = run_spec(small, made_of({"a": {}})), small.open_page()
+    if phase == "Pending":
+        run = small.wait_for(run_id, "PENDING", task="a")
+    else:
+        run = small.wait_for(run_id, phase.upper())
+    pod = run.workflow.pod("a").pod
+    asked = f"podname={pod}&podnamespace=kubeflow"
+    assert json.loads(page_answer(page, f"/k8s/pod?{asked}")[2])["status"] == told["status"]
+    events = json.loads(page_answer(page, f"/k8s/pod/events?{asked}")[2])["items"]
+    assert events == json.loads(json.dumps(told["events"]).replace("{pod}", pod))
+    api_log = page_answer(small.url, f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log")
+    page_log = page_answer(page, f"/k8s/pod/logs?{asked}")
+    if phase == "Pending":
+        assert (api_log[0], page_log[0], has_no_log(small, run_id, pod)) == (200, 500, True)
+        ask(small, "POST", f"{RUNS}/{run_id}:terminate")
+        small.wait_for(run_id, "CANCELED")
+        assert page_answer(page, f"/k8s/pod?{asked}")[0] == 500
+    else:
+        expected = (told[key].replace("{pod}", pod) for key in ("api_log", "page_log"))
+        assert (api_log[2], page_log[2]) == tuple(expected)
+
+
+def test_page_has_the_lines_of_argo_and_may_have_another_order(small: KfpServer):
+    told = recorded_pods()["succeeded"]
+    lines = told["api_log"].splitlines(keepends=True)
+    begins = next(number for number, line in enumerate(lines) if "step begins" in line)
+    plain = Attempt("".join(lines[begins : begins + 3]))
+    small.script.update(a=plain, b=page_order(plain))
+    run, page = small.wait_for(run_spec(small, made_of({"a": {}, "b": {}})), "SUCCEEDED"), small.open_page()
+    logs = {
+        task: page_answer(page, f"/k8s/pod/logs?podname={run.workflow.pod(task).pod}")[2]
+        for task in ("a", "b")
+    }
+    assert [line for line in logs["a"].splitlines(keepends=True) if "argo=true" not in line] == lines[
+        begins : begins + 3
+    ]
+    assert logs["a"].count("argo=true") == 3
+    assert logs["b"] == told["page_log"]
+
+
+def test_stuck_pod_and_a_failure_leave_other_tasks_alone(small: KfpServer):
+    small.script.update(a=recorded("unschedulable"), b=recorded("raised"))
+    needs = {"a": (), "b": (), "c": (), "after-a": ("a",), "after-b": ("b",), "after-c": ("c",)}
+    spec = made_of({task: {"needs": list(before)} for task, before in needs.items()})
+    run_id = run_spec(small, spec)
+    run = small.wait_for(run_id, "SUCCEEDED", task="after-c")
+    assert (run.state, run.workflow.task("b").state) == ("RUNNING", "FAILED")
+    assert (run.workflow.pod("a").state, run.workflow.task("after-a")) == ("PENDING", None)
+    ask(small, "POST", f"{RUNS}/{run_id}:terminate")
+    workflow = small.wait_for(run_id, "CANCELED").workflow
+    states = {task: node.state for task in needs if (node := workflow.task(task))}
+    assert {states.pop(task) for task in ("after-a", "after-b")} == {"RUNTIME_STATE_UNSPECIFIED"}
+    assert states == {"a": "FAILED", "b": "FAILED", "c": "SUCCEEDED", "after-c": "SUCCEEDED"}
+
+
+@pytest.mark.kfp
+def test_step_that_raises_is_not_tried_again_where_all_nodes_are_wrapped(
+    files: dict[str, Path], tmp_path: Path
+):
+    with KfpServer(tmp_path / "server", version="2.17") as server:
+        client = connect(server)
+        folder = {"folder": str(tmp_path)}
+        run_id = client.create_run_from_pipeline_package(str(files["with-attempts"]), folder).run_id
+        workflow = server.wait_for(run_id, "FAILED").workflow
+        root = "(0).root(0)"
+        pods = {path: node for path, node in workflow.nodes.items() if "impl" in node.pod}
+        assert [*pods] == [f"{root}.flaky(0).executor(0)"]
+        assert "metadata-1-0-retry-system-container-impl" in workflow.pod("flaky").pod
+        assert workflow.nodes[f"{root}.write"].state == "RUNTIME_STATE_UNSPECIFIED"
+        second = client.create_run_from_pipeline_package(str(files["with-attempts"]), folder).run_id
+        workflow = server.wait_for(second, "SUCCEEDED").workflow
+        assert "files here []" in server.log(second, "flaky")
+        assert workflow.nodes[f"{root}.write(0).executor(0)"].state == "SUCCEEDED"
+
+
 # -- who asks ----------------------------------------------------------------------------------------------
 
 
@@ -750,7 +989,7 @@ def test_server_without_logs_and_artifacts(tmp_path: Path):
 
 
 def test_closing_ends_processes_and_pods_may_have_other_names(file: str, tmp_path: Path):
-    with KfpServer(tmp_path, pod_names="v1", fills_pod_names=True) as server:
+    with KfpServer(tmp_path, version="older", pod_names="v1", fills_pod_names=True) as server:
         client = connect(server)
         server.hold("load")
         run = server.wait_for(submit(client, file), "RUNNING", task="load")

@@ -75,7 +75,7 @@ class KfpServer:
         multi_user: bool = False,
         namespaces: Mapping[str, tuple[str, ...]] | None = None,
         tls: bool = False,
-        version: Literal["v1", "older", "2.17"] = "older",
+        version: Literal["v1", "older", "2.17"] = "2.17",
         address: Address = "both",
         prefix: str = "",
         logs: bool | None = None,
