@@ -1,0 +1,190 @@
+"""Runs on a server like Kubeflow Pipelines 2.17: pods that do not start, die, or never were."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from kale_magics.execution.events import Event, TaskBlocked
+from kale_magics.kubeflow.following import Follower
+from kale_magics.kubeflow.metadata_store import artifacts_of_run
+from kale_magics.kubeflow.pod_requests import PodRequests
+from tests.kfp_server import KfpServer
+from tests.kfp_server.script import page_order, recorded
+from tests.pods import failed_pod, pod
+from tests.shells import Shell
+
+SCRIPT = {"load": pod("load", "loaded\n", rows=[1, 2]), "add": pod("add", "total 3\n", {"total": 3})}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KfpServer]:
+    with KfpServer(tmp_path / "server", version="2.17", address="page", script=SCRIPT) as server:
+        yield server
+
+
+@pytest.fixture
+def shell(cluster_shell: Shell) -> Shell:
+    cluster_shell.run("%%kale step load --memory 100M:200M --timeout 20s\nrows = [1, 2]\nprint('loaded')")
+    cluster_shell.run("%%kale step add\ntotal = sum(rows)\nprint('total', total)")
+    cluster_shell.run("%%kale metrics\ntotal")
+    return cluster_shell
+
+
+def value(shell: Shell, expression: str) -> Any:
+    return json.loads(shell.run(f"import json; print(json.dumps({expression}))").printed)
+
+
+@pytest.mark.parametrize("version", ["2.17", "older"])
+@pytest.mark.parametrize("address", ["page", "api"])
+def test_logs_and_metrics_are_found(shell: Shell, tmp_path: Path, version: Any, address: Any) -> None:
+    with KfpServer(tmp_path / "server", version=version, address=address, script=SCRIPT) as server:
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert "load | loaded" in outcome.printed
+        assert value(shell, "run.metrics") == {"total": 3}
+        found = shell.run("print(run.outputs['load']['rows'])")
+        assert ("[1, 2]" in found.printed) == (address == "page")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("unschedulable", ["1 Insufficient memory", "100M"]),
+        ("no_image", ["registry.example.invalid/none:1"]),
+        ("no_secret", ['secret "nothere" not found']),
+    ],
+)
+def test_a_step_that_does_not_start_says_why(
+    shell: Shell, server: KfpServer, monkeypatch: pytest.MonkeyPatch, name: str, says: list[str]
+) -> None:
+    monkeypatch.setattr("kale_magics.kubeflow.following.LOGS_EVERY", 1)
+    server.script["load"] = recorded(name)
+    run = shell.run(f"%kale_run --host {server.url} --no-wait").result
+    reasons = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TaskBlocked) and event.reason:
+            reasons.append((str(event.task), event.reason))
+            run.cancel()
+
+    Follower(run, run.source, listen).follow()
+    assert [task for task, _ in reasons] == ["load"]
+    assert [text for text in says if text not in reasons[0][1]] == []
+    assert (run.state, run.steps["load"].state, run.steps["add"].state) == ("cancelled",) * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("out_of_memory", ["out of memory (limit 200M)", "--memory"]),
+        ("deadline", ["time limit of 20 s", "--timeout"]),
+        ("no_package", ["no-such-package-xyz==9", "--packages"]),
+    ],
+)
+def test_a_pod_that_died_says_why(shell: Shell, server: KfpServer, name: str, says: list[str]) -> None:
+    server.script["load"] = recorded(name)
+    printed = shell.refusal(f"run = %kale_run --host {server.url}")
+    assert [text for text in says if text not in printed] == []
+    assert "launcher_v2.go" not in printed
+
+
+def test_with_the_api_alone_the_message_says_where_the_cause_is(shell: Shell, tmp_path: Path) -> None:
+    script = {"load": recorded("deadline")}
+    with KfpServer(tmp_path / "server", version="2.17", address="api", script=script) as server:
+        assert "--host" in shell.refusal(f"run = %kale_run --host {server.url}")
+
+
+def test_the_page_beside_the_api_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    class Client:
+        address = "http://ml-pipeline.team:8888"
+        namespace_argument: ClassVar[dict[str, str]] = {}
+
+        def download(self, path: str, action: str, patience: float, address: str) -> bytes | None:
+            asked.append(address)
+            return b'{"status": {}}' if "-ui" in address else None
+
+    requests = PodRequests(Client(), "1")  # type: ignore[arg-type]  # the part that is used
+    assert requests.state(["pod"], "") == ("pod", {"status": {}})
+    assert asked == ["http://ml-pipeline-ui.team"]
+    monkeypatch.setattr(Client, "address", "https://ml-pipeline.team:8888")
+    assert requests.state(["pod"], "") == ("", {})
+    assert asked[1:] == ["https://ml-pipeline.team:8888"]  # not without TLS
+
+
+def test_steps_from_the_cache_are_shown_as_such(shell: Shell, server: KfpServer) -> None:
+    server.pretend_cached("load")
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, False]
+    assert re.search(r"load +✓ succeeded +cached", outcome.printed)
+
+
+ANSWERS = {
+    "GetContextByTypeAndName": "0a0f08471a01782a080a016112031a0162",
+    "GetExecutionsByContext": (
+        "0a4c080518052a130a097461736b5f6e616d6512061a046c6f61642a130a0d706172656e745f6461675f696412"
+        "0208032a1c0a06696e70757473121222100a0e0a016e1209110000000000000840"
+    ),
+    "GetArtifactsByContext": "0a2308091a0b6d696e696f3a2f2f622f6b2a120a056279746573120911000000000000f83f",
+    "GetEventsByExecutionIDs": "0a19080910051a110a0f120d6578656375746f722d6c6f67732004",
+}
+"""Messages that ML Metadata 1.17.1 has written: a context, an execution, its artifact and their event."""
+
+
+def test_the_artifacts_of_a_run_come_from_ml_metadata() -> None:
+    asked = []
+
+    def send(path: str, body: bytes) -> bytes:
+        method = path.rpartition("/")[2]
+        asked.append((method, body[5:]))
+        message = bytes.fromhex(ANSWERS[method])
+        return b"\0" + len(message).to_bytes(4, "big") + message + b"\x80\0\0\0\x0fgrpc-status:0\r\n"
+
+    assert artifacts_of_run("r1", send) == {"load": {"executor-logs": "minio://b/k"}}
+    assert asked[0] == ("GetContextByTypeAndName", b"\n\x12system.PipelineRun\x12\x02r1")
+    assert artifacts_of_run("r1", lambda path, body: None) == {}
+    assert artifacts_of_run("r1", lambda path, body: b"\x80\0\0\0\x0fgrpc-status:5\r\n") == {}
+
+
+def test_the_order_of_a_log_does_not_matter(shell: Shell, server: KfpServer) -> None:
+    server.script["load"] = page_order(SCRIPT["load"])
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert value(shell, "run.steps['load'].log") == "loaded\n"
+
+
+def test_a_failure_is_shown_as_one_though_another_ended_the_run(shell: Shell, server: KfpServer) -> None:
+    server.script["load"] = failed_pod("load", "ZeroDivisionError", "division by zero", "before\n")
+    printed = shell.refusal(f"run = %kale_run --host {server.url}")
+    assert "ZeroDivisionError" in printed
+    shell.run("import kale_magics; run = kale_magics.last_run()")
+    assert value(shell, "[run.steps[name].state for name in ('load', 'add')]") == ["failed", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("message", "fix"),
+    [
+        ('namespaces "nowhere" not found', "namespace"),
+        ('pods "x" is forbidden: exceeded quota: small, requested: cpu=4', "--cpu"),
+        ('workflows is forbidden: User "a" cannot create resource', "permission"),
+        ("PersistentVolumeClaim is invalid: must specify accessModes", "workspace_access_modes"),
+    ],
+)
+def test_what_kubernetes_rejects_does_not_pass(
+    shell: Shell, server: KfpServer, message: str, fix: str
+) -> None:
+    text = f"InternalServerError: Failed to create a run: {message}"
+    server.fail("POST", "/runs", 500, times=9, message=text)
+    printed = shell.refusal(f"%kale_run --host {server.url}")
+    assert "KALE5" in printed
+    assert message.partition(":")[0] in printed
+    assert fix in printed
+    assert sum(r.method == "POST" and r.path.endswith("/runs") for r in server.requests) == 1
