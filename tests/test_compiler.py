@@ -214,13 +214,16 @@ def test_a_file_that_cannot_be(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_retries_are_kfps_own(tmp_path: Path) -> None:
-    tried = step("a", "a", "x = 1", 2, options=StepOptions(retries=3, delay=90))
-    compile_pipeline(Pipeline("p", (tried, step("b", "b", "x = 1", 3))), tmp_path / "p.yaml", tmp_path)
-    tasks = yaml.safe_load((tmp_path / "p.yaml").read_text())["root"]["dag"]["tasks"]
-    policy = tasks["a"]["retryPolicy"]
-    assert (policy["maxRetryCount"], policy["backoffDuration"], policy["backoffFactor"]) == (3, "90s", 1.0)
-    assert "retryPolicy" not in tasks["b"]
+def test_retries_are_in_the_program_and_in_the_limit_of_the_pod(tmp_path: Path) -> None:
+    once = step("a", "a", "x = 1", 2, options=StepOptions(timeout=60))
+    tried = step("b", "b", "x = 1", 3, options=StepOptions(retries=3, delay=90, timeout=60))
+    compile_pipeline(Pipeline("p", (once, tried)), tmp_path / "p.yaml", tmp_path)
+    spec, platform = yaml.safe_load_all((tmp_path / "p.yaml").read_text())
+    assert all("retryPolicy" not in task for task in spec["root"]["dag"]["tasks"].values())
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    limits = {name: int(executor["activeDeadlineSeconds"]) for name, executor in executors.items()}
+    assert limits["exec-a"] == 60
+    assert limits["exec-b"] >= 4 * 60 + 3 * 90
 
 
 def test_kfp_does_not_remember_what_comes_out_differently(tmp_path: Path) -> None:

@@ -711,14 +711,14 @@ def test_logs_and_values_are_found_whatever_the_pods_are_called(
         assert shell.run("print(run.steps['a'].log, run.outputs['a']['x'])").printed == "said\n [1]\n"
 
 
-def test_the_log_is_that_of_the_last_attempt(shell: Shell, server: KfpServer) -> None:
+def test_the_log_has_all_attempts(shell: Shell, server: KfpServer) -> None:
     shell.run("%kale_reset")
     shell.run("%%kale step a --retries 3 --no-run\nprint('attempt')")
-    failed = (failed_pod("a", "AssertionError", "too early", f"attempt {number}\n") for number in (1, 2))
-    server.script["a"] = (*failed, pod("a", "attempt 3\n"))
+    lines = "attempt\nattempt 1 of 4 failed: AssertionError: too early; again\nattempt\n"
+    server.script["a"] = pod("a", lines)
     outcome = shell.run(f"run = %kale_run --host {server.url}")
     assert outcome.success, outcome.printed
-    assert shell.run("%kale_logs a").printed == "attempt 3\n"
+    assert shell.run("%kale_logs a").printed == lines
 
 
 @pytest.mark.kfp

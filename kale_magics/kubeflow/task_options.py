@@ -16,8 +16,8 @@ USER_PACKAGES = "/tmp/kale-packages"  # noqa: S108 - a folder of the pod, which 
 POD_VARIABLES = {"PYTHONUSERBASE": USER_PACKAGES, "PIP_NO_CACHE_DIR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 """Environment variables of every step."""
 
-MAX_RETRY_TIME = "30d"
-"""From the first attempt of a step to the last retry; KFP's default is an hour."""
+START_TIME = 600
+"""Seconds for the start of a pod with several attempts, of which each has its own time limit."""
 
 
 def default_image() -> str:
@@ -47,13 +47,13 @@ def _escaped(text: str) -> str:
 
 
 def _set_attempts(task: Any, attempts: Attempts) -> None:
+    """Limit the time of the pod; its program makes the attempts itself (`step_runtime.attempts`)."""
     from kfp import kubernetes
 
-    if attempts.retries:
-        delay = f"{round(attempts.delay)}s"
-        task.set_retry(attempts.retries, delay, 1.0, MAX_RETRY_TIME)
     if attempts.timeout is not None:
-        kubernetes.set_timeout(task, math.ceil(attempts.timeout))
+        whole = attempts.timeout * (attempts.retries + 1) + attempts.delay * attempts.retries
+        # The program ends an attempt itself, where there may be another one.
+        kubernetes.set_timeout(task, math.ceil(whole + (START_TIME if attempts.retries else 0)))
 
 
 def _set_resources(task: Any, options: StepOptions) -> None:

@@ -55,15 +55,13 @@ from kale_magics.model.graph import Graph
 from kale_magics.model.pipeline import Pipeline, Step
 from kale_magics.model.program import render_program
 from kale_magics.model.task_id import TaskId
+from kale_magics.step_runtime.attempts import retry_text, timeout_text
 
 CAN_FORK = sys.platform == "linux"
 """Whether steps are forked by default: the frameworks of macOS do not support it."""
 
 SAVE_INTERVAL = 0.2
 """Seconds between two versions of `run.json` during a run."""
-
-MAX_REASON = 90
-"""Characters of an error in the line that announces a retry; the log has all of it."""
 
 TICK_INTERVAL = 0.5
 """Seconds between two `Ticked` events."""
@@ -319,9 +317,7 @@ class _Execution:
             return False
         with writing(self.run.folder):
             clear_attempt(running.state.folder)
-        when = f" in {allowed.delay:g} s" if allowed.delay else ""
-        reason = str(error).partition("\n")[0][:MAX_REASON]
-        again = f"attempt {self.attempts[task]} of {allowed.retries + 1} failed: {reason}; again{when}"
+        again = retry_text(self.attempts[task], allowed.retries + 1, str(error), allowed.delay)
         self.print(running, "stderr", [again])
         self.pausing.add(task)
         self.timers.enter(allowed.delay, 0, partial(self.make_ready, task))
@@ -375,8 +371,7 @@ class _Execution:
                 self.print(running, stream, reader.drain())
         result = worker_result(running.step, state.folder, process)
         if running.late:
-            limit = _limit(running.step.attempts.timeout or 0.0)
-            result = StepResult(TaskError("Timeout", f"it exceeded its --timeout of {limit} and was killed"))
+            result = StepResult(TaskError("Timeout", timeout_text(running.step.attempts.timeout or 0.0)))
         self.results[running.task] = result
         if result.error:
             with writing(self.run.folder):
@@ -437,7 +432,3 @@ class _Execution:
             for state in self.run.known_tasks.values():
                 if state.state in ("running", "waiting"):
                     state.state = "cancelled"
-
-
-def _limit(seconds: float) -> str:
-    return f"{seconds / 60:g} min" if seconds >= 60 and seconds % 60 == 0 else f"{seconds:g} s"

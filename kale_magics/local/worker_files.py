@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,8 @@ from kale_magics.execution.step_result import StepResult, read_result
 from kale_magics.local.step_process import StepProcess
 from kale_magics.model.distributions import INSTALL_FOLDERS
 from kale_magics.model.pipeline import Json, Step
+from kale_magics.step_runtime.attempts import death_text
 from kale_magics.step_runtime.unpatched import from_json
-
-HINTS = {
-    signal.SIGKILL: ": often because it ran out of memory",
-    signal.SIGSEGV: ": a crash in compiled code",
-    signal.SIGABRT: ": compiled code aborted",
-}
-"""The usual causes of signals."""
 
 
 def task_arguments(
@@ -79,18 +72,8 @@ def worker_result(step: Step, folder: Path, process: StepProcess) -> StepResult:
         labels = {code.filename: code.label for code in (*step.setup, *step.cells)}
         content["cell"] = labels.get(content.get("cell", ""), "")
         return StepResult(TaskError(**content))
-    return StepResult(TaskError("StepDied", _death(process.returncode)))
+    return StepResult(TaskError("StepDied", death_text(process.returncode)))
 
 
 def _artifact(kind: str, folder: Path, key: str) -> dict[str, Any]:
     return {"kind": kind, "path": str(folder / "outputs" / key), "metadata": {}}
-
-
-def _death(returncode: int) -> str:
-    if returncode >= 0:
-        return f"its process ended with exit code {returncode} before the step was complete"
-    try:
-        number = signal.Signals(-returncode)
-    except ValueError:  # a real-time signal has no name
-        return f"its process was killed by signal {-returncode}"
-    return f"its process was killed by signal {-returncode} ({number.name}){HINTS.get(number, '')}"

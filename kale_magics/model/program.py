@@ -164,6 +164,8 @@ def specification(step: Step, pod: PodOptions | None = None) -> dict[str, Any]:
     optional: dict[str, Any] = (
         {} if pod is None else {"pod": archive(pod.files), "report": pod.report, "shared": dict(pod.shared)}
     )
+    if pod is not None and step.attempts.retries:
+        optional["attempts"] = (step.attempts.retries, step.attempts.delay, step.attempts.timeout)
     if step.submodules:
         optional["submodules"] = list(step.submodules)
     if step.late:

@@ -27,6 +27,7 @@ are distinct across modules.
     fingerprint           descriptions of values that two processes can compare
     artifacts             the file that carries values between steps, and its manifest
     pod                   folder, shared volume and log markers of a step in a pod
+    attempts              the attempts at a step in a pod
     parameters            values of parameters: their types, their text form, and their encoding for KFP
     run_magic             `%run` of a script
     shell                 `get_ipython()` in a step
@@ -60,6 +61,7 @@ MODULES = (
     "fingerprint",
     "artifacts",
     "pod",
+    "attempts",
     "parameters",
     "run_magic",
     "shell",

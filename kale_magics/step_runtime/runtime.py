@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
+from kale_magics.step_runtime.attempts import next_attempt
 from kale_magics.step_runtime.display import Display, print_text
 from kale_magics.step_runtime.figures import Figures
 from kale_magics.step_runtime.fingerprint import (
@@ -72,7 +73,8 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
             "late": the imports of the prelude that the step lacks, if there are any, as in `Helpers`;
             "submodules": submodules used as attributes of packages, if there are any;
             in a pod "pod": files for `enter_pod`, and "shared": where inputs and outputs are on the run's
-            shared volume, by key; "report": whether a report is written to the argument `report`.
+            shared volume, by key; "report": whether a report is written to the argument `report`;
+            "attempts": the limits for `next_attempt`, if the step may be tried again.
         arguments: The arguments of the step's function: values of parameters, and artifacts of KFP (or
             objects like them) with `path`, `metadata` and, for metrics, `log_metric`.
 
@@ -81,25 +83,27 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     """
     copy_modules(globals())
     run = StepRun(spec)
-    in_pod = "pod" in spec
+    in_pod, attempt = "pod" in spec, None
     try:
         if in_pod:
             enter_pod(spec["pod"])
+        if "attempts" in spec:
+            attempt = next_attempt(spec["step"], spec["attempts"], run.output_paths(arguments))
         run.perform(arguments)
     except BaseException as error:  # sys.exit() and an interrupt end the step as well
         captured = run.shell.end_capture()
         if captured is not None:
             captured.show()
         failure = report_failure(error, spec["step"], run.filenames)
-        if in_pod:
+        if attempt is not None:
+            attempt.report(spec["step"], failure)
+        elif in_pod:
             leave_pod({"step": spec["step"], "error": failure})
         raise SystemExit(1) from None
     finally:
         run.figures.undo.close()
     if in_pod:
-        places = {key: uri for key in spec["outputs"] if (uri := getattr(arguments[key], "uri", ""))}
-        result = {"step": spec["step"], "metrics": run.metrics, "artifacts": places}
-        leave_pod({**result, "fingerprints": shorten_texts(run.fingerprints)})
+        leave_pod(run.result(arguments))
 
 
 class StepRun:
@@ -139,6 +143,18 @@ class StepRun:
             display=self.figures.display_function,
             __builtins__=sys.modules["builtins"],
         )
+
+    def result(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Return what a step in a pod reports when it has succeeded."""
+        outputs = self.spec["outputs"]
+        places = {key: uri for key in outputs if (uri := getattr(arguments[key], "uri", ""))}
+        result = {"step": self.spec["step"], "metrics": self.metrics, "artifacts": places}
+        return {**result, "fingerprints": shorten_texts(self.fingerprints)}
+
+    def output_paths(self, arguments: dict[str, Any]) -> list[str]:
+        """Return the files that the step writes."""
+        report = [arguments["report"].path] if self.page is not None else []
+        return [*(self.path_of(key, arguments) for key in self.spec["outputs"]), *report]
 
     def perform(self, arguments: dict[str, Any]) -> None:
         """Bind parameters, execute the code, save the outputs.
