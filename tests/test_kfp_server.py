@@ -20,8 +20,9 @@ import pytest
 import yaml
 from kfp import compiler, dsl, kubernetes
 
+from kale_magics.kubeflow.metadata_store import HEADERS, artifacts_of_run
 from tests.kfp_server import KfpServer
-from tests.kfp_server.nodes import fnv1a, node_id, pod_name
+from tests.kfp_server.nodes import execution_id, fnv1a, node_id, pod_name
 from tests.kfp_server.pod_states import RECORDINGS, recorded_pods
 from tests.kfp_server.script import ROOT, Attempt, page_order, recorded
 
@@ -435,7 +436,8 @@ def test_run(server: KfpServer, client: kfp.Client, file: str):
     assert "training carefully on 5" in server.log(made.run_id, "train")
     launched, details = split(run.run_details.task_details)
     assert {detail.state for detail in details} == {"SUCCEEDED"}
-    assert [detail.execution_id for detail in launched] == ["201", "202"]
+    executions = [execution_id(server.runs[made.run_id].workflow.name, task) for task in ("load", "train")]
+    assert {detail.execution_id for detail in launched} == {str(number) for number in executions}
     assert all(detail.pod_name is detail.error is detail.executor_detail is None for detail in details)
     workflow = server.runs[made.run_id].workflow
     expected = [workflow.name, "root-driver", "root", "load-driver", "load", "train-driver", "train"]
@@ -879,6 +881,43 @@ def test_stuck_pod_and_a_failure_leave_other_tasks_alone(small: KfpServer):
     states = {task: node.state for task in needs if (node := workflow.task(task))}
     assert {states.pop(task) for task in ("after-a", "after-b")} == {"RUNTIME_STATE_UNSPECIFIED"}
     assert states == {"a": "FAILED", "b": "FAILED", "c": "SUCCEEDED", "after-c": "SUCCEEDED"}
+
+
+def test_metadata_has_the_artifacts_of_tasks_from_the_cache_too(small: KfpServer):
+    small.script.update(a=Attempt("printed", files={"a/out_x": b"x"}), b=FAILS)
+    spec = made_of({"a": {"cached": True}, "b": {}})
+    first = small.wait_for(run_spec(small, spec), "FAILED")
+    small.script["a"] = Attempt(is_cached=True)
+    second, page = small.wait_for(run_spec(small, spec), "FAILED"), small.open_page()
+
+    def artifacts(run_id: str) -> dict[str, dict[str, str]]:
+        def send(path: str, body: bytes) -> bytes:
+            connection = http.client.HTTPConnection(urlsplit(page).netloc, timeout=30)
+            connection.request("POST", path, body, HEADERS)
+            answer = connection.getresponse()
+            assert (answer.status, answer.headers["Content-Type"]) == (200, HEADERS["Content-Type"])
+            content = answer.read()
+            connection.close()
+            return content
+
+        return artifacts_of_run(run_id, send)
+
+    place = "minio://mlpipeline/v2/artifacts/small/{}/{}"
+    of_a = {"out_x": place.format(first.id, "a/out_x")}
+    of_a["executor-logs"] = place.format(first.id, "a/executor-logs-0")
+    for run in (first, second):
+        assert artifacts(run.id) == {
+            "a": of_a,
+            "b": {"executor-logs": place.format(run.id, "b/executor-logs-0")},
+        }
+    assert page_answer(page, of_a["executor-logs"].replace("minio://", "/artifacts/minio/"))[2] == "printed"
+    assert artifacts("nobody") == {}
+    launched = [
+        detail.get("execution_id")
+        for detail in ask(small, "GET", f"{RUNS}/{first.id}")[1]["run_details"]["task_details"]
+    ]
+    assert launched.count(None) == len(launched) - 1
+    assert str(execution_id(first.workflow.name, "a")) in launched
 
 
 @pytest.mark.kfp

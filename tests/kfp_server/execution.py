@@ -13,12 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.kfp_server.nodes import Node
 from tests.kfp_server.objects import root_of
 from tests.kfp_server.pod_states import USUAL
 from tests.kfp_server.script import Player, Script
 from tests.kfp_server.store import FINAL, Run, Store
 from tests.kfp_tasks import python
 from tests.notebooks import ENVIRONMENT
+
+LOGS = "executor-logs"
+"""KFP's name of the artifact that has what the process of a step printed."""
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -199,14 +203,36 @@ class Execution:
         answer(run)
 
     def _end_task(self, run: Run, task: str, event: dict[str, Any]) -> None:
-        """A task has ended; one that KFP's cache knows has a pod that was skipped."""
-        workflow = run.workflow
-        if event["ok"]:
-            if event["cached"] or task in self.cached:
-                workflow.skip_pod(task)
-            workflow.pod(task).outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
+        """A task has ended; one that KFP's cache knows has no pod, and the artifacts of an earlier run."""
+        workflow, pod = run.workflow, run.workflow.pod(task)
+        outputs = {name: Path(uri) for name, uri in event["outputs"].items()}
+        if pod is not None and pod.pod:
+            outputs[LOGS] = self._keep_log(run, task, pod)
+        if event["ok"] and (event["cached"] or task in self.cached):
+            workflow.skip_pod(task)
+            earlier = self._earlier(run, task)
+            if self.script is not None and earlier:
+                outputs = earlier
+            elif LOGS in earlier:  # kfp.local itself has the other artifacts
+                outputs.setdefault(LOGS, earlier[LOGS])
+        workflow.pod(task).outputs = outputs
         state = "SUCCEEDED" if event["ok"] else "FAILED"
         workflow.end_task(task, state, run.document.may_be_cached(task))
+
+    def _keep_log(self, run: Run, task: str, pod: Node) -> Path:
+        """Write what a pod printed as the artifact that KFP's launcher makes of it; here, all of it."""
+        file = root_of(self.folder, run.place) / task / f"{LOGS}-0"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(pod.log), encoding="utf-8")
+        return file
+
+    def _earlier(self, run: Run, task: str) -> dict[str, Path]:
+        """The artifacts of a task in the last run of the same pipeline that has them."""
+        for other in reversed(self.store.runs.values()):
+            pod = other.workflow.pod(task)
+            if other is not run and other.document.name == run.document.name and pod and pod.outputs:
+                return pod.outputs
+        return {}
 
     def _wait(self, run: Run, task: str, where: str) -> None:
         """Wait while a task is held."""

@@ -42,6 +42,11 @@ def fnv1a(text: str) -> int:
     return value
 
 
+def execution_id(workflow: str, task: str) -> int:
+    """The id that this server gives the execution of a task in ML Metadata."""
+    return fnv1a(f"{workflow}/{task}")
+
+
 def node_id(workflow: str, name: str) -> str:
     """The id of a node by its full name; the workflow's own is its name."""
     return workflow if name == workflow else f"{workflow}-{fnv1a(name)}"
@@ -237,8 +242,8 @@ class Workflow:
         pod = self.pod(task)
         if may_be_cached and state == "SUCCEEDED" and pod and pod.state != "SKIPPED":
             times = {"create_time": pod.started, "start_time": pod.started, "end_time": pod.ended}
-            execution = str(201 + len(self.launched))
-            self.launched.append({"task_id": str(uuid.uuid4()), "execution_id": execution, **times})
+            ids = {"task_id": str(uuid.uuid4()), "execution_id": str(execution_id(self.name, task))}
+            self.launched.append({**ids, **times})
         self._become(state, self._executor(task), self._inner(own), own)
 
     def omit(self, needs: Mapping[str, Collection[str]]) -> None:

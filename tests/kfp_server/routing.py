@@ -61,7 +61,7 @@ class Route:
         pattern: The paths that it answers for.
         handler: Gives the answer: JSON, text, or bytes.
         query: The parameters that it has.
-        body: The model of what it is sent, "upload" for a file, or "".
+        body: The model of what it is sent, "upload" for a file, "bytes" for anything, or "".
         required: The fields of the body that must be there.
         errors: How it tells errors.
     """
@@ -77,7 +77,7 @@ class Route:
     def answer(self, service: Service, call: Call) -> Any:
         """Check a request and answer it."""
         check_query(call.query, self.query)
-        if self.body and self.body != "upload":
+        if self.body not in ("", "upload", "bytes"):
             check_body(call.body, self.body, self.required)
         with service.store.changed:
             answer = self.handler(service, call)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-from tests.kfp_server import experiments, front, pipelines, recurring, runs  # noqa: F401  they add their routes
+from tests.kfp_server import experiments, front, lineage, pipelines, recurring, runs  # noqa: F401  their routes
 from tests.kfp_server.access import Access, Auth
 from tests.kfp_server.answers import Answer
 from tests.kfp_server.execution import START, Execution
@@ -53,6 +53,7 @@ class KfpServer:
         artifacts: Whether the API's operation for artifacts is there.
         reads_artifacts: Whether it finds the artifacts of tasks, which it doesn't on real servers.
         ui: Whether the UI server is in front of the API, with operations of its own for both.
+        metadata: Whether that one passes requests on to ML Metadata.
         rejects: Words that make a pipeline one that this server is too old for.
         pod_names: "v2", or "v1" for pods that are called like Argo's nodes.
         fills_pod_names: Whether task details have the names of pods, which they lack on real servers.
@@ -82,6 +83,7 @@ class KfpServer:
         artifacts: bool = True,
         reads_artifacts: bool = False,
         ui: bool = True,
+        metadata: bool = True,
         rejects: tuple[str, ...] = (),
         pod_names: Literal["v1", "v2"] = "v2",
         fills_pod_names: bool = False,
@@ -114,6 +116,7 @@ class KfpServer:
             artifacts,
             reads_artifacts,
             ui,
+            metadata,
         )
         self.pipelines, self.versions = self.store.pipelines, self.store.versions
         self.experiments, self.recurring_runs = self.store.experiments, self.store.recurring_runs

@@ -27,6 +27,7 @@ class Service:
         has_artifacts: Whether the one for artifacts is.
         reads_artifacts: Whether that one finds any.
         has_ui: Whether the UI server is in front of the API.
+        has_metadata: Whether that one passes requests on to ML Metadata.
     """
 
     store: Store
@@ -41,6 +42,7 @@ class Service:
     has_artifacts: bool
     reads_artifacts: bool
     has_ui: bool
+    has_metadata: bool
 
     def document(self, spec: Resource) -> Document:
         """The pipeline that a request or a version holds."""

@@ -229,6 +229,8 @@ def content_of(request: Request, route: Route) -> tuple[str, Any]:
         if request.body not in (None, {}):
             raise invalid(f"{request.method} {request.path} takes no body")
         return "", None
+    if route.body == "bytes":
+        return "", request.body or b""
     if route.body == "upload":
         return uploaded(request)
     if not isinstance(request.body, dict):
