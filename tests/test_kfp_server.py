@@ -672,18 +672,18 @@ def test_recurring_run(server: KfpServer, client: kfp.Client, file: str):
 
 
 def made_of(tasks: dict[str, Any], name: str = "small") -> dict[str, Any]:
-    """A pipeline of tasks as tests/recordings/runs.json tells them: their needs, caching and retries."""
+    """A pipeline of tasks as tests/recordings/runs.json has them: their needs, caching and retries."""
     spec: dict[str, Any] = {"pipelineInfo": {"name": name}, "schemaVersion": "2.1.0", "components": {}}
     executors: dict[str, Any] = {}
     dag: dict[str, Any] = {}
-    for task, told in tasks.items():
+    for task, recording in tasks.items():
         spec["components"][f"comp-{task}"] = {"executorLabel": f"exec-{task}"}
         executors[f"exec-{task}"] = {"container": {"image": "python:3.11"}}
         dag[task] = {
             "componentRef": {"name": f"comp-{task}"},
-            "cachingOptions": {"enableCache": True} if told.get("cached") else {},
-            "dependentTasks": told.get("needs", []),
-            **({"retryPolicy": {"maxRetryCount": 1}} if told.get("retried") else {}),
+            "cachingOptions": {"enableCache": True} if recording.get("cached") else {},
+            "dependentTasks": recording.get("needs", []),
+            **({"retryPolicy": {"maxRetryCount": 1}} if recording.get("retried") else {}),
         }
     return {**spec, "root": {"dag": {"tasks": dag}}, "deploymentSpec": {"executors": executors}}
 
@@ -699,7 +699,7 @@ def seen(states: list[str | None]) -> list[str | None]:
 
 
 def details_by_node(run: dict[str, Any], workflow: str) -> list[Any]:
-    """What the API tells of each node but times and ids that are random, in an order that is not."""
+    """What the API reports of each node but times and ids that are random, in an order that is not."""
     return sorted(
         [
             detail.get("display_name", "").replace(workflow, "<workflow>"),
@@ -736,33 +736,33 @@ PLAYED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", PLAYED)
-def test_run_is_told_as_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    told, (script, held) = RECORDED[name], PLAYED[name]
-    pipeline, _, suffix = told["workflow"].rpartition("-")
+def test_run_is_reported_as_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    recording, (script, held) = RECORDED[name], PLAYED[name]
+    pipeline, _, suffix = recording["workflow"].rpartition("-")
     monkeypatch.setattr("tests.kfp_server.runs.suffix", lambda: suffix)
     version = "older" if name.startswith("older") else "2.17"
     with KfpServer(tmp_path, version=version, script=script) as server:
         if held:
             server.hold(held)
-        run_id = run_spec(server, made_of(told["tasks"], pipeline))
+        run_id = run_spec(server, made_of(recording["tasks"], pipeline))
         if held:
             server.wait_for(run_id, "RUNNING", task=held)
             ask(server, "POST", f"{RUNS}/{run_id}:terminate")
-        run = server.wait_for(run_id, "CANCELED" if held else told["state"])
+        run = server.wait_for(run_id, "CANCELED" if held else recording["state"])
         answer = ask(server, "GET", f"{RUNS}/{run_id}")[1]
-    workflow = told["workflow"]
+    workflow = recording["workflow"]
     assert {node.pod for node in run.workflow.nodes.values() if node.pod} == {
-        f"{workflow}-{pod}" for pod in told["pods"]
+        f"{workflow}-{pod}" for pod in recording["pods"]
     }
-    assert set(run.workflow.nodes) == {path for path, *_ in told["nodes"]}
+    assert set(run.workflow.nodes) == {path for path, *_ in recording["nodes"]}
     expected = [
         [display, seen(history), children, history[-1] if history else None]
-        for display, history, children in told["details"]
+        for display, history, children in recording["details"]
     ]
     assert details_by_node(answer, workflow) == sorted(expected)
-    assert answer["state"] == told["state"]
+    assert answer["state"] == recording["state"]
     states = [change.get("state") for change in answer["state_history"]]
-    assert states == [state for state in told["state_history"] if state]
+    assert states == [state for state in recording["state_history"] if state]
     assert "error" not in answer
     ids = [detail["task_id"] for detail in answer["run_details"]["task_details"]]
     assert ids == sorted(ids)
@@ -799,12 +799,12 @@ def test_pod_that_does_not_exist(small: KfpServer):
         ("page_pod", page, f"/k8s/pod?{asked}"),
         ("missing_object", page, f"/artifacts/minio/{ANSWERS['missing_object']['address']}"),
     ]:
-        told = ANSWERS[recorded_as]
-        body = told["body"].replace("{workflow}", name).replace("{run}", run.id)
+        recording = ANSWERS[recorded_as]
+        body = recording["body"].replace("{workflow}", name).replace("{run}", run.id)
         status, kind, text = page_answer(url, path)
         if recorded_as == "page_events":
             text, body = json.loads(text), json.loads(body)
-        assert (status, kind, text) == (told["status"], told["content_type"], body), recorded_as
+        assert (status, kind, text) == (recording["status"], recording["content_type"], body), recorded_as
 
 
 def test_api_and_page_have_addresses_of_their_own(small: KfpServer):
@@ -824,10 +824,10 @@ def test_api_and_page_have_addresses_of_their_own(small: KfpServer):
 
 
 @pytest.mark.parametrize("name", recorded_pods())
-def test_pod_is_told_as_recorded(small: KfpServer, name: str):
-    told = recorded_pods()[name]
+def test_pod_is_reported_as_recorded(small: KfpServer, name: str):
+    recording = recorded_pods()[name]
     small.script["a"] = recorded(name)
-    phase = told["status"]["phase"]
+    phase = recording["status"]["phase"]
     run_id, page = run_spec(small, made_of({"a": {}})), small.open_page()
     if phase == "Pending":
         run = small.wait_for(run_id, "PENDING", task="a")
@@ -835,9 +835,9 @@ def test_pod_is_told_as_recorded(small: KfpServer, name: str):
         run = small.wait_for(run_id, phase.upper())
     pod = run.workflow.pod("a").pod
     asked = f"podname={pod}&podnamespace=kubeflow"
-    assert json.loads(page_answer(page, f"/k8s/pod?{asked}")[2])["status"] == told["status"]
+    assert json.loads(page_answer(page, f"/k8s/pod?{asked}")[2])["status"] == recording["status"]
     events = json.loads(page_answer(page, f"/k8s/pod/events?{asked}")[2])["items"]
-    assert events == json.loads(json.dumps(told["events"]).replace("{pod}", pod))
+    assert events == json.loads(json.dumps(recording["events"]).replace("{pod}", pod))
     api_log = page_answer(small.url, f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log")
     page_log = page_answer(page, f"/k8s/pod/logs?{asked}")
     if phase == "Pending":
@@ -846,13 +846,13 @@ def test_pod_is_told_as_recorded(small: KfpServer, name: str):
         small.wait_for(run_id, "CANCELED")
         assert page_answer(page, f"/k8s/pod?{asked}")[0] == 500
     else:
-        expected = (told[key].replace("{pod}", pod) for key in ("api_log", "page_log"))
+        expected = (recording[key].replace("{pod}", pod) for key in ("api_log", "page_log"))
         assert (api_log[2], page_log[2]) == tuple(expected)
 
 
 def test_page_has_the_lines_of_argo_and_may_have_another_order(small: KfpServer):
-    told = recorded_pods()["succeeded"]
-    lines = told["api_log"].splitlines(keepends=True)
+    recording = recorded_pods()["succeeded"]
+    lines = recording["api_log"].splitlines(keepends=True)
     begins = next(number for number, line in enumerate(lines) if "step begins" in line)
     plain = Attempt("".join(lines[begins : begins + 3]))
     small.script.update(a=plain, b=page_order(plain))
@@ -865,7 +865,7 @@ def test_page_has_the_lines_of_argo_and_may_have_another_order(small: KfpServer)
         begins : begins + 3
     ]
     assert logs["a"].count("argo=true") == 3
-    assert logs["b"] == told["page_log"]
+    assert logs["b"] == recording["page_log"]
 
 
 def test_stuck_pod_and_a_failure_leave_other_tasks_alone(small: KfpServer):

@@ -102,8 +102,8 @@ def artifacts_of(service: Service, pod: Node) -> dict[str, str]:
 
 def execution(number: int, task: str, pod: Node) -> bytes:
     """A `ml_metadata.Execution`."""
-    told = {"task_name": task, "display_name": task, "pod_name": pod.pod}
-    return message((1, number), (3, STATES[pod.state]), (7, "system.ContainerExecution"), *properties(told))
+    named = {"task_name": task, "display_name": task, "pod_name": pod.pod}
+    return message((1, number), (3, STATES[pod.state]), (7, "system.ContainerExecution"), *properties(named))
 
 
 def artifact(name: str, address: str) -> bytes:
@@ -133,8 +133,8 @@ def get_events(service: Service, runs: list[Run], asked: Fields) -> bytes:
         one for value in asked.get(1, []) for one in ([value] if isinstance(value, int) else numbers(value))
     }
     found = (one for run in runs for one in pods_of(run) if one[0] in ids)
-    told = ((number, artifacts_of(service, pod)) for number, _, pod in found)
-    return message(*((1, event(number, *one)) for number, files in told for one in files.items()))
+    outputs = ((number, artifacts_of(service, pod)) for number, _, pod in found)
+    return message(*((1, event(number, *one)) for number, files in outputs for one in files.items()))
 
 
 def get_artifacts(service: Service, runs: list[Run], asked: Fields) -> bytes:
