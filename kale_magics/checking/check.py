@@ -265,7 +265,8 @@ class Checker:
             return Difference("not compared", f"another step changes it between two cells of {step.name}")
         # A later cell of the step may have changed it through another name.
         now = self.expected.current(name)
-        same = now is not None and "metric" not in node and compare(node, now).verdict == "equal"
+        others = [now, *self.expected.later.get(step.name, {}).get(name, ())] if "metric" not in node else []
+        same = any(other is not None and compare(node, other).verdict == "equal" for other in others)
         return Difference("equal") if same else found
 
     def _differing_input(self, step: Step) -> str:

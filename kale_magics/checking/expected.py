@@ -25,6 +25,7 @@ class Expected:
         absent: Why a step has no values in the session, by its name.
         history: Why a step's values in the session may not be those that its cells compute, by its name.
         current: Returns the fingerprint of a variable's current value; None if it has none.
+        later: For a step, the fingerprints that variables had at its later cells because of other steps.
     """
 
     fingerprints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Expected:
     absent: Mapping[str, str] = field(default_factory=dict)
     history: Mapping[str, str] = field(default_factory=dict)
     current: Callable[[str], Any] = lambda _: None
+    later: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
 
 def expected_of(
@@ -57,20 +59,34 @@ def expected_of(
         if cell.kind == "step":
             steps.setdefault(cell.name, []).append(cell)
     session = values or {}
+    found, changes, changers, later = _cell_values(cells)
     return Expected(
-        *_cell_values(cells),
+        found,
+        changes,
+        changers,
         {name: (own[-1].label, own[-1].marked_at) for name, own in steps.items()},
         {name: reason for name, own in steps.items() if (reason := _absence_reason(own, set(changed)))},
         _history_reasons(cells, steps, diagnostics),
         lambda name: fingerprint(session[name]) if name in session else None,
+        later,
     )
 
 
 def _cell_values(
     cells: Iterable[Cell],
-) -> tuple[dict[str, dict[str, Any]], dict[str, frozenset[str]], dict[str, dict[str, str]]]:
-    """Return the values and the changes of each step's cells, and the steps that changed variables before."""
+) -> tuple[
+    dict[str, dict[str, Any]],
+    dict[str, frozenset[str]],
+    dict[str, dict[str, str]],
+    dict[str, dict[str, list[Any]]],
+]:
+    """Return the values and the changes of each step's cells, and what other steps changed.
+
+    That is for each step the steps that changed variables before it, and the values that variables had at its
+    later cells because of other steps.
+    """
     values: dict[str, dict[str, Any]] = {}
+    later: dict[str, dict[str, list[Any]]] = {}
     changed: dict[str, set[str]] = {}
     changers: dict[str, dict[str, str]] = {}
     latest: dict[str, str] = {}
@@ -85,8 +101,10 @@ def _cell_values(
             latest[name] = latest.get(name, "") if "no" in node else node["h"]
             own = values.setdefault(cell.name, {})
             if name not in own or last.get(name, cell.name) == cell.name:
-                own[name] = node  # else another step changed it between two cells of this one
-    return values, {name: frozenset(names) for name, names in changed.items()}, changers
+                own[name] = node
+            else:  # another step changed it between two cells of this one
+                later.setdefault(cell.name, {}).setdefault(name, []).append(node)
+    return values, {name: frozenset(names) for name, names in changed.items()}, changers, later
 
 
 def _absence_reason(cells: Sequence[Cell], changed: set[Cell]) -> str:

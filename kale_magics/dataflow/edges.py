@@ -163,7 +163,9 @@ class Edges:
             if len(there) > 1:
                 found[producer] = there
         left = set(members)
-        for producer in sorted(found, key=lambda producer: -len(found[producer])):
+        order = {name: number for number, name in enumerate(self.steps)}
+        # A later step knows more of what shares an object, and has taken in all that does.
+        for producer in sorted(found, key=lambda producer: -order[producer]):
             there = found[producer] & left
             if len(there) > 1:
                 self.providers[step.name] |= dict.fromkeys(sorted(there), producer)

@@ -496,4 +496,27 @@ print("RESULT", rest)
 """,
         "[]",
     ),
+    Case(
+        "another step changes what both cells of a step have",
+        """
+%%kale step load
+items = [3, 3]
+table = {"x": [1], "a": 2}
+def make(a):
+    return lambda: a
+get = make(items)
+%%kale step fill
+def pair(a):
+    return [a, items]
+%%kale step grow
+found = [get()]
+found[0] += [table.get("a", 3)]
+%%kale step fill
+table.setdefault("x", items)
+%%kale step show
+items.append(found)
+print("RESULT", len(items))
+""",
+        "4",
+    ),
 ]

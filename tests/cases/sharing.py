@@ -1077,4 +1077,19 @@ print("RESULT", len(y), y[0])
         "2 a",
         cold=True,
     ),
+    Case(
+        "a name that is bound to another one of two groups",
+        """
+%%kale step a
+one, other, held, holder = [], [], {}, {}
+holder[1] = held
+holder[1] = one
+%%kale step b
+one = other if held is not None else one + []
+%%kale step c
+print("RESULT", other is one, held is holder)
+""",
+        "True False",
+        cold=True,
+    ),
 ]
