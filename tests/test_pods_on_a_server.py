@@ -37,7 +37,9 @@ def shell(cluster_shell: Shell) -> Shell:
 
 
 def value(shell: Shell, expression: str) -> Any:
-    return json.loads(shell.run(f"import json; print(json.dumps({expression}))").printed)
+    printed = shell.run(f"import json; print(json.dumps({expression}))").printed
+    assert not printed.startswith("KALE"), printed
+    return json.loads(printed)
 
 
 @pytest.mark.parametrize("version", ["2.17", "older"])
@@ -119,12 +121,20 @@ def test_the_page_beside_the_api_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
     assert asked[1:] == ["https://ml-pipeline.team:8888"]  # not without TLS
 
 
-def test_steps_from_the_cache_are_shown_as_such(shell: Shell, server: KfpServer) -> None:
-    server.pretend_cached("load")
-    outcome = shell.run(f"run = %kale_run --host {server.url}")
-    assert outcome.success, outcome.printed
-    assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, False]
-    assert re.search(r"load +✓ succeeded +cached", outcome.printed)
+@pytest.mark.parametrize("version", ["2.17", "older"])
+def test_steps_from_the_cache_have_their_text_metrics_and_values(
+    shell: Shell, tmp_path: Path, version: Any
+) -> None:
+    with KfpServer(tmp_path / "server", version=version, address="page", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        server.pretend_cached("load")
+        server.pretend_cached("add")
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, True]
+        assert len(re.findall(r"✓ succeeded +cached", outcome.printed)) == 2
+        assert value(shell, "[run.steps['load'].log, run.metrics]") == ["loaded\n", {"total": 3}]
+        assert value(shell, "run.outputs['load']['rows']") == [1, 2]
 
 
 ANSWERS = {

@@ -168,7 +168,9 @@ class BoundedPool:
         response = self._pool.request(method, url, **{**named, "preload_content": False})
         content = io.BytesIO()
         with contextlib.closing(response):
-            while piece := response.read1(CHUNK):
+            # Before version 2, urllib3 has no `read1`, which does not wait for a whole piece.
+            read = getattr(response, "read1", response.read)
+            while piece := read(CHUNK):
                 content.write(piece)
                 if time.monotonic() > deadline:
                     raise InvalidResponseError("it is not complete in time", late=True)

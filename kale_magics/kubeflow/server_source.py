@@ -277,7 +277,8 @@ class ServerSource:
         pod.complete = over and result is not None
         if result is not None:
             task.metrics = result.get("metrics", {})
-            pod.places = result.get("artifacts", {})
+            stored = self._addresses.get(self.remote.tasks[task.name].key, {})
+            pod.places = {**result.get("artifacts", {}), **stored}
             pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
             task.error = self._error(task, result.get("error")) or task.error
             pod.has_failed = bool(result.get("error"))
