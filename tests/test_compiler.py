@@ -131,6 +131,27 @@ def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert '"type": "float"' in metadata
 
 
+def test_kfp_gets_the_outputs_of_the_attempt_that_succeeds(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    total = Output(("total",), "out_total")
+    source = f"import os\nfrom pathlib import Path\ntries = Path({str(tmp_path / 'tries')!r})\n"
+    source += "with tries.open('a') as file: file.write('.')\ntotal = tries.stat().st_size\n"
+    source += "if total == 1: os.kill(os.getpid(), 9)\nassert total > 2, 'too early'"
+    retried = StepOptions(retries=2)
+    tried = step("a", "a", source, 2, outputs=(total,), metrics=("total",), options=retried)
+    given = Input(("total",), "in_total", "a", total)
+    last = step("b", "b", "print('RESULT', total)", 3, inputs=(given,))
+    path = tmp_path / "pipeline.yaml"
+    compile_pipeline(Pipeline("p", (tried, last)), path, tmp_path)
+    printed = run_locally(path, {}, capfd)
+    assert "attempt 1 of 3 failed: StepDied: its process was killed by signal 9" in printed
+    assert "attempt 2 of 3 failed: AssertionError: too early; again" in printed
+    assert "RESULT 3\n" in printed
+    metadata = next(path.parent.glob("root/*/a/executor_output.json")).read_text()
+    assert '"metadata": {"total": 3}' in metadata
+
+
 @pytest.mark.kfp
 def test_a_failing_step_shows_its_users_line_in_kfp(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -174,6 +175,12 @@ def test_why_a_pod_died(name: str, says: list[str], fix: str) -> None:
     assert found is not None
     assert [text for text in says if text not in found.message] == []
     assert fix in found.fix
+
+
+def test_the_limit_of_a_pod_with_several_attempts_is_not_that_of_one() -> None:
+    found = failure_problem(PODS["deadline"], "", replace(ASKED, retries=1))
+    assert found is not None
+    assert found.message == "ended after its time limit"
 
 
 def test_a_pod_that_is_gone_leaves_the_end_of_its_log() -> None:

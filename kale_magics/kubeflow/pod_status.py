@@ -13,6 +13,7 @@ from typing import Any
 
 from kale_magics.kubeflow.pod_log import launcher_error, without_lines_of_kfp
 from kale_magics.model.options import StepOptions
+from kale_magics.step_runtime.attempts import MEMORY_FIX, TIMEOUT_FIX
 
 MAIN = "main"
 """Argo's name of the container that runs the step."""
@@ -28,7 +29,6 @@ STARTING = frozenset({"ContainerCreating", "PodInitializing"})
 
 IMAGE_REASONS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 IMAGE_FIX = "check the image of --image, and give the credentials of its registry with --image-pull-secret"
-MEMORY_FIX = "ask for more with --memory"
 PLACE_FIX = (
     "ask for less with --cpu, --memory or --gpu, or for other nodes with --node-selector or --toleration"
 )
@@ -127,7 +127,9 @@ def failure_problem(pod: Mapping[str, Any] | None, log: str, options: StepOption
     """
     status = (pod or {}).get("status") or {}
     if status.get("reason") == "DeadlineExceeded":
-        return PodProblem(f"ended after its time limit{_seconds(options.timeout)}", "give it more: --timeout")
+        # With retries, the pod's own limit is that of all attempts.
+        limit = _seconds(None if options.retries else options.timeout)
+        return PodProblem(f"ended after its time limit{limit}", TIMEOUT_FIX)
     ended = _state_of_main(status).get("terminated") or {}
     if ended.get("reason") == "OOMKilled" or "exit status 137" in launcher_error(log):
         return _out_of_memory(options, is_certain=ended.get("reason") == "OOMKilled")

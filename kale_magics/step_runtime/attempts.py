@@ -1,20 +1,27 @@
 """The attempts at a step in a pod, each in a process of its own.
 
-Argo does not try a step again that raises (KFP 2.17), and KFP forgets retries in loops: so the program of the
-step does it. The process of an attempt goes on with the program, the first process waits for its end. The
-texts are those of the local engine too.
+Argo does not try a step again that raises (KFP 2.17), and KFP ignores retries in loops: so the program of the
+step does it. The process of an attempt goes on with the program, also with kfp's part of it, and writes its
+result to a file. The first process waits for its end, and alone reports a result in the log. The texts are
+those of the local engine too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import functools
 import os
+import select
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kale_magics.step_runtime.pod import leave_pod
+from kale_magics.step_runtime.unpatched import from_json, to_json
 
 HINTS = {
     signal.SIGKILL: ": often because it ran out of memory",
@@ -23,14 +30,16 @@ HINTS = {
 }
 """The usual causes of signals."""
 
+MEMORY_FIX, TIMEOUT_FIX = "ask for more with --memory", "give it more: --timeout"
+
 MAX_REASON = 90
 """Characters of an error in the line that announces a retry; the log has all of it."""
 
-WAIT_INTERVAL = 0.05
-"""Seconds between two looks at the process of an attempt."""
+MAX_ENDING = 30.0
+"""Seconds that an attempt has between SIGTERM and SIGKILL: Kubernetes' default for a pod."""
 
-MAX_ENDING = 5.0
-"""Seconds that it has between SIGTERM and SIGKILL."""
+ENDING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+WATCHED_SIGNALS = (signal.SIGCHLD, *ENDING_SIGNALS)
 
 
 def retry_text(number: int, attempts: int, reason: str, delay: float) -> str:
@@ -64,115 +73,146 @@ def timeout_text(seconds: float) -> str:
     return f"it exceeded its --timeout of {limit} and was killed"
 
 
-class PodAttempt:
-    """An attempt, in its own process.
-
-    Args:
-        number: From 1.
-        attempts: How many there may be.
-        delay: Seconds before the next one.
-        writer: The descriptor through which it says that it has reported its failure.
-    """
-
-    def __init__(self, number: int, attempts: int, delay: float, writer: int) -> None:
-        self.number, self.attempts, self.delay, self.writer = number, attempts, delay, writer
-
-    def report(self, step: str, failure: dict[str, Any]) -> None:
-        """Report a failure: of the last attempt it is that of the step."""
-        if self.number == self.attempts:
-            leave_pod({"step": step, "error": failure})
-        else:
-            reason = failure["kale_code"] or f"{failure['type']}:"
-            print(
-                retry_text(self.number, self.attempts, f"{reason} {failure['message']}", self.delay),
-                file=sys.stderr,
-                flush=True,
-            )
-        os.write(self.writer, b"r")
-
-
-def next_attempt(step: str, limits: tuple[int, float, float | None], outputs: list[str]) -> PodAttempt:
+def next_attempt(
+    step: str, limits: tuple[int, float, float | None], outputs: list[str]
+) -> Callable[[dict[str, Any]], None]:
     """Fork for each attempt; return in its process, and in no other.
 
     Args:
         step: The name of the step.
         limits: The retries, the seconds before each, and the seconds that an attempt may take, if limited.
         outputs: The files that a failed attempt may leave.
+
+    Returns:
+        The function that reports the attempt's result, as `leave_pod` reports that of a step.
     """
     retries, delay, timeout = limits
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, _: sys.exit(128 + number))
+    parent = AttemptParent()
     for number in range(1, retries + 2):
-        reader, writer = os.pipe()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        process = os.fork()
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - each process closes it
+        process = parent.fork()
         if process == 0:
-            os.close(reader)
-            for name in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(name, signal.SIG_DFL if name == signal.SIGTERM else signal.default_int_handler)
-            os.setpgid(0, 0)
-            return PodAttempt(number, retries + 1, delay, writer)
-        os.close(writer)
-        with contextlib.suppress(OSError):  # it has done so, or has ended
-            os.setpgid(process, process)
-        try:
-            failure = _failure_of_attempt(process, reader, timeout)
-            if failure is None:
-                os._exit(0)
-            if failure and number <= retries:
-                print(retry_text(number, retries + 1, failure["message"], delay), file=sys.stderr, flush=True)
-            elif failure:
-                print(f"step {step}: {failure['message']}", file=sys.stderr, flush=True)
-                leave_pod({"step": step, "error": failure})
-            if number <= retries:
-                time.sleep(delay)
-        except SystemExit as ended:
-            _end_attempt(process)
-            os._exit(ended.code if isinstance(ended.code, int) else 1)
+            return functools.partial(_write_result, file)
+        code, is_late, ending = parent.wait_for(process, timeout)
+        result = _read_result(file)
+        if code == 0 and "error" not in result and result:
+            leave_pod(result)
+            os._exit(0)
         for path in outputs:
             with contextlib.suppress(OSError):  # it has not been written
                 os.remove(path)
+        failure = result.get("error")
+        if ending and not failure:
+            os._exit(128 + ending)
+        if not failure:
+            failure = _unreported_failure(code, timeout if is_late else None)
+            if number > retries:
+                print(f"step {step}: {failure['message']}", file=sys.stderr, flush=True)
+        if ending or number > retries:
+            leave_pod({"step": step, "error": failure})
+            break
+        reason = f"{failure['kale_code'] or failure['type'] + ':'} {failure['message']}"
+        print(retry_text(number, retries + 1, reason, delay), file=sys.stderr, flush=True)
+        ending = parent.pause(delay)
+        if ending:
+            os._exit(128 + ending)
     os._exit(1)
 
 
-def _failure_of_attempt(process: int, reader: int, timeout: float | None) -> dict[str, Any] | None:
-    """Wait for an attempt; return its failure, empty if it has reported one, None if it succeeded."""
-    deadline, is_late = None if timeout is None else time.monotonic() + timeout, False
-    while True:
-        ended, status = os.waitpid(process, os.WNOHANG)
-        if ended:
-            break
-        if deadline is not None and not is_late and time.monotonic() > deadline:
-            is_late = True
-            _signal_group(process, signal.SIGKILL)
-        time.sleep(WAIT_INTERVAL)
-    _signal_group(process, signal.SIGKILL)  # what it has started
-    os.set_blocking(reader, False)
-    reported = b""
-    with contextlib.suppress(BlockingIOError):  # a process that it has started may hold the other end
-        reported = os.read(reader, 1)
-    os.close(reader)
-    code = os.waitstatus_to_exitcode(status)
-    if code == 0:
-        return None
-    if is_late:
-        return _attempt_failure("Timeout", timeout_text(timeout or 0.0))
-    return {} if reported else _attempt_failure("StepDied", death_text(code))
+class AttemptParent:
+    """The first process of the pod's program, which starts attempts and waits for them.
+
+    A signal handler that raised an exception could do so anywhere, and leave an attempt without a parent. So
+    each signal only writes its number into a pipe.
+    """
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.held_by_both, self.held_by_parent = os.pipe()
+        os.set_blocking(self.writer, False)
+        self.handlers = {number: signal.signal(number, lambda *_: None) for number in WATCHED_SIGNALS}
+        signal.set_wakeup_fd(self.writer)
+
+    def fork(self) -> int:
+        """Fork an attempt, in a process group of its own; return 0 in its process."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED_SIGNALS)
+        try:
+            process = os.fork()
+            with contextlib.suppress(OSError):  # both do it: neither need wait for the other
+                os.setpgid(process, process)
+            if process == 0:
+                self.become_attempt()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return process
+
+    def become_attempt(self) -> None:
+        """Restore the handling of signals; end with the parent, however that ends."""
+        signal.set_wakeup_fd(-1)
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for descriptor in (self.reader, self.writer, self.held_by_parent):
+            os.close(descriptor)
+        # The pipe's other end is closed when the parent ends: then Linux sends SIGKILL to this group.
+        with contextlib.suppress(OSError, AttributeError):  # another system
+            fcntl.fcntl(self.held_by_both, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(self.held_by_both, fcntl.F_SETOWN, -os.getpid())
+            fcntl.fcntl(self.held_by_both, fcntl.F_SETFL, os.O_ASYNC)
+
+    def wait_for(self, process: int, timeout: float | None) -> tuple[int, bool, int]:
+        """Wait for the end of an attempt.
+
+        Returns:
+            Its exit code, or the negative number of its signal; whether it exceeded the time limit; and the
+            number of the signal that ends the pod, 0 if there was none.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        is_late, ending = False, 0
+        while not (ended := os.waitpid(process, os.WNOHANG))[0]:
+            number = self.next_signal(deadline)
+            if number in ENDING_SIGNALS:
+                ending, deadline = number, time.monotonic() + MAX_ENDING
+                _signal_group(process, number)
+            elif not number:
+                is_late, deadline = not ending, None
+                _signal_group(process, signal.SIGKILL)
+        _signal_group(process, signal.SIGKILL)  # what it has started
+        return os.waitstatus_to_exitcode(ended[1]), is_late, ending
+
+    def pause(self, seconds: float) -> int:
+        """Wait; return the number of the signal that ends the pod, 0 if there was none."""
+        deadline = time.monotonic() + seconds
+        while (number := self.next_signal(deadline)) == signal.SIGCHLD:
+            pass
+        return number
+
+    def next_signal(self, deadline: float | None) -> int:
+        """Return the number of the next signal, 0 if none has come before a time of the monotonic clock."""
+        seconds = None if deadline is None else max(0.0, deadline - time.monotonic())
+        return os.read(self.reader, 1)[0] if select.select([self.reader], [], [], seconds)[0] else 0
 
 
-def _attempt_failure(kind: str, message: str) -> dict[str, Any]:
-    return {"type": kind, "message": message, "traceback": "", "cell": "", "kale_code": "", "fix": ""}
+def _write_result(file: Any, result: dict[str, Any]) -> None:
+    with file:
+        file.write(to_json(result).encode())
 
 
-def _end_attempt(process: int) -> None:
-    """End an attempt, as the pod is ended."""
-    _signal_group(process, signal.SIGTERM)
-    deadline = time.monotonic() + MAX_ENDING
-    with contextlib.suppress(ChildProcessError):  # it has ended before
-        while time.monotonic() < deadline and os.waitpid(process, os.WNOHANG)[0] == 0:
-            time.sleep(WAIT_INTERVAL)
-    _signal_group(process, signal.SIGKILL)
+def _read_result(file: Any) -> dict[str, Any]:
+    """Return the result that an attempt has reported; empty if it has not, or was killed meanwhile."""
+    with file, contextlib.suppress(ValueError):
+        file.seek(0)
+        return dict(from_json(file.read()))
+    return {}
+
+
+def _unreported_failure(code: int, limit: float | None) -> dict[str, Any]:
+    """Return the failure of an attempt that exceeded its time limit, if given, or that died."""
+    kind, message, fix = "StepDied", death_text(code), MEMORY_FIX if code == -signal.SIGKILL else ""
+    if limit is not None:
+        kind, message, fix = "Timeout", timeout_text(limit), TIMEOUT_FIX
+    return {"type": kind, "message": message, "traceback": "", "cell": "", "kale_code": "", "fix": fix}
 
 
 def _signal_group(process: int, number: int) -> None:

@@ -19,7 +19,7 @@ import re
 import sys
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kale_magics.step_runtime.artifacts import load_artifact, save_artifact
@@ -83,27 +83,26 @@ def run_step(spec: dict[str, Any], arguments: dict[str, Any]) -> None:
     """
     copy_modules(globals())
     run = StepRun(spec)
-    in_pod, attempt = "pod" in spec, None
+    in_pod = "pod" in spec
+    report: Callable[[dict[str, Any]], None] = leave_pod
     try:
         if in_pod:
             enter_pod(spec["pod"])
         if "attempts" in spec:
-            attempt = next_attempt(spec["step"], spec["attempts"], run.output_paths(arguments))
+            report = next_attempt(spec["step"], spec["attempts"], run.output_paths(arguments))
         run.perform(arguments)
     except BaseException as error:  # sys.exit() and an interrupt end the step as well
         captured = run.shell.end_capture()
         if captured is not None:
             captured.show()
         failure = report_failure(error, spec["step"], run.filenames)
-        if attempt is not None:
-            attempt.report(spec["step"], failure)
-        elif in_pod:
-            leave_pod({"step": spec["step"], "error": failure})
+        if in_pod:
+            report({"step": spec["step"], "error": failure})
         raise SystemExit(1) from None
     finally:
         run.figures.undo.close()
     if in_pod:
-        leave_pod(run.result(arguments))
+        report(run.result(arguments))
 
 
 class StepRun:
@@ -152,9 +151,10 @@ class StepRun:
         return {**result, "fingerprints": shorten_texts(self.fingerprints)}
 
     def output_paths(self, arguments: dict[str, Any]) -> list[str]:
-        """Return the files that the step writes."""
+        """Return the files that the step writes, also those that `save_artifact` renames."""
+        paths = [self.path_of(key, arguments) for key in self.spec["outputs"]]
         report = [arguments["report"].path] if self.page is not None else []
-        return [*(self.path_of(key, arguments) for key in self.spec["outputs"]), *report]
+        return [*paths, *(f"{path}.part" for path in paths), *report]
 
     def perform(self, arguments: dict[str, Any]) -> None:
         """Bind parameters, execute the code, save the outputs.
