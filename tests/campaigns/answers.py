@@ -95,7 +95,7 @@ def _one(method: str, path: str, text: str, times: int, lost: bool) -> list[str]
             complaints.append(outcome.printed[-500:])
         if "None" in outcome.printed:
             complaints.append(f"it says None: {outcome.printed[-300:]}")
-    known = [run.display_name in outcomes[2].printed for run in server.runs.values()]
+    known = [run.resource["display_name"] in outcomes[2].printed for run in server.runs.values()]
     if not outcomes[2].success and not all(known):
         complaints.append(f"the run is lost: {outcomes[2].printed[-300:]}")
     complaints += [f"something was written to {p}" for p in (Path("../out"), Path("/tmp/out")) if p.exists()]
