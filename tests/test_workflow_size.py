@@ -148,7 +148,7 @@ def test_the_heaviest_steps_are_named() -> None:
     found = size_problem(size, [step.name for step in pipeline.steps])
     assert found is not None
     assert "s07 (" in found.message.partition("largest steps are ")[2].partition(",")[0]
-    assert size.steps["s07"] > 5 * size.steps["s08"]
+    assert size.of_steps()["s07"] > 5 * size.of_steps()["s08"]
     assert size_problem(replace(size, spec=0, compressed=MAX_UNWARNED), []) is None
     large = size_problem(replace(size, spec=0, compressed=MAX_UNWARNED + 1, nodes=MAX_WORKFLOW), [])
     too_large = size_problem(replace(size, spec=MAX_WORKFLOW, compressed=1), [])

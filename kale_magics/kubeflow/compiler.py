@@ -21,11 +21,17 @@ from typing import Any
 from kale_magics.kubeflow.pod_contents import packages_of, pods_of, with_runtime_steps
 from kale_magics.kubeflow.secret_scan import check_passwords, check_secrets
 from kale_magics.kubeflow.task_options import default_image, set_options
-from kale_magics.kubeflow.workflow_size import MAX_UNWARNED, size_problem, workflow_size
+from kale_magics.kubeflow.workflow_size import (
+    MAX_UNWARNED,
+    MIN_STEP,
+    PROGRAM_COPIES,
+    size_problem,
+    workflow_size,
+)
 from kale_magics.model import naming
 from kale_magics.model.diagnostics import Code, Diagnostic, KaleError, Where, kale_error
 from kale_magics.model.pipeline import Parameter, Pipeline, Step
-from kale_magics.model.program import PodOptions, render_program
+from kale_magics.model.program import PodOptions, render_program, runtime_loader
 from kale_magics.step_runtime.parameters import encode_parameter, input_form
 
 SUFFIXES = (".yaml", ".yml")
@@ -121,9 +127,11 @@ def specifications(pipeline: Pipeline, folder: Path, secrets: Sequence[str] = ()
     Raises:
         KaleError: A step is too large, or needs what a pod cannot have; a secret would be in the file.
     """
-    found = _specifications(pipeline, folder, secrets, compact=False)
-    if workflow_size(found).total <= MAX_UNWARNED:
-        return found
+    smallest = PROGRAM_COPIES * len(runtime_loader()) + MIN_STEP * len(pipeline.steps)
+    if smallest <= MAX_UNWARNED:
+        found = _specifications(pipeline, folder, secrets, compact=False)
+        if workflow_size(found).total <= MAX_UNWARNED:
+            return found
     return _specifications(pipeline, folder, secrets, compact=True)
 
 

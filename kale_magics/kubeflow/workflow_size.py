@@ -25,6 +25,9 @@ MAX_UNWARNED = MAX_WORKFLOW * 8 // 10
 PROGRAM_COPIES = 9
 """Copies of a large program in an object: one in the spec, and eight in nodes (`WorkflowObject`)."""
 
+MIN_STEP = 5_000
+"""Bytes that the smallest step adds to spec and compressed nodes; measured are 5,400."""
+
 MAX_NAMED = 3
 """Steps that a message names."""
 
@@ -36,19 +39,29 @@ class WorkflowSize:
     Attributes:
         spec: The bytes of its spec and its metadata.
         nodes: The bytes of its nodes in JSON.
-        compressed: The bytes of its nodes, compressed.
-        steps: The bytes that each step adds to spec and compressed nodes, by the step's name.
+        compressed: The bytes of its nodes, compressed; not computed for an object that fits in any case.
+        workflow: The object.
     """
 
     spec: int
     nodes: int
     compressed: int
-    steps: Mapping[str, int]
+    workflow: WorkflowObject
 
     @property
     def total(self) -> int:
         """The bytes that must fit."""
         return self.spec + min(self.compressed, self.nodes)
+
+    def of_steps(self) -> dict[str, int]:
+        """Return the bytes that each step adds to spec and compressed nodes, by the step's name."""
+        nodes: dict[str, list[Any]] = {name: [] for name in self.workflow.step_bytes}
+        for step, node in self.workflow.nodes.values():
+            nodes.get(step, []).append(node)
+        # A step's nodes share texts with others': its part is in proportion to what they need alone.
+        alone = {name: compressed_bytes(go_json(own)) for name, own in nodes.items()}
+        rate = self.compressed / max(sum(alone.values()), 1)
+        return {name: round(self.workflow.step_bytes[name] + rate * alone[name]) for name in nodes}
 
 
 def workflow_size(documents: Sequence[Mapping[str, Any]], attempts: bool = True) -> WorkflowSize:
@@ -62,15 +75,9 @@ def workflow_size(documents: Sequence[Mapping[str, Any]], attempts: bool = True)
     found = WorkflowObject(documents[0], platform, attempts)
     nodes = {identifier: node for identifier, (_, node) in sorted(found.nodes.items())}
     text = go_json(nodes)
-    compressed = compressed_bytes(text)
-    steps: dict[str, list[Any]] = {name: [] for name in found.step_bytes}
-    for step, node in found.nodes.values():
-        steps.get(step, []).append(node)
-    # A step's nodes share texts with those of other steps: its part is in proportion to what they need alone.
-    alone = {name: compressed_bytes(go_json(own)) for name, own in steps.items()}
-    rate = compressed / max(sum(alone.values()), 1)
-    sizes = {name: round(found.step_bytes[name] + rate * alone[name]) for name in steps}
-    return WorkflowSize(found.spec_bytes, len(text.encode()), compressed, sizes)
+    size = len(text.encode())
+    fits = found.spec_bytes + size <= MAX_UNWARNED
+    return WorkflowSize(found.spec_bytes, size, size if fits else compressed_bytes(text), found)
 
 
 def compressed_bytes(text: str) -> int:
@@ -89,7 +96,8 @@ def size_problem(size: WorkflowSize, names: Iterable[str]) -> Diagnostic | None:
     """
     if size.total <= MAX_UNWARNED:
         return None
-    own = {name: size.steps[name] for name in names if name in size.steps}
+    sizes = size.of_steps()
+    own = {name: sizes[name] for name in names if name in sizes}
     largest = sorted(own, key=lambda name: -own[name])[:MAX_NAMED]
     heaviest = ", ".join(f"{name} ({_about(own[name])})" for name in largest)
     too_large = size.total > MAX_WORKFLOW
