@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from kale_magics.kubeflow.pipeline_spec import IMPLEMENTATION, RemoteTask
+from kale_magics.kubeflow.workflow_object import node_number
 
 SOURCES = {"minio": "minio", "s3": "s3", "gs": "gcs"}
 """Object stores: their names in the URI of an artifact, and for the server of KFP's page."""
@@ -89,11 +90,11 @@ class WorkflowNodes:
         return [*attempts, full_name]
 
     def _is_known(self, full_name: str) -> bool:
-        return f"{self._workflow}-{hashed(full_name)}" in self._ids
+        return f"{self._workflow}-{node_number(full_name)}" in self._ids
 
     def _named(self, full_names: Iterable[str], templates: Iterable[str]) -> list[str]:
         """Return the names that the pods of nodes may have."""
-        numbers = [str(hashed(name)) for name in full_names]
+        numbers = [str(node_number(name)) for name in full_names]
         found = [f"{self._workflow}-{template}-{number}" for template in templates for number in numbers]
         # Before Argo 3.4 a pod had the name of its node.
         return found + [f"{self._workflow}-{number}" for number in numbers]
@@ -108,7 +109,7 @@ class WorkflowNodes:
                 continue
             place = f"{workflow}.{ROOT}.{task.key}.{EXECUTOR}"
             attempts = range(task.retries, -1, -1) if task.retries else ()
-            numbers = [*(str(hashed(f"{place}({n})")) for n in attempts), number]
+            numbers = [*(str(node_number(f"{place}({n})")) for n in attempts), number]
             found += (f"{workflow}-{template}-{n}" for template in templates for n in numbers)
             found += (f"{workflow}-{n}" for n in numbers)
         return found
@@ -123,14 +124,6 @@ def _split(node: str) -> tuple[str, str]:
 def _older(template: str) -> str:
     """Return the name of a template in versions without templates for labels and annotations."""
     return template[template.find("retry-") :] if "retry-" in template else IMPLEMENTATION
-
-
-def hashed(name: str) -> int:
-    """Return Argo's hash of a node: FNV-1a with 32 bits."""
-    value = 0x811C9DC5
-    for byte in name.encode():
-        value = (value ^ byte) * 0x01000193 % 2**32
-    return value
 
 
 def artifact_path(uri: str) -> str:

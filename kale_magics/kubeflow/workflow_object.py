@@ -283,14 +283,19 @@ def _artifact(name: str, about: Json, uri: str, exists: bool) -> dict[str, Any]:
     return {"name": "283", "type": {"instanceSchema": ""}, "uri": uri, "metadata": metadata}
 
 
+def node_number(name: str) -> int:
+    """Return the number in the id of a node, and in the name of its pod: Argo's FNV-1a hash of 32 bits."""
+    value = 0x811C9DC5
+    for byte in name.encode():
+        value = (value ^ byte) * 0x01000193 % 2**32
+    return value
+
+
 def _node_id(name: str) -> str:
-    """Return the id of a node: Argo hashes its name with FNV-1a."""
+    """Return the id of a node."""
     if name == WORKFLOW:
         return name
-    number = 0x811C9DC5
-    for byte in name.encode():
-        number = ((number ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return f"{WORKFLOW}-{number}"
+    return f"{WORKFLOW}-{node_number(name)}"
 
 
 def _uuid(seed: str) -> str:
