@@ -36,6 +36,7 @@ class Edges:
 
     def __init__(self, flow: NotebookFlow) -> None:
         self.flow, self.session, self.steps = flow, flow.session, flow.steps
+        self._order = {name: number for number, name in enumerate(self.steps)}
         self.providers: dict[str, dict[str, str]] = {}
         self.outputs: dict[str, list[list[str]]] = {name: [] for name in self.steps}
 
@@ -163,9 +164,8 @@ class Edges:
             if len(there) > 1:
                 found[producer] = there
         left = set(members)
-        order = {name: number for number, name in enumerate(self.steps)}
         # A later step knows more of what shares an object, and has taken in all that does.
-        for producer in sorted(found, key=lambda producer: -order[producer]):
+        for producer in sorted(found, key=lambda producer: -self._order[producer]):
             there = found[producer] & left
             if len(there) > 1:
                 self.providers[step.name] |= dict.fromkeys(sorted(there), producer)
