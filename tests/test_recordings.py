@@ -205,6 +205,22 @@ def test_the_log_of_a_step_is_its_own_text(place: str) -> None:
     assert [line.partition(":")[0] for line in body.splitlines()] == ["ERROR", "ERROR"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Error: exit status 3",
+        "I1129 12:00:00.000000      16 main.go:139] a program of the user's",
+        "W1129 12:00:00.000000      16 server.go:9] {",
+        '{"error_message": "mine"}',
+        "}",
+    ],
+)
+@pytest.mark.parametrize("place", ["api_log", "page_log"])
+def test_lines_of_the_users_own_programs_stay(line: str, place: str) -> None:
+    printed = PODS["succeeded"][place].replace("loaded [0, 1, 2]\n", f"before\n{line}\nafter\n}}\n{line}\n")
+    assert split_log(printed)[0] == f"before\n{line}\nafter\n}}\n{line}\n"
+
+
 def test_an_error_of_the_api_is_no_log_but_a_line_of_a_step_is() -> None:
     missing = ANSWERS["api_log"]
     assert missing["status"] == 200

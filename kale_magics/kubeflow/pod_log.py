@@ -1,7 +1,8 @@
 """The log of a step's pod: the step's output, and its result.
 
-Argo and KFP's launcher write lines of their own into it, before, after and between those of the step: the
-launcher's begin as Go's `glog` writes them, and some go on in JSON over several lines.
+Argo and KFP's launcher write lines of their own into it, before, after and between those of the step. The
+launcher's begin as Go's `glog` writes them, and one goes on in JSON over several lines. A program that the
+step runs may write such lines too: only those are left out that are known to be the launcher's.
 """
 
 from __future__ import annotations
@@ -13,8 +14,18 @@ from typing import Any
 
 from kale_magics.step_runtime.pod import BEGINS, ENDS
 
-LAUNCHER = re.compile(r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \w+\.go:\d+\] ")
-"""The beginning of a line of KFP's launcher or driver."""
+GLOG = r"[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ "
+LAUNCHER = re.compile(GLOG + r"\w+\.go:\d+\] ")
+"""The beginning of a line that KFP's launcher or driver may have written."""
+
+OF_LAUNCHER = re.compile(
+    GLOG + r"((launcher_v2|cache|client|object_store|registry)\.go:\d+\] "
+    r"|main\.go:\d+\] (Setting log level|failed to execute component))"
+)
+"""The beginning of a line of KFP's launcher 2.17."""
+
+OUTPUT = "] ExecutorOutput: {"
+"""The end of its line before JSON."""
 
 EXECUTOR = re.compile(r"\[KFP Executor [^]]+\]: ")
 """The beginning of a line of the part of kfp that calls the step's program."""
@@ -51,15 +62,19 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
     body, ends, result = rest.rpartition(ENDS)
     if not ends:
         return without_lines_of_kfp(rest), None
+    text = "".join(_lines(body.splitlines(keepends=True)))  # Argo's last line comes after the result
     try:
-        return without_lines_of_kfp(body), dict(json.loads(result.partition("\n")[0]))
+        return text, dict(json.loads(result.partition("\n")[0]))
     except (ValueError, TypeError):  # the log is cut off there
-        return without_lines_of_kfp(body), None
+        return text, None
 
 
 def without_lines_of_kfp(text: str) -> str:
     """Return a log without the lines of Argo, KFP's launcher and its executor."""
-    return "".join(_lines(text.splitlines(keepends=True)))
+    lines = text.splitlines(keepends=True)
+    if lines and ARGO_END.fullmatch(lines[-1]):
+        lines.pop()
+    return "".join(_lines(lines))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
@@ -67,14 +82,13 @@ def _lines(lines: list[str]) -> Iterator[str]:
     for number, line in enumerate(lines):
         if number <= closing:
             continue
-        if LAUNCHER.match(line) or EXECUTOR.match(line):
-            # JSON goes on after the line's end, or after a line with a colon at its end.
-            opens = line.rstrip().endswith("{")
-            below = number + 1 < len(lines) and line.endswith(":\n") and lines[number + 1] == "{\n"
-            if opens or below:
+        executor = EXECUTOR.match(line)
+        if executor or OF_LAUNCHER.match(line):
+            below = executor and number + 1 < len(lines) and lines[number + 1] == "{\n"
+            if below or line.rstrip().endswith(OUTPUT):
                 ends = (at for at in range(number + 1, len(lines)) if lines[at].rstrip("\r\n") == "}")
                 closing = next(ends, -1)
-        elif not ARGO.match(line) and not (number == len(lines) - 1 and ARGO_END.fullmatch(line)):
+        elif not ARGO.match(line):
             yield line
 
 
