@@ -228,3 +228,18 @@ def test_a_step_without_retries_has_one_process(tmp_path: Path) -> None:
     ended = run(tmp_path, "import os\nPath('parent').write_text(str(os.getppid()))\n" + GOOD)
     assert (ended.code, ended.attempts) == (0, 1)
     assert (tmp_path / "parent").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_step_that_closes_its_streams_still_reports(tmp_path: Path, stream: str, retries: int) -> None:
+    (tmp_path / "good").mkdir()
+    (tmp_path / "bad").mkdir()
+    closes = f"import sys\nsys.{stream}.close()\n"
+    good = run(tmp_path / "good", closes + GOOD, retries=retries)
+    assert (good.code, good.outputs) == (0, [[True, {"score": 0.5}]])
+    assert good.result
+    bad = run(tmp_path / "bad", f"{closes}1 / 0", retries=retries)
+    assert bad.code == 1
+    assert bad.result
+    assert bad.result["error"]["type"] == "ZeroDivisionError"

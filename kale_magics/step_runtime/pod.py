@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import logging
 import os
@@ -49,9 +50,21 @@ def enter_pod(files: str) -> None:
 
 def leave_pod(result: dict[str, Any]) -> None:
     """Report the result of the step at the end of the log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    print(ENDS + to_json(result), flush=True)
+    print_to(1, f"{ENDS}{to_json(result)}\n")
+
+
+def print_to(descriptor: int, text: str) -> None:
+    """Print to stdout (1) or stderr (2) of the process, though the user's code has closed Python's."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # it is closed, or no stream
+            stream.flush()
+    own = sys.stdout if descriptor == 1 else sys.stderr
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        own.write(text)
+        own.flush()
+        return
+    with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False) as output:
+        output.write(text)
 
 
 def volume_path(place: str, workspace: str, note: str) -> str:

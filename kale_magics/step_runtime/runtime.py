@@ -37,7 +37,7 @@ from kale_magics.step_runtime.fingerprint import (
 from kale_magics.step_runtime.helpers import Helpers, bind_helpers
 from kale_magics.step_runtime.parameters import decode_parameter
 from kale_magics.step_runtime.pickling import Definitions, Reader, StepError, type_name
-from kale_magics.step_runtime.pod import enter_pod, leave_pod, volume_path
+from kale_magics.step_runtime.pod import enter_pod, leave_pod, print_to, volume_path
 from kale_magics.step_runtime.random_generators import GENERATORS, generator_state, set_generator_state
 from kale_magics.step_runtime.report import Report, compile_with_value
 from kale_magics.step_runtime.shell import Shell
@@ -400,17 +400,16 @@ def run_coroutine(work: Any, with_loop: bool) -> Any:
 def report_failure(error: BaseException, step: str, filenames: dict[str, str]) -> dict[str, Any]:
     """Report why a step failed, to the file in `KALE_ERROR_FILE` or else to stderr; return the report."""
     failure = describe_error(error, filenames)
-    sys.stdout.flush()
     try:
         if os.environ.get("KALE_ERROR_FILE"):
             save_json(os.environ["KALE_ERROR_FILE"], failure)
             return failure
     except OSError as unwritten:
-        print(f"step {step}: its error cannot be written: {unwritten}", file=sys.stderr)
+        print_to(2, f"step {step}: its error cannot be written: {unwritten}\n")
     if not failure["traceback"] or isinstance(error, SystemExit):
         fix = f"  fix: {failure['fix']}\n" if failure["fix"] else ""
         failure["traceback"] += f"step {step}: {failure['message']}\n{fix}"
-    print(failure["traceback"], end="", file=sys.stderr, flush=True)
+    print_to(2, failure["traceback"])
     return failure
 
 
