@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import product, zip_longest
 
 from kale_magics.analysis.effects import (
     Behaviour,
@@ -20,7 +20,7 @@ from kale_magics.dataflow.changes import Changes
 from kale_magics.dataflow.isolation import CACHES
 from kale_magics.dataflow.lookup import NameLookup
 from kale_magics.dataflow.sharing import Sharing
-from kale_magics.dataflow.walk_state import WalkState
+from kale_magics.dataflow.walk_state import NO_EVIDENCE, WalkState
 
 
 class DefinitionFlow:
@@ -43,7 +43,7 @@ class DefinitionFlow:
             effect: The definition.
             statement: The number of its statement in the cell; -1 if it cannot be replayed alone.
         """
-        grown = self._run_at_once(effect, statement)
+        grown, holders = self._run_at_once(effect, statement)
         needs = tuple(
             self.state.names[name] for name in sorted(_names_at_once(effect)) if name in self.state.names
         )
@@ -68,6 +68,8 @@ class DefinitionFlow:
         if not self.state.step.name and effect.behaviour is not None and self._escapes(effect, needs):
             self.state.escaped.add(effect.behaviour)
         self._bind(effect, definition, dict(zip_longest(names, origins, fillvalue="")), behaviours, needs)
+        for name, holder in product(names, holders):
+            self.sharing.join(name, holder)
         for binding in grown or () if definition is not None else ():
             # A step that uses the registry needs what was registered too.
             self.lookup.rebind(
@@ -122,11 +124,12 @@ class DefinitionFlow:
         origins = [self.sharing.origin(path) or path for path in effect.decorators]
         return not all(o.partition(".")[0] in HARMLESS_DECORATORS for o in origins)
 
-    def _run_at_once(self, effect: Define, statement: int) -> list[Binding] | None:
+    def _run_at_once(self, effect: Define, statement: int) -> tuple[list[Binding] | None, list[str]]:
         """Apply what a definition does when its statement runs.
 
         Returns:
             The definitions that it adds to, as with `@dispatcher.register`; None if it changes anything else.
+            The names of the values that hold it from then on, as those of a registry.
         """
         names = sorted(_names_at_once(effect))
         before = dict(self.state.names) if names else {}
@@ -144,16 +147,25 @@ class DefinitionFlow:
         self.state.expanded = expanded | (self.state.expanded - idle)
         changed = [binding for name, binding in before.items() if self.state.names.get(name) is not binding]
         if any(binding.kind != "definition" or binding.is_import for binding in changed):
+            holders = []
             for binding in changed:
                 # A registry of the notebook may hold this definition from now on.
                 current = self.state.names.get(binding.name)
                 if current is not None and effect.behaviour is not None and not current.is_import:
                     self.lookup.rebind(replace(current, behaviours=current.behaviours | {effect.behaviour}))
-            return None
+                    holders += [binding.name] if self._may_hold(current, effect) else []
+            return None, holders
         for binding in changed:
             self.lookup.rebind(binding)
         self.state.expanded = expanded  # a use of the definition applies the restored change again
-        return changed
+        return changed, []
+
+    def _may_hold(self, binding: Binding, effect: Define) -> bool:
+        """Whether a value that a definition's decorators change may hold the definition, so that both are one."""
+        if binding.direct is not None or not self.state.step.name:
+            return False
+        observed = self.state.evidence.definitions.get(binding.name, frozenset())
+        return self.state.evidence is NO_EVIDENCE or not observed.isdisjoint(effect.names)
 
     def _uncalled_classes(self, effect: Define, names: Iterable[str]) -> set[Behaviour]:
         """Return the functions behind the classes that a definition names without calling, as its bases."""
