@@ -121,7 +121,7 @@ def test_the_page_beside_the_api_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
     assert asked[1:] == ["https://ml-pipeline.team:8888"]  # not without TLS
 
 
-@pytest.mark.parametrize("version", ["2.17", "older"])
+@pytest.mark.parametrize("version", ["2.17", "older", "newer"])
 def test_steps_from_the_cache_have_their_text_metrics_and_values(
     shell: Shell, tmp_path: Path, version: Any
 ) -> None:
@@ -135,6 +135,43 @@ def test_steps_from_the_cache_have_their_text_metrics_and_values(
         assert len(re.findall(r"✓ succeeded +cached", outcome.printed)) == 2
         assert value(shell, "[run.steps['load'].log, run.metrics]") == ["loaded\n", {"total": 3}]
         assert value(shell, "run.outputs['load']['rows']") == [1, 2]
+
+
+def test_without_ml_metadata_a_cached_step_has_the_result_of_an_equal_one(
+    shell: Shell, tmp_path: Path
+) -> None:
+    with KfpServer(tmp_path / "server", address="page", metadata=False, script=SCRIPT) as server:
+        assert shell.run(f"first = %kale_run --host {server.url}").success
+        server.pretend_cached("load")
+        server.pretend_cached("add")
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, True]
+        assert value(shell, "[run.steps['load'].log, run.metrics]") == ["loaded\n", {"total": 3}]
+        assert value(shell, "run.outputs['load']['rows']") == [1, 2]
+        attached = shell.run(f"again = %kale_attach {value(shell, 'run.id')} --host {server.url}")
+        assert attached.success, attached.printed
+        assert value(shell, "again.metrics") == {"total": 3}
+
+
+def test_only_the_record_of_an_equal_step_counts(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "server", address="api", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        server.pretend_cached("add")
+        shell.run("%%kale imports\nimport json")  # it is in all steps, as no cell uses it
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert value(shell, "[run.steps['add'].cached, run.steps['add'].log, run.metrics]") == [True, "", {}]
+
+
+def test_a_record_that_another_has_written_does_not_count(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "server", address="api", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        (place,) = Path(".kale").glob("**/add/result.json")
+        place.write_text(place.read_text().replace('"total": 3', '"total": 4'))
+        server.pretend_cached("add")
+        assert shell.run(f"run = %kale_run --host {server.url}").success
+        assert value(shell, "run.metrics") == {}
 
 
 ANSWERS = {

@@ -1,7 +1,8 @@
 """A pipeline gives the answer that the notebook gives: the table of cases, judged in every way there is.
 
-The quickest way plays all of them, live and cold, the embedded engine and KFP's runner a sample. The engine
-plays the others in slow tests, and KFP's runner some in those of KFP, and the rest when everything is tested.
+The quickest way plays all of them live; of those without a session, of the embedded engine and KFP's runner
+there is a sample. The others are played in slow tests, with KFP's runner some in those of KFP and the rest
+when everything is tested.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ def of_engine(case: Case) -> Collection[pytest.MarkDecorator]:
     return () if is_one_of(case, 36) else [pytest.mark.slow]
 
 
+def of_cold(case: Case) -> Collection[pytest.MarkDecorator]:
+    return () if is_one_of(case, 3) else [pytest.mark.slow]
+
+
 def of_kfp(case: Case) -> Collection[pytest.MarkDecorator]:
     if is_one_of(case, 90):
         return ()
@@ -73,7 +78,7 @@ def test_the_steps_in_processes_of_their_own(case: Case, players: Players) -> No
     has_answer(case, players.play(in_forks, case))
 
 
-@table(COLD)
+@table(COLD, of_cold)
 def test_the_steps_not_run_in_the_session(case: Case, players: Players) -> None:
     has_answer(case, players.play(in_forks, case.unrun()))
 

@@ -161,7 +161,7 @@ class DefinitionFlow:
         return changed, []
 
     def _may_hold(self, binding: Binding, effect: Define) -> bool:
-        """Whether a value that a definition's decorators change may hold the definition, so that both are one."""
+        """Whether a value that the decorators of a definition change may hold the definition."""
         if binding.direct is not None or not self.state.step.name:
             return False
         observed = self.state.evidence.definitions.get(binding.name, frozenset())

@@ -8,6 +8,7 @@
     secret_scan       searches what goes to a cluster for secrets
     compiler          a `Pipeline` as the YAML that KFP runs
     pipeline_spec     reads a pipeline from its specification on a server
+    earlier_results   results of equal steps in earlier runs
     workflow_nodes    where a server stores the results of a step
     access            the address of a server, and the credentials for it
     responses         limits and checks for the responses of a server
@@ -20,6 +21,7 @@
     pod_requests      logs, events and states of pods, and their files
     pod_status        why a pod does not start, or died
     server_states     the states of a run and its tasks, as a server describes them
+    termination       ends a run
     server_source     the source of a run's facts
     following         a run on a server as events
     kubeflow_backend  runs pipelines on a server

@@ -18,9 +18,10 @@ from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline, read_pipeline
 from kale_magics.kubeflow.portability import portability_warnings
 from kale_magics.kubeflow.secret_scan import literal_secrets
-from kale_magics.kubeflow.server_source import ServerSource, terminate
+from kale_magics.kubeflow.server_source import ServerSource
 from kale_magics.kubeflow.server_states import ended_run_state
 from kale_magics.kubeflow.submission import find_run, label_of, prepare, submit
+from kale_magics.kubeflow.termination import terminate
 from kale_magics.model.diagnostics import Diagnostic, KaleError, raise_errors
 from kale_magics.model.pipeline import Parameter, Pipeline
 from kale_magics.step_runtime.parameters import decode_parameter
@@ -121,8 +122,8 @@ class KubeflowBackend:
                 ),
                 f"looking up the pipeline of run {run_id}",
             ).pipeline_spec
-        remote = read_pipeline(document or {}, answer.display_name)
         given = (answer.runtime_config.parameters or {}) if answer.runtime_config else {}
+        remote = read_pipeline(document or {}, answer.display_name, given)
         parameters = remote.pipeline.parameters
         values = {p.name: _value(p, given[p.key]) if p.key in given else p.default for p in parameters}
         source = ServerSource(self.server, remote, self._folder_of(answer.run_id))

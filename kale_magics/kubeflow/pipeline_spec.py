@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -10,7 +12,7 @@ from typing import Any
 from kale_magics.kubeflow.pod_contents import is_runtime_step
 from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.graph import Graph
-from kale_magics.model.pipeline import Input, Output, OutputKind, Parameter, Pipeline, Step
+from kale_magics.model.pipeline import Input, Json, Output, OutputKind, Parameter, Pipeline, Step
 from kale_magics.model.program import read_specification
 
 KINDS: dict[str, OutputKind] = {"system.Dataset": "Dataset", "system.Model": "Model"}
@@ -28,11 +30,13 @@ class RemoteTask:
         key: KFP's name of it.
         template: The template of its pods.
         retries: How often it is retried.
+        content: A digest of it with everything that it depends on (`contents_of`).
     """
 
     key: str
     template: str = IMPLEMENTATION
     retries: int = 0
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,16 +52,21 @@ class RemotePipeline:
     tasks: Mapping[str, RemoteTask]
 
 
-def tasks_of(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None) -> dict[str, RemoteTask]:
+def tasks_of(
+    spec: Mapping[str, Any],
+    platform: Mapping[str, Any] | None = None,
+    values: Mapping[str, Json] | None = None,
+) -> dict[str, RemoteTask]:
     """Return the task of each step, by the step's name.
 
     Args:
         spec: The specification of a pipeline.
         platform: The platform specification after it, if there is one.
+        values: Values of parameters, by their keys.
     """
     kubernetes = (platform or {}).get("platforms", {}).get("kubernetes", {})
     executors = kubernetes.get("deploymentSpec", {}).get("executors", {})
-    found: dict[str, RemoteTask] = {}
+    contents, found = contents_of(spec, values or {}), dict[str, RemoteTask]()
     for key, task in spec["root"]["dag"]["tasks"].items():
         label = spec["components"][task["componentRef"]["name"]].get("executorLabel", "")
         retries = int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
@@ -66,16 +75,19 @@ def tasks_of(spec: Mapping[str, Any], platform: Mapping[str, Any] | None = None)
         if about is not None:
             counts = (len(about.get(kind, ())) for kind in ("annotations", "labels"))
             template = "-".join(["metadata", *map(str, counts), template])
-        found[task["taskInfo"]["name"]] = RemoteTask(key, template, retries)
+        found[task["taskInfo"]["name"]] = RemoteTask(key, template, retries, contents[key])
     return found
 
 
-def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
+def read_pipeline(
+    document: Mapping[str, Any], run_name: str, values: Mapping[str, Json] | None = None
+) -> RemotePipeline:
     """Return a pipeline from a server's description of it.
 
     Args:
         document: The specification, or a document with it and that of the platform.
         run_name: The pipeline's name, if the specification has none.
+        values: Values of parameters, by their keys.
 
     Raises:
         KaleError: Another tool has written it.
@@ -83,10 +95,8 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
     spec = document.get("pipeline_spec", document)
     try:
         tasks = spec["root"]["dag"]["tasks"]
-        # A cycle is a ValueError.
-        order = TopologicalSorter({key: task.get("dependentTasks", ()) for key, task in tasks.items()})
         steps: dict[str, Step] = {}
-        for key in order.static_order():
+        for key in _in_order(tasks):
             steps[key] = _with_edges(tasks[key], _step(spec, tasks[key]), steps)
     except (KeyError, ValueError, StopIteration) as error:
         message = f"the pipeline of run {run_name} was not written by kale_magics"
@@ -96,7 +106,7 @@ def read_pipeline(document: Mapping[str, Any], run_name: str) -> RemotePipeline:
     name = info.get("displayName") or info.get("name") or run_name
     parameters = {p.name: p for step in steps.values() for p in step.parameters}
     pipeline = Pipeline(name, tuple(steps.values()), tuple(parameters.values()))
-    return RemotePipeline(pipeline, tasks_of(spec, document.get("platform_spec") or document))
+    return RemotePipeline(pipeline, tasks_of(spec, document.get("platform_spec") or document, values))
 
 
 def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
@@ -141,3 +151,49 @@ def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) 
     # The user has not asked for the dependency on the step with the runtime.
     after = tuple(s.name for s in needed if s.name not in producers and (s in others or s.name not in passed))
     return replace(step, inputs=tuple(inputs), after=after)
+
+
+def contents_of(spec: Mapping[str, Any], values: Mapping[str, Json]) -> dict[str, str]:
+    """Return a digest of each task of a pipeline with everything that it depends on, by KFP's name of it.
+
+    Args:
+        spec: The specification of the pipeline.
+        values: Values of parameters, by their keys.
+    """
+    inputs = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    known = {key: about.get("defaultValue") for key, about in inputs.items()} | dict(values)
+    tasks, found = spec["root"]["dag"]["tasks"], dict[str, str]()
+    for key in TopologicalSorter(
+        {key: task.get("dependentTasks", ()) for key, task in tasks.items()}
+    ).static_order():
+        component = spec["components"][tasks[key]["componentRef"]["name"]]
+        given = tasks[key].get("inputs", {})
+        names = {name: p.get("componentInputParameter") for name, p in given.get("parameters", {}).items()}
+        sources = {name: a["taskOutputArtifact"] for name, a in given.get("artifacts", {}).items()}
+        step = {
+            "component": component,
+            "executor": spec["deploymentSpec"]["executors"][component["executorLabel"]],
+            "parameters": {name: known.get(key) for name, key in names.items()},
+            "artifacts": {
+                name: [found[source["producerTask"]], source["outputArtifactKey"]]
+                for name, source in sources.items()
+            },
+        }
+        found[key] = hashlib.sha256(json.dumps(as_stored(step), sort_keys=True).encode()).hexdigest()
+    return found
+
+
+def as_stored(value: Json) -> Json:
+    """Return a value as KFP stores it: it has one type of number, and no order in a dict."""
+    if isinstance(value, dict):
+        return {key: as_stored(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    return float(value) if type(value) is int else value
+
+
+def _in_order(tasks: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of tasks, each after those that it depends on; a cycle is a ValueError."""
+    yield from TopologicalSorter(
+        {k: task.get("dependentTasks", ()) for k, task in tasks.items()}
+    ).static_order()

@@ -20,8 +20,9 @@ from kale_magics.model.diagnostics import Code, KaleError
 
 API_LOG = "/apis/v1alpha1/runs/{run}/nodes/{node}/log"
 PAGE_LOG = "/k8s/pod/logs?podname={node}&runid={run}"
+TASKS = "/apis/v2beta1/runs/{run}/tasks?page_size=200"
 POD, EVENTS = "/k8s/pod?podname={node}", "/k8s/pod/events?podname={node}"
-"""Paths at the two servers."""
+"""Paths at the two servers; servers up to 2.17 have no `TASKS` (`run.proto` of KFP's branch mlmd-removal)."""
 
 API_SERVICE = re.compile(r"ml-pipeline((?:\.[\w-]+)*)")
 """The host name of KFP's API server in its cluster, and of the page's without its `-ui`."""
@@ -79,14 +80,31 @@ class PodRequests:
         return None
 
     def addresses(self, action: str) -> dict[str, dict[str, str]]:
-        """Return the addresses of the artifacts of each task, as ML Metadata has them; empty without it.
+        """Return the addresses of the artifacts of each task, which the API or ML Metadata knows.
 
         Returns:
-            For KFP's name of each task, addresses by KFP's names of the artifacts.
+            For KFP's name of each task, addresses by KFP's names of the artifacts; empty without both.
         """
-        return artifacts_of_run(
+        return self._listed_addresses(action) or artifacts_of_run(
             self.run_id, lambda path, body: self._page(path, action, body=body, headers=HEADERS)
         )
+
+    def _listed_addresses(self, action: str) -> dict[str, dict[str, str]]:
+        """Return the addresses that the API itself lists; empty for a server that does not."""
+        found: dict[str, dict[str, str]] = {}
+        page = ""
+        while True:
+            path = TASKS.format(run=self.run_id) + (f"&page_token={quote(page)}" if page else "")
+            answer = _json(self._get(path, action))
+            try:
+                for task in answer["tasks"]:
+                    artifacts = task["outputs"].get("artifacts", ())
+                    found[task["name"]] = {a["artifact_key"]: a["artifacts"][-1]["uri"] for a in artifacts}
+            except (LookupError, TypeError, AttributeError):
+                return {}  # it is no such list
+            before, page = page, str(answer.get("next_page_token", ""))
+            if page in ("", before):
+                return found
 
     def file(self, path: str, action: str) -> bytes | None:
         """Return the file at a path of the page's server; None if it has none."""

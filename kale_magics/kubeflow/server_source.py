@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +29,22 @@ from kale_magics.kubeflow.client import (
     KfpClient,
     interrupt_message,
 )
+from kale_magics.kubeflow.earlier_results import StepRecord, find_record, write_record
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
 from kale_magics.kubeflow.pod_requests import PodRequests
 from kale_magics.kubeflow.pod_status import PodProblem, driver_problem, failure_problem, waiting_problem
 from kale_magics.kubeflow.server_states import (
     ENDED_TASK,
-    ENDING,
     duration,
     ended_run_state,
     happened,
     state_after_end,
     task_state,
 )
+from kale_magics.kubeflow.termination import terminate
 from kale_magics.kubeflow.workflow_nodes import WorkflowNodes, artifact_path
-from kale_magics.model.diagnostics import Code, KaleError, kale_error
+from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Json
 from kale_magics.model.task_id import TaskId
@@ -75,6 +77,7 @@ class PodFacts:
         places: The paths of its artifacts in the cluster's store, by key, as the step reported them.
         fingerprints: The fingerprints of its variables after its cells ran, as the step reported them.
         has_failed: Whether the step reported an error.
+        earlier: The folder of the equal step of an earlier run, if the result is that one's.
     """
 
     names: tuple[str, ...] = ()
@@ -83,6 +86,7 @@ class PodFacts:
     places: dict[str, str] = field(default_factory=dict)
     fingerprints: dict[str, Any] = field(default_factory=dict)
     has_failed: bool = False
+    earlier: Path | None = None
 
 
 class ServerSource:
@@ -114,6 +118,7 @@ class ServerSource:
         self.requests = PodRequests(server, folder.name)
         self.pods = {TaskId(step.name): PodFacts() for step in remote.pipeline.steps}
         self._requested = float("-inf")
+        self._created: datetime | None = None
         self._addresses: dict[str, dict[str, str]] = {}
 
     def make_run(self, name: str, parameters: Mapping[str, Json]) -> Run:
@@ -186,6 +191,7 @@ class ServerSource:
                 state.state = state_after_end(ended, state.state)
         self._find_causes(run)
         if answer.created_at:
+            self._created = answer.created_at
             run.started = answer.created_at
         if ended:
             run.state = ended
@@ -265,7 +271,7 @@ class ServerSource:
         if text is None and task.state == "succeeded":
             text = self._stored_log(task)
         if text is None:
-            if over:
+            if over and not self._take_earlier(task):
                 self._explain(task, "")
             return
         # A pod first installs packages; that output is shown only if the step never begins.
@@ -276,16 +282,44 @@ class ServerSource:
         self._write(task.folder / LOG, body.encode())
         pod.complete = over and result is not None
         if result is not None:
-            task.metrics = result.get("metrics", {})
-            stored = self._addresses.get(self.remote.tasks[task.name].key, {})
-            pod.places = {**result.get("artifacts", {}), **stored}
-            pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
-            task.error = self._error(task, result.get("error")) or task.error
-            pod.has_failed = bool(result.get("error"))
-            if pod.has_failed and task.state == "cancelled":
-                task.state = "failed"
+            self._take_result(task, result)
+            if pod.complete and task.state == "succeeded" and self._created is not None:
+                content = self.remote.tasks[task.name].content
+                with writing(self.folder):
+                    write_record(
+                        task.folder,
+                        StepRecord(self.server.address, content, self._created.isoformat(), result),
+                    )
         elif over:
             self._explain(task, log)
+
+    def _take_result(self, task: TaskRun, result: Mapping[str, Any]) -> None:
+        """Update a task from the result that it reported."""
+        pod = self.pods[task.task]
+        task.metrics = result.get("metrics", {})
+        stored = self._addresses.get(self.remote.tasks[task.name].key, {})
+        pod.places = {**result.get("artifacts", {}), **stored}
+        pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
+        task.error = self._error(task, result.get("error")) or task.error
+        pod.has_failed = bool(result.get("error"))
+        if pod.has_failed and task.state == "cancelled":
+            task.state = "failed"
+
+    def _take_earlier(self, task: TaskRun) -> bool:
+        """Take the result of a cached task from the record of an earlier run; False without one."""
+        if not task.cached or self._created is None:
+            return False
+        content = self.remote.tasks[task.name].content
+        found = find_record(task.folder, self.server.address, content, self._created)
+        if found is None:
+            return False
+        pod = self.pods[task.task]
+        pod.earlier, record = found
+        with writing(self.folder):
+            self._write(task.folder / LOG, (pod.earlier / LOG).read_bytes())
+        pod.complete = True
+        self._take_result(task, record.result)
+        return True
 
     def _stored_log(self, task: TaskRun) -> bytes | None:
         """Return the log that KFP has stored as an artifact, also of a cached step; None without one."""
@@ -373,6 +407,9 @@ class ServerSource:
         self.fetch_log(task)
         place = artifact_path(self.pods[task.task].places.get(key, ""))
         content = self.requests.file(place, f"downloading {what}") if place else None
+        earlier = self.pods[task.task].earlier
+        if content is None and earlier is not None and _is_signed(earlier / key):
+            content = (earlier / key).read_bytes()
         if content is None:
             fix = f"download it from Kubeflow's page: {run.link}"
             raise kale_error(Code.NO_SUCH_RUN, f"the server does not return {what}", fix)
@@ -382,39 +419,6 @@ class ServerSource:
         with writing(self.folder):
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_bytes(path, content)
-
-
-def terminate(server: KfpClient, run_id: str) -> str:
-    """Request the end of a run; without effect on a run that has ended.
-
-    Returns:
-        What happened, as a sentence.
-
-    Raises:
-        KaleError: The server has no such run, or does not end it.
-    """
-
-    def request() -> Any:
-        return server.read(
-            lambda client: client.runs.run_service_get_run(run_id, _request_timeout=TIMEOUTS),
-            f"looking up run {run_id}",
-        )
-
-    before = ended_run_state(request())
-    if before is not None:
-        how = "been cancelled" if before == "cancelled" else before
-        return f"run {run_id} has ended: it has {how}"
-    try:
-        server.read(
-            lambda client: client.runs.run_service_terminate_run(run_id, _request_timeout=TIMEOUTS),
-            f"ending run {run_id}",
-        )
-    except KaleError:
-        # The answer to the first request may have been lost, or the run may have ended meanwhile.
-        answer = request()
-        if answer.state not in ENDING and ended_run_state(answer) is None:
-            raise
-    return f"the server is ending run {run_id}"
 
 
 def _is_own(place: Path) -> bool:

@@ -18,7 +18,7 @@ import kfp_server_api
 
 from kale_magics.kubeflow.client import TIMEOUTS, KfpClient, UnknownOutcomeError
 from kale_magics.kubeflow.compiler import documents, pipeline_name, pipeline_yaml
-from kale_magics.kubeflow.pipeline_spec import RemoteTask, tasks_of
+from kale_magics.kubeflow.pipeline_spec import RemoteTask, as_stored, tasks_of
 from kale_magics.kubeflow.responses import InvalidResponseError
 from kale_magics.kubeflow.secret_scan import check_secrets
 from kale_magics.model.diagnostics import Code, KaleError, kale_error
@@ -79,13 +79,14 @@ def prepare(
     parameters = {
         p.key: encode_parameter(values[p.name], p.type) for p in pipeline.parameters if p.name in values
     }
+    spec, *platforms = documents(text)
     return PreparedRun(
         kfp_server_api.V2beta1PipelineVersionReference(
             pipeline_id=pipeline_id, pipeline_version_id=version_id
         ),
         kfp_server_api.V2beta1RuntimeConfig(parameters=parameters),
         _experiment(server, experiment or pipeline.name),
-        tasks_of(*documents(text)),
+        tasks_of(spec, platforms[0] if platforms else None, parameters),
     )
 
 
@@ -234,18 +235,9 @@ def with_exact_values(pipeline: Pipeline, values: Mapping[str, Json]) -> Pipelin
 def _is_exact(parameter: Parameter, value: Json) -> bool:
     """Whether a step gets a value unchanged."""
     arrived = decode_parameter(
-        _stored(encode_parameter(value, parameter.type)), parameter.default, parameter.type
+        as_stored(encode_parameter(value, parameter.type)), parameter.default, parameter.type
     )
     return repr(arrived) == repr(value)
-
-
-def _stored(value: Json) -> Json:
-    """Return a value as KFP stores it."""
-    if isinstance(value, dict):
-        return {key: _stored(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_stored(item) for item in value]
-    return float(value) if type(value) is int else value
 
 
 def _uncached(pipeline: Pipeline) -> Pipeline:

@@ -1,15 +1,16 @@
-"""ML Metadata behind the server of the page: which artifacts the tasks of a run have, cached or not.
+"""Which artifacts the tasks of a run have, cached or not: ML Metadata behind the page's server, or the API.
 
 Requests and answers are messages of protobuf in gRPC for browsers. The numbers of fields are those of
 `ml_metadata/proto/metadata_store.proto` and `metadata_store_service.proto` in ml-metadata 1.17.1. Contexts,
 executions, artifacts and events have the fields of recorded ones that say what belongs together; their ids
 are this server's. Assumptions: that an unknown run has an empty answer, and that the pages of a list do not
-matter.
+matter. The API's list is that of KFP's branch mlmd-removal (`backend/api/v2beta1/run.proto`), an assumption.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from tests.kfp_server.answers import Answer
 from tests.kfp_server.errors import not_found
@@ -163,3 +164,26 @@ def call_metadata(service: Service, call: Call) -> Answer:
     frames = b"\0" + len(content).to_bytes(4, "big") + content
     frames += b"\x80" + len(trailer).to_bytes(4, "big") + trailer
     return Answer(200, frames, "application/grpc-web+proto")
+
+
+@route("GET", "/runs/{run_id}/tasks", query=("page_size", "page_token"))
+def list_tasks(service: Service, call: Call) -> dict[str, Any]:
+    """The tasks of a run with the addresses of what they have put out; two on a page."""
+    run = next((run for run in runs_seen(service, call, "") if run.id == call["run_id"]), None)
+    if run is None or not service.lists_tasks:
+        raise not_found("path", call["run_id"])
+    first = int(call.asked("page_token") or 0)
+    listed = [
+        {
+            "name": task,
+            "outputs": {
+                "artifacts": [
+                    {"artifact_key": name, "artifacts": [{"uri": address}]}
+                    for name, address in artifacts_of(service, pod).items()
+                ]
+            },
+        }
+        for _, task, pod in pods_of(run)
+    ]
+    more = str(first + 2) if len(listed) > first + 2 else ""
+    return {"tasks": listed[first : first + 2], "next_page_token": more, "total_size": len(listed)}

@@ -44,7 +44,8 @@ class KfpServer:
         namespaces: The users' namespaces.
         tls: Whether it speaks HTTPS, with a certificate that `ca_file` vouches for.
         version: "2.17" for the settings of KFP 2.17, where every node of a workflow is wrapped by one for its
-            attempts; "older" for those before; "v1" for a server that is too old to have the API.
+            attempts; "older" for those before; "v1" for a server that is too old to have the API; "newer" for
+            one that lists the artifacts of tasks itself, and has no ML Metadata (an assumption).
         address: What its address serves: the API alone, or the page, which passes on what it knows of the
             API; "both" is for tests to which that is the same, as no real address has all.
         prefix: What all paths begin with, as in /pipeline behind a dashboard.
@@ -76,7 +77,7 @@ class KfpServer:
         multi_user: bool = False,
         namespaces: Mapping[str, tuple[str, ...]] | None = None,
         tls: bool = False,
-        version: Literal["v1", "older", "2.17"] = "2.17",
+        version: Literal["v1", "older", "2.17", "newer"] = "2.17",
         address: Address = "both",
         prefix: str = "",
         logs: bool | None = None,
@@ -109,14 +110,15 @@ class KfpServer:
             multi_user,
             owned,
             rejects,
-            version == "2.17",
+            version in ("2.17", "newer"),
             pod_names,
             fills_pod_names,
             not prefix if logs is None else logs,
             artifacts,
             reads_artifacts,
             ui,
-            metadata,
+            metadata and version != "newer",
+            version == "newer",
         )
         self.pipelines, self.versions = self.store.pipelines, self.store.versions
         self.experiments, self.recurring_runs = self.store.experiments, self.store.recurring_runs

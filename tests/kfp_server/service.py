@@ -28,6 +28,7 @@ class Service:
         reads_artifacts: Whether that one finds any.
         has_ui: Whether the UI server is in front of the API.
         has_metadata: Whether that one passes requests on to ML Metadata.
+        lists_tasks: Whether the API itself lists the tasks of a run with their artifacts.
     """
 
     store: Store
@@ -43,6 +44,7 @@ class Service:
     reads_artifacts: bool
     has_ui: bool
     has_metadata: bool
+    lists_tasks: bool
 
     def document(self, spec: Resource) -> Document:
         """The pipeline that a request or a version holds."""
