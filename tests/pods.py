@@ -33,6 +33,11 @@ def pod(step: str, printed: str = "", metrics: Mapping[str, float] | None = None
 def failed_pod(step: str, error: str, message: str, printed: str = "") -> Attempt:
     """The pod of a step that fails with an error of some type."""
     told = {"type": error, "message": message, "traceback": f"{error}: {message}\n"}
+    return reporting_pod(step, told, printed)
+
+
+def reporting_pod(step: str, told: Mapping[str, Any], printed: str = "") -> Attempt:
+    """The pod of a step that reports an error."""
     answer = json.dumps({"step": step, "error": told})
     return Attempt(f"{BEGINS}\n{printed}{ENDS}{answer}\n", succeeds=False)
 

@@ -14,9 +14,10 @@ from kale_magics.execution.events import Event, TaskBlocked
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.metadata_store import artifacts_of_run
 from kale_magics.kubeflow.pod_requests import PodRequests
+from kale_magics.step_runtime.attempts import unreported_failure
 from tests.kfp_server import KfpServer
 from tests.kfp_server.script import page_order, recorded
-from tests.pods import failed_pod, pod
+from tests.pods import failed_pod, pod, reporting_pod
 from tests.shells import Shell
 
 SCRIPT = {"load": pod("load", "loaded\n", rows=[1, 2]), "add": pod("add", "total 3\n", {"total": 3})}
@@ -94,6 +95,13 @@ def test_a_pod_that_died_says_why(shell: Shell, server: KfpServer, name: str, sa
     printed = shell.refusal(f"run = %kale_run --host {server.url}")
     assert [text for text in says if text not in printed] == []
     assert "launcher_v2.go" not in printed
+
+
+def test_an_attempt_that_was_killed_says_its_limit(shell: Shell, server: KfpServer) -> None:
+    shell.run("%%kale step load --memory 100M:200M --retries 2\nrows = [1, 2]\nprint('loaded')")
+    server.script["load"] = reporting_pod("load", unreported_failure(-9, None))
+    printed = shell.refusal(f"run = %kale_run --host {server.url}")
+    assert [text for text in ("SIGKILL", "(limit 200M)", "--memory") if text not in printed] == []
 
 
 def test_with_the_api_alone_the_message_says_where_the_cause_is(shell: Shell, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import os
 import secrets
 from pathlib import Path
 
+from kale_magics.execution.file_digests import file_digest
+
 KEY_BYTES = 32
 
 
@@ -24,6 +26,19 @@ def sign(text: str) -> str:
 def is_signed_by_user(text: str, signature: object) -> bool:
     """Whether a signature of a text is this user's."""
     return isinstance(signature, str) and hmac.compare_digest(sign(text).encode(), signature.encode())
+
+
+def signature_file(path: Path) -> Path:
+    """Return the file with the signature of another file, beside it."""
+    return path.with_name(f"{path.name}.signature")
+
+
+def is_signed_file(path: Path) -> bool:
+    """Whether a file exists, with a valid signature beside it."""
+    try:
+        return is_signed_by_user(file_digest(path), signature_file(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def key_file() -> Path:

@@ -149,10 +149,14 @@ def _seconds(timeout: float | None) -> str:
     return "" if timeout is None else f" of {timeout:g} s"
 
 
+def memory_limit(options: StepOptions) -> str:
+    """Return the memory limit of a step, to follow what it ended of; empty without one."""
+    return f" (limit {options.memory[1]})" if options.memory else ""
+
+
 def _out_of_memory(options: StepOptions, is_certain: bool) -> PodProblem:
-    limit = f" (limit {options.memory[1]})" if options.memory else ""
     what = "killed: out of memory" if is_certain else "killed by signal 9, as when memory runs out"
-    return PodProblem(what + limit, MEMORY_FIX)
+    return PodProblem(what + memory_limit(options), MEMORY_FIX)
 
 
 def _pip_problem(log: str) -> PodProblem | None:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from kale_magics.checking.conclusion import check_against_notebook, raise_failures
-from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.folder_source import FolderSource
 from kale_magics.execution.request import RunRequest
 from kale_magics.execution.run import Run, SkipCause, TaskError, TaskRun
 from kale_magics.execution.run_store import LOG, task_folder, write_bytes, writing
-from kale_magics.execution.signing import is_signed_by_user, sign
+from kale_magics.execution.signing import is_signed_by_user, is_signed_file, sign, signature_file
 from kale_magics.kubeflow.client import (
     MAX_RETRY,
     MAX_RETRY_FOLLOWING,
@@ -33,7 +32,13 @@ from kale_magics.kubeflow.earlier_results import StepRecord, find_record, write_
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
 from kale_magics.kubeflow.pod_requests import PodRequests
-from kale_magics.kubeflow.pod_status import PodProblem, driver_problem, failure_problem, waiting_problem
+from kale_magics.kubeflow.pod_status import (
+    PodProblem,
+    driver_problem,
+    failure_problem,
+    memory_limit,
+    waiting_problem,
+)
 from kale_magics.kubeflow.server_states import (
     ENDED_TASK,
     duration,
@@ -49,6 +54,7 @@ from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Json
 from kale_magics.model.task_id import TaskId
 from kale_magics.step_runtime.artifacts import MAGIC
+from kale_magics.step_runtime.attempts import MEMORY_FIX
 from kale_magics.step_runtime.pod import BEGINS, ON_VOLUME
 
 PAUSE = 1.0
@@ -367,6 +373,8 @@ class ServerSource:
         # Another version may have written more fields.
         fields = {name: reported[name] for name in vars(TaskError("", "")) if name in reported}
         label = labels.get(place) or place.removeprefix(f"step {task.name}, ")
+        if fields.get("fix") == MEMORY_FIX:  # the step does not know its pod's limit
+            fields["message"] += memory_limit(self.options(task))
         return TaskError(**{**fields, "cell": label})
 
     def artifact(self, run: Run, task: TaskRun, variable: str) -> Path:
@@ -381,7 +389,7 @@ class ServerSource:
         # Another tool may have written that pipeline.
         if not (path.name.isascii() and path.name.isidentifier()):
             raise kale_error(Code.NO_SUCH_RUN, f"{what} has a key that kale_magics does not use", fix)
-        if run.trusted and _is_signed(path):
+        if run.trusted and is_signed_file(path):
             return path
         if not run.trusted:
             message = f"{what} comes from a run that was not started here; loading it can execute code"
@@ -396,7 +404,7 @@ class ServerSource:
             message = f"{what} was not written by kale_magics, and is not loaded"
             raise kale_error(Code.NO_SUCH_RUN, message, fix)
         self._write(path, content)
-        self._write(_signature_of(path), sign(hashlib.sha256(content).hexdigest()).encode())
+        self._write(signature_file(path), sign(hashlib.sha256(content).hexdigest()).encode())
         return path
 
     def _read_artifact(self, run: Run, task: TaskRun, key: str, what: str) -> bytes:
@@ -408,7 +416,7 @@ class ServerSource:
         place = artifact_path(self.pods[task.task].places.get(key, ""))
         content = self.requests.file(place, f"downloading {what}") if place else None
         earlier = self.pods[task.task].earlier
-        if content is None and earlier is not None and _is_signed(earlier / key):
+        if content is None and earlier is not None and is_signed_file(earlier / key):
             content = (earlier / key).read_bytes()
         if content is None:
             fix = f"download it from Kubeflow's page: {run.link}"
@@ -428,16 +436,4 @@ def _is_own(place: Path) -> bool:
         signature = about.pop("signature")
         return is_signed_by_user(json.dumps(about, sort_keys=True), signature)
     except (OSError, ValueError, AttributeError, KeyError):
-        return False
-
-
-def _signature_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.signature")
-
-
-def _is_signed(path: Path) -> bool:
-    """Whether a downloaded artifact exists, with a valid signature."""
-    try:
-        return is_signed_by_user(file_digest(path), _signature_of(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
         return False

@@ -73,6 +73,19 @@ def timeout_text(seconds: float) -> str:
     return f"it exceeded its --timeout of {limit} and was killed"
 
 
+def unreported_failure(code: int, limit: float | None) -> dict[str, Any]:
+    """Return the failure of an attempt that exceeded its time limit, or that died.
+
+    Args:
+        code: The exit code of its process, or the negative number of its signal.
+        limit: The seconds that it exceeded; None if it died.
+    """
+    kind, message, fix = "StepDied", death_text(code), MEMORY_FIX if code == -signal.SIGKILL else ""
+    if limit is not None:
+        kind, message, fix = "Timeout", timeout_text(limit), TIMEOUT_FIX
+    return {"type": kind, "message": message, "traceback": "", "cell": "", "kale_code": "", "fix": fix}
+
+
 def next_attempt(
     step: str, limits: tuple[int, float, float | None], outputs: list[str]
 ) -> Callable[[dict[str, Any]], None]:
@@ -105,7 +118,7 @@ def next_attempt(
         if ending and not failure:
             os._exit(128 + ending)
         if not failure:
-            failure = _unreported_failure(code, timeout if is_late else None)
+            failure = unreported_failure(code, timeout if is_late else None)
             if number > retries:
                 print(f"step {step}: {failure['message']}", file=sys.stderr, flush=True)
         if ending or number > retries:
@@ -205,14 +218,6 @@ def _read_result(file: Any) -> dict[str, Any]:
         file.seek(0)
         return dict(from_json(file.read()))
     return {}
-
-
-def _unreported_failure(code: int, limit: float | None) -> dict[str, Any]:
-    """Return the failure of an attempt that exceeded its time limit, if given, or that died."""
-    kind, message, fix = "StepDied", death_text(code), MEMORY_FIX if code == -signal.SIGKILL else ""
-    if limit is not None:
-        kind, message, fix = "Timeout", timeout_text(limit), TIMEOUT_FIX
-    return {"type": kind, "message": message, "traceback": "", "cell": "", "kale_code": "", "fix": fix}
 
 
 def _signal_group(process: int, number: int) -> None:
