@@ -89,7 +89,8 @@ SEEN = [
     ),
     (
         "an array that a series shows",
-        "import numpy as np, pandas as pd\na = np.zeros(2)\ns = pd.Series(a, copy=False)\nt = pd.Series(a)",
+        "import numpy as np, pandas as pd\na = np.zeros(2)\ns = pd.Series(a, copy=False)\n"
+        "t = pd.Series(a, copy=True)",
         "a[0] = 1",
         "a s",
         "t",

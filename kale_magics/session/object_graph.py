@@ -41,7 +41,10 @@ _SKIPPED = (
 
 _MUTABLE = frozenset({"builtins.dict", "builtins.list", "builtins.set", "numpy.ndarray"})
 
-_SKIPPED_NAMES = frozenset({"pandas._libs.internals.BlockValuesRefs", "logging.Logger", "logging.RootLogger"})
+_SKIPPED_NAMES = frozenset({
+    "pandas._libs.internals.BlockValuesRefs", "pandas._libs.internals.BlockPlacement",
+    "logging.Logger", "logging.RootLogger",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -204,11 +207,27 @@ class _Search:
             self.copied.add(id(item))
             if not copied:
                 self.indexes.add(id(item))
-            self._push(referents(item), copied=True)
+            self._push(_parts_of_index(item), copied=True)
             return
         inside = copied or (_copies_on_write() and ".internals" in name)
         (self.copied if copied else self.own).add(id(item))
         self._push(referents(item), inside)
+
+
+def _parts_of_index(index: Any) -> list[Any]:
+    """Return what an index of pandas holds.
+
+    Its texts are left out, as code does not change them: before pandas 3 every fitted model of scikit-learn
+    has the array with the names of the columns, and would share an object with the frame.
+    """
+    array: Any = sys.modules["numpy"].ndarray
+    parts = [part for name, part in vars(index).items() if name != "_cache"]  # it is computed from the others
+    return [p for p in parts if not (issubclass(type(p), array) and _has_only_texts(p))]
+
+
+def _has_only_texts(array: Any) -> bool:
+    """Whether an array contains texts alone, as far as a few elements show."""
+    return array.dtype.hasobject and all(type(item) is str for item in islice(array.flat, MIN_ELEMENTS))
 
 
 def _is_array(kind: type) -> bool:

@@ -7,6 +7,7 @@ pickles inherits.
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import functools
 import gc
 import io
@@ -216,6 +217,9 @@ def reduce_instance(obj: Any, kind: type) -> Any:
     for name in ("__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__"):
         if getattr(kind, name, None) is not getattr(object, name, None):
             return None
+    if issubclass(kind, dict) and not hasattr(kind, "__getstate__") and not vars(obj):
+        # Python 3.10 looks up `__getstate__` of the object, whose own `__getattr__` may raise any exception.
+        return copyreg.__newobj__, (kind,), None, None, iter(dict.items(obj))  # type: ignore[attr-defined]
     makers = [vars(base)["__new__"] for base in kind.__mro__ if "__new__" in vars(base)]
     if len(makers) < 2 or kind.__mro__[-2].__flags__ & HEAP_TYPE == 0:
         return None

@@ -937,9 +937,9 @@ ys[:1] = [train]
 train = train.set_index('g')
 %%kale step s3
 g = train
-print("RESULT", ' '.join(str(ys).split()))
+print("RESULT", list(g), list(ys[0]), ys[0]["l"][0] is ys, g["l"].iloc[0] is ys)
 """,
-        "[ g v w l 0 1 1 1 [[g, v, w, l]] 1 1 1 1 1]",
+        "['v', 'w', 'l'] ['g', 'v', 'w', 'l'] True True",
         cold=True,
     ),
     Case(
