@@ -200,14 +200,17 @@ class Sharing:
         one, two = self.lookup.certain_facts(binding), self.lookup.certain_facts(other)
         if self.state.branches or self.state.given_varies:
             one = None  # other parameter values may do what the session did not
-        shared = (
-            self.state.session.shares(binding.name, name) if one is not None and two is not None else None
-        )
+        known = one is not None and two is not None
+        shared = self.observed(binding.name, name) if known else None
         if shared is False and not self.state.losing_parts.isdisjoint((binding.name, name)):
             shared = None  # they may have shared one before
         # A selection from a frame is a copy, from an array a view: the session has both to compare.
         copied = two is not None and one is not None and two.type_name.startswith(COPYING_TYPES)
         return shared is True if copied or source.relation == "weak" else shared is not False
+
+    def observed(self, one: str, other: str) -> bool | None:
+        """Whether the values of two names share an object in the session that a cell may change."""
+        return self.state.session.shares(one, other, self.state.names_indexes)
 
     def _relation(self, source: Source, inplace: bool = False) -> Relation:
         """Return how a call's result is related to an argument: "part" if it may be or hold it.

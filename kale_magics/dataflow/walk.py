@@ -271,9 +271,7 @@ class Flow:
             elif source.relation in ("same", "part") and source.name in self.state.names:
                 found |= self.state.names[source.name].caches
         known = self.lookup.certain_facts(binding) is not None
-        return frozenset(
-            f for f in found if not known or self.state.session.shares(binding.name, f) is not False
-        )
+        return frozenset(f for f in found if not known or self.sharing.observed(binding.name, f) is not False)
 
     def _unbind(self, effect: Unbind, late: bool) -> None:
         if late:

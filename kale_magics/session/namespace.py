@@ -60,11 +60,15 @@ class Session:
         text = str(value) if issubclass(type(value), PurePath) else value
         return text if type(text) is str and 0 < len(text) <= MAX_PATH and "\0" not in text else None
 
-    def shares(self, one: str, other: str) -> bool | None:
-        """Whether the values of two names share a mutable object; None if unknown."""
+    def shares(self, one: str, other: str, indexes: bool = True) -> bool | None:
+        """Whether the values of two names share a mutable object, also if that is only an index of pandas.
+
+        Returns:
+            None if unknown.
+        """
         if not (self.has(one) and self.has(other)):
             return None
-        return self._graph_of(one).shares(self._graph_of(other))
+        return self._graph_of(one).shares(self._graph_of(other), indexes)
 
     def _graph_of(self, name: str) -> ObjectGraph:
         if name not in self._graphs:

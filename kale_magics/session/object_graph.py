@@ -67,9 +67,9 @@ class ObjectGraph:
     complete: bool = True
     cost: int = 0
 
-    def shares(self, other: ObjectGraph) -> bool | None:
-        """Whether two values share a mutable object; None if unknown."""
-        if self.shares_memory(other) or self.shares_index(other):
+    def shares(self, other: ObjectGraph, indexes: bool = True) -> bool | None:
+        """Whether two values share a mutable object, also if that is only an index; None if unknown."""
+        if self.shares_memory(other) or (indexes and self.shares_index(other)):
             return True
         return False if self.complete and other.complete else None
 
