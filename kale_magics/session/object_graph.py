@@ -47,6 +47,13 @@ _SKIPPED_NAMES = frozenset({
 })  # fmt: skip
 
 
+FEATURE_NAMES = "feature_names_in_"
+"""The attribute of a fitted model with the names of columns; before pandas 3, the frame has the same array.
+
+Code does not change them: models fitted on one frame do not depend on each other.
+"""
+
+
 @dataclass(frozen=True)
 class ObjectGraph:
     """The mutable objects reachable from a value.
@@ -174,6 +181,9 @@ class _Search:
             self._visit_array(item, copied)
         elif traits.name.startswith("pandas."):
             self._visit_pandas(item, traits.name, copied)
+        elif traits.is_estimator:
+            known |= {number, id(vars(item))}
+            self._push([part for name, part in vars(item).items() if name != FEATURE_NAMES], copied)
         else:
             known.add(number)
             self._push_all_of(item, copied)
@@ -207,27 +217,11 @@ class _Search:
             self.copied.add(id(item))
             if not copied:
                 self.indexes.add(id(item))
-            self._push(_parts_of_index(item), copied=True)
+            self._push(referents(item), copied=True)
             return
         inside = copied or (_copies_on_write() and ".internals" in name)
         (self.copied if copied else self.own).add(id(item))
         self._push(referents(item), inside)
-
-
-def _parts_of_index(index: Any) -> list[Any]:
-    """Return what an index of pandas holds.
-
-    Its texts are left out, as code does not change them: before pandas 3 every fitted model of scikit-learn
-    has the array with the names of the columns, and would share an object with the frame.
-    """
-    array: Any = sys.modules["numpy"].ndarray
-    parts = [part for name, part in vars(index).items() if name != "_cache"]  # it is computed from the others
-    return [p for p in parts if not (issubclass(type(p), array) and _has_only_texts(p))]
-
-
-def _has_only_texts(array: Any) -> bool:
-    """Whether an array contains texts alone, as far as a few elements show."""
-    return array.dtype.hasobject and all(type(item) is str for item in islice(array.flat, MIN_ELEMENTS))
 
 
 def _is_array(kind: type) -> bool:
@@ -242,12 +236,14 @@ class _Traits(NamedTuple):
         name: Its name with its module.
         is_own: Whether the notebook defines it.
         is_array: Whether its objects are arrays of numpy.
+        is_estimator: Whether its objects are models of scikit-learn.
         holds_nothing: Whether its objects hold nothing that belongs to the value.
     """
 
     name: str
     is_own: bool
     is_array: bool
+    is_estimator: bool
     holds_nothing: bool
 
 
@@ -256,7 +252,12 @@ def _traits_of(kind: type) -> _Traits:
     own, name = module_of(kind) == "__main__", full_name(kind)
     skipped = issubclass(kind, _SKIPPED) or name in _SKIPPED_NAMES
     nothing = not own and (skipped or _is_dtype(kind) or is_immutable_type(kind))
-    return _Traits(name, own, _is_array(kind), nothing)
+    return _Traits(name, own, _is_array(kind), _is_estimator(kind), nothing)
+
+
+def _is_estimator(kind: type) -> bool:
+    base = sys.modules.get("sklearn.base")
+    return base is not None and issubclass(kind, base.BaseEstimator)
 
 
 def _is_dtype(kind: type) -> bool:
