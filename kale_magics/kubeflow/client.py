@@ -33,6 +33,7 @@ from kale_magics.kubeflow.server_errors import (
     CONNECTING,
     TEMPORARY,
     WebPageError,
+    is_unknown_host,
     needs_namespace,
     rejection_fix,
     request_error,
@@ -368,8 +369,8 @@ def _is_temporary(error: Exception) -> bool:
     if isinstance(error, kfp_server_api.ApiException):
         return error.status in TEMPORARY and not rejection_fix(error)
     reason = getattr(error, "reason", None)
-    never = (urllib3.exceptions.NameResolutionError, urllib3.exceptions.SSLError)
-    return not isinstance(error, WebPageError) and not isinstance(reason, never)
+    never = is_unknown_host(reason) or isinstance(reason, urllib3.exceptions.SSLError)
+    return not isinstance(error, WebPageError) and not never
 
 
 def _retry_after(error: Exception) -> float:

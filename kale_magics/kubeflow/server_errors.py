@@ -103,6 +103,12 @@ def request_error(error: Exception, access: Access, action: str, list_command: s
     return _connection_error(error, access, action)
 
 
+def is_unknown_host(error: object) -> bool:
+    """Whether urllib3 found no address for the name of a host; its version 1 has no class for that."""
+    refused = isinstance(error, urllib3.exceptions.NewConnectionError)
+    return refused and isinstance(getattr(error, "__context__", None), socket.gaierror)
+
+
 def _connection_error(error: Exception, access: Access, action: str) -> KaleError:
     address = access.address
     parts = urlsplit(address)
@@ -110,7 +116,7 @@ def _connection_error(error: Exception, access: Access, action: str) -> KaleErro
     reason = getattr(error, "reason", None) or error
     if isinstance(error, kfp_server_api.ApiException) or isinstance(reason, urllib3.exceptions.SSLError):
         return _tls_error(str(reason), access, host, port)
-    if isinstance(reason, urllib3.exceptions.NameResolutionError):
+    if is_unknown_host(reason):
         return kale_error(
             Code.UNREACHABLE, f"there is no host {host}", "check the address, and your network or VPN"
         )
