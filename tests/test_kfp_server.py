@@ -71,19 +71,13 @@ def read(folder: str):
         print("read", file.read())
 
 
-HAS_WORKSPACE = hasattr(dsl, "PipelineConfig")  # since kfp 2.15
-
-needs_workspace = pytest.mark.skipif(not HAS_WORKSPACE, reason="kfp is too old for a workspace")
-
-if HAS_WORKSPACE:
-
-    @dsl.pipeline(
-        name="with-workspace", pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi"))
-    )
-    def with_workspace():
-        written = write(folder=dsl.WORKSPACE_PATH_PLACEHOLDER)
-        following = read(folder=dsl.WORKSPACE_PATH_PLACEHOLDER).after(written)
-        kubernetes.use_secret_as_env(following, secret_name="aws", secret_key_to_env={"key": "AWS_KEY"})
+@dsl.pipeline(
+    name="with-workspace", pipeline_config=dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(size="1Gi"))
+)
+def with_workspace():
+    written = write(folder=dsl.WORKSPACE_PATH_PLACEHOLDER)
+    following = read(folder=dsl.WORKSPACE_PATH_PLACEHOLDER).after(written)
+    kubernetes.use_secret_as_env(following, secret_name="aws", secret_key_to_env={"key": "AWS_KEY"})
 
 
 @component
@@ -116,7 +110,7 @@ def fails():
     fail().after(second)
 
 
-PIPELINES_HERE = (two_steps, with_attempts, fails, *((with_workspace,) if HAS_WORKSPACE else ()))
+PIPELINES_HERE = (two_steps, with_workspace, with_attempts, fails)
 
 
 @pytest.fixture(scope="module")
@@ -277,7 +271,6 @@ def test_upload_must_be_a_pipeline(client: kfp.Client, file: str, tmp_path: Path
     assert client.list_pipelines().pipelines is None
 
 
-@needs_workspace
 def test_platform_spec(client: kfp.Client, files: dict[str, Path], tmp_path: Path):
     pipeline = client.upload_pipeline(str(files["with-workspace"]))
     version = client.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions[0]
@@ -288,7 +281,6 @@ def test_platform_spec(client: kfp.Client, files: dict[str, Path], tmp_path: Pat
     assert refused(client._upload_api.upload_pipeline, str(tmp_path / "bad.yaml"), name="bad")[0] == 400
 
 
-@needs_workspace
 def test_old_server_rejects_what_it_does_not_know(files: dict[str, Path], file: str, tmp_path: Path):
     with KfpServer(tmp_path, rejects=("workspace",)) as server:
         client = connect(server)
@@ -623,7 +615,6 @@ def test_run_waits_for_its_place(client: kfp.Client, file: str, tmp_path: Path):
         assert not server.runs[second].workflow.nodes
 
 
-@needs_workspace
 @pytest.mark.kfp
 def test_workspace(server: KfpServer, client: kfp.Client, files: dict[str, Path]):
     run_id = client.create_run_from_pipeline_package(str(files["with-workspace"]), {}).run_id

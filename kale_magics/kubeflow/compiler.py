@@ -262,21 +262,11 @@ def _workspace_place() -> str:
 
 
 def _configuration(pipeline: Pipeline) -> dict[str, Any]:
-    """Return the arguments of the pipeline's decorator for the run's shared volume, if steps use it.
-
-    Raises:
-        KaleError: The installed version of kfp does not support it.
-    """
-    users = [step.name for step in pipeline.steps if step.options.kubernetes.workspace]
-    if not users:
+    """Return the arguments of the pipeline's decorator for the run's shared volume, if steps use it."""
+    if not any(step.options.kubernetes.workspace for step in pipeline.steps):
         return {}
-    import kfp
     from kfp import dsl
 
-    if not hasattr(dsl, "WorkspaceConfig"):
-        message = f"kfp {kfp.__version__} does not support the shared volume of --workspace"
-        fix = "upgrade kfp to 2.15 or newer, or remove --workspace"
-        raise kale_error(Code.BAD_STEP_OPTION, message, fix, Where(step=users[0]))
     environment = pipeline.environment
     patch: dict[str, Any] = {"accessModes": list(environment.workspace_access_modes)}
     patch |= {"storageClassName": environment.storage_class} if environment.storage_class else {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import inspect
 import shlex
 import subprocess
 import sys
@@ -60,12 +59,10 @@ def run_yaml(path: Path, arguments: Mapping[str, Any], place: Path, command: str
         ),
     ):
         warnings.simplefilter("ignore")  # kfp's own
-        # Shared volumes are new in kfp 2.15.
-        has_volumes = "workspace_root" in inspect.signature(local.init).parameters
         local.init(
             local.SubprocessRunner(use_venv=False),
             pipeline_root=str(place / "root"),
             raise_on_error=False,
-            **({"workspace_root": str(place / "workspace")} if has_volumes else {}),
+            workspace_root=str(place / "workspace"),
         )
         components.load_component_from_file(str(path))(**arguments)
