@@ -27,7 +27,7 @@ test-browser: $(INSTALLED_BROWSER)  ## the notebooks in JupyterLab in Chromium, 
 	.ci/chromium
 	$(BIN)/python -m pytest tests/browser
 
-test-all:  ## all tests on every supported Python that is found, and with the oldest dependencies; the browser; all cases in KFP's runner
+test-all:  ## the tests on every supported Python that is found, and with the oldest dependencies; all that there are on the last one
 	PYTHONS="$(PYTHONS)" .ci/test-all
 
 coverage: $(INSTALLED)  ## which lines `make test` executes; of the runtime of steps only what runs outside of a step
