@@ -500,6 +500,7 @@ def test_a_change_by_another_name_is_no_difference(shell: Shell) -> None:
     assert verdicts()["lists.first"] == "equal"
 
 
+@pytest.mark.kfp
 def test_a_run_on_a_server_is_checked(cluster_shell: Shell, tmp_path: Path) -> None:
     Path("text.txt").write_text("abc")
     for cell in CELLS[2:]:

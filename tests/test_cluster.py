@@ -156,6 +156,7 @@ def test_a_step_gets_the_packages_that_it_needs_and_no_others(shell: Shell) -> N
     assert asked("tell") - pinned("scikit-learn") == pinned("cloudpickle")
 
 
+@pytest.mark.kfp
 def test_own_modules_and_files_travel(
     shell: Shell, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -416,6 +416,7 @@ def test_parameters_are_strict(client: kfp.Client, file: str):
 # -- runs --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.kfp
 def test_run(server: KfpServer, client: kfp.Client, file: str):
     pipeline = client.upload_pipeline(file, "mine")
     version = client.list_pipeline_versions(pipeline.pipeline_id).pipeline_versions[0]
@@ -566,6 +567,7 @@ def test_tasks_after_a_failed_one_are_omitted(server: KfpServer, client: kfp.Cli
     assert workflow.task("fail-2").children == [drivers[1].id]
 
 
+@pytest.mark.kfp
 def test_held_run_is_terminated(server: KfpServer, client: kfp.Client, file: str):
     server.hold("train")
     run_id = submit(client, file)
@@ -1027,6 +1029,7 @@ def test_server_without_logs_and_artifacts(tmp_path: Path):
         assert ask(server, "GET", f"{RUNS}/a/nodes/b/artifacts/c:read")[0] == 404
 
 
+@pytest.mark.kfp
 def test_closing_ends_processes_and_pods_may_have_other_names(file: str, tmp_path: Path):
     with KfpServer(tmp_path, version="older", pod_names="v1", fills_pod_names=True) as server:
         client = connect(server)
@@ -1045,6 +1048,7 @@ def test_closing_ends_processes_and_pods_may_have_other_names(file: str, tmp_pat
 # -- the UI server -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.kfp
 @pytest.mark.parametrize("prefix", ["", "/pipeline"])
 def test_ui_gives_objects_and_logs(file: str, tmp_path: Path, prefix: str):
     with KfpServer(tmp_path, prefix=prefix) as server:
@@ -1097,6 +1101,7 @@ def test_ui_gives_no_other_files(server: KfpServer, client: kfp.Client, file: st
     assert ask(server, "GET", f"/artifacts/minio/mlpipeline/{path}")[0] == 404
 
 
+@pytest.mark.kfp
 def test_ui_asks_for_the_users_namespace(file: str, tmp_path: Path):
     owned = {"alice": ("alice-ns",), "bob": ("bob-ns",)}
     tokens = {"a": "alice", "b": "bob"}

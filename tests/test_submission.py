@@ -62,6 +62,7 @@ def run_id_in(printed: str) -> str:
     return found[1]
 
 
+@pytest.mark.kfp
 def test_what_runs_here_runs_there(shell: Shell, real_server: KfpServer) -> None:
     outcome = shell.run(f"run = %kale_run --host {real_server.url} -p factor=5 --name five")
     assert outcome.success, outcome.printed
