@@ -163,17 +163,17 @@ def contents_of(spec: Mapping[str, Any], values: Mapping[str, Json]) -> dict[str
     inputs = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     known = {key: about.get("defaultValue") for key, about in inputs.items()} | dict(values)
     tasks, found = spec["root"]["dag"]["tasks"], dict[str, str]()
-    for key in TopologicalSorter(
-        {key: task.get("dependentTasks", ()) for key, task in tasks.items()}
-    ).static_order():
+    for key in _in_order(tasks):
         component = spec["components"][tasks[key]["componentRef"]["name"]]
         given = tasks[key].get("inputs", {})
-        names = {name: p.get("componentInputParameter") for name, p in given.get("parameters", {}).items()}
         sources = {name: a["taskOutputArtifact"] for name, a in given.get("artifacts", {}).items()}
         step = {
             "component": component,
             "executor": spec["deploymentSpec"]["executors"][component["executorLabel"]],
-            "parameters": {name: known.get(key) for name, key in names.items()},
+            "parameters": {
+                name: [source, known.get(source.get("componentInputParameter", ""))]
+                for name, source in given.get("parameters", {}).items()
+            },
             "artifacts": {
                 name: [found[source["producerTask"]], source["outputArtifactKey"]]
                 for name, source in sources.items()

@@ -7,6 +7,7 @@ cluster the address is often that of the API server alone: then the page's servi
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,9 @@ PAGE_LOG = "/k8s/pod/logs?podname={node}&runid={run}"
 TASKS = "/apis/v2beta1/runs/{run}/tasks?page_size=200"
 POD, EVENTS = "/k8s/pod?podname={node}", "/k8s/pod/events?podname={node}"
 """Paths at the two servers; servers up to 2.17 have no `TASKS` (`run.proto` of KFP's branch mlmd-removal)."""
+
+MAX_PAGES = 100
+"""Pages of a list of tasks."""
 
 API_SERVICE = re.compile(r"ml-pipeline((?:\.[\w-]+)*)")
 """The host name of KFP's API server in its cluster, and of the page's without its `-ui`."""
@@ -93,18 +97,19 @@ class PodRequests:
         """Return the addresses that the API itself lists; empty for a server that does not."""
         found: dict[str, dict[str, str]] = {}
         page = ""
-        while True:
+        for _ in range(MAX_PAGES):
             path = TASKS.format(run=self.run_id) + (f"&page_token={quote(page)}" if page else "")
             answer = _json(self._get(path, action))
-            try:
-                for task in answer["tasks"]:
-                    artifacts = task["outputs"].get("artifacts", ())
+            if not isinstance(answer, dict) or not isinstance(answer.get("tasks"), list):
+                break
+            for task in answer["tasks"]:
+                with contextlib.suppress(LookupError, TypeError):  # it has no artifacts yet
+                    artifacts = task["outputs"]["artifacts"]
                     found[task["name"]] = {a["artifact_key"]: a["artifacts"][-1]["uri"] for a in artifacts}
-            except (LookupError, TypeError, AttributeError):
-                return {}  # it is no such list
-            before, page = page, str(answer.get("next_page_token", ""))
-            if page in ("", before):
-                return found
+            page = str(answer.get("next_page_token") or "")
+            if not page:
+                break
+        return found
 
     def file(self, path: str, action: str) -> bytes | None:
         """Return the file at a path of the page's server; None if it has none."""
