@@ -230,7 +230,9 @@ def test_a_run_that_nobody_has_waited_for_can_be_waited_for(shell: Shell, server
     assert "ZeroDivisionError" in shell.refusal("run.wait()")
     server.hold("load")
     shell.run(f"run = %kale_run --host {server.url} --no-wait")
-    assert isinstance(shell.run("run.wait(0)").error, TimeoutError)
+    outcome = shell.run("run.wait(0)")
+    assert isinstance(outcome.error, TimeoutError)
+    assert len(outcome.printed.splitlines()) == 1  # no traceback of this package
 
 
 def test_what_only_this_machine_can_do_is_refused(shell: Shell, server: KfpServer) -> None:

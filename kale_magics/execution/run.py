@@ -164,6 +164,16 @@ class NoSuchOutputError(KaleError, KeyError):
     __str__ = Exception.__str__
 
 
+class StillRunningError(TimeoutError):
+    """A run is still in progress after the seconds that the user gave; IPython shows the message alone."""
+
+    def __init__(self, run_id: str, seconds: float | None) -> None:
+        super().__init__(f"run {run_id} is still running after {seconds or 0:g} s")
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"TimeoutError: {self}"]
+
+
 class LazyMapping(Mapping[str, Value], Generic[Value]):
     """A mapping whose values are computed on access.
 

@@ -104,8 +104,9 @@ class PodRequests:
                 break
             for task in answer["tasks"]:
                 with contextlib.suppress(LookupError, TypeError):  # it has no artifacts yet
-                    artifacts = task["outputs"]["artifacts"]
-                    found[task["name"]] = {a["artifact_key"]: a["artifacts"][-1]["uri"] for a in artifacts}
+                    listed = task["outputs"]["artifacts"]
+                    places = {each["artifact_key"]: str(each["artifacts"][-1]["uri"]) for each in listed}
+                    found[task["name"]] = places
             page = str(answer.get("next_page_token") or "")
             if not page:
                 break

@@ -18,7 +18,7 @@ from typing import Any
 from kale_magics.checking.conclusion import check_against_notebook, raise_failures
 from kale_magics.execution.folder_source import FolderSource
 from kale_magics.execution.request import RunRequest
-from kale_magics.execution.run import Run, SkipCause, TaskError, TaskRun
+from kale_magics.execution.run import Run, SkipCause, StillRunningError, TaskError, TaskRun
 from kale_magics.execution.run_store import LOG, task_folder, write_bytes, writing
 from kale_magics.execution.signing import is_signed_by_user, is_signed_file, sign, signature_file
 from kale_magics.kubeflow.client import (
@@ -242,7 +242,7 @@ class ServerSource:
                 if run.known_state != "running":
                     break
                 if deadline is not None and time.monotonic() > deadline:
-                    raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
+                    raise StillRunningError(run.id, timeout)
                 time.sleep(PAUSE)
             self.complete(run)
         if self.request is not None:

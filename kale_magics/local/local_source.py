@@ -9,7 +9,7 @@ from pathlib import Path
 from kale_magics.cache.entry import read_entry
 from kale_magics.execution.file_digests import file_digest
 from kale_magics.execution.folder_source import FolderSource
-from kale_magics.execution.run import Run, TaskRun
+from kale_magics.execution.run import Run, StillRunningError, TaskRun
 from kale_magics.model.diagnostics import Code, kale_error
 
 
@@ -62,7 +62,7 @@ class BackgroundSource(LocalSource):
     def wait(self, run: Run, timeout: float | None) -> None:
         """Wait for the end of the run; see `Run.wait`."""
         if not self.ended.wait(timeout):
-            raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
+            raise StillRunningError(run.id, timeout)
         if self.error is not None:
             raise self.error
 

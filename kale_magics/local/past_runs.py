@@ -14,7 +14,7 @@ from typing import Any
 
 from kale_magics.cache.entry import read_entry
 from kale_magics.cache.store import CacheStore
-from kale_magics.execution.run import Run, RunSource, SkipCause, TaskError, TaskRun
+from kale_magics.execution.run import Run, RunSource, SkipCause, StillRunningError, TaskError, TaskRun
 from kale_magics.execution.run_store import writing
 from kale_magics.local.local_source import LocalSource
 from kale_magics.model.diagnostics import Code, Where, kale_error
@@ -133,7 +133,7 @@ class StoredSource(LocalSource):
         deadline = None if timeout is None else time.monotonic() + timeout
         while run.state == "running":
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError(f"run {run.id} is still running after {timeout:g} s")
+                raise StillRunningError(run.id, timeout)
             time.sleep(POLL_INTERVAL)
 
     def cancel(self, run: Run) -> None:
