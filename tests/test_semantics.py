@@ -1,8 +1,8 @@
 """A pipeline gives the answer that the notebook gives: the table of cases, judged in every way there is.
 
-The quickest way plays all of them live; of those without a session, of the embedded engine and KFP's runner
-there is a sample. The others are played in slow tests, with KFP's runner some in those of KFP and the rest
-when everything is tested.
+The quickest way plays half of them live, and fewer without a session, in the embedded engine and in KFP's
+runner. The others are played in slow tests, with KFP's runner some in those of KFP and the rest only when all
+is tested.
 """
 
 from __future__ import annotations
@@ -40,8 +40,12 @@ def of_engine(case: Case) -> Collection[pytest.MarkDecorator]:
     return () if is_one_of(case, 36) else [pytest.mark.slow]
 
 
+def of_live(case: Case) -> Collection[pytest.MarkDecorator]:
+    return () if is_one_of(case, 2) else [pytest.mark.slow]
+
+
 def of_cold(case: Case) -> Collection[pytest.MarkDecorator]:
-    return () if is_one_of(case, 3) else [pytest.mark.slow]
+    return () if is_one_of(case, 4) else [pytest.mark.slow]
 
 
 def of_kfp(case: Case) -> Collection[pytest.MarkDecorator]:
@@ -67,13 +71,13 @@ def test_the_notebook_in_ipython(case: Case, players: Players) -> None:
     assert results(printed) == [case.answer], f"{case.typed().text[:LONGEST]}\nprinted:\n{printed}"
 
 
-@table(RUN)
+@table(RUN, of_live)
 def test_the_marked_notebook(case: Case, players: Players) -> None:
     report = players.play(in_forks, case)
     assert results(report.notebook) == [case.answer], told(case, report, report.notebook)
 
 
-@table(ANSWERED)
+@table(ANSWERED, of_live)
 def test_the_steps_in_processes_of_their_own(case: Case, players: Players) -> None:
     has_answer(case, players.play(in_forks, case))
 
@@ -83,7 +87,7 @@ def test_the_steps_not_run_in_the_session(case: Case, players: Players) -> None:
     has_answer(case, players.play(in_forks, case.unrun()))
 
 
-@table(RUN)
+@table(RUN, of_live)
 def test_no_value_differs_from_the_notebooks(case: Case, players: Players) -> None:
     has_no_difference(case, players.play(in_forks, case))
 
@@ -108,7 +112,7 @@ def test_the_yaml_in_kfp(case: Case, players: Players) -> None:
     assert [results(printed) for printed in report.runs] == [[case.answer]], told(case, report)
 
 
-@table(SHAPED)
+@table(SHAPED, of_live)
 def test_the_shape_of_the_graph(case: Case, players: Players) -> None:
     report = players.play(in_forks, case)
     assert report.assembled, told(case, report)
