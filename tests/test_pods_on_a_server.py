@@ -13,8 +13,10 @@ import pytest
 from kale_magics.execution.events import Event, TaskBlocked
 from kale_magics.kubeflow.following import Follower
 from kale_magics.kubeflow.metadata_store import artifacts_of_run
+from kale_magics.kubeflow.pod_log import is_missing_log, split_log
 from kale_magics.kubeflow.pod_requests import PodRequests
 from kale_magics.step_runtime.attempts import unreported_failure
+from kale_magics.step_runtime.pod import BEGINS, ENDS
 from tests.kfp_server import KfpServer
 from tests.kfp_server.script import page_order, recorded
 from tests.pods import failed_pod, pod, reporting_pod
@@ -117,7 +119,9 @@ def test_the_page_beside_the_api_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
         address = "http://ml-pipeline.team:8888"
         namespace_argument: ClassVar[dict[str, str]] = {}
 
-        def download(self, path: str, action: str, patience: float, address: str) -> bytes | None:
+        def download(
+            self, path: str, action: str, patience: float, address: str, large: bool
+        ) -> bytes | None:
             asked.append(address)
             return b'{"status": {}}' if "-ui" in address else None
 
@@ -170,6 +174,107 @@ def test_only_the_record_of_an_equal_step_counts(shell: Shell, tmp_path: Path) -
         outcome = shell.run(f"run = %kale_run --host {server.url}")
         assert outcome.success, outcome.printed
         assert value(shell, "[run.steps['add'].cached, run.steps['add'].log, run.metrics]") == [True, "", {}]
+
+
+def test_what_ran_without_the_cache_is_no_result_of_a_cached_step(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "server", address="api", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        server.script["add"] = pod("add", "total 4\n", {"total": 4})
+        assert shell.run(f"%kale_run --host {server.url} --no-cache").success
+        server.pretend_cached("add")
+        assert shell.run(f"run = %kale_run --host {server.url}").success
+        assert value(shell, "run.metrics") == {"total": 3}
+
+
+def test_a_record_counts_only_while_the_server_has_its_run(shell: Shell, tmp_path: Path) -> None:
+    with KfpServer(tmp_path / "server", address="api", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        server.runs.clear()  # another cluster at the same forwarded port
+        server.pretend_cached("add")
+        assert shell.run(f"run = %kale_run --host {server.url}").success
+        assert value(shell, "run.metrics") == {}
+
+
+@pytest.mark.parametrize("damage", ["[]", "{", "[" * 100_000, '{"signature": 1}'])
+def test_damaged_records_do_not_count(shell: Shell, tmp_path: Path, damage: str) -> None:
+    with KfpServer(tmp_path / "server", address="api", script=SCRIPT) as server:
+        assert shell.run(f"%kale_run --host {server.url}").success
+        (place,) = Path(".kale").glob("**/add/result.json")
+        place.write_text(damage)
+        server.pretend_cached("add")
+        outcome = shell.run(f"run = %kale_run --host {server.url}")
+        assert outcome.success, outcome.printed
+        assert value(shell, "run.metrics") == {}
+
+
+def test_a_result_is_not_lost_with_the_log(shell: Shell, server: KfpServer) -> None:
+    assert shell.run(f"run = %kale_run --host {server.url}").success
+    run_id = value(shell, "run.id")
+    server.fail("GET", "/log", 500, times=99)
+    server.fail("GET", "/k8s/pod/logs", 500, times=99)
+    assert shell.run(f"again = %kale_attach {run_id} --host {server.url}").success
+    assert value(shell, "[again.metrics, again.steps['load'].log]") == [{"total": 3}, "loaded\n"]
+
+
+@pytest.mark.parametrize("path", ["/ml_metadata", "/k8s/pod/events", "/tasks"])
+def test_what_is_not_necessary_may_fail(shell: Shell, server: KfpServer, path: str) -> None:
+    assert shell.run(f"%kale_run --host {server.url}").success
+    server.pretend_cached("load")
+    server.fail("POST" if path.startswith("/ml") else "GET", path, 503, times=99)
+    outcome = shell.run(f"run = %kale_run --host {server.url}")
+    assert outcome.success, outcome.printed
+    assert value(shell, "[run.metrics, run.steps['load'].log]") == [{"total": 3}, "loaded\n"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [[], "x", {"containerStatuses": [None]}, {"conditions": {}}, {"containerStatuses": [{"state": "x"}]}],
+)
+def test_a_pod_of_another_form_is_none(status: Any) -> None:
+    class Client:
+        address = "http://here"
+        namespace_argument: ClassVar[dict[str, str]] = {}
+
+        def download(self, *asked: Any, **more: Any) -> bytes:
+            return json.dumps({"status": status}).encode()
+
+    requests = PodRequests(Client(), "1")  # type: ignore[arg-type]  # the part that is used
+    assert requests.state(["pod"], "") == ("", {})
+
+
+END = f'{ENDS}{{"step": "a", "metrics": {{"x": 1}}}}\n'
+ARGO = 'time=2026-11-29T22:09:09.672Z level=INFO msg="sub-process exited" argo=true error=<nil>\n'
+LAUNCHER = "F1129 22:09:09.672000      16 main.go:58] failed to execute component: exit status 137\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "body", "metrics"),
+    [
+        (f"{BEGINS}\na\n{END}", "a\n", {"x": 1}),
+        (f"the end of a long log\n{END}", "the end of a long log\n", {"x": 1}),
+        (f"{BEGINS}\na\n{END}{ARGO}at the end\n", "a\nat the end\n", {"x": 1}),
+        (f"{BEGINS}\n50 %{ARGO}", "50 %\n", None),
+        (f"{BEGINS}\n50 %{LAUNCHER}", "50 %\n", None),
+        (f'{BEGINS}\na\n{{"error_message": "broken", "error_details": ""}}', "a\n", None),
+        (f'{BEGINS}\na\n{ENDS}{{"step": "a", "metrics": null, "error": "x"}}\n', "a\n", {}),
+        (f'{BEGINS}\na\n{ENDS}{{"step": "a", "fingerprints": "{{"}}\n', "a\n", None),
+    ],
+)
+def test_the_parts_of_a_log(log: str, body: str, metrics: Any) -> None:
+    text, result = split_log(log)
+    assert (text, result and result["metrics"]) == (body, metrics)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"error_details": "", "error_message": "x"}',
+        '{\n  "error": "not found", "code": 5, "message": "not found"}',
+        '{"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404}',
+    ],
+)
+def test_an_error_is_no_log(answer: str) -> None:
+    assert is_missing_log(answer.encode())
 
 
 def test_a_record_that_another_has_written_does_not_count(shell: Shell, tmp_path: Path) -> None:

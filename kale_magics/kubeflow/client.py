@@ -289,6 +289,7 @@ class KfpClient:
         address: str = "",
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        large: bool = True,
     ) -> bytes | None:
         """Return the content at a path that is no operation of kfp's client; None if the server has none.
 
@@ -299,6 +300,7 @@ class KfpClient:
             address: Another address; it gets the same credentials.
             body: What to send, for a POST; else it is a GET.
             headers: More headers.
+            large: Whether it may be large, and take longer than other answers.
 
         Raises:
             KaleError: The server cannot be reached, or authentication fails.
@@ -309,7 +311,7 @@ class KfpClient:
             cookies = {"Cookie": api.cookie} if api.cookie else {}
             sent = {**api.default_headers, **cookies, **(headers or {})}
             api.update_params_for_auth(sent, [], ["Bearer"])
-            self._pool.limits = MAX_FILE_SECONDS, MAX_FILE_BYTES
+            self._pool.limits = (MAX_FILE_SECONDS, MAX_FILE_BYTES) if large else (MAX_SECONDS, MAX_BYTES)
             try:
                 url = (address or self.address) + path
                 rest, options = api.rest_client, {"headers": sent, "_request_timeout": TIMEOUTS}
@@ -320,8 +322,7 @@ class KfpClient:
                 raise
             finally:
                 self._pool.limits = MAX_SECONDS, MAX_BYTES
-            # The server of the page says of the texts that it returns that they are HTML.
-            content = bytes(response.data)
+            content = bytes(response.data)  # the page's server says of texts that they are HTML
             return None if _is_web_page(response) and content.lstrip()[:1] == b"<" else content
 
         return self.read(request, action, patience)

@@ -30,7 +30,8 @@ class RemoteTask:
         key: KFP's name of it.
         template: The template of its pods.
         retries: How often it is retried.
-        content: A digest of it with everything that it depends on (`contents_of`).
+        content: A digest of it with everything that it depends on (`contents_of`); empty if the server does
+            not cache it.
     """
 
     key: str
@@ -66,7 +67,7 @@ def tasks_of(
     """
     kubernetes = (platform or {}).get("platforms", {}).get("kubernetes", {})
     executors = kubernetes.get("deploymentSpec", {}).get("executors", {})
-    contents, found = contents_of(spec, values or {}), dict[str, RemoteTask]()
+    contents, found = contents_of(spec, values or {}, executors), dict[str, RemoteTask]()
     for key, task in spec["root"]["dag"]["tasks"].items():
         label = spec["components"][task["componentRef"]["name"]].get("executorLabel", "")
         retries = int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
@@ -75,7 +76,8 @@ def tasks_of(
         if about is not None:
             counts = (len(about.get(kind, ())) for kind in ("annotations", "labels"))
             template = "-".join(["metadata", *map(str, counts), template])
-        found[task["taskInfo"]["name"]] = RemoteTask(key, template, retries, contents[key])
+        content = contents[key] if task.get("cachingOptions", {}).get("enableCache") else ""
+        found[task["taskInfo"]["name"]] = RemoteTask(key, template, retries, content)
     return found
 
 
@@ -98,7 +100,8 @@ def read_pipeline(
         steps: dict[str, Step] = {}
         for key in _in_order(tasks):
             steps[key] = _with_edges(tasks[key], _step(spec, tasks[key]), steps)
-    except (KeyError, ValueError, StopIteration) as error:
+        remote = tasks_of(spec, document.get("platform_spec") or document, values)
+    except (LookupError, ValueError, TypeError, AttributeError, StopIteration) as error:
         message = f"the pipeline of run {run_name} was not written by kale_magics"
         raise kale_error(Code.NO_SUCH_RUN, message, "open the run on Kubeflow's page") from error
     steps = {key: step for key, step in steps.items() if not is_runtime_step(step)}
@@ -106,7 +109,7 @@ def read_pipeline(
     name = info.get("displayName") or info.get("name") or run_name
     parameters = {p.name: p for step in steps.values() for p in step.parameters}
     pipeline = Pipeline(name, tuple(steps.values()), tuple(parameters.values()))
-    return RemotePipeline(pipeline, tasks_of(spec, document.get("platform_spec") or document, values))
+    return RemotePipeline(pipeline, remote)
 
 
 def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
@@ -153,12 +156,15 @@ def _with_edges(task: Mapping[str, Any], step: Step, steps: Mapping[str, Step]) 
     return replace(step, inputs=tuple(inputs), after=after)
 
 
-def contents_of(spec: Mapping[str, Any], values: Mapping[str, Json]) -> dict[str, str]:
+def contents_of(
+    spec: Mapping[str, Any], values: Mapping[str, Json], platform: Mapping[str, Any]
+) -> dict[str, str]:
     """Return a digest of each task of a pipeline with everything that it depends on, by KFP's name of it.
 
     Args:
         spec: The specification of the pipeline.
         values: Values of parameters, by their keys.
+        platform: What the specification of the platform says of each executor, by its label.
     """
     inputs = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     known = {key: about.get("defaultValue") for key, about in inputs.items()} | dict(values)
@@ -167,9 +173,11 @@ def contents_of(spec: Mapping[str, Any], values: Mapping[str, Json]) -> dict[str
         component = spec["components"][tasks[key]["componentRef"]["name"]]
         given = tasks[key].get("inputs", {})
         sources = {name: a["taskOutputArtifact"] for name, a in given.get("artifacts", {}).items()}
+        label = component["executorLabel"]
         step = {
+            "pipeline": spec.get("pipelineInfo", {}).get("name", ""),
             "component": component,
-            "executor": spec["deploymentSpec"]["executors"][component["executorLabel"]],
+            "executor": [spec["deploymentSpec"]["executors"][label], platform.get(label, {})],
             "parameters": {
                 name: [source, known.get(source.get("componentInputParameter", ""))]
                 for name, source in given.get("parameters", {}).items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,23 +31,31 @@ OUTPUT = "] ExecutorOutput: {"
 EXECUTOR = re.compile(r"\[KFP Executor [^]]+\]: ")
 """The beginning of a line of the part of kfp that calls the step's program."""
 
-ARGO = re.compile(r"time=\S+ level=\w+ msg=.* argo=true")
-"""A line of Argo."""
+ARGO = re.compile(r"time=\S+ level=\w+ msg=.* argo=true( \w+=.*)?\s*$")
+"""A line of Argo; it may follow a line of the step that has no end."""
 
 ARGO_END = re.compile(r"Error: exit status \d+\s*")
 """Argo's last line of a pod that failed."""
 
-ERROR_FIELDS = frozenset({"error_message", "error_details"})
-"""The fields of the API's answer if it has no log; its status may be 200."""
+ERRORS = ({"error_message"}, {"error", "code"}, {"kind", "apiVersion", "status"})
+"""Fields of the messages of KFP's API, of its gateway and of Kubernetes; their status may be 200."""
+
+MAX_ERROR = 10_000
+"""Bytes of such a message."""
 
 
 def is_missing_log(content: bytes) -> bool:
-    """Whether the content of a log is the server's message that there is none."""
-    if not content.startswith(b'{"error_message"'):
+    """Whether the content of a log is a server's message that there is none."""
+    return BEGINS.encode() not in content and _is_error(content.strip())
+
+
+def _is_error(text: str | bytes) -> bool:
+    """Whether a text is an error of a server in JSON."""
+    if len(text) > MAX_ERROR or text[:1] not in ("{", b"{"):
         return False
     try:
-        return set(json.loads(content)) <= ERROR_FIELDS
-    except ValueError:
+        return any(fields <= set(json.loads(text)) for fields in ERRORS)
+    except (ValueError, RecursionError):
         return False
 
 
@@ -57,38 +66,62 @@ def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
         text: The log. If the step has not begun, as when pip fails, what came before it is returned.
     """
     _, begins, rest = text.partition(BEGINS + "\n")
-    if not begins:
-        return without_lines_of_kfp(text), None
-    body, ends, result = rest.rpartition(ENDS)
+    # A cluster may have deleted the beginning of a long log.
+    body, ends, result = (rest if begins else text).rpartition(ENDS)
     if not ends:
-        return without_lines_of_kfp(rest), None
-    text = "".join(_lines(body.splitlines(keepends=True)))  # Argo's last line comes after the result
+        return without_lines_of_kfp(result), None
+    text = "".join(_lines(body.splitlines(keepends=True)))
+    line, _, after = result.partition("\n")
+    # What threads and the end of the process print comes after the result.
+    return text + without_lines_of_kfp(after), _result(line)
+
+
+def _result(line: str) -> dict[str, Any] | None:
+    """Return the result that a step reported, with the fields that have the right types."""
     try:
-        return text, dict(json.loads(result.partition("\n")[0]))
-    except (ValueError, TypeError):  # the log is cut off there
-        return text, None
+        found = json.loads(line)
+        fingerprints = json.loads(found.get("fingerprints") or "{}")
+    except (ValueError, TypeError, AttributeError, RecursionError):  # the log is cut off there
+        return None
+    error = _typed(found.get("error"), (str, int))
+    return {
+        "step": found.get("step"),
+        "metrics": _typed(found.get("metrics"), (int, float)),
+        "artifacts": _typed(found.get("artifacts"), (str,)),
+        "fingerprints": fingerprints if isinstance(fingerprints, dict) else {},
+        "error": error if {"type", "message"} <= error.keys() else None,
+    }
+
+
+def _typed(found: object, types: tuple[type, ...]) -> dict[str, Any]:
+    """Return the fields of a dict that have one of the types; empty if it is no dict."""
+    return {k: v for k, v in found.items() if isinstance(v, types)} if isinstance(found, dict) else {}
 
 
 def without_lines_of_kfp(text: str) -> str:
     """Return a log without the lines of Argo, KFP's launcher and its executor."""
     lines = text.splitlines(keepends=True)
-    if lines and ARGO_END.fullmatch(lines[-1]):
+    if lines and (ARGO_END.fullmatch(lines[-1]) or _is_error(lines[-1])):
         lines.pop()
     return "".join(_lines(lines))
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
+    ends = [number for number, line in enumerate(lines) if line.rstrip("\r\n") == "}"]
     closing = -1
     for number, line in enumerate(lines):
         if number <= closing:
             continue
         executor = EXECUTOR.match(line)
-        if executor or OF_LAUNCHER.match(line):
+        other = OF_LAUNCHER.search(line) or ARGO.search(line)
+        if executor or other:
             below = executor and number + 1 < len(lines) and lines[number + 1] == "{\n"
             if below or line.rstrip().endswith(OUTPUT):
-                ends = (at for at in range(number + 1, len(lines)) if lines[at].rstrip("\r\n") == "}")
-                closing = next(ends, -1)
-        elif not ARGO.match(line):
+                after = bisect(ends, number)
+                closing = ends[after] if after < len(ends) else -1
+            # The step's own line had no end.
+            yield from [line[: other.start()] + "\n"] if other and other.start() else []
+        else:
             yield line
 
 
@@ -96,7 +129,8 @@ def launcher_error(text: str) -> str:
     """Return the last fatal or error message of KFP's launcher or driver in a log; empty if there is none."""
     found = ""
     for line in text.splitlines():
-        matched = LAUNCHER.match(line)
-        if matched and line[0] in "EF":
-            found = line[matched.end() :] if line[0] == "F" or not found else found
+        matched = LAUNCHER.search(line)
+        kind = line[matched.start()] if matched else ""
+        if matched and kind in ("E", "F"):
+            found = line[matched.end() :] if kind == "F" or not found else found
     return found

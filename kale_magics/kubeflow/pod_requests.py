@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from kale_magics.kubeflow.client import MAX_RETRY, KfpClient
 from kale_magics.kubeflow.metadata_store import HEADERS, artifacts_of_run
 from kale_magics.kubeflow.pod_log import is_missing_log
+from kale_magics.kubeflow.responses import InvalidResponseError
 from kale_magics.model.diagnostics import Code, KaleError
 
 API_LOG = "/apis/v1alpha1/runs/{run}/nodes/{node}/log"
@@ -27,6 +28,17 @@ POD, EVENTS = "/k8s/pod?podname={node}", "/k8s/pod/events?podname={node}"
 
 MAX_PAGES = 100
 """Pages of a list of tasks."""
+
+MAX_OPTIONAL = 3.0
+"""Seconds for which a request is repeated whose answer is not necessary."""
+
+POD_SHAPE = {
+    "status": {
+        "conditions": [{}],
+        "containerStatuses": [{"state": {"waiting": {}, "terminated": {}}}],
+    }
+}
+"""The fields of a pod that are read, with the types of their values (Kubernetes' `v1.Pod`)."""
 
 API_SERVICE = re.compile(r"ml-pipeline((?:\.[\w-]+)*)")
 """The host name of KFP's API server in its cluster, and of the page's without its `-ui`."""
@@ -63,16 +75,21 @@ class PodRequests:
     def state(self, pods: Sequence[str], action: str) -> tuple[str, dict[str, Any]]:
         """Return the name and the state of the first of these pods that exists (Kubernetes' `v1.Pod`)."""
         for pod in pods:
-            found = _json(self._get(self._path(POD, pod), action))
-            if isinstance(found, dict) and "status" in found:
+            found = _json(self._optional(self._path(POD, pod), action))
+            if isinstance(found, dict) and "status" in found and _has_shape(found, POD_SHAPE):
                 return pod, found
         return "", {}
 
     def events(self, pod: str, action: str) -> list[dict[str, Any]]:
         """Return the events of a pod, the oldest first (Kubernetes' `v1.Event`)."""
-        found = _json(self._get(self._path(EVENTS, pod), action))
+        found = _json(self._optional(self._path(EVENTS, pod), action))
         items = found.get("items") if isinstance(found, dict) else found
         return [event for event in items or () if isinstance(event, dict)] if isinstance(items, list) else []
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the server has a run of this user."""
+        answer = self._optional(f"/apis/v2beta1/runs/{quote(run_id)}", "looking up a run")
+        return isinstance(_json(answer), dict)
 
     def artifact(self, pods: Sequence[str], key: str, action: str) -> bytes | None:
         """Return an artifact of Argo's own, which the API returns; None for one of KFP's."""
@@ -80,7 +97,8 @@ class PodRequests:
             path = f"/apis/v2beta1/runs/{self.run_id}/nodes/{quote(pod)}/artifacts/{key}:read"
             found = _json(self._get(path, action))
             if isinstance(found, dict) and isinstance(found.get("data"), str):
-                return base64.b64decode(found["data"])
+                with contextlib.suppress(ValueError):  # it is no text in base64
+                    return base64.b64decode(found["data"], validate=True)
         return None
 
     def addresses(self, action: str) -> dict[str, dict[str, str]]:
@@ -89,9 +107,12 @@ class PodRequests:
         Returns:
             For KFP's name of each task, addresses by KFP's names of the artifacts; empty without both.
         """
-        return self._listed_addresses(action) or artifacts_of_run(
-            self.run_id, lambda path, body: self._page(path, action, body=body, headers=HEADERS)
-        )
+        listed = self._listed_addresses(action)
+        with contextlib.suppress(InvalidResponseError):  # it is another server at that path
+            return listed or artifacts_of_run(
+                self.run_id, lambda path, body: self._optional(path, action, body=body, headers=HEADERS)
+            )
+        return {}
 
     def _listed_addresses(self, action: str) -> dict[str, dict[str, str]]:
         """Return the addresses that the API itself lists; empty for a server that does not."""
@@ -99,7 +120,7 @@ class PodRequests:
         page = ""
         for _ in range(MAX_PAGES):
             path = TASKS.format(run=self.run_id) + (f"&page_token={quote(page)}" if page else "")
-            answer = _json(self._get(path, action))
+            answer = _json(self._optional(path, action))
             if not isinstance(answer, dict) or not isinstance(answer.get("tasks"), list):
                 break
             for task in answer["tasks"]:
@@ -127,10 +148,16 @@ class PodRequests:
         name = "podnamespace" if path.startswith("/k8s") else "namespace"
         return f"{path}{'&' if '?' in path else '?'}{name}={quote(namespace or DEFAULT_NAMESPACE)}"
 
-    def _get(self, path: str, action: str, patience: float = MAX_RETRY) -> bytes | None:
+    def _optional(self, path: str, action: str, **more: Any) -> bytes | None:
+        """Return a small answer of a route that a server need not have; None also if the request fails."""
+        with contextlib.suppress(KaleError):
+            return self._get(path, action, MAX_OPTIONAL, large=False, **more)
+        return None
+
+    def _get(self, path: str, action: str, patience: float = MAX_RETRY, **more: Any) -> bytes | None:
         if path.startswith("/apis"):
-            return self.server.download(path, action, patience)
-        return self._page(path, action, patience)
+            return self.server.download(path, action, patience, **more)
+        return self._page(path, action, patience, **more)
 
     def _page(self, path: str, action: str, patience: float = MAX_RETRY, **more: Any) -> bytes | None:
         """Send a request to the server of the page."""
@@ -174,5 +201,14 @@ def _json(content: bytes | None) -> Any:
     """Return the value of a JSON text; None if it is another text."""
     try:
         return None if content is None else json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _has_shape(value: Any, shape: Any) -> bool:
+    """Whether a value of JSON has the types of another one, as far as it has its fields."""
+    if value is None or type(value) is not type(shape):
+        return value is None
+    if isinstance(shape, dict):
+        return all(_has_shape(value.get(name), part) for name, part in shape.items())
+    return all(item is not None and _has_shape(item, shape[0]) for item in value) if shape else True

@@ -57,7 +57,7 @@ class WebPageError(Exception):
 
 def server_message(error: kfp_server_api.ApiException) -> str:
     """Return the server's message of an error; of a web page only the status."""
-    text = str(error.body or "")
+    text = _body(error)
     if is_web_page(error):
         return f"{error.status} {error.reason or ''}".strip()
     try:
@@ -78,7 +78,13 @@ def rejection_fix(error: Exception) -> str:
 
 def is_web_page(error: kfp_server_api.ApiException) -> bool:
     """Whether an error is a web page, as from a proxy or a server of another kind."""
-    return str(error.body or "").lstrip().startswith("<")
+    return _body(error).lstrip().startswith("<")
+
+
+def _body(error: kfp_server_api.ApiException) -> str:
+    """Return the text of an error's body; that of a download is bytes."""
+    body = error.body or ""
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
 
 
 def request_error(error: Exception, access: Access, action: str, list_command: str) -> KaleError:

@@ -28,7 +28,7 @@ from kale_magics.kubeflow.client import (
     KfpClient,
     interrupt_message,
 )
-from kale_magics.kubeflow.earlier_results import StepRecord, find_record, write_record
+from kale_magics.kubeflow.earlier_results import StepRecord, equal_records, read_record, write_record
 from kale_magics.kubeflow.pipeline_spec import RemotePipeline
 from kale_magics.kubeflow.pod_log import split_log
 from kale_magics.kubeflow.pod_requests import PodRequests
@@ -276,64 +276,75 @@ class ServerSource:
         text = self.requests.log(pod.names, f"downloading the log of step {task.name}", patience)
         if text is None and task.state == "succeeded":
             text = self._stored_log(task)
+        # A pod first installs packages; that output is shown only if the step never begins.
+        log = (text or b"").decode("utf-8", "replace")
+        begun = over or BEGINS in log or self.kept_log(task)
+        body, result = split_log(log) if begun else ("", None)
+        if result is not None and result["step"] != task.name:
+            return  # the log of another pod: the guessed name was wrong
+        if result is None and over and self._take_record(task):
+            return
         if text is None:
-            if over and not self._take_earlier(task):
+            if over:
                 self._explain(task, "")
             return
-        # A pod first installs packages; that output is shown only if the step never begins.
-        log = text.decode("utf-8", "replace")
-        body, result = split_log(log) if over or BEGINS in log else ("", None)
-        if result is not None and result.get("step", task.name) != task.name:
-            return  # the log of another pod: the guessed name was wrong
-        self._write(task.folder / LOG, body.encode())
+        self._write(task.folder / LOG, body.encode("utf-8", "replace"))
         pod.complete = over and result is not None
         if result is not None:
             self._take_result(task, result)
-            if pod.complete and task.state == "succeeded" and self._created is not None:
-                content = self.remote.tasks[task.name].content
-                with writing(self.folder):
-                    write_record(
-                        task.folder,
-                        StepRecord(self.server.address, content, self._created.isoformat(), result),
-                    )
+            if pod.complete and task.state == "succeeded":
+                self._write_record(task, body, result)
         elif over:
             self._explain(task, log)
 
     def _take_result(self, task: TaskRun, result: Mapping[str, Any]) -> None:
         """Update a task from the result that it reported."""
         pod = self.pods[task.task]
-        task.metrics = result.get("metrics", {})
+        task.metrics = result["metrics"]
         stored = self._addresses.get(self.remote.tasks[task.name].key, {})
-        pod.places = {**result.get("artifacts", {}), **stored}
-        pod.fingerprints = json.loads(result.get("fingerprints", "{}"))
-        task.error = self._error(task, result.get("error")) or task.error
-        pod.has_failed = bool(result.get("error"))
+        pod.places = {**result["artifacts"], **stored}
+        pod.fingerprints = result["fingerprints"]
+        task.error = self._error(task, result["error"]) or task.error
+        pod.has_failed = bool(result["error"])
         if pod.has_failed and task.state == "cancelled":
             task.state = "failed"
 
-    def _take_earlier(self, task: TaskRun) -> bool:
-        """Take the result of a cached task from the record of an earlier run; False without one."""
-        if not task.cached or self._created is None:
-            return False
+    def _write_record(self, task: TaskRun, log: str, result: Mapping[str, Any]) -> None:
         content = self.remote.tasks[task.name].content
-        found = find_record(task.folder, self.server.address, content, self._created)
-        if found is None:
+        if content and not task.cached and self._created is not None:
+            created = self._created.isoformat()
+            with writing(self.folder):
+                write_record(StepRecord(self._server_name, content, created, result, log, task.folder))
+
+    def _take_record(self, task: TaskRun) -> bool:
+        """Take the result of a task from its own record or, if it is cached, from that of an equal one."""
+        record = read_record(task.folder)
+        if record is None and task.cached and self._created is not None:
+            content = self.remote.tasks[task.name].content
+            records = equal_records(task.folder, self._server_name, content, self._created)
+            record = next((r for r in records if self.requests.has_run(r.folder.parent.name)), None)
+        if record is None:
             return False
         pod = self.pods[task.task]
-        pod.earlier, record = found
-        with writing(self.folder):
-            self._write(task.folder / LOG, (pod.earlier / LOG).read_bytes())
+        if record.folder != task.folder:
+            pod.earlier = record.folder
+            self._write(task.folder / LOG, record.log.encode("utf-8", "replace"))
         pod.complete = True
         self._take_result(task, record.result)
         return True
 
+    @property
+    def _server_name(self) -> str:
+        return f"{self.server.address} {self.server.namespace_argument.get('namespace', '')}".rstrip()
+
     def _stored_log(self, task: TaskRun) -> bytes | None:
         """Return the log that KFP has stored as an artifact, also of a cached step; None without one."""
         key, action = self.remote.tasks[task.name].key, f"looking up the artifacts of step {task.name}"
-        if key not in self._addresses:
+        if STORED_LOG not in self._addresses.get(key, {}):
             self._addresses |= self.requests.addresses(action)
         place = artifact_path(self._addresses.get(key, {}).get(STORED_LOG, ""))
-        return self.requests.file(place, action) if place else None
+        found = self.requests.file(place, action) if place else None
+        return found if found is not None and BEGINS.encode() in found else None
 
     def _explain(self, task: TaskRun, log: str) -> None:
         """Replace the error of a task that died without a word by its cause, if that can be found."""
@@ -435,5 +446,5 @@ def _is_own(place: Path) -> bool:
         about = json.loads(place.read_text(encoding="utf-8"))
         signature = about.pop("signature")
         return is_signed_by_user(json.dumps(about, sort_keys=True), signature)
-    except (OSError, ValueError, AttributeError, KeyError):
+    except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
         return False

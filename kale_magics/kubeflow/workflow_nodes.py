@@ -132,7 +132,10 @@ def artifact_path(uri: str) -> str:
     Args:
         uri: The artifact's URI, as in `minio://mlpipeline/v2/artifacts/...`.
     """
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri.encode("utf-8", "replace").decode())
+    except ValueError:
+        return ""
     if parts.scheme not in SOURCES or not parts.netloc:
         return ""
     return f"/artifacts/{SOURCES[parts.scheme]}/{quote(parts.netloc)}{quote(parts.path)}"
