@@ -369,16 +369,9 @@ class Calls:
             self._change_all(given[name])
         for name, ran in sorted(summary.may_change):
             # Without a parameter to decide it, every run repeats what the session did.
-            same = ran or not self._reads_given(function, set())
+            same = ran or not self.lookup.reads_varying(function)
             self._assume_changes(given.get(name, ()), f"{function.name}()", same and call.certain)
         self._link(summary.links, given)
-
-    def _reads_given(self, function: Behaviour, seen: set[Behaviour]) -> bool:
-        """Whether a function, or one that it uses, looks up what other parameter values may change."""
-        seen.add(function)
-        names = {effect.name for effect in function.effects if isinstance(effect, Read)}
-        used = {b for name in names if name in self.state.names for b in self.state.names[name].behaviours}
-        return any(map(self.lookup.varies, names)) or any(self._reads_given(b, seen) for b in used - seen)
 
     def _link(self, links: Iterable[tuple[str, str]], given: dict[str, tuple[Source, ...]]) -> None:
         def sources(name: str) -> tuple[Source, ...]:

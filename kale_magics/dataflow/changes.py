@@ -59,7 +59,8 @@ class Changes:
 
     def _is_unchanged(self, name: str) -> bool:
         """Whether a function that may be called could change an object, but was seen not to."""
-        return self.state.late and not self.state.cell_varies and self.is_kept(name)
+        varied = self.state.cell_varies or any(map(self.lookup.reads_varying, self.state.expanding))
+        return self.state.late and not varied and self.is_kept(name)
 
     def _classes(self, name: str) -> list[str]:
         """Return the classes of the notebook that may own what changes in an object or a class."""

@@ -176,6 +176,13 @@ class NameLookup:
         binding = self.state.names.get(name)
         return binding is not None and (binding.kind == "parameter" or binding.unsure or binding.derived)
 
+    def reads_varying(self, function: Behaviour, seen: Iterable[Behaviour] = ()) -> bool:
+        """Whether a function, or one that it uses, looks up what other parameter values may change."""
+        known = {function, *seen}
+        names = {effect.name for effect in function.effects if isinstance(effect, Read)}
+        used = self.behaviours_of(names) - known
+        return any(map(self.varies, names)) or any(self.reads_varying(b, known) for b in used)
+
     def immutable(self, binding: Binding) -> bool:
         """Whether a value can never change, or belongs to a library."""
         facts = self.certain_facts(binding)
