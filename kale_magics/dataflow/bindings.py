@@ -66,6 +66,8 @@ class Binding:
         flag: Whether it is such a value that is true or false.
         type_name: The type that the code shows for the result of a library's function or class, as in
             "collections.defaultdict"; for a class factory, that function.
+        is_instance: Whether the code shows that it is an object of a class of the notebook, and not a
+            library's object that holds one.
         inplace: Whether it may have been created with an option to work in place.
         fresh: The step that certainly bound the name itself: the value is not an input of it.
         path: The library object assigned to the name, as in "random.shuffle"; empty for all others.
@@ -90,6 +92,7 @@ class Binding:
     derived: bool = False
     flag: bool = False
     type_name: str = ""
+    is_instance: bool = False
     inplace: bool = False
     fresh: str = ""
     path: str = ""

@@ -122,14 +122,25 @@ class Calls:
         if effects is not None or origin or not call.method:
             return effects
         kinds = {self._type_of(source) for source in receiver}
-        if any(self._has_method(source, call.method) for source in receiver):
+        if any(self._is_own_method(source, call.method) for source in receiver):
             return NO_EFFECTS if kinds <= {""} else None
         found = [e for kind in kinds if (e := method_effects(call.method, kind)) is not None]
         return functools.reduce(or_, found) if found else None
 
-    def _has_method(self, source: Source, method: str) -> bool:
+    def _is_own_method(self, source: Source, method: str) -> bool:
+        """Whether a method is one of a class of the notebook.
+
+        It is not if the object may be a library's that holds one of such a class, as a list or a pipeline of
+        scikit-learn, and has such a method itself.
+        """
         binding = self.state.names.get(source.name)
-        return binding is not None and any(method in b.methods for b in binding.behaviours)
+        if binding is None or not any(method in b.methods for b in binding.behaviours):
+            return False
+        if source.relation == "same":
+            facts = self.lookup.certain_facts(binding)
+            if facts is not None or binding.is_instance or binding.direct is not None:
+                return facts is None or facts.own or binding.direct is not None
+        return method_changes(method, "") != "yes" and method_effects(method, "") is None
 
     def _type_of(self, source: Source) -> str:
         """Return the type of an expression's value; empty if it is not known."""
@@ -204,7 +215,7 @@ class Calls:
 
     def _may_draw(self, call: Call, origin: str, receiver: Sequence[Source]) -> None:
         """Apply a possible draw from a seeded generator, unless the evidence excludes it."""
-        if call.method and any(self._has_method(source, call.method) for source in receiver):
+        if call.method and any(self._is_own_method(source, call.method) for source in receiver):
             return
         kind = next(iter(map(self._type_of, receiver)), "") if call.method else ""
         drawn_from = {
@@ -305,12 +316,11 @@ class Calls:
             return
         if self.lookup.immutable(binding):
             return
-        facts = self.lookup.certain_facts(binding) if source.relation == "same" else None
         methods = [b.methods[call.method] for b in binding.behaviours if call.method in b.methods]
         for method in methods:
             self._apply(method, call, bound=True, owner=binding.name)
         is_class = binding.direct is not None and binding.direct.is_class
-        if methods and (is_class or (not binding.unsure and (facts is None or facts.own))):
+        if methods and (is_class or (not binding.unsure and self._is_own_method(source, call.method))):
             return
         if call.method == "set_params" and call.inplace and self.sharing.reaches(source):
             self.changes.change(binding.name)

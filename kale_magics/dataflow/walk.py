@@ -199,6 +199,7 @@ class Flow:
             origin=alias.origin,
             memory=alias.memory,
             type_name=alias.type_name,
+            is_instance=alias.is_instance,
             inplace=alias.inplace,
             path=alias.path,
             possible_modules=alias.possible_modules,
@@ -213,6 +214,7 @@ class Flow:
             direct=function,
             unsure=not effect.constant and self._is_unsure(effect),
             type_name=self._type_made(effect.made_by),
+            is_instance=self._is_class(effect.made_by),
             inplace=effect.inplace,
             fresh="" if late else self.state.step.name,
             path=self.sharing.origin(effect.path) if effect.path else "",
@@ -261,6 +263,11 @@ class Flow:
         if not origin or origin in FACTORIES:
             return origin
         return origin if origin in ITERATORS else result_type(origin)
+
+    def _is_class(self, called: str) -> bool:
+        """Whether a name refers to a class of the notebook."""
+        binding = self.state.names.get(called)
+        return binding is not None and binding.direct is not None and binding.direct.is_class
 
     def _caches_of(self, binding: Binding, effect: Bind) -> frozenset[str]:
         """Return the cached functions whose cache holds the value from now on."""
