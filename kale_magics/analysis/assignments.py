@@ -45,15 +45,19 @@ class AssignmentReader:
     def iterate(self, node: ast.comprehension | ast.For | ast.AsyncFor, scope: Scope | None = None) -> None:
         """Add the effects of iterating: each element is bound, in a scope of its own if one is given."""
         sources = self.names.roots(node.iter)
-        for source in sources:
-            if source.relation == "same":
-                self.state.out.append(Mutate(source, node.iter.lineno, "iteration"))
+        self.consume(node.iter)
         if scope is None:
             counts = isinstance(node.iter, ast.Call) and dotted(node.iter.func) == "range"
             self.bind(node.target, part_of(sources), self.names.names_in(node.iter), constant=counts)
         else:
             with self.names.scope(scope):
                 self.bind(node.target, part_of(sources), frozenset())
+
+    def consume(self, node: ast.expr) -> None:
+        """Add the effects of taking elements out of a value, which changes it if it is an iterator."""
+        for source in self.names.roots(node):
+            if source.relation == "same":
+                self.state.out.append(Mutate(source, node.lineno, "iteration"))
 
     def assign(self, targets: Sequence[ast.expr], value: ast.expr) -> None:
         """Add the effects of assigning the value of an expression to targets."""

@@ -99,6 +99,13 @@ class ExpressionReader:
             paths.append(Path(tuple(effects)))
         self.state.out.append(Branch(tuple(paths), selectors=chosen))
 
+    def _compare(self, node: ast.Compare) -> None:
+        for operand in (node.left, *node.comparators):
+            self.state.visit(operand)
+        for operator, operand in zip(node.ops, node.comparators, strict=True):
+            if isinstance(operator, (ast.In, ast.NotIn)):
+                self.assignments.consume(operand)
+
     def _listcomp(self, node: Comprehension) -> None:
         self.state.visit(node.generators[0].iter)
         bound, _, _ = bound_names([g.target for g in node.generators])

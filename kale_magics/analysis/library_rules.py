@@ -85,6 +85,7 @@ ELEMENT_FUNCTIONS = frozenset(
 READING_METHODS = frozenset(
     (
         # strings, bytes, numbers
+        " _asdict _replace"  # of named tuples
         " capitalize casefold center count decode encode endswith expandtabs find format format_map index"
         " isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable isspace"
         " istitle"

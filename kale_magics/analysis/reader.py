@@ -173,7 +173,8 @@ class StatementReader:
         with self.names.collecting() as effects:
             self.state.visit(node.type)
             if node.name:
-                self.assignments.bind_name(node.name, node.lineno)
+                uses = self.names.names_in(node.type) if node.type else frozenset[str]()
+                self.assignments.bind_name(node.name, node.lineno, uses=uses)
             body = self.block(node.body)
             self.state.out += body.effects
             if node.name and self.names.find(node.name) is None:

@@ -217,7 +217,8 @@ class Changes:
             return False
         facts = self.lookup.facts(binding)
         if effect.cause == "iteration":
-            return facts is not None and facts.iterator
+            # Other parameter values may have made it an iterator.
+            return binding.unsure or (facts is not None and facts.iterator)
         if effect.cause == "item":
             return (facts.type_name if facts is not None else binding.type_name) in FILLED_BY_LOOKUP
         return True

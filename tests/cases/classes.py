@@ -967,4 +967,26 @@ print("RESULT", v.a.tolist(), w.a.tolist())
         "[0.0, 0.0, 0.0, 0.0] [1.0, 1.0]",
         cold=True,
     ),
+    Case(
+        "an exception of a step's own class is kept",
+        """
+%%kale step make
+class Broken(Exception):
+    pass
+%%kale step fail
+try:
+    raise Broken("a")
+except Broken as error:
+    first = error
+errors = []
+try:
+    raise Broken("b")
+except (ValueError, Broken) as error:
+    errors.append(error)
+%%kale step show
+print("RESULT", repr(first), errors, isinstance(first, Broken))
+""",
+        "Broken('a') [Broken('b')] True",
+        cold=True,
+    ),
 ]

@@ -437,4 +437,62 @@ print("RESULT", np.shares_memory(flat, table), np.shares_memory(scaled, table))
         "True True",
         cold=True,
     ),
+    Case(
+        "a transformer of the notebook that learns nothing stands in a pipeline that does",
+        """
+%%kale imports
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+%%kale functions
+class Log(BaseEstimator, TransformerMixin):
+    def fit(self, X, y=None):
+        return self
+    def transform(self, X):
+        return np.log(X + 1)
+%%kale step data
+X = np.arange(20.0).reshape(10, 2)
+y = X.sum(1)
+%%kale step small
+model = make_pipeline(Log(), Ridge()).fit(X[:4], y[:4])
+other = Pipeline([("log", Log()), ("ridge", Ridge())])
+before = model.score(X, y)
+%%kale step all
+model.fit(X, y)
+other.fit(X, y)
+%%kale step show
+print("RESULT", round(before, 3), round(model.score(X, y), 3), round(other.score(X, y), 3))
+""",
+        "0.071 0.876 0.876",
+        cold=True,
+    ),
+    Case(
+        "a model of the notebook that learns nothing stands among others",
+        """
+%%kale imports
+import numpy as np
+from sklearn.linear_model import LinearRegression
+%%kale functions
+class Mean:
+    def fit(self, X, y):
+        return self
+    def predict(self, X):
+        return X.mean(1)
+%%kale step make
+X = np.arange(20.0).reshape(10, 2)
+y = X.sum(1)
+models = {"mean": Mean(), "line": LinearRegression()}
+others = [Mean(), LinearRegression()]
+best = others[1]
+%%kale step fit
+for model in models.values():
+    model.fit(X, y)
+best.fit(X, y)
+%%kale step show
+print("RESULT", [float(m.predict(X)[1].round(3)) for m in (*models.values(), best)])
+""",
+        "[2.5, 5.0, 5.0]",
+        cold=True,
+    ),
 ]

@@ -464,4 +464,46 @@ print("RESULT", bag.items, bag is same)
         "{'b': 2, 'c': 3, 'd': 'called'} True",
         cold=True,
     ),
+    Case(
+        "a dict and a list hold objects whose methods have the names of theirs",
+        """
+%%kale functions
+class Word:
+    def __init__(self, text):
+        self.text = text
+    def update(self, other):
+        return Word(self.text + other)
+    def append(self, other):
+        return Word(self.text + other)
+%%kale step make
+words, named = [Word("a")], {"b": Word("b")}
+%%kale step change
+words.append(Word("c"))
+named.update(d=Word("d"))
+%%kale step show
+print("RESULT", [w.text for w in words], [*named], words[0].append("x").text)
+""",
+        "['a', 'c'] ['b', 'd'] ax",
+        cold=True,
+    ),
+    Case(
+        "a frame beside an object whose method has the name of one of the frame's",
+        """
+%%kale imports
+import pandas as pd
+%%kale functions
+class Clean:
+    def insert(self, *given):
+        return given
+%%kale step make
+frame = pd.DataFrame({"a": [1]})
+parts = {"clean": Clean(), "frame": frame}
+%%kale step change
+parts["frame"].insert(0, "z", 1)
+%%kale step show
+print("RESULT", list(frame))
+""",
+        "['z', 'a']",
+        cold=True,
+    ),
 ]

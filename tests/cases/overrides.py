@@ -1306,4 +1306,85 @@ print("RESULT", col.tolist())
         given={"warm": False},
         cold=True,
     ),
+    Case(
+        "a parameter that only a function reads decides whether it changes a list",
+        """
+%%kale parameters
+keep = False
+%%kale functions
+def note(x):
+    if keep:
+        notes.append(x)
+    return x
+%%kale step make
+notes = []
+%%kale step work
+total = note(1) + note(2)
+%%kale step show
+print("RESULT", total, notes)
+""",
+        "3 [1, 2]",
+        given={"keep": True},
+        cold=True,
+    ),
+    Case(
+        "a parameter that a function of a function reads decides whether it changes a list",
+        """
+%%kale parameters
+keep = False
+%%kale functions
+def wanted():
+    return keep
+def note(x):
+    if wanted():
+        notes.append(x)
+%%kale step make
+notes = []
+%%kale step work
+note(1)
+%%kale step show
+print("RESULT", notes)
+""",
+        "[1]",
+        given={"keep": True},
+        cold=True,
+    ),
+    Case(
+        "a generator expression takes from what a parameter makes an iterator",
+        """
+%%kale parameters
+lazy = False
+%%kale step make
+rows = iter([1, 2, 3]) if lazy else [1, 2, 3]
+%%kale step add
+total = sum(row for row in rows)
+%%kale step rest
+left = list(rows)
+%%kale step show
+print("RESULT", total, left)
+""",
+        "6 []",
+        given={"lazy": True},
+        cold=True,
+    ),
+    Case(
+        "a test with in takes from what a parameter makes an iterator",
+        """
+%%kale parameters
+lazy = False
+%%kale step make
+rows = map(int, "0123") if lazy else [0, 1, 2, 3]
+%%kale step look
+found = 1 in rows
+if 2 not in rows:
+    found = False
+%%kale step rest
+left = list(rows)
+%%kale step show
+print("RESULT", found, left)
+""",
+        "True [3]",
+        given={"lazy": True},
+        cold=True,
+    ),
 ]

@@ -629,4 +629,26 @@ print("RESULT", items, more, last)
         "[1, 2] [1] [3]",
         cold=True,
     ),
+    Case(
+        "a decorator puts functions of steps into a list of the functions cell",
+        """
+%%kale functions
+tasks = []
+def task(function):
+    tasks.append(function)
+    return function
+%%kale step one
+@task
+def load():
+    return 1
+%%kale step two
+@task
+def save():
+    return 2
+%%kale step show
+print("RESULT", load is tasks[0], save is tasks[-1], [f() for f in tasks])
+""",
+        "True True [1, 2]",
+        cold=True,
+    ),
 ]
