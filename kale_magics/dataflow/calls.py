@@ -128,11 +128,7 @@ class Calls:
         return functools.reduce(or_, found) if found else None
 
     def _is_own_method(self, source: Source, method: str) -> bool:
-        """Whether a method is one of a class of the notebook.
-
-        It is not if the object may be a library's that holds one of such a class, as a list or a pipeline of
-        scikit-learn, and has such a method itself.
-        """
+        """Whether a method is one of a class of the notebook, and not of a list or pipeline that holds such."""
         binding = self.state.names.get(source.name)
         if binding is None or not any(method in b.methods for b in binding.behaviours):
             return False
