@@ -104,6 +104,8 @@ def test_an_attempt_that_was_killed_says_its_limit(shell: Shell, server: KfpServ
     server.script["load"] = reporting_pod("load", unreported_failure(-9, None))
     printed = shell.refusal(f"run = %kale_run --host {server.url}")
     assert [text for text in ("SIGKILL", "(limit 200M)", "--memory") if text not in printed] == []
+    run_id = re.findall(r"%kale_attach (\S+)", printed)[-1:] or [next(iter(server.runs))]
+    assert "(limit 200M)" in shell.run(f"%kale_attach {run_id[0]} --host {server.url}").printed
 
 
 def test_with_the_api_alone_the_message_says_where_the_cause_is(shell: Shell, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from kale_magics.kubeflow.pod_contents import is_runtime_step
 from kale_magics.model.diagnostics import Code, kale_error
 from kale_magics.model.graph import Graph
+from kale_magics.model.options import StepOptions
 from kale_magics.model.pipeline import Input, Json, Output, OutputKind, Parameter, Pipeline, Step
 from kale_magics.model.program import read_specification
 
@@ -125,7 +126,11 @@ def _step(spec: Mapping[str, Any], task: Mapping[str, Any]) -> Step:
     key = container["args"][-1]
     if not all(name.isascii() and name.isidentifier() for name in (key, *about["outputs"])):
         raise ValueError(key)  # they become names of files
-    return Step(about["step"], key, (), (), parameters, outputs=outputs, metrics=tuple(about["metrics"]))
+    resources = container.get("resources", {})
+    limit = resources.get("resourceMemoryLimit")
+    options = StepOptions(memory=(resources.get("resourceMemoryRequest", limit), limit) if limit else None)
+    metrics = tuple(about["metrics"])
+    return Step(about["step"], key, (), (), parameters, outputs=outputs, metrics=metrics, options=options)
 
 
 def _parameters(values: Mapping[str, tuple[str, Any, str]]) -> Iterator[Parameter]:

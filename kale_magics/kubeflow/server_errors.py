@@ -104,6 +104,9 @@ def request_error(error: Exception, access: Access, action: str, list_command: s
     if isinstance(error, InvalidResponseError):
         message = f"{urlsplit(access.address).hostname} returned an invalid response while {action}: {error}"
         return kale_error(Code.SERVER_ERROR, message, TRY_LATER)
+    if isinstance(error, kfp_server_api.ApiException) and str(error.reason).startswith("Failed to parse"):
+        message = f"{urlsplit(access.address).hostname} returned an invalid time while {action}"
+        return kale_error(Code.SERVER_ERROR, message, TRY_LATER)
     if isinstance(error, kfp_server_api.ApiException) and error.status:
         return _status_error(error, access, action, list_command)
     return _connection_error(error, access, action)

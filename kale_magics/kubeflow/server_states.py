@@ -12,6 +12,9 @@ ENDED: Mapping[str, RunState] = {"SUCCEEDED": "succeeded", "FAILED": "failed", "
 
 ENDED_TASK: Mapping[str, TaskState] = {**ENDED, "SKIPPED": "skipped"}
 
+UNFINISHED = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
+"""KFP's states of a run that goes on."""
+
 ENDING = ("CANCELING", "CANCELED")
 """KFP's states of a run that was cancelled."""
 
@@ -25,6 +28,8 @@ def ended_run_state(answer: Any) -> RunState | None:
         answer: KFP's `V2beta1Run`.
     """
     state = ENDED.get(answer.state or "")
+    if state is None and answer.state not in UNFINISHED and happened(answer.finished_at):
+        state = "failed"
     history = {change.state for change in answer.state_history or ()}
     return "cancelled" if state == "failed" and not history.isdisjoint(ENDING) else state
 
