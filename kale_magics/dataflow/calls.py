@@ -128,7 +128,7 @@ class Calls:
         return functools.reduce(or_, found) if found else None
 
     def _is_own_method(self, source: Source, method: str) -> bool:
-        """Whether a method is that of a class of the notebook, and not of a list that holds an object of it."""
+        """Whether a method is that of a class of the notebook, not of a list that holds an object of it."""
         binding = self.state.names.get(source.name)
         if binding is None or not any(method in b.methods for b in binding.behaviours):
             return False
