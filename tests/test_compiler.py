@@ -119,6 +119,7 @@ def run_locally(path: Path, arguments: dict[str, Json], capfd: pytest.CaptureFix
     return captured.out + captured.err
 
 
+@pytest.mark.kfp
 def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pipeline, arguments = everything()
     path = tmp_path / "pipeline.yaml"
@@ -131,6 +132,7 @@ def test_kfp_runs_everything(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
     assert '"type": "float"' in metadata
 
 
+@pytest.mark.kfp
 def test_kfp_gets_the_outputs_of_the_attempt_that_succeeds(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,7 @@
 """A pipeline gives the answer that the notebook gives: the table of cases, judged in every way there is.
 
-The quickest way plays half of them live, and fewer without a session, in the embedded engine and in KFP's
-runner. The others are played in slow tests, with KFP's runner some in those of KFP and the rest only when all
-is tested.
+The quickest way plays half of them live, and fewer without a session and in the embedded engine; the others
+are played in slow tests. KFP's runner plays some in the tests of KFP, and the rest only when all is tested.
 """
 
 from __future__ import annotations
@@ -49,8 +48,6 @@ def of_cold(case: Case) -> Collection[pytest.MarkDecorator]:
 
 
 def of_kfp(case: Case) -> Collection[pytest.MarkDecorator]:
-    if is_one_of(case, 90):
-        return ()
     return [pytest.mark.kfp] if is_one_of(case, 6) else [pytest.mark.exhaustive]
 
 
