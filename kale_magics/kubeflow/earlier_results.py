@@ -70,7 +70,7 @@ def read_record(folder: Path) -> StepRecord | None:
         signature = fields.pop("signature")
         log = (folder / LOG).read_bytes().decode()
         is_signed = is_signed_by_user(json.dumps(fields, sort_keys=True), signature)
-        if is_signed and fields["log"] == _digest(log):
+        if is_signed and fields["log"] == _digest(log) and datetime.fromisoformat(fields["created"]).tzinfo:
             return StepRecord(**{**fields, "log": log}, folder=folder)
     except (OSError, ValueError, AttributeError, LookupError, TypeError, RecursionError):
         pass

@@ -44,6 +44,7 @@ from kale_magics.kubeflow.server_states import (
     duration,
     ended_run_state,
     happened,
+    in_utc,
     state_after_end,
     task_state,
 )
@@ -197,11 +198,10 @@ class ServerSource:
                 state.state = state_after_end(ended, state.state)
         self._find_causes(run)
         if answer.created_at:
-            self._created = answer.created_at
-            run.started = answer.created_at
+            self._created = run.started = in_utc(answer.created_at)
         if ended:
             run.state = ended
-            run.ended = answer.finished_at if happened(answer.finished_at) else None
+            run.ended = in_utc(answer.finished_at) if happened(answer.finished_at) else None
             run.seconds = (run.ended - run.started).total_seconds() if run.ended else None
 
     def _update_task(self, state: TaskRun, detail: Any, answer: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from kale_magics.execution.run import RunState, TaskState
@@ -48,7 +49,8 @@ def task_state(detail: Any, answer: Any) -> TaskState:
     if run == "cancelled" and state == "failed":
         times = (change.update_time for change in answer.state_history or () if change.state in ENDING)
         began = next((moment for moment in times if moment is not None), None)
-        return "failed" if began and happened(detail.end_time) and detail.end_time < began else "cancelled"
+        ended = detail.end_time if happened(detail.end_time) else None
+        return "failed" if began and ended and in_utc(ended) < in_utc(began) else "cancelled"
     return state
 
 
@@ -63,7 +65,12 @@ def duration(detail: Any) -> float | None:
     """Return the seconds that a task took; None before it has ended, and if it never began."""
     if detail.state not in ENDED or not (happened(detail.start_time) and happened(detail.end_time)):
         return None
-    return float((detail.end_time - detail.start_time).total_seconds())
+    return float((in_utc(detail.end_time) - in_utc(detail.start_time)).total_seconds())
+
+
+def in_utc(moment: datetime) -> datetime:
+    """Return a moment with a time zone; that of one without is UTC."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
 
 
 def happened(moment: Any) -> bool:
