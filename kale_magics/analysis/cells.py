@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from kale_magics.analysis.effects import Call, Define, Effect, Mutate, Read, flattened
 from kale_magics.analysis.library_rules import REMOVING_METHODS
+from kale_magics.analysis.nesting import is_on_deep_stack
 from kale_magics.analysis.reader import effects_of
-from kale_magics.analysis.syntax import PythonCell, to_python
+from kale_magics.analysis.syntax import PythonCell, nested_too_deeply, to_python
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,13 @@ def read_cell(source: str) -> CellFacts:
         CellProblemError: It is not Python, or has a magic that works only in a notebook.
     """
     python = to_python(source)
-    return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
+    try:
+        return CellFacts(python, tuple(effects_of(statement) for statement in python.tree.body))
+    except RecursionError as error:
+        if not is_on_deep_stack():
+            raise
+        # Python 3.12.0 to 3.12.2 have a limit of their own for calls through C.
+        raise nested_too_deeply() from error
 
 
 def names_losing_parts(effects: tuple[Effect, ...]) -> set[str]:

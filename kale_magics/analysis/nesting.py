@@ -58,6 +58,11 @@ def with_deep_stack(work: Callable[[], Result]) -> Result:
     return found[0]
 
 
+def is_on_deep_stack() -> bool:
+    """Whether this is the thread of `with_deep_stack`, in which nothing more can be tried."""
+    return hasattr(_NORMAL, "limit")
+
+
 def can_be_compiled(source: str) -> bool:
     """Whether Python compiles code; false only if it is nested too deeply."""
     if len(source) <= MAX_SHALLOW:

@@ -16,6 +16,14 @@ from kale_magics.model.diagnostics import Code
 _CELL_MAGIC = re.compile(r"%%(!|\w+)[ \t]*(.*)")
 
 
+def nested_too_deeply() -> CellProblemError:
+    """Return the error for a cell that is nested too deeply for Python."""
+    message = "Python cannot compile the cell: it is nested too deeply"
+    return CellProblemError(
+        Code.SYNTAX, message, "split its longest expression, or its longest elif chain", 1
+    )
+
+
 def to_python(source: str) -> PythonCell:
     """Convert a cell to Python.
 
@@ -26,10 +34,7 @@ def to_python(source: str) -> PythonCell:
         CellProblemError: It is not Python, or has a magic that works only in a notebook.
     """
     if not can_be_compiled(source):
-        message = "Python cannot compile the cell: it is nested too deeply"
-        raise CellProblemError(
-            Code.SYNTAX, message, "split its longest expression, or its longest elif chain", 1
-        )
+        raise nested_too_deeply()
     try:
         tree = ast.parse(source)
     except SyntaxError:

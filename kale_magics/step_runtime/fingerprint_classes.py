@@ -23,7 +23,8 @@ REPR_TYPES = frozenset(
     "datetime.datetime datetime.date datetime.time datetime.timedelta datetime.timezone decimal.Decimal"
     " fractions.Fraction uuid.UUID zoneinfo.ZoneInfo ipaddress.IPv4Address ipaddress.IPv6Address"
     " pathlib.PosixPath pathlib.PurePosixPath pathlib.WindowsPath pathlib._local.PosixPath"
-    " pathlib._local.PurePosixPath pandas.Timestamp pandas.Timedelta pandas.Period pandas.Interval"
+    " pathlib._local.PurePosixPath pathlib.PureWindowsPath pathlib._local.PureWindowsPath"
+    " pandas.Timestamp pandas.Timedelta pandas.Period pandas.Interval"
     " pandas.api.typing.NaTType pandas.api.typing.NAType pandas._libs.tslibs.timestamps.Timestamp"
     " pandas._libs.tslibs.timedeltas.Timedelta pandas._libs.tslibs.nattype.NaTType"
     " pandas._libs.missing.NAType pandas._libs.tslibs.period.Period pandas._libs.interval.Interval".split()
