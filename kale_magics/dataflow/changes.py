@@ -59,8 +59,9 @@ class Changes:
 
     def _is_unchanged(self, name: str) -> bool:
         """Whether a function that may be called could change an object, but was seen not to."""
-        varied = self.state.cell_varies or any(map(self.lookup.reads_varying, self.state.expanding))
-        return self.state.late and not varied and self.is_kept(name)
+        if not self.state.late or self.state.cell_varies or not self.is_kept(name):
+            return False
+        return not any(map(self.lookup.reads_varying, self.state.expanding))
 
     def _classes(self, name: str) -> list[str]:
         """Return the classes of the notebook that may own what changes in an object or a class."""
@@ -217,8 +218,7 @@ class Changes:
             return False
         facts = self.lookup.facts(binding)
         if effect.cause == "iteration":
-            # Other parameter values may have made it an iterator.
-            return binding.unsure or (facts is not None and facts.iterator)
+            return facts is not None and facts.iterator
         if effect.cause == "item":
             return (facts.type_name if facts is not None else binding.type_name) in FILLED_BY_LOOKUP
         return True

@@ -176,12 +176,17 @@ class NameLookup:
         binding = self.state.names.get(name)
         return binding is not None and (binding.kind == "parameter" or binding.unsure or binding.derived)
 
-    def reads_varying(self, function: Behaviour, seen: Iterable[Behaviour] = ()) -> bool:
+    def reads_varying(self, function: Behaviour) -> bool:
         """Whether a function, or one that it uses, looks up what other parameter values may change."""
-        known = {function, *seen}
-        names = {effect.name for effect in function.effects if isinstance(effect, Read)}
-        used = self.behaviours_of(names) - known
-        return any(map(self.varies, names)) or any(self.reads_varying(b, known) for b in used)
+        seen, pending = {function}, [function]
+        while pending:
+            names = {effect.name for effect in pending.pop().effects if isinstance(effect, Read)}
+            if any(map(self.varies, names)):
+                return True
+            used = self.behaviours_of(names) - seen
+            seen |= used
+            pending += used
+        return False
 
     def immutable(self, binding: Binding) -> bool:
         """Whether a value can never change, or belongs to a library."""

@@ -1349,42 +1349,4 @@ print("RESULT", notes)
         given={"keep": True},
         cold=True,
     ),
-    Case(
-        "a generator expression takes from what a parameter makes an iterator",
-        """
-%%kale parameters
-lazy = False
-%%kale step make
-rows = iter([1, 2, 3]) if lazy else [1, 2, 3]
-%%kale step add
-total = sum(row for row in rows)
-%%kale step rest
-left = list(rows)
-%%kale step show
-print("RESULT", total, left)
-""",
-        "6 []",
-        given={"lazy": True},
-        cold=True,
-    ),
-    Case(
-        "a test with in takes from what a parameter makes an iterator",
-        """
-%%kale parameters
-lazy = False
-%%kale step make
-rows = map(int, "0123") if lazy else [0, 1, 2, 3]
-%%kale step look
-found = 1 in rows
-if 2 not in rows:
-    found = False
-%%kale step rest
-left = list(rows)
-%%kale step show
-print("RESULT", found, left)
-""",
-        "True [3]",
-        given={"lazy": True},
-        cold=True,
-    ),
 ]
