@@ -135,11 +135,14 @@ def test_the_page_beside_the_api_is_asked(monkeypatch: pytest.MonkeyPatch) -> No
     assert asked[1:] == ["https://ml-pipeline.team:8888"]  # not without TLS
 
 
-@pytest.mark.parametrize("version", ["2.17", "older", "newer"])
+@pytest.mark.parametrize(
+    ("version", "metadata"), [("2.17", True), ("older", True), ("newer", False), ("2.17", False)]
+)
 def test_steps_from_the_cache_have_their_text_metrics_and_values(
-    shell: Shell, tmp_path: Path, version: Any
+    shell: Shell, tmp_path: Path, version: Any, metadata: bool
 ) -> None:
-    with KfpServer(tmp_path / "server", version=version, address="page", script=SCRIPT) as server:
+    place = tmp_path / "server"
+    with KfpServer(place, version=version, metadata=metadata, address="page", script=SCRIPT) as server:
         assert shell.run(f"%kale_run --host {server.url}").success
         server.pretend_cached("load")
         server.pretend_cached("add")
@@ -147,20 +150,6 @@ def test_steps_from_the_cache_have_their_text_metrics_and_values(
         assert outcome.success, outcome.printed
         assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, True]
         assert len(re.findall(r"✓ succeeded +cached", outcome.printed)) == 2
-        assert value(shell, "[run.steps['load'].log, run.metrics]") == ["loaded\n", {"total": 3}]
-        assert value(shell, "run.outputs['load']['rows']") == [1, 2]
-
-
-def test_without_ml_metadata_a_cached_step_has_the_result_of_an_equal_one(
-    shell: Shell, tmp_path: Path
-) -> None:
-    with KfpServer(tmp_path / "server", address="page", metadata=False, script=SCRIPT) as server:
-        assert shell.run(f"first = %kale_run --host {server.url}").success
-        server.pretend_cached("load")
-        server.pretend_cached("add")
-        outcome = shell.run(f"run = %kale_run --host {server.url}")
-        assert outcome.success, outcome.printed
-        assert value(shell, "[run.steps[name].cached for name in ('load', 'add')]") == [True, True]
         assert value(shell, "[run.steps['load'].log, run.metrics]") == ["loaded\n", {"total": 3}]
         assert value(shell, "run.outputs['load']['rows']") == [1, 2]
         attached = shell.run(f"again = %kale_attach {value(shell, 'run.id')} --host {server.url}")
@@ -258,6 +247,7 @@ LAUNCHER = "F1129 22:09:09.672000      16 main.go:58] failed to execute componen
         (f"{BEGINS}\n50 %{ARGO}", "50 %\n", None),
         (f"{BEGINS}\n50 %{LAUNCHER}", "50 %\n", None),
         (f'{BEGINS}\na\n{{"error_message": "broken", "error_details": ""}}', "a\n", None),
+        (f'{BEGINS}\n{{"error": "mine", "code": 5}}\n', '{"error": "mine", "code": 5}\n', None),
         (f'{BEGINS}\na\n{ENDS}{{"step": "a", "metrics": null, "error": "x"}}\n', "a\n", {}),
         (f'{BEGINS}\na\n{ENDS}{{"step": "a", "fingerprints": "{{"}}\n', "a\n", None),
     ],

@@ -134,8 +134,10 @@ class Calls:
             return False
         if source.relation == "same":
             facts = self.lookup.certain_facts(binding)
-            if facts is not None or binding.is_instance or binding.direct is not None:
-                return facts is None or facts.own or binding.direct is not None
+            if facts is not None and binding.direct is None:
+                return facts.own
+            if binding.is_instance or binding.direct is not None:
+                return True
         return method_changes(method, "") != "yes" and method_effects(method, "") is None
 
     def _type_of(self, source: Source) -> str:

@@ -40,23 +40,27 @@ ARGO_END = re.compile(r"Error: exit status \d+\s*")
 ERRORS = ({"error_message"}, {"error", "code"}, {"kind", "apiVersion", "status"})
 """Fields of the messages of KFP's API, of its gateway and of Kubernetes; their status may be 200."""
 
+BROKEN = {"error_message", "error_details"}
+"""Fields of the message that the API writes at the end of a log if it loses the pod meanwhile."""
+
 MAX_ERROR = 10_000
 """Bytes of such a message."""
 
 
 def is_missing_log(content: bytes) -> bool:
     """Whether the content of a log is a server's message that there is none."""
-    return BEGINS.encode() not in content and _is_error(content.strip())
+    fields = set() if BEGINS.encode() in content else _fields(content.strip())
+    return any(known <= fields for known in ERRORS)
 
 
-def _is_error(text: str | bytes) -> bool:
-    """Whether a text is an error of a server in JSON."""
+def _fields(text: str | bytes) -> set[str]:
+    """Return the fields of a short object in JSON; none of another text."""
     if len(text) > MAX_ERROR or text[:1] not in ("{", b"{"):
-        return False
+        return set()
     try:
-        return any(fields <= set(json.loads(text)) for fields in ERRORS)
+        return set(json.loads(text))
     except (ValueError, RecursionError):
-        return False
+        return set()
 
 
 def split_log(text: str) -> tuple[str, dict[str, Any] | None]:
@@ -101,7 +105,7 @@ def _typed(found: object, types: tuple[type, ...]) -> dict[str, Any]:
 def without_lines_of_kfp(text: str) -> str:
     """Return a log without the lines of Argo, KFP's launcher and its executor."""
     lines = text.splitlines(keepends=True)
-    if lines and (ARGO_END.fullmatch(lines[-1]) or _is_error(lines[-1])):
+    if lines and (ARGO_END.fullmatch(lines[-1]) or _fields(lines[-1]) == BROKEN):
         lines.pop()
     return "".join(_lines(lines))
 

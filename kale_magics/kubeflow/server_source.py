@@ -280,7 +280,7 @@ class ServerSource:
         log = (text or b"").decode("utf-8", "replace")
         begun = over or BEGINS in log or self.kept_log(task)
         body, result = split_log(log) if begun else ("", None)
-        if result is not None and result["step"] != task.name:
+        if result is not None and result["step"] not in (None, task.name):
             return  # the log of another pod: the guessed name was wrong
         if result is None and over and self._take_record(task):
             return

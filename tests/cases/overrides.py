@@ -1349,4 +1349,22 @@ print("RESULT", notes)
         given={"keep": True},
         cold=True,
     ),
+    Case(
+        "a test with in that only another parameter lets happen takes from an iterator",
+        """
+%%kale parameters
+bound = 9
+%%kale step make
+rows = iter([0, 1, 2, 3, 4])
+%%kale step look
+found = bound > 5 or bound in rows
+%%kale step rest
+left = list(rows)
+%%kale step show
+print("RESULT", found, left)
+""",
+        "True [4]",
+        given={"bound": 3},
+        cold=True,
+    ),
 ]
